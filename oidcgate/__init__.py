@@ -1,0 +1,1 @@
+"""OpenID Connect in front of any app."""

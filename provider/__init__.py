@@ -1,0 +1,1 @@
+"""An OpenID Provider and OAuth 2.0 authorization server."""
