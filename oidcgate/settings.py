@@ -1,0 +1,581 @@
+"""Configuration: frozen dataclasses filled from TOML and the environment, all problems at once.
+
+Here live the reading, the conversion to each field's type, the checks a single field declares, secrets from
+files, and the list of settings that the reference is generated from. What the settings *are* is declared by
+each side (`oidcgate.gate.config`, `provider.config`); rules over several fields are a method `problems()` of
+those classes. Nothing here opens a store or asks the network. Next door: `oidcgate.audit`.
+"""
+
+import builtins
+import copy
+import dataclasses
+import difflib
+import hmac
+import math
+import os
+import pathlib
+import re
+import stat
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+#: Default of a setting that has none: leaving it out is a problem.
+REQUIRED: Final = object()
+
+_SECRET_FILE_LIMIT = 65_536
+_SHOWN_VALUE_LIMIT = 80
+# Kubernetes sets these in each container beside a service of the same name; refusing them would stop the pod.
+_SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_URL_PASSWORD = re.compile(r"://.*@", re.DOTALL)
+_NOT_BOOLEAN = ("is not a boolean", "write true or false")
+_NOT_INTEGER = ("is not an integer", "write digits without quotes")
+
+
+class _Unset:
+    """A field that was not given, or whose problem is noted."""
+
+
+_UNSET: Final = _Unset()
+
+
+class Secret:
+    """A string that does not show itself: `repr`, `str` and format give `***`.
+
+    Comparison is constant in time. The value leaves only through `reveal()`, which review can search for.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: where, what was given, why that is wrong, what to do.
+
+    Attributes:
+        key: dotted path of the setting (`session.same_site`, `rules[0].path`), or the file's name.
+        value: what was given; None when there is nothing to show. Never the value of a secret.
+        message: continues the sentence that key and value begin.
+        fix: what to do about it.
+    """
+
+    key: str
+    value: object
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f"{_shown(self.value)} "
+        return f"{self.key}: {shown}{self.message}; {self.fix}"
+
+
+class SettingsError(Exception):
+    """The configuration is wrong as a whole; `problems` holds every reason, `str()` lists one per line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class SettingDoc(NamedTuple):
+    """One line of the reference. `key` has `[]` after an array of tables; a secret also has `key_file`."""
+
+    key: str
+    type: str
+    default: str
+    help: str
+    secret: bool
+
+
+class _Rule(NamedTuple):
+    """What a field declares about its values, beside its type."""
+
+    help: str = ""
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    check: Callable[[Any], str | None] | None = None
+
+
+def setting(
+    *,
+    default: Any = REQUIRED,
+    factory: Callable[[], Any] | None = None,
+    help: str,
+    choices: Iterable[Any] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    check: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """A dataclass field that is a setting. Without `default` and `factory` it is required, and not empty.
+
+    Args:
+        help: the sentence of the reference.
+        choices: the only values there are; for a list, of each entry.
+        minimum, maximum: inclusive bounds of a number.
+        check: gets the converted value; returns None, or `what is wrong; what to do`. It must not raise.
+    """
+    metadata = {"rule": _Rule(help, tuple(choices), minimum, maximum, check)}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=metadata, kw_only=True)
+    if default is REQUIRED:
+        return dataclasses.field(metadata=metadata, kw_only=True)
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
+def load(cls: type[T], path: str | os.PathLike[str], *, env: Mapping[str, str], env_prefix: str) -> T:
+    """Read a TOML file and the environment into `cls`.
+
+    Raises:
+        SettingsError: with every problem; a file that is missing or is no TOML is one, with its line.
+    """
+    file = Path(path)
+    try:
+        text = file.read_bytes().decode()
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError([_file_problem(file, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError([_file_problem(file, f"line {line}: is not UTF-8 text")]) from None
+    except (ValueError, RecursionError) as error:
+        # tomllib ends each message with "(at line 3, column 5)"; a number too long to convert has none.
+        found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error), re.DOTALL)
+        what = f"line {found[2]}, column {found[3]}: {found[1]}" if found else f"is no TOML: {error}"
+        raise SettingsError([_file_problem(file, what)]) from None
+    return parse(cls, data, env=env, env_prefix=env_prefix, base_dir=file.parent)
+
+
+def parse(
+    cls: type[T],
+    data: Mapping[str, Any],
+    *,
+    env: Mapping[str, str] = types.MappingProxyType({}),
+    env_prefix: str = "",
+    base_dir: Path | None = None,
+) -> T:
+    """Fill the dataclass `cls` from `data`, with single keys overridden from `env`.
+
+    A variable is the prefix and the key in capitals, with `__` between tables; an empty one counts as not
+    set. Variables with the prefix that name no setting are problems, but for `PREFIX` + `CONFIG` (the file
+    itself) and Kubernetes service links. What is None in `data` counts as not given. Relative paths are taken
+    from `base_dir`. A class's own `problems()` runs once all its fields are right.
+
+    Raises:
+        SettingsError: with every problem found.
+    """
+    reader = _Reader(cls, env, env_prefix, base_dir)
+    result = reader.table(cls, data, "", env_prefix)
+    reader.unknown_variables()
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return typing.cast(T, result)
+
+
+def describe(cls: type[Any]) -> list[SettingDoc]:
+    """Every setting below `cls`, in the order of declaration."""
+    return list(_describe(cls, ""))
+
+
+class _Reader:
+    """One run over one configuration; gathers problems and goes on."""
+
+    def __init__(
+        self, root: type[Any], env: Mapping[str, str], env_prefix: str, base_dir: Path | None
+    ) -> None:
+        self.problems: list[Problem] = []
+        self._root = root
+        self._env = {name: text for name, text in env.items() if text and name.startswith(env_prefix)}
+        self._env_prefix = env_prefix
+        self._base_dir = base_dir or Path()
+        self._known_variables: set[str] = set()
+
+    def table(self, cls: type[Any], data: object, key: str, prefix: str | None) -> Any:
+        """An instance of `cls`, or _UNSET. `prefix` starts its variables' names; None: it has none."""
+        if not isinstance(data, Mapping):
+            heading = f"[[{key.rpartition('[')[0]}]]" if key.endswith("]") else f"[{key}]"
+            return self._wrong(key, data, "is not a table", f"write it as {heading}")
+        before = len(self.problems)
+        hints = typing.get_type_hints(cls)
+        known: set[str] = set()
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            kind = _without_none(hints[field.name])
+            known |= {field.name, f"{field.name}_file"} if kind is Secret else {field.name}
+            values[field.name] = self._field(field, kind, data, _join(key, field.name), prefix)
+        for name in data:
+            if name not in known:
+                self._unknown_key(_join(key, str(name)), str(name), known)
+        if len(self.problems) > before:
+            return _UNSET
+        made = cls(**{name: value for name, value in values.items() if value is not _UNSET})
+        if hasattr(made, "problems"):
+            self.problems.extend(problem._replace(key=_join(key, problem.key)) for problem in made.problems())
+        return made
+
+    def unknown_variables(self) -> None:
+        """Report variables that carry the prefix and set nothing: most are typing errors."""
+        if not self._env_prefix:
+            return
+        for name in sorted(self._env):
+            rest = name.removeprefix(self._env_prefix)
+            if name in self._known_variables or rest == "CONFIG" or _SERVICE_LINK.fullmatch(rest):
+                continue
+            near = difflib.get_close_matches(name, self._known_variables, n=1)
+            fix = f"did you mean {near[0]}?" if near else "remove it"
+            self._wrong(name, None, "is a variable that sets nothing", fix)
+
+    def _field(
+        self,
+        field: "dataclasses.Field[Any]",
+        kind: Any,
+        data: Mapping[str, Any],
+        key: str,
+        prefix: str | None,
+    ) -> Any:
+        """The value of one field; _UNSET when the default holds or a problem was noted."""
+        rule: _Rule = field.metadata.get("rule", _Rule())
+        required = _has_no_default(field)
+        variable = None if prefix is None else prefix + field.name.upper()
+        if dataclasses.is_dataclass(kind):
+            return self._nested(typing.cast(type[Any], kind), field.name, data, key, variable, required)
+        before = len(self.problems)
+        if kind is Secret:
+            value = self._secret(data, field.name, key, variable)
+        else:
+            value = self._plain(kind, data.get(field.name), key, variable)
+        if value is _UNSET:
+            if required and len(self.problems) == before:
+                by_variable = f" or {variable}" if variable and self._env_prefix else ""
+                return self._wrong(key, None, "is missing", f"set {key}{by_variable}")
+            return _UNSET
+        if required and isinstance(value, str | Secret) and not value:
+            return self._wrong(key, None, "is empty", f"give {key} a value")
+        return self._ruled(rule, value, key, secret=kind is Secret)
+
+    def _nested(
+        self,
+        kind: type[Any],
+        name: str,
+        data: Mapping[str, Any],
+        key: str,
+        variable: str | None,
+        required: bool,
+    ) -> Any:
+        below = None if variable is None else f"{variable}__"
+        if below is not None:
+            self._known_variables.update(_variables(kind, below))
+        given = data.get(name)
+        in_env = below is not None and any(candidate.startswith(below) for candidate in self._env)
+        if given is None and not in_env and not required:
+            return _UNSET
+        return self.table(kind, {} if given is None else given, key, below)
+
+    def _plain(self, kind: Any, given: object, key: str, variable: str | None) -> Any:
+        if variable is not None:
+            self._known_variables.add(variable)
+            if variable in self._env:
+                return self._from_text(kind, self._env[variable], key, variable)
+        return _UNSET if given is None else self._convert(kind, given, key)
+
+    def _from_text(self, kind: Any, text: str, key: str, variable: str) -> Any:
+        value: Any = text
+        if kind is bool and text.lower() in _TRUE | _FALSE:
+            value = text.lower() in _TRUE
+        elif kind is int and _INTEGER.fullmatch(text):
+            value = int(text)
+        elif kind is float and _DECIMAL.fullmatch(text):
+            value = float(text)
+        elif kind == tuple[str, ...]:
+            value = [part for part in re.split(r"[\s,]+", text) if part]
+        elif kind not in (bool, int, float, str, Path):
+            return self._wrong(key, None, f"cannot be set by {variable}", "set it in the file")
+        before = len(self.problems)
+        converted = self._convert(kind, value, key)
+        self.problems[before:] = [
+            problem._replace(message=f"(from {variable}) {problem.message}")
+            for problem in self.problems[before:]
+        ]
+        return converted
+
+    def _convert(self, kind: Any, value: object, key: str) -> Any:
+        match kind:
+            # A bool is an int to Python; to the reader of a configuration `workers = true` is a mistake.
+            case builtins.bool:
+                return value if isinstance(value, bool) else self._wrong(key, value, *_NOT_BOOLEAN)
+            case builtins.int:
+                plain = isinstance(value, int) and not isinstance(value, bool)
+                return value if plain else self._wrong(key, value, *_NOT_INTEGER)
+            case builtins.float:
+                return self._number(value, key)
+            case builtins.str:
+                return self._text(value, key)
+            case pathlib.Path:
+                return self._path(value, key)
+        origin = typing.get_origin(kind)
+        if origin is tuple:
+            return self._sequence(typing.get_args(kind)[0], value, key)
+        if origin is Mapping:
+            return self._mapping(value, key)
+        raise TypeError(f"{key}: a setting cannot have the type {kind!r}")
+
+    def _number(self, value: object, key: str) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number):
+                return number
+        return self._wrong(key, value, "is not a finite number", "write a number without quotes, such as 0.5")
+
+    def _text(self, value: object, key: str) -> Any:
+        if not isinstance(value, str):
+            return self._wrong(key, value, "is not a string", "write it in quotes")
+        if not _is_unicode(value):
+            return self._wrong(key, value, "is not valid UTF-8", "write it in UTF-8")
+        return value
+
+    def _path(self, value: object, key: str) -> Any:
+        text = os.fspath(value) if isinstance(value, Path) else value
+        if not isinstance(text, str) or not text or "\0" in text or not _is_unicode(text):
+            return self._wrong(key, value, "is not a path", "write the file's name in quotes")
+        return self._base_dir / text
+
+    def _sequence(self, kind: Any, value: object, key: str) -> Any:
+        if not isinstance(value, list | tuple):
+            how = f"write it as [[{key}]]" if dataclasses.is_dataclass(kind) else "write it in [ ]"
+            return self._wrong(key, value, "is not a list", how)
+        entries = [(f"{key}[{index}]", entry) for index, entry in enumerate(value)]
+        if dataclasses.is_dataclass(kind):
+            made = tuple(
+                self.table(typing.cast(type[Any], kind), entry, name, None) for name, entry in entries
+            )
+        else:
+            made = tuple(self._convert(kind, entry, name) for name, entry in entries)
+        return _UNSET if any(entry is _UNSET for entry in made) else made
+
+    def _mapping(self, value: object, key: str) -> Any:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            return self._wrong(key, value, "is not a table", f"write it as [{key}]")
+        return types.MappingProxyType(copy.deepcopy(dict(value)))
+
+    def _secret(self, data: Mapping[str, Any], name: str, key: str, variable: str | None) -> Any:
+        """A secret from its variable, its variable's file, the configuration or the file that one names."""
+        sources = [(key, data.get(name), f"{key}_file", data.get(f"{name}_file"))]
+        if variable is not None:
+            self._known_variables |= {variable, f"{variable}_FILE"}
+            in_env = self._env.get(variable), self._env.get(f"{variable}_FILE")
+            sources.insert(0, (variable, in_env[0], f"{variable}_FILE", in_env[1]))
+        for text_name, text, file_name, file in sources:
+            if text is not None and file is not None:
+                return self._wrong(
+                    key, None, f"is given twice, by {text_name} and {file_name}", "keep one of them"
+                )
+            if file is not None:
+                path = self._path(file, file_name)
+                return _UNSET if path is _UNSET else self._secret_file(path, file_name)
+            if isinstance(text, Secret):
+                return text
+            if text is not None:
+                valid = isinstance(text, str) and _is_unicode(text)
+                return (
+                    Secret(text) if valid else self._wrong(key, None, "is not a string", "write it in quotes")
+                )
+        return _UNSET
+
+    def _secret_file(self, path: Path, key: str) -> Any:
+        try:
+            # Not blocking: opening a named pipe would wait for its writer.
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    return self._wrong(
+                        key, str(path), "is not a regular file", "name a file that holds the secret"
+                    )
+                if status.st_mode & 0o077:
+                    return self._wrong(key, str(path), "can be read by others", f"run chmod 600 {path}")
+                content = file.read(_SECRET_FILE_LIMIT + 1)
+        except OSError as error:
+            return self._wrong(
+                key, str(path), f"cannot be read: {error.strerror}", "create it, or name another"
+            )
+        try:
+            text = content.decode().strip()
+        except UnicodeDecodeError:
+            return self._wrong(key, str(path), "is not UTF-8 text", "write the secret as text")
+        if not text or len(content) > _SECRET_FILE_LIMIT:
+            what = "is larger than 64 KB" if text else "is empty"
+            return self._wrong(key, str(path), what, "put the secret, and nothing else, into it")
+        return Secret(text)
+
+    def _ruled(self, rule: _Rule, value: Any, key: str, *, secret: bool) -> Any:
+        if rule.choices:
+            for entry in value if isinstance(value, tuple) else (value,):
+                if entry not in rule.choices:
+                    allowed = ", ".join(map(repr, rule.choices))
+                    near = difflib.get_close_matches(
+                        str(entry), [str(choice) for choice in rule.choices], n=1
+                    )
+                    fix = f"did you mean {near[0]!r}?" if near else "use one of them"
+                    return self._wrong(key, entry, f"is not one of {allowed}", fix)
+        if rule.minimum is not None and value < rule.minimum:
+            return self._wrong(key, value, f"is less than {rule.minimum}", f"use {rule.minimum} or more")
+        if rule.maximum is not None and value > rule.maximum:
+            return self._wrong(key, value, f"is more than {rule.maximum}", f"use {rule.maximum} or less")
+        if rule.check is not None and (wrong := rule.check(value)) is not None:
+            message, _, fix = wrong.partition("; ")
+            return self._wrong(key, None if secret else value, message, fix or rule.help)
+        return value
+
+    def _unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
+        # The value stays unsaid: under a mistyped name it may be a secret.
+        elsewhere = [doc.key for doc in describe(self._root) if doc.key.rpartition(".")[2] == name]
+        near = difflib.get_close_matches(name, known, n=1)
+        if near:
+            fix = f"did you mean {near[0]!r}?"
+        elif elsewhere:
+            # The usual cause: a key of the top level written below the first [table].
+            table = elsewhere[0].rpartition(".")[0]
+            fix = f"it belongs to [{table}]" if table else "it belongs before the first [table]"
+        else:
+            fix = "remove it"
+        self._wrong(key, None, "is not a setting", fix)
+
+    def _wrong(self, key: str, value: object, message: str, fix: str) -> _Unset:
+        self.problems.append(Problem(key, value, message, fix))
+        return _UNSET
+
+
+def _describe(cls: type[Any], parent: str) -> Iterator[SettingDoc]:
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        kind, key = _without_none(hints[field.name]), _join(parent, field.name)
+        rule: _Rule = field.metadata.get("rule", _Rule())
+        if dataclasses.is_dataclass(kind):
+            yield from _describe(typing.cast(type[Any], kind), key)
+        elif typing.get_origin(kind) is tuple and dataclasses.is_dataclass(typing.get_args(kind)[0]):
+            yield from _describe(typing.get_args(kind)[0], f"{key}[]")
+        else:
+            named = _type_name(kind)
+            if rule.choices:
+                named += " out of " + ", ".join(map(_written, rule.choices))
+            if rule.minimum is not None or rule.maximum is not None:
+                low, high = rule.minimum, rule.maximum
+                named += (
+                    f" from {low}"
+                    if high is None
+                    else f" up to {high}"
+                    if low is None
+                    else f" {low} to {high}"
+                )
+            yield SettingDoc(key, named, _default_text(field), rule.help, kind is Secret)
+
+
+def _type_name(kind: Any) -> str:
+    names = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path", Secret: "secret"}
+    if typing.get_origin(kind) is tuple:
+        return f"list of {_type_name(typing.get_args(kind)[0])}s"
+    return names.get(kind, "table")
+
+
+def _default_text(field: "dataclasses.Field[Any]") -> str:
+    if _has_no_default(field):
+        return "required"
+    factory = field.default_factory
+    value = field.default if factory is dataclasses.MISSING else factory()
+    return "none" if value is None else _written(value)
+
+
+def _written(value: Any) -> str:
+    """A value as the file would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} = {_written(entry)}" for name, entry in value.items()) + "}"
+    return str(value) if isinstance(value, int | float) else f'"{value}"'
+
+
+def _variables(cls: type[Any], prefix: str) -> Iterator[str]:
+    """The names of all variables below a table: known even while the table is left out."""
+    for name, hint in typing.get_type_hints(cls).items():
+        kind, variable = _without_none(hint), prefix + name.upper()
+        if dataclasses.is_dataclass(kind):
+            yield from _variables(typing.cast(type[Any], kind), f"{variable}__")
+        else:
+            yield from (variable, f"{variable}_FILE") if kind is Secret else (variable,)
+
+
+def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _without_none(hint: Any) -> Any:
+    """`X` for `X | None`: leaving a setting out is how it is None."""
+    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
+        return hint
+    (kind,) = (argument for argument in typing.get_args(hint) if argument is not types.NoneType)
+    return kind
+
+
+def _join(parent: str, name: str) -> str:
+    return f"{parent}.{name}" if parent else name
+
+
+def _is_unicode(text: str) -> bool:
+    # The environment gives lone surrogates for bytes that are no UTF-8.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it: on one line; of a table or list only its kind (it may hold secrets)."""
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "a very large integer"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return str(value) if isinstance(value, int | float) else repr(str(value))[:_SHOWN_VALUE_LIMIT]
+    text = _URL_PASSWORD.sub("://***@", value)
+    return ascii(text if len(text) <= _SHOWN_VALUE_LIMIT else text[:_SHOWN_VALUE_LIMIT] + "…")
+
+
+def _file_problem(file: Path, message: str) -> Problem:
+    return Problem(str(file), None, message, "correct the file, or name another")
