@@ -1,0 +1,48 @@
+# Every target makes its own environment in .venv; nothing needs to be activated or installed first.
+# Needed on the machine: Python 3.11 or newer and make. A Python of your choice: make PYTHON=python3.12 ...
+
+.PHONY: demo test test-fast check trace mutants bench tables clean
+
+# exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
+demo:
+	@tools/bootstrap.sh demo
+	@exec .venv/bin/python -m examples.demo
+
+# Everything: format, lint, types, all tests, then the built wheel tested from another folder.
+test:
+	@tools/bootstrap.sh test
+	@.venv/bin/python -m tools.packages
+	@exec .venv/bin/python -m tools.verify all
+
+# The everyday loop: no browser, no servers, no slow test.
+test-fast:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tools.verify fast
+
+# Format, lint, types, import rule, public names, docs.
+check:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tools.verify check
+
+# The requirement rows against the tests that passed: docs/requirements/README.md.
+trace:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tools.trace
+
+# The generated docs that depend on code alone.
+tables:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tools.libraries
+
+# Mutation testing of the pure modules; prints the score and the survivors.
+mutants:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tools.mutants
+
+# Side by side with peers; prints figures, passes no judgement.
+bench:
+	@tools/bootstrap.sh bench
+	@exec .venv/bin/python -m benchmarks.in_process
+
+clean:
+	rm -rf .venv build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
