@@ -1,0 +1,64 @@
+"""The gate's pages: templates, texts, and what each needs.
+
+Every page needs `site` (str): the name of the application that the gate stands in front of. Each `hidden`
+is a mapping of field names to values that the form sends along (the CSRF token among them). Strings are
+escaped by the template; None means that the part is left out.
+
+unknown_user.html (403, page-unknown-user)
+    user_name: str; action: str; hidden: Mapping[str, str]
+error.html (the error's status, page-error)
+    kind: ErrorKind; incident: str or None; retry_url: str or None
+session_ended.html (401, page-session-ended)
+    login_url: str
+unavailable.html (503, page-unavailable)
+    retry_url: str or None; retry_after_seconds: int or None
+logout.html (200, page-logout)
+    user_name: str or None; action: str; hidden: Mapping[str, str]; cancel_url: str
+logged_out.html (200, page-logged-out)
+    everywhere: bool (the provider's session is over too); login_url: str or None
+login_loop.html (403, page-login-loop)
+    check: LoopCheck; incident: str or None; retry_url: str
+
+`unknown_user.html` and `logout.html` post to the gate's logout, which redirects to the provider: give the
+provider's end-session endpoint (and where it is known to lead) to `render` as `form_action`.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from oidcgate.web.pages import Pages
+
+
+class ErrorKind(StrEnum):
+    """What the error page says happened; the cause itself is in the log under the incident id."""
+
+    FORBIDDEN = "forbidden"
+    """A rule does not let this person in here."""
+    BAD_REQUEST = "bad_request"
+    """The request cannot be understood."""
+    NOT_FOUND = "not_found"
+    """The gate has no such page."""
+    CANCELLED = "cancelled"
+    """The person, or the provider for them, said no."""
+    SIGN_IN_FAILED = "sign_in_failed"
+    """The provider's answer did not hold."""
+    SIGN_IN_EXPIRED = "sign_in_expired"
+    """The answer belongs to no sign-in that this browser has open."""
+    FORM_EXPIRED = "form_expired"
+    """The form was not shown to this browser lately."""
+    TOO_LARGE = "too_large"
+    """The session does not fit into a cookie."""
+
+
+class LoopCheck(StrEnum):
+    """Which check made the signed-in person look like a stranger again."""
+
+    COOKIE = "cookie"
+    """The session cookie did not come back."""
+    SESSION = "session"
+    """The session cookie came back and was refused."""
+
+
+def gate_pages() -> Pages:
+    """Give the gate's pages; nothing is read before the first one is shown."""
+    return Pages(folder=Path(__file__).parent)

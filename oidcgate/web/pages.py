@@ -1,0 +1,174 @@
+"""Pages that a person sees: templates rendered into answers that carry a strict Content-Security-Policy.
+
+Lives here: the one way from a template to a werkzeug Response, its security headers, and the look shared by
+both sides (`templates/`). Not here: the texts (`messages` next door), CSRF tokens (`csrf` next door), which
+page to show and when (each side's own `pages` package lists its templates and what they need).
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from oidcgate.web import messages as catalogue
+from oidcgate.web.messages import Messages
+
+if TYPE_CHECKING:
+    import jinja2
+    import markupsafe
+    import werkzeug
+
+SHARED_FOLDER = Path(__file__).parent / "templates"
+
+# What a host may be written with in a policy. Anything else could end the directive (`;`) or the header.
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
+_SCHEME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages of one side: the templates and catalogues of its folder over the shared ones.
+
+    Attributes:
+        folder: holds the templates (`*.html`) and catalogues (`<language>.toml`) of this side.
+        opener_policy: value of Cross-Origin-Opener-Policy. `same-origin` cuts the page off from a window that
+            opened it; a provider that is signed in to through a popup needs `unsafe-none`, because the cut
+            outlives the page and the application would wait for its popup for ever.
+    """
+
+    folder: Path
+    opener_policy: str = "same-origin"
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Every text of these pages; read once, on first use."""
+        return catalogue.load((SHARED_FOLDER, self.folder))
+
+    @cached_property
+    def environment(self) -> "jinja2.Environment":
+        """The templates; made once, on first use, so that importing costs nothing."""
+        import jinja2
+
+        return jinja2.Environment(
+            loader=jinja2.FileSystemLoader([self.folder, SHARED_FOLDER]),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+
+    @cached_property
+    def style(self) -> str:
+        """The whole style sheet; it is written into each page, so a page needs nothing but itself."""
+        return (SHARED_FOLDER / "style.css").read_text(encoding="utf-8")
+
+    def render(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        language: str,
+        form_action: Iterable[str] = (),
+        script: str = "",
+        **context: object,
+    ) -> "werkzeug.Response":
+        """Render one page.
+
+        Args:
+            template: file name in this side's folder.
+            status: HTTP status of the answer.
+            language: one of the catalogue's languages, from `messages.negotiate`.
+            form_action: URLs that a form of this page may lead to besides this origin, redirects after the
+                POST
+                included: Chromium applies the policy to every hop. A URL counts with its origin; `https:`
+                alone allows every https origin, for a chain of hops nobody can list.
+            script: the one inline script this page runs, allowed by its hash and given to the template as
+                `script`.
+            context: what the template needs; its first lines say what that is.
+
+        Raises:
+            ValueError: a `form_action` is no absolute URL.
+            jinja2.UndefinedError: the template needs a name that is not in `context`.
+        """
+        import markupsafe
+        import werkzeug
+
+        body = self.environment.get_template(template).render(
+            context,
+            language=language,
+            style=markupsafe.Markup(self.style),  # noqa: S704 (our own file)
+            script=markupsafe.Markup(script),  # noqa: S704 (written by us, named by its hash)
+            t=partial(self._text, language),
+        )
+        response = werkzeug.Response(body, status=status, content_type="text/html; charset=utf-8")
+        response.headers["Content-Language"] = language
+        response.headers["Content-Security-Policy"] = content_security_policy(
+            style=self.style, script=script, form_action=form_action
+        )
+        response.headers["Cache-Control"] = "no-store"
+        # Never a path or a query (a code may be in it), yet not `no-referrer`: that would make the browser
+        # send `Origin: null` with our own forms, and a check of Origin could not tell them from a stranger's.
+        response.headers["Referrer-Policy"] = "strict-origin"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Cross-Origin-Opener-Policy"] = self.opener_policy
+        return response
+
+    def _text(self, language: str, key: str, **values: Any) -> "markupsafe.Markup":
+        """Give a text as markup, each value escaped unless it is markup itself."""
+        import markupsafe
+
+        return markupsafe.escape(self.messages.pattern(language, key)).format(**values)
+
+
+def content_security_policy(*, style: str, script: str = "", form_action: Iterable[str] = ()) -> str:
+    """Write the policy of a page that loads nothing, runs `script` at most, and cannot be framed.
+
+    Raises:
+        ValueError: a `form_action` is no absolute URL.
+
+    Spec: W3C Content Security Policy Level 3.
+    """
+    targets = dict.fromkeys(["'self'", *map(policy_source, form_action)])
+    directives = [
+        "default-src 'none'",
+        f"style-src {_hash_source(style)}",
+        *([f"script-src {_hash_source(script)}"] if script else []),
+        "img-src data:",
+        f"form-action {' '.join(targets)}",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ]
+    return "; ".join(directives)
+
+
+def policy_source(url: str) -> str:
+    """Write the origin of `url` as a source expression.
+
+    A private-use scheme of a native application (`com.example.app:/done`) has no origin and counts with its
+    scheme. So does an IPv6 host, because the grammar of a policy has no form for one: the browser would drop
+    the entry and block the redirect to a native application on `[::1]`.
+
+    Raises:
+        ValueError: no absolute URL, or a host that cannot stand in a policy.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme or not _SCHEME_CHARACTERS.issuperset(parts.scheme):
+        raise ValueError(f"form_action: {url!r} is no absolute URL")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return f"{parts.scheme}:"
+    host = parts.hostname or ""
+    if ":" in host:
+        return f"{parts.scheme}:"
+    if not host or not _HOST_CHARACTERS.issuperset(host):
+        raise ValueError(f"form_action: the host of {url!r} cannot stand in a policy")
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+
+
+def _hash_source(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"

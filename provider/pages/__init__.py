@@ -1,0 +1,135 @@
+"""The provider's pages: templates, texts, and what each needs.
+
+Every page needs `site` (str): the name of the provider or realm. Each `hidden` is a mapping of field names to
+values that the form sends along (the CSRF token and the interaction among them). Strings are escaped by the
+template; None means that the part is left out.
+
+login.html (200, page-login)
+    action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str or None;
+    problem: LoginProblem or None; retry_after_seconds: int or None
+consent.html (200, page-consent)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
+    return_host: str or None (where the browser goes next)
+logout.html (200, page-logout)
+    action: str; hidden: Mapping[str, str]; user_name: str or None; client_name: str or None;
+    problem: LogoutProblem or None
+logged_out.html (200, page-logged-out)
+    client_name: str or None; return_url: str or None
+error.html (the error's status, page-error)
+    kind: ErrorKind; incident: str; retry_after_seconds: int or None
+form_post.html (200, page-form-post), rendered by `form_post`
+    action: str; fields: Sequence[tuple[str, str]]; client_name: str or None; script: Markup
+
+Buttons: `login` on login.html; `allow` and `deny` on consent.html send `decision=allow` or `decision=deny`;
+`logout` on logout.html.
+
+After the POST of login.html, consent.html and logout.html the browser may be redirected to the client:
+give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from oidcgate.web.pages import Pages
+
+if TYPE_CHECKING:
+    import werkzeug
+
+# Taken from the prototype: a response parameter named "submit" would hide the form's own method.
+FORM_POST_SCRIPT = 'HTMLFormElement.prototype.submit.call(document.getElementById("form-post"))'
+
+
+class ScopeLine(NamedTuple):
+    """One thing that the client asks for."""
+
+    value: str
+    name: str
+    description: str
+
+
+class LoginProblem(StrEnum):
+    """Why the sign-in page is shown once more."""
+
+    WRONG = "wrong"
+    """User name or password is wrong; which of them is never said."""
+    TOO_MANY = "too_many"
+    """Too many attempts; `retry_after_seconds` says how long to wait."""
+    BUSY = "busy"
+    """Too many people sign in at this moment."""
+    EXPIRED = "expired"
+    """The form was open for too long, or was not shown to this browser."""
+
+
+class LogoutProblem(StrEnum):
+    """Why the sign-out page is shown once more."""
+
+    EXPIRED = "expired"
+    """The form was open for too long, or was not shown to this browser."""
+    NOT_RETURNING = "not_returning"
+    """The application asked to return to an address that is not registered."""
+
+
+class ErrorKind(StrEnum):
+    """What the error page says happened; the cause itself is in the log under the incident id."""
+
+    BAD_REQUEST = "bad_request"
+    """The application sent a request that cannot be answered."""
+    UNKNOWN_CLIENT = "unknown_client"
+    """No such application here, or it is switched off."""
+    REDIRECT_URI = "redirect_uri"
+    """The address to return to is not registered; the log says which one."""
+    EXPIRED = "expired"
+    """The sign-in is over, was finished in another tab, or belongs to another browser."""
+    FORM_EXPIRED = "form_expired"
+    """The form was not shown to this browser lately."""
+    NOT_FOUND = "not_found"
+    """No such page."""
+    TOO_MANY = "too_many"
+    """Too many attempts from here."""
+    UNAVAILABLE = "unavailable"
+    """A part that is needed does not answer now."""
+    SERVER_ERROR = "server_error"
+    """A fault of ours."""
+
+
+def provider_pages() -> Pages:
+    """Give the provider's pages; nothing is read before the first one is shown.
+
+    They do not cut themselves off from the window that opened them: single-page applications sign in through
+    a popup and wait for its answer.
+    """
+    return Pages(folder=Path(__file__).parent, opener_policy="unsafe-none")
+
+
+def form_post(
+    pages: Pages,
+    *,
+    language: str,
+    site: str,
+    action: str,
+    fields: Sequence[tuple[str, str]],
+    client_name: str | None = None,
+) -> "werkzeug.Response":
+    """Make the page that carries an authorization response to the client in a POST.
+
+    The form sends itself by the one script its policy allows; without scripts the person presses the button.
+    Values are HTML-escaped and arrive as they are, whatever is in them.
+
+    Args:
+        action: the validated redirect URI.
+        fields: the response's parameters, in order.
+
+    Spec: OAuth 2.0 Form Post Response Mode.
+    """
+    return pages.render(
+        "form_post.html",
+        language=language,
+        form_action=(action,),
+        script=FORM_POST_SCRIPT,
+        site=site,
+        action=action,
+        fields=fields,
+        client_name=client_name,
+    )
