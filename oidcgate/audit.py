@@ -1,7 +1,7 @@
 """The audit log's mechanism: one JSON line per event.
 
 Which events there are is declared by each side (`oidcgate.gate.events`, `provider.events`) as frozen
-dataclasses below `Event`. No event may hold a secret, code, token or cookie: this module does not look for them.
+dataclasses below `Event`. No event may hold a secret, code, token or cookie: nothing here looks for them.
 """
 
 import dataclasses

@@ -1,0 +1,98 @@
+"""The port of the small stores: records with an expiry, found by kind and key or by tag.
+
+The state store (revocations, replay, leases, kept tokens) and shared sessions are written once over these
+verbs; what the records mean is not known here. Implementations: `memory` (this process), `sql` (SQLite,
+PostgreSQL).
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+
+class Record(NamedTuple):
+    """A stored value.
+
+    Attributes:
+        value: bytes, as they were put.
+        version: another one after every write of the key, also if the record was gone in between.
+        expires_at: epoch seconds; from this second on the record is absent.
+        tags: further names it is found under.
+    """
+
+    value: bytes
+    version: int
+    expires_at: int
+    tags: tuple[str, ...]
+
+
+class StoreFailure(StrEnum):
+    """Why a store could not answer."""
+
+    LOCKED = "locked"
+    FULL = "full"
+    READ_ONLY = "read_only"
+    CORRUPT = "corrupt"
+    MISSING = "missing"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+class StoreUnavailable(Exception):
+    """The store cannot answer now. It says neither that a record is there nor that it is not.
+
+    The message names the store, what is wrong and what to do, without passwords; it is for the log, not for
+    a client.
+    """
+
+    def __init__(self, reason: StoreFailure, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RecordStore(Protocol):
+    """Eight verbs. Each is atomic among threads, and among processes where the store is shared.
+
+    Every method raises StoreUnavailable when the store cannot answer; a write that raised may or may not have
+    happened. `kind` separates uses of one store; a key is not empty. `now` is epoch seconds.
+    """
+
+    def put(self, kind: str, key: str, value: bytes, *, expires_at: int, tags: Sequence[str] = ()) -> None:
+        """Write the record, whatever was there."""
+
+    def get(self, kind: str, key: str, *, now: int) -> Record | None:
+        """The record, or None when it is absent or expired."""
+
+    def take(self, kind: str, key: str, *, now: int) -> Record | None:
+        """Remove the record and return it: to exactly one caller, however many ask at once."""
+
+    def swap(
+        self,
+        kind: str,
+        key: str,
+        *,
+        expected_version: int | None,
+        value: bytes,
+        expires_at: int,
+        tags: Sequence[str] = (),
+        now: int,
+    ) -> bool:
+        """Write only if the record has `expected_version`; None: only if there is none, or it expired."""
+
+    def delete_tagged(self, kind: str, tag: str) -> int:
+        """Remove every record of `kind` with `tag`; returns how many."""
+
+    def find(
+        self, kind: str, tag: str, *, now: int, limit: int = 1000, after: str = ""
+    ) -> list[tuple[str, Record]]:
+        """Records with `tag`, by key, at most `limit`; of the next page, those behind the key `after`."""
+
+    def sweep(self, now: int, limit: int) -> int:
+        """Remove expired records, at most `limit`; returns how many. Fewer than `limit`: none is left."""
+
+    def generation(self) -> int:
+        """A mark that is another one after every write that changed a record; it costs below a microsecond.
+
+        Only equality means something. A process sees another process's write at the next call where both
+        share a host, and within two seconds otherwise.
+        """
