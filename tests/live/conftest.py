@@ -1,0 +1,23 @@
+"""What live tests share: where the peers are installed, where screenshots are kept."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.live import peers
+
+BUILD = Path(__file__).parents[2] / "build"
+
+
+@pytest.fixture(scope="session")
+def peer_folder() -> Path:
+    """The npm peers, installed once for all runs of this checkout."""
+    return peers.install(BUILD / "peers")
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where pictures of pages are kept after the run."""
+    folder = BUILD / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

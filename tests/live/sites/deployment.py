@@ -1,0 +1,107 @@
+"""Both sites as processes: gunicorn with TLS, configured by files as an operator would write them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from provider.services.passwords import new_password_hash
+from tests.support.servers import ROOT, Server, free_port, gunicorn
+from tests.support.tls import Authority
+
+USERS = ROOT / "examples" / "directory" / "users.toml"
+SECRET = "a-client-secret-of-two-sites-43-characters-or-more"
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The running deployment."""
+
+    app_url: str
+    issuer: str
+    app: Server
+    provider: Server
+
+
+@contextmanager
+def two_sites(folder: Path, authority: Authority, *, response_mode: str = "query") -> Iterator[Sites]:
+    """Run `app.test` and `id.example` until the block ends."""
+    app_port, provider_port = free_port(), free_port()
+    app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
+    provider_config = _write_provider_config(folder, issuer, app_url)
+    gate_config = _write_gate_config(folder, issuer, app_url, authority, response_mode)
+    with (
+        gunicorn(
+            "tests.live.sites.provider_site:application",
+            port=provider_port,
+            log=folder / "provider.log",
+            env={"PROVIDER_CONFIG": str(provider_config)},
+            certificate=authority.issue("id.example"),
+        ) as provider,
+        gunicorn(
+            "tests.live.sites.app_site:application",
+            port=app_port,
+            log=folder / "app.log",
+            env={"GATE_CONFIG": str(gate_config), "DIRECTORY_USERS": str(USERS)},
+            certificate=authority.issue("app.test"),
+        ) as app,
+    ):
+        yield Sites(app_url, issuer, app, provider)
+
+
+def _secret_file(path: Path, text: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def _write_provider_config(folder: Path, issuer: str, app_url: str) -> Path:
+    _secret_file(folder / "provider-secret", "n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
+    users = "".join(
+        f'[[users]]\nuser_name = "{name}"\npassword_hash = "{new_password_hash("demo-" + name)}"\n'
+        f'name = "{name.title()} Example"\nemail = "{name}@id.example"\n'
+        for name in ("alice", "mallory")
+    )
+    path = folder / "provider.toml"
+    path.write_text(
+        f"""
+issuer = "{issuer}"
+database = "sqlite:///{folder / "provider.db"}"
+secret_file = "{folder / "provider-secret"}"
+[[clients]]
+client_id = "directory"
+name = "The directory"
+client_secret = "{SECRET}"
+redirect_uris = ["{app_url}/.oidcgate/callback"]
+post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
+{users}
+"""
+    )
+    return path
+
+
+def _write_gate_config(
+    folder: Path, issuer: str, app_url: str, authority: Authority, response_mode: str
+) -> Path:
+    _secret_file(folder / "gate-secret", "bm8tcmVhbC1zZWNyZXQtYnV0LWxvbmctZW5vdWdoLTAxMjM0NTY3ODk\n")
+    _secret_file(folder / "client-secret", SECRET)
+    path = folder / "oidcgate.toml"
+    path.write_text(
+        f"""
+public_url = "{app_url}"
+[provider]
+name = "Example"
+issuer = "{issuer}"
+client_id = "directory"
+client_secret_file = "{folder / "client-secret"}"
+response_mode = "{response_mode}"
+ca_file = "{authority.certificate}"
+[users]
+source = "file:{USERS}"
+[session]
+secret_file = "{folder / "gate-secret"}"
+[state]
+store = "sqlite:///{folder / "state.db"}"
+"""
+    )
+    return path

@@ -1,0 +1,98 @@
+"""The gate signs in against a provider nobody here wrote: the certified npm package `oidc-provider`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.live import peers
+from tests.support.servers import ROOT, free_port, gunicorn, running
+from tests.support.user_agent import Page, UserAgent
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+USERS = ROOT / "examples" / "directory" / "users.toml"
+
+
+@contextmanager
+def gate_and_foreign_provider(folder: Path, peer_folder: Path, place: str) -> Iterator[str]:
+    """Run both; yields the app's URL."""
+    app_port, provider_port = free_port(), free_port()
+    app_url = f"http://localhost:{app_port}"
+    secret = folder / "gate-secret"
+    secret.touch(mode=0o600)
+    secret.write_text("bm8tcmVhbC1zZWNyZXQtYnV0LWxvbmctZW5vdWdoLTAxMjM0NTY3ODk\n")
+    config = folder / "oidcgate.toml"
+    config.write_text(
+        f"""
+public_url = "{app_url}"
+[provider]
+issuer = "http://localhost:{provider_port}"
+client_id = "gate"
+client_secret = "a-secret-that-only-the-test-and-the-peer-know"
+[users]
+source = "file:{USERS}"
+[session]
+secret_file = "{secret}"
+"""
+    )
+    node = [
+        peers.NODE,
+        "foreign_provider.mjs",
+        str(provider_port),
+        f"{app_url}/.oidcgate/callback",
+        f"{app_url}/.oidcgate/logged-out",
+        place,
+    ]
+    env = {"GATE_CONFIG": str(config), "DIRECTORY_USERS": str(USERS)}
+    with (
+        running(node, port=provider_port, log=folder / "provider.log", cwd=peer_folder),
+        gunicorn("tests.live.sites.app_site:application", port=app_port, log=folder / "app.log", env=env),
+    ):
+        yield app_url
+
+
+def through_the_foreign_pages(agent: UserAgent, page: Page, login: str) -> Page:
+    """The peer's own development pages: a login form, then a consent form, each with one submit button."""
+    while page.forms and "/interaction/" in page.url:
+        form = page.forms[0]
+        sent = {**form.fields, **({"login": login, "password": "any"} if "login" in form.fields else {})}
+        page = Page(agent.session.post(urljoin(page.url, form.action), data=sent, timeout=30))
+    return page
+
+
+@pytest.mark.row("F-01", "F-02", "F-07", "F-09", "F-13", "F-14", "A-08")
+@pytest.mark.parametrize("place", ["id_token", "userinfo"])
+def test_alice_signs_in_at_a_foreign_provider(tmp_path: Path, peer_folder: Path, place: str) -> None:
+    with gate_and_foreign_provider(tmp_path, peer_folder, place) as app_url:
+        agent = UserAgent()
+        page = through_the_foreign_pages(agent, agent.open(f"{app_url}/me"), "alice")
+
+        assert page.status == 200, page.text
+        assert page.url == f"{app_url}/me"
+        assert page.response.json()["userName"] == "Alice"
+
+
+@pytest.mark.row("F-08")
+def test_a_name_that_the_directory_does_not_know_stays_out(tmp_path: Path, peer_folder: Path) -> None:
+    with gate_and_foreign_provider(tmp_path, peer_folder, "id_token") as app_url:
+        agent = UserAgent()
+        page = through_the_foreign_pages(agent, agent.open(f"{app_url}/"), "mallory")
+
+        assert page.status == 403
+        assert page.main_id == "page-unknown-user"
+        assert not [name for name in agent.session.cookies if name.startswith("oidcgate-")]
+
+
+@pytest.mark.row("F-06", "G-06")
+def test_sign_out_reaches_the_foreign_provider(tmp_path: Path, peer_folder: Path) -> None:
+    with gate_and_foreign_provider(tmp_path, peer_folder, "id_token") as app_url:
+        agent = UserAgent()
+        through_the_foreign_pages(agent, agent.open(f"{app_url}/"), "alice")
+
+        page = agent.press(agent.open(f"{app_url}/.oidcgate/logout"), "logout")
+
+        assert "/session/end" in page.url
+        assert not page.text.count("invalid_request"), page.text

@@ -1,0 +1,111 @@
+"""Real server processes for tests: started on a free port, waited for, and ended by their id.
+
+What the processes serve is the caller's; the certificates are in :mod:`tests.support.tls`.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.tls import Certificate
+
+START_SECONDS = 40
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server process and the folder its log is in."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def log_text(self) -> str:
+        """All that the process has written so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def free_port() -> int:
+    """A port that was free a moment ago on the loopback interface."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path],
+    *,
+    port: int,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Run ``command`` until the block ends; it is up when it accepts connections on ``port``.
+
+    Raises:
+        AssertionError: the process ended, or did not listen in time; the message holds its log.
+    """
+    with log.open("wb") as sink:
+        process = subprocess.Popen(  # its own group, so that workers end with it
+            [str(part) for part in command],
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+    server = Server(process, port, log)
+    try:
+        _wait_until_it_listens(server)
+        yield server
+    finally:
+        stop(process)
+
+
+@contextmanager
+def gunicorn(
+    application: str, *, port: int, log: Path, env: Mapping[str, str], certificate: Certificate | None = None
+) -> Iterator[Server]:
+    """Serve a WSGI callable (``module:name``, found beside the tests) with gunicorn's gthread worker."""
+    tls = ["--certfile", certificate.certificate, "--keyfile", certificate.key] if certificate else []
+    command = [
+        sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}",
+        "--worker-class", "gthread", "--threads", "4", "--graceful-timeout", "2", *tls,
+    ]  # fmt: skip
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+    with running(command, port=port, log=log, cwd=ROOT, env={**env, "PYTHONPATH": path}) as server:
+        yield server
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its group: politely first, by force after ten seconds."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def _wait_until_it_listens(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        code = server.process.poll()
+        assert code is None, f"the server ended with {code}:\n{server.log_text()}"
+        try:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)  # nothing announces a listening socket; the loop is bounded by the deadline
+    raise AssertionError(f"nothing listens on port {server.port}:\n{server.log_text()}")

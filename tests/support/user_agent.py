@@ -1,0 +1,120 @@
+"""A cookie-keeping user agent without a screen: it follows redirects and submits forms, also in process.
+
+For what only a real browser does (SameSite, frames, layout) see :mod:`tests.support.chromium`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import requests
+from requests.adapters import BaseAdapter
+
+NAVIGATION = {
+    "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+}
+
+
+@dataclass
+class Form:
+    """One form of a page: where it goes and what it would send."""
+
+    action: str = ""
+    method: str = "get"
+    fields: dict[str, str] = field(default_factory=dict)
+    buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class _Document(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self.main_id: str | None = None
+        self._open: Form | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "main":
+            self.main_id = values.get("id")
+        elif tag == "form":
+            self._open = Form(values.get("action", ""), values.get("method", "get").lower())
+            self.forms.append(self._open)
+        elif self._open is not None and tag == "input" and values.get("name"):
+            kind = values.get("type", "text")
+            if kind not in {"checkbox", "radio", "submit"} or "checked" in values:
+                self._open.fields[values["name"]] = values.get("value", "")
+        elif self._open is not None and tag == "button":
+            self._open.buttons[values.get("id", "")] = (values.get("name", ""), values.get("value", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._open = None
+
+
+class Page:
+    """What the user agent shows now."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.response = response
+        self.url = response.url
+        self.status = response.status_code
+        self.text = response.text
+        document = _Document()
+        document.feed(self.text)
+        self.forms = document.forms
+        self.main_id = document.main_id
+
+    def form_with(self, button: str) -> Form:
+        """The form that holds the button with this id."""
+        for form in self.forms:
+            if button in form.buttons:
+                return form
+        raise AssertionError(f"no button {button!r} on {self.url} ({self.status}):\n{self.text[:2000]}")
+
+
+class UserAgent:
+    """A browser's worth of cookies, redirects and forms.
+
+    Args:
+        sites: adapters by origin; an origin that is not listed is reached over a socket.
+    """
+
+    def __init__(self, sites: Mapping[str, BaseAdapter] | None = None) -> None:
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers.update(NAVIGATION)
+        for origin, adapter in (sites or {}).items():
+            self.session.mount(origin, adapter)
+
+    def open(self, url: str, **options: object) -> Page:
+        """Navigate to ``url`` and follow every redirect."""
+        return Page(self.session.get(url, timeout=30, **options))  # type: ignore[arg-type]  # options of requests
+
+    def step(self, url: str) -> requests.Response:
+        """One request, no redirect followed."""
+        return self.session.get(url, allow_redirects=False, timeout=30)
+
+    def press(self, page: Page, button: str, values: Mapping[str, str] | None = None) -> Page:
+        """Fill in ``values`` and press the button with this id."""
+        form = page.form_with(button)
+        name, value = form.buttons[button]
+        sent = {**form.fields, **(values or {}), **({name: value} if name else {})}
+        url = urljoin(page.url, form.action or page.url)
+        headers = {
+            "Origin": "/".join(page.url.split("/")[:3]),
+            "Sec-Fetch-Site": "same-origin",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        if form.method == "post":
+            return Page(self.session.post(url, data=sent, headers=headers, timeout=30))
+        return Page(self.session.get(url, params=sent, timeout=30))
+
+    def sign_in(self, page: Page, username: str, password: str) -> Page:
+        """Fill in the provider's sign-in page; consent is given when asked for."""
+        page = self.press(page, "login", {"username": username, "password": password})
+        if page.main_id == "page-consent":
+            page = self.press(page, "allow")
+        return page
