@@ -1,8 +1,8 @@
 """CSRF tokens: a form is answered only when it was shown to the same browser a short while ago.
 
 Lives here: issuing and checking a token over itsdangerous. Not here: what a form is bound to (a browser
-session, an
-interaction: the caller's), same-origin checks (`facts` next door), sealed values (`sealing` next door).
+session or an interaction, which is the caller's), same-origin checks (`facts` next door), sealed values
+(`sealing` next door).
 """
 
 import base64
@@ -34,10 +34,9 @@ class CsrfTokens:
     """Tokens for the forms of one purpose.
 
     Attributes:
-        keys: secrets of at least 32 bytes; the first signs, all check, so a key can be replaced while forms
-            are open.
-        purpose: what the form does, such as `provider.consent`; a token for one purpose is refused for
-            another.
+        keys: secrets of at least 32 bytes; the first signs, all check, so that forms stay good while a key
+            is replaced.
+        purpose: what the form does, such as `provider.consent`; no token is good for two purposes.
     """
 
     keys: Sequence[bytes] = field(repr=False)

@@ -78,8 +78,7 @@ def load(folders: Iterable[Path], default: str = DEFAULT_LANGUAGE) -> Messages:
 
     Raises:
         CatalogueError: a language lacks a key or placeholder that the default language has, has one more, or
-        a key
-            is written in two folders. The message lists all of them.
+            a key is written in two folders. The message lists all of them.
     """
     languages: dict[str, dict[str, str]] = {}
     problems: list[str] = []

@@ -84,9 +84,8 @@ class Pages:
             status: HTTP status of the answer.
             language: one of the catalogue's languages, from `messages.negotiate`.
             form_action: URLs that a form of this page may lead to besides this origin, redirects after the
-                POST
-                included: Chromium applies the policy to every hop. A URL counts with its origin; `https:`
-                alone allows every https origin, for a chain of hops nobody can list.
+                POST included: Chromium applies the policy to every hop. A URL counts with its origin;
+                `https:` alone allows every https origin, for a chain of hops nobody can list.
             script: the one inline script this page runs, allowed by its hash and given to the template as
                 `script`.
             context: what the template needs; its first lines say what that is.
@@ -160,7 +159,7 @@ def policy_source(url: str) -> str:
     parts = urlsplit(url)
     if not parts.scheme or not _SCHEME_CHARACTERS.issuperset(parts.scheme):
         raise ValueError(f"form_action: {url!r} is no absolute URL")
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if parts.scheme not in ("http", "https") or url == f"{parts.scheme}:":
         return f"{parts.scheme}:"
     host = parts.hostname or ""
     if ":" in host:

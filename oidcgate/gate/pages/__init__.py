@@ -5,7 +5,7 @@ is a mapping of field names to values that the form sends along (the CSRF token 
 escaped by the template; None means that the part is left out.
 
 unknown_user.html (403, page-unknown-user)
-    user_name: str; action: str; hidden: Mapping[str, str]
+    user_name: str; inactive: bool (known, but switched off); action: str; hidden: Mapping[str, str]
 error.html (the error's status, page-error)
     kind: ErrorKind; incident: str or None; retry_url: str or None
 session_ended.html (401, page-session-ended)
@@ -48,6 +48,8 @@ class ErrorKind(StrEnum):
     """The form was not shown to this browser lately."""
     TOO_LARGE = "too_large"
     """The session does not fit into a cookie."""
+    SERVER_ERROR = "server_error"
+    """A fault of ours."""
 
 
 class LoopCheck(StrEnum):

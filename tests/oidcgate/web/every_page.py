@@ -1,0 +1,191 @@
+"""One example of every page and every state of it, for the tests that hold for all pages."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug import Response
+
+from oidcgate.gate.pages import ErrorKind as GateError
+from oidcgate.gate.pages import LoopCheck, gate_pages
+from oidcgate.web.pages import Pages
+from provider.pages import ErrorKind as ProviderError
+from provider.pages import LoginProblem, LogoutProblem, ScopeLine, form_post, provider_pages
+
+GATE = gate_pages()
+PROVIDER = provider_pages()
+
+FIELDS = {"csrf": "a token", "interaction": "an id"}
+INCIDENT = "7K3F-Q9WD-2MXA"
+SCOPES = (
+    ScopeLine("openid", "Know who you are", "An identifier that stays the same"),
+    ScopeLine("profile", "See your profile", "Your name and user name"),
+    ScopeLine("email", "See your email address", ""),
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A page in one state.
+
+    Attributes:
+        main: id of its `<main>`.
+        stops: ids that the Tab key reaches, in order.
+        context: what the template is given.
+    """
+
+    pages: Pages
+    template: str
+    main: str
+    stops: tuple[str, ...]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    def render(self, **changes: Any) -> Response:
+        """Render the page, some of its context changed."""
+        context = {**self.context, **changes}
+        if self.template == "form_post.html":
+            return form_post(self.pages, language="en", **context)
+        return self.pages.render(self.template, language="en", **context)
+
+
+def _gate(template: str, main: str, stops: tuple[str, ...], **context: Any) -> Example:
+    return Example(GATE, template, main, stops, {"site": "app.example.com", **context})
+
+
+def _provider(template: str, main: str, stops: tuple[str, ...], **context: Any) -> Example:
+    return Example(PROVIDER, template, main, stops, {"site": "id.example.com", **context})
+
+
+def _login(problem: LoginProblem | None, **changes: Any) -> Example:
+    context: dict[str, Any] = {
+        "action": "/login",
+        "hidden": FIELDS,
+        "username": "alice",
+        "client_name": "Directory",
+        "problem": problem,
+        "retry_after_seconds": None,
+    }
+    return _provider("login.html", "page-login", ("username", "password", "login"), **{**context, **changes})
+
+
+def _logout(problem: LogoutProblem | None) -> Example:
+    return _provider(
+        "logout.html",
+        "page-logout",
+        ("logout",),
+        action="/end_session/confirm",
+        hidden=FIELDS,
+        user_name="alice",
+        client_name="Directory",
+        problem=problem,
+    )
+
+
+def _unknown_user(inactive: bool) -> Example:
+    return _gate(
+        "unknown_user.html",
+        "page-unknown-user",
+        ("logout",),
+        user_name="mallory",
+        inactive=inactive,
+        action="/.oidcgate/logout",
+        hidden=FIELDS,
+    )
+
+
+EVERY_PAGE: Mapping[str, Example] = {
+    "gate-unknown-user": _unknown_user(False),
+    "gate-inactive-user": _unknown_user(True),
+    **{
+        f"gate-error-{kind}": _gate(
+            "error.html", "page-error", ("retry",), kind=kind, incident=INCIDENT, retry_url="/"
+        )
+        for kind in GateError
+    },
+    "gate-error-bare": _gate(
+        "error.html", "page-error", (), kind=GateError.FORBIDDEN, incident=None, retry_url=None
+    ),
+    "gate-session-ended": _gate(
+        "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login"
+    ),
+    "gate-unavailable": _gate(
+        "unavailable.html", "page-unavailable", ("retry",), retry_url="/", retry_after_seconds=30
+    ),
+    "gate-unavailable-bare": _gate(
+        "unavailable.html", "page-unavailable", (), retry_url=None, retry_after_seconds=None
+    ),
+    "gate-logout": _gate(
+        "logout.html",
+        "page-logout",
+        ("logout", "stay"),
+        user_name="alice",
+        action="/.oidcgate/logout",
+        hidden=FIELDS,
+        cancel_url="/",
+    ),
+    "gate-logged-out": _gate(
+        "logged_out.html", "page-logged-out", ("login",), everywhere=True, login_url="/.oidcgate/login"
+    ),
+    "gate-logged-out-here": _gate("logged_out.html", "page-logged-out", (), everywhere=False, login_url=None),
+    **{
+        f"gate-login-loop-{check}": _gate(
+            "login_loop.html", "page-login-loop", ("retry",), check=check, incident=INCIDENT, retry_url="/"
+        )
+        for check in LoopCheck
+    },
+    "provider-login": _login(None),
+    "provider-login-first": _login(None, username="", client_name=None),
+    **{f"provider-login-{problem}": _login(problem, retry_after_seconds=300) for problem in LoginProblem},
+    "provider-consent": _provider(
+        "consent.html",
+        "page-consent",
+        ("deny", "allow"),
+        action="/consent",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_name="alice",
+        scopes=SCOPES,
+        return_host="app.example.com",
+    ),
+    "provider-logout": _logout(None),
+    **{f"provider-logout-{problem}": _logout(problem) for problem in LogoutProblem},
+    "provider-logged-out": _provider(
+        "logged_out.html",
+        "page-logged-out",
+        ("return",),
+        client_name="Directory",
+        return_url="https://app.example.com/bye",
+    ),
+    "provider-logged-out-bare": _provider(
+        "logged_out.html", "page-logged-out", (), client_name=None, return_url=None
+    ),
+    **{
+        f"provider-error-{kind}": _provider(
+            "error.html", "page-error", (), kind=kind, incident=INCIDENT, retry_after_seconds=120
+        )
+        for kind in ProviderError
+    },
+    "provider-form-post": _provider(
+        "form_post.html",
+        "page-form-post",
+        ("continue",),
+        action="https://app.example.com/callback",
+        fields=[("code", "SplxlOBeZQQYbYS6WxSbIA"), ("state", "af0ifjsldkj")],
+        client_name="Directory",
+    ),
+}
+
+
+def with_every_text(example: Example, change: Callable[[str], str]) -> dict[str, Any]:
+    """Change every text of a page that somebody else may have written: names, values, scopes."""
+    changes: dict[str, Any] = {}
+    for name, value in example.context.items():
+        if name in ("site", "user_name", "client_name", "username", "return_host", "incident") and value:
+            changes[name] = change(value)
+        elif name == "hidden":
+            changes[name] = {change(key): change(text) for key, text in value.items()}
+        elif name == "fields":
+            changes[name] = [(change(key), change(text)) for key, text in value]
+        elif name == "scopes":
+            changes[name] = [ScopeLine(line.value, change(line.name), change("x")) for line in value]
+    return changes
