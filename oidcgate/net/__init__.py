@@ -1,0 +1,1 @@
+"""Outbound HTTP with address rules, caps and a total deadline; no OAuth."""

@@ -1,0 +1,115 @@
+"""Which URLs and which network addresses an outbound call may use (pure).
+
+The resolver and the sockets are next door in `oidcgate.net.dial`; the deadline and the caps in
+`oidcgate.net.fetch`.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from urllib.parse import urlsplit
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# RFC 6052: behind such a gateway these 96 bits lead to the IPv4 address in the last 32.
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True)
+class AddressRules:
+    """What an outbound call may reach. By default: https, and addresses of the public internet only.
+
+    Attributes:
+        allow_private: Networks (`"10.1.0.0/16"`, `"127.0.0.0/8"`) allowed besides the public internet, for an
+            identity provider that is reached inside a company.
+        insecure_allow_http_loopback: Also allow loopback addresses for the hosts `localhost`, `127.…` and
+            `[::1]`, and plain http to those hosts. For demos and tests.
+
+    Raises:
+        ValueError: One of the networks is none; the message names it.
+    """
+
+    allow_private: tuple[str, ...] = ()
+    insecure_allow_http_loopback: bool = False
+    _networks: tuple[Network, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "_networks", tuple(ipaddress.ip_network(text) for text in self.allow_private)
+        )
+
+    def url_problem(self, url: str) -> str | None:
+        """Return why `url` may not be called at all, or None. Addresses are judged when they are known."""
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            return "the URL cannot be read"
+        if not host:
+            return "the URL names no host"
+        if parts.username is not None or parts.password is not None:
+            return "the URL carries user info"
+        if parts.scheme == "https":
+            return None
+        if parts.scheme != "http":
+            return "the scheme is not https"
+        if not is_loopback_host(host):
+            return "http is never used for a host other than loopback; use https"
+        if not self.insecure_allow_http_loopback:
+            return "http needs the switch insecure_allow_http_loopback; use https"
+        return None
+
+    def refused(self, host: str, addresses: Iterable[Address]) -> Address | None:
+        """Return the first of the addresses `host` resolved to that may not be connected to, or None.
+
+        One refused address refuses the host: a name that points inside and outside at once is an attack or a
+        mistake.
+        """
+        loopback = self.insecure_allow_http_loopback and is_loopback_host(host)
+        return next((address for address in addresses if not self._allowed(address, loopback)), None)
+
+    def _allowed(self, address: Address, loopback: bool) -> bool:
+        if loopback:
+            # `localhost` has to be this machine, whatever the resolver says.
+            return address.is_loopback
+        return all(
+            _is_public(reached) or any(reached in network for network in self._networks)
+            for reached in _reached_by(address)
+        )
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether the host of a URL names this machine: `localhost`, `127.0.0.0/8` or `::1`, spelled out."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _reached_by(address: Address) -> list[Address]:
+    """The address and every IPv4 address a gateway would take out of it."""
+    reached: list[Address] = [address]
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return [address.ipv4_mapped]
+        if address.sixtofour is not None:
+            reached.append(address.sixtofour)
+        if address.teredo is not None:
+            reached.extend(address.teredo)
+        if address in _NAT64:
+            reached.append(IPv4Address(int(address) & 0xFFFF_FFFF))
+    return reached
+
+
+def _is_public(address: Address) -> bool:
+    # is_global alone says yes to multicast, and to site-local on some versions.
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not (isinstance(address, IPv6Address) and address.is_site_local)
+    )

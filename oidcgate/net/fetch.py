@@ -1,0 +1,261 @@
+"""Calls to other servers that end in time, stay small and go only where they may (P-09).
+
+`Fetcher` is what the rest uses: JSON by GET, or the same guard mounted on a session of Authlib.
+`GuardedAdapter` holds the promises that do not depend on how the bytes travel; `oidcgate.net.dial` carries
+them over sockets, `oidcgate.net.wsgi` to an app in this process. What the documents mean is
+`oidcgate.protocol`.
+"""
+
+import time
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import requests
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import HTTPError, LocationValueError
+
+from oidcgate.net.addresses import AddressRules
+from oidcgate.net.dial import Deadline, Dialler, DirectTransport, Resolver, system_resolver
+from oidcgate.net.errors import FetchError, FetchFailure
+from oidcgate.strict_json import NotStrictJSON, parse_object
+
+__all__ = ["AddressRules", "FetchError", "FetchFailure", "FetchedJSON", "Fetcher", "GuardedAdapter"]
+
+S = TypeVar("S", bound=requests.Session)
+
+_CHUNK: Final = 65_536
+
+
+class FetchedJSON(NamedTuple):
+    """An answer with status 200 that was a JSON object."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: dict[str, Any]
+
+
+class GuardedAdapter(BaseAdapter):
+    """A requests adapter that refuses what a session must never see.
+
+    Whoever uses the session gets an answer that came from an allowed URL, within the deadline, read whole and
+    below the cap, with status 2xx or 4xx, and whose body is empty or one unambiguous JSON object. All else is
+    a `FetchError`: Authlib reads bodies with `json.loads`, which falls over a deeply nested one. `verify`,
+    `cert`, `proxies` and `timeout` of the session are not consulted.
+
+    Args:
+        rules: Which URLs are allowed.
+        transport: Carries the request.
+        deadline: Started here for each call; the transport's sockets watch it.
+        total_seconds: How long a call may last, from name resolution to the last byte.
+        max_bytes: How long a body may be after decompression.
+    """
+
+    def __init__(
+        self,
+        rules: AddressRules,
+        transport: BaseAdapter,
+        deadline: Deadline,
+        *,
+        total_seconds: float,
+        max_bytes: int,
+    ) -> None:
+        super().__init__()
+        self._rules = rules
+        self._transport = transport
+        self._deadline = deadline
+        self._total_seconds = total_seconds
+        self._max_bytes = max_bytes
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        """Send the request and return the answer with its body read.
+
+        Raises:
+            FetchError: See the class.
+        """
+        url = request.url or ""
+        problem = self._rules.url_problem(url)
+        if problem is not None:
+            raise FetchError(FetchFailure.REFUSED_URL, url, problem)
+        self._deadline.start(self._total_seconds)
+        response: requests.Response | None = None
+        try:
+            response = self._transport.send(request, stream=True, timeout=self._total_seconds, proxies={})
+            _refuse_status(url, response)
+            self._read(url, response)
+            _refuse_ambiguous(url, response)
+        except FetchError as error:
+            _discard(response)
+            # The dialler knows host and port only.
+            raise FetchError(error.reason, url, error.detail, status=error.status) from error.__cause__
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            _discard(response)
+            raise self._named(url, error) from error
+        except BaseException:
+            _discard(response)
+            raise
+        return response
+
+    def close(self) -> None:
+        """Do nothing: the connections belong to the `Fetcher`, a session that ends leaves them open."""
+
+    def _read(self, url: str, response: requests.Response) -> None:
+        body = bytearray()
+        while chunk := response.raw.read(min(_CHUNK, self._max_bytes + 1 - len(body)), decode_content=True):
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise FetchError(
+                    FetchFailure.TOO_LARGE,
+                    url,
+                    f"the answer is longer than {self._max_bytes} bytes",
+                    status=response.status_code,
+                )
+        # What iter_content would leave behind, had requests read the body itself.
+        response._content = bytes(body)
+        response._content_consumed = True  # type: ignore[attr-defined]
+
+    def _named(self, url: str, error: Exception) -> FetchError:
+        # All waiting ends at one deadline, so an error after it is that deadline, whatever urllib3 made of
+        # it.
+        if isinstance(error, requests.Timeout) or time.monotonic() >= self._deadline.at:
+            return FetchError(
+                FetchFailure.TIMEOUT, url, f"no complete answer within {self._total_seconds:g} seconds"
+            )
+        if isinstance(error, requests.exceptions.SSLError):
+            return FetchError(FetchFailure.TLS, url, _innermost(error))
+        return FetchError(FetchFailure.CONNECTION, url, _innermost(error))
+
+
+class Fetcher:
+    """Asks other servers under one set of rules. Safe to share between threads.
+
+    Args:
+        rules: Where calls may go.
+        total_seconds: How long a call may last, from name resolution to the last byte.
+        max_bytes: How long an answer may be after decompression.
+        adapter: Carries requests in place of sockets, for an app in this process. Addresses are not looked up
+            then.
+        ca_file: Certificates to trust in place of the public ones.
+        resolver: Where addresses come from.
+    """
+
+    def __init__(
+        self,
+        rules: AddressRules,
+        *,
+        total_seconds: float = 10,
+        max_bytes: int = 1_000_000,
+        adapter: BaseAdapter | None = None,
+        ca_file: str | Path | None = None,
+        resolver: Resolver = system_resolver,
+    ) -> None:
+        deadline = Deadline()
+        transport = adapter or DirectTransport(Dialler(rules, deadline, resolver), ca_file)
+        self._transport = transport
+        self._adapter = GuardedAdapter(
+            rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
+        )
+        self._session = self.mount(requests.Session())
+
+    def get_json(self, url: str, headers: Mapping[str, str] | None = None) -> FetchedJSON:
+        """Return the JSON object at `url`.
+
+        Args:
+            url: Absolute URL.
+            headers: Sent besides `Accept`.
+
+        Raises:
+            FetchError: There is none, for the reason it names; STATUS for every status but 200.
+        """
+        try:
+            response = self._session.get(
+                url, headers={"Accept": "application/json", **(headers or {})}, allow_redirects=False
+            )
+        except (requests.RequestException, ValueError) as error:
+            # The adapter names its errors itself: this one came while the request was prepared, nothing was
+            # sent.
+            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from error
+        if response.status_code != requests.codes.ok:
+            raise FetchError(
+                FetchFailure.STATUS, url, f"status {response.status_code}", status=response.status_code
+            )
+        try:
+            document = parse_object(response.content)
+        except NotStrictJSON as error:
+            raise FetchError(FetchFailure.NOT_JSON, url, str(error), status=response.status_code) from None
+        return FetchedJSON(response.status_code, response.headers, document)
+
+    def mount(self, session: S) -> S:
+        """Put the guard on `session` (Authlib's `OAuth2Session`) and return it.
+
+        The session no longer reads proxies, certificates and passwords from the environment, and keeps no
+        cookies. Every call may raise `FetchError` besides what it raises anyway.
+        """
+        session.trust_env = False
+        session.proxies.clear()
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        session.adapters.clear()
+        session.mount("https://", self._adapter)
+        session.mount("http://", self._adapter)
+        return session
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._transport.close()
+
+
+def _refuse_status(url: str, response: requests.Response) -> None:
+    status = response.status_code
+    if 300 <= status < 400:
+        # Followed, it would lead past the rules; and no endpoint we call has a reason to send one.
+        raise FetchError(
+            FetchFailure.REDIRECT, url, f"status {status}: redirects are not followed", status=status
+        )
+    if not (200 <= status < 300 or 400 <= status < 500):
+        raise FetchError(FetchFailure.STATUS, url, f"status {status}", status=status)
+
+
+def _refuse_ambiguous(url: str, response: requests.Response) -> None:
+    if not response.content:
+        return
+    try:
+        parse_object(response.content)
+    except NotStrictJSON as error:
+        status = response.status_code
+        if status >= 400:
+            # The page of a gateway or of a rate limit: its status says more than that it is no JSON.
+            raise FetchError(FetchFailure.STATUS, url, f"status {status}", status=status) from None
+        raise FetchError(FetchFailure.NOT_JSON, url, str(error), status=status) from None
+
+
+def _discard(response: requests.Response | None) -> None:
+    # Not given back to the pool: the rest of the answer is still on its way.
+    if response is not None:
+        response.raw.close()
+
+
+def _innermost(error: BaseException) -> str:
+    """The text of the error that started it; those around it quote the URL with its query."""
+    for _ in range(8):
+        inner = next(
+            (
+                cause
+                for cause in (getattr(error, "reason", None), *error.args)
+                if isinstance(cause, Exception)
+            ),
+            None,
+        )
+        if inner is None:
+            break
+        error = inner
+    quotes_url = isinstance(error, requests.RequestException | LocationValueError)
+    return type(error).__name__ if quotes_url else f"{type(error).__name__}: {error}"[:300]
