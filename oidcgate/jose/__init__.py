@@ -1,0 +1,1 @@
+"""Thin policy over joserfc: pinned algorithms, key choice, remote key sets; no claims, no network."""

@@ -1,0 +1,94 @@
+"""Another party's key set: fetched when it is needed, remembered, and fetched again when it may have changed.
+
+How it is fetched is a field, so that this room opens no connection. Which key fits a token is
+`oidcgate.jose.keys`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from oidcgate.jose.keys import VerificationKey, import_public_keys
+
+
+class KeysUnavailable(Exception):
+    """No key set was ever fetched, and now is not the time or did not work. The cause, if any, is chained."""
+
+
+class _Snapshot(NamedTuple):
+    keys: tuple[VerificationKey, ...]
+    fetched_at: float
+
+    def knows(self, kid: str | None) -> bool:
+        return kid is None or any(key.kid == kid for key in self.keys)
+
+
+class RemoteKeySet:
+    """A key set behind a fetch, for all threads of a process.
+
+    One thread fetches at a time. A key set that grows old is renewed by the first who notices while the
+    others use the old one; an unknown `kid` makes the asker wait for a new one. Attempts, good or bad, are at
+    least `cooldown_seconds` apart, so a flood of tokens with invented kids costs the issuer nothing. When a
+    fetch fails, the old keys stay.
+
+    Args:
+        fetch: Returns the key set document, or raises.
+        clock: Epoch seconds.
+        ttl_seconds: Age at which the set is renewed without a reason.
+        cooldown_seconds: Least time between two attempts.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Mapping[str, Any]],
+        clock: Callable[[], float],
+        ttl_seconds: float = 3600,
+        cooldown_seconds: float = 30,
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._ttl_seconds = ttl_seconds
+        self._cooldown_seconds = cooldown_seconds
+        self._fetching = threading.Lock()
+        self._snapshot: _Snapshot | None = None
+        self._attempted_at: float | None = None
+
+    def keys_for(self, kid: str | None) -> tuple[VerificationKey, ...]:
+        """Return all known keys, after fetching anew if none is called `kid` or they are old.
+
+        The key may still be missing: then the caller's verification says so.
+
+        Raises:
+            KeysUnavailable: There are no keys at all.
+        """
+        snapshot = self._snapshot
+        if snapshot is not None and snapshot.knows(kid):
+            if not self._old(snapshot) or not self._fetching.acquire(blocking=False):
+                return snapshot.keys
+        else:
+            self._fetching.acquire()
+        try:
+            return self._renewed(kid)
+        finally:
+            self._fetching.release()
+
+    def _old(self, snapshot: _Snapshot) -> bool:
+        return self._clock() - snapshot.fetched_at >= self._ttl_seconds
+
+    def _renewed(self, kid: str | None) -> tuple[VerificationKey, ...]:
+        snapshot = self._snapshot
+        if snapshot is not None and snapshot.knows(kid) and not self._old(snapshot):
+            # Another thread fetched it while this one waited.
+            return snapshot.keys
+        failure: Exception | None = None
+        now = self._clock()
+        if self._attempted_at is None or now - self._attempted_at >= self._cooldown_seconds:
+            self._attempted_at = now
+            try:
+                snapshot = _Snapshot(import_public_keys(self._fetch()), now)
+                self._snapshot = snapshot
+            except Exception as error:  # whatever the fetch raises, the old keys are better than none
+                failure = error
+        if snapshot is None:
+            raise KeysUnavailable("the key set could not be fetched") from failure
+        return snapshot.keys
