@@ -1,0 +1,194 @@
+"""What a provider says about itself, checked by the relying party.
+
+What our own provider says is built in `provider.endpoints.discovery`. Fetching is `oidcgate.net`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from authlib.oidc.discovery import OpenIDProviderMetadata
+
+from oidcgate.jose.keys import SIGNING_ALGORITHMS
+from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.urls import endpoint_problem, is_loopback_url, issuer_problem
+
+_WELL_KNOWN: Final = "/.well-known/openid-configuration"
+_REQUIRED_URLS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_OPTIONAL_URLS: Final = ("userinfo_endpoint", "end_session_endpoint")
+_REQUIRED_LISTS: Final = (
+    "response_types_supported",
+    "subject_types_supported",
+    "id_token_signing_alg_values_supported",
+)
+_OPTIONAL_LISTS: Final = (
+    "scopes_supported",
+    "response_modes_supported",
+    "grant_types_supported",
+    "token_endpoint_auth_methods_supported",
+    "code_challenge_methods_supported",
+)
+# Of Authlib's checks, those of members that are used here. The others would refuse providers in use over
+# members nobody reads, and its check of the ID token algorithms insists on RS256 even where both sides have
+# agreed on something better.
+_CHECKED_BY_AUTHLIB: Final = (
+    "issuer", *_REQUIRED_URLS, "response_types_supported", "subject_types_supported", *_OPTIONAL_LISTS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ProviderMetadata:
+    """What is used of a provider's metadata.
+
+    Attributes:
+        id_token_signing_alg_values_supported: Those we know too, in the provider's order.
+        iss_parameter_supported: It promises `iss` in every authorization response (RFC 9207).
+        scopes_supported: None when it does not say.
+    """
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    end_session_endpoint: str | None
+    id_token_signing_alg_values_supported: tuple[str, ...]
+    token_endpoint_auth_methods_supported: tuple[str, ...]
+    code_challenge_methods_supported: tuple[str, ...]
+    scopes_supported: tuple[str, ...] | None
+    iss_parameter_supported: bool
+
+
+def configuration_url(issuer: str) -> str:
+    """Return where the metadata of `issuer` is. Spec: OIDC Discovery 4."""
+    return issuer.removesuffix("/") + _WELL_KNOWN
+
+
+def issuer_of(configuration_url: str) -> str:
+    """Return the issuer whose metadata has to be at `configuration_url`.
+
+    Raises:
+        ValueError: The URL does not end as such a URL has to.
+
+    Spec: OIDC Discovery 4.
+    """
+    if not configuration_url.endswith(_WELL_KNOWN):
+        raise ValueError(f"a configuration URL ends in {_WELL_KNOWN}")
+    return configuration_url.removesuffix(_WELL_KNOWN)
+
+
+def same_issuer(one: str, other: str) -> bool:
+    """Whether two issuer identifiers are the same: byte for byte, a slash at the end included.
+
+    Spec: OIDC Discovery 4.3; RFC 8414 3.3.
+    """
+    return one == other
+
+
+def check_provider_metadata(
+    document: Mapping[str, Any], expected_issuer: str, *, insecure_allow_http_loopback: bool = False
+) -> ProviderMetadata:
+    """Return the metadata in `document` if it is that of `expected_issuer` and can be used.
+
+    Args:
+        document: The JSON object found at the configuration URL.
+        expected_issuer: Who has to speak in it.
+        insecure_allow_http_loopback: Let its URLs be http on this machine.
+
+    Raises:
+        Refused: METADATA_ISSUER: it speaks for another issuer (mix-up, RFC 9207); METADATA_INVALID: `detail`
+            names the member that is missing, malformed or not https.
+
+    Spec: OIDC Discovery 3, 4.3; RFC 8414 2, 3.3.
+    """
+    issuer = document.get("issuer")
+    if not isinstance(issuer, str) or not same_issuer(issuer, expected_issuer):
+        raise Refused(
+            Reason.METADATA_ISSUER, "the metadata's issuer is not the configured one, byte for byte"
+        )
+    problem = issuer_problem(issuer, insecure_allow_http_loopback=insecure_allow_http_loopback)
+    if problem is not None:
+        raise _invalid("issuer", problem)
+    urls = {
+        name: _url(document, name, insecure_allow_http_loopback)
+        for name in (*_REQUIRED_URLS, *_OPTIONAL_URLS)
+    }
+    lists = {name: _list(document, name) for name in (*_REQUIRED_LISTS, *_OPTIONAL_LISTS)}
+    _check_with_authlib(document)
+    if "code" not in (lists["response_types_supported"] or ()):
+        raise _invalid("response_types_supported", "the code flow is not offered")
+    offered = lists["id_token_signing_alg_values_supported"] or ()
+    algorithms = tuple(alg for alg in offered if alg in SIGNING_ALGORITHMS)
+    if not algorithms:
+        raise _invalid("id_token_signing_alg_values_supported", "none of these algorithms is known")
+    iss_parameter = document.get("authorization_response_iss_parameter_supported", False)
+    if not isinstance(iss_parameter, bool):
+        raise _invalid("authorization_response_iss_parameter_supported", "not a boolean")
+    return ProviderMetadata(
+        issuer=issuer,
+        authorization_endpoint=_required(urls, "authorization_endpoint"),
+        token_endpoint=_required(urls, "token_endpoint"),
+        jwks_uri=_required(urls, "jwks_uri"),
+        userinfo_endpoint=urls["userinfo_endpoint"],
+        end_session_endpoint=urls["end_session_endpoint"],
+        id_token_signing_alg_values_supported=algorithms,
+        # RFC 8414 2: the default when it is left out.
+        token_endpoint_auth_methods_supported=lists["token_endpoint_auth_methods_supported"]
+        or ("client_secret_basic",),
+        code_challenge_methods_supported=lists["code_challenge_methods_supported"] or (),
+        scopes_supported=lists["scopes_supported"],
+        iss_parameter_supported=iss_parameter,
+    )
+
+
+def _check_with_authlib(document: Mapping[str, Any]) -> None:
+    # Authlib knows no http; what is allowed under the switch was judged above and is shown to it as https.
+    shown = {
+        name: value.replace("http://", "https://", 1)
+        if isinstance(value, str) and is_loopback_url(value)
+        else value
+        for name, value in document.items()
+    }
+    metadata = OpenIDProviderMetadata(shown)
+    for member in _CHECKED_BY_AUTHLIB:
+        validate: Callable[[], None] = getattr(metadata, f"validate_{member}")
+        try:
+            validate()
+        except ValueError as error:
+            raise _invalid(member, str(error)) from None
+
+
+def _url(document: Mapping[str, Any], name: str, http_loopback: bool) -> str | None:
+    value = document.get(name)
+    if value is None:
+        return None
+    problem = (
+        endpoint_problem(value, insecure_allow_http_loopback=http_loopback)
+        if isinstance(value, str)
+        else "not a string"
+    )
+    if problem is not None:
+        raise _invalid(name, problem)
+    return str(value)
+
+
+def _list(document: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = document.get(name)
+    if value is None:
+        if name in _REQUIRED_LISTS:
+            raise _invalid(name, "missing")
+        return None
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise _invalid(name, "not a list of strings")
+    return tuple(value)
+
+
+def _required(urls: Mapping[str, str | None], name: str) -> str:
+    url = urls[name]
+    if url is None:
+        raise _invalid(name, "missing")
+    return url
+
+
+def _invalid(name: str, problem: str) -> Refused:
+    return Refused(Reason.METADATA_INVALID, f"{name}: {problem}")

@@ -1,0 +1,94 @@
+"""Request parameters as they arrived: which are there, and which are there more than once.
+
+Every parser of this room starts here. What a parameter means is its message's module.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeVar
+
+from oidcgate.protocol.errors import InvalidRequest, OAuthError
+
+E = TypeVar("E", bound=OAuthError)
+
+#: Longer values are refused: nothing we accept is longer, and some are kept for as long as a login takes.
+MAX_VALUE_CHARACTERS: Final = 4096
+#: id_token_hint is a whole token.
+MAX_TOKEN_CHARACTERS: Final = 16_384
+
+_TOKENS: Final = frozenset(
+    {"id_token_hint", "refresh_token", "access_token", "client_assertion", "assertion"}
+)
+# RFC 8707 2 and RFC 8693 2.1 let these be repeated.
+_REPEATABLE: Final = frozenset({"resource", "audience"})
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Parameters(NamedTuple):
+    """Parameters by name. One without a value counts as absent; of a repeated one the first value is kept.
+
+    Spec: RFC 6749 3.1, 3.2.
+    """
+
+    values: dict[str, str]
+    repeated: frozenset[str]
+
+    def get(self, name: str) -> str | None:
+        """Return the value, or None when it is absent."""
+        return self.values.get(name)
+
+    def safe(self, name: str) -> str | None:
+        """Return the value if it is given once and well formed, else None."""
+        value = self.values.get(name)
+        return None if value is None or name in self.repeated or _problem(name, value) else value
+
+    def required(self, name: str) -> str:
+        """Return the value.
+
+        Raises:
+            InvalidRequest: It is absent.
+        """
+        value = self.values.get(name)
+        if value is None:
+            raise InvalidRequest(f"{name} is missing")
+        return value
+
+    def check(self, *names: str) -> None:
+        """Refuse these parameters (all, if none is named) when repeated, too long or with control characters.
+
+        Raises:
+            InvalidRequest: Naming the first of them.
+        """
+        for name in names or sorted({*self.values, *self.repeated}):
+            if name in self.repeated and name not in _REPEATABLE:
+                raise InvalidRequest(f"{_shown(name)} is given more than once")
+            problem = _problem(name, self.values.get(name, ""))
+            if problem is not None:
+                raise InvalidRequest(f"{_shown(name)} {problem}")
+
+
+def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
+    """Return the decoded pairs of a query or form by name; never fails."""
+    values: dict[str, str] = {}
+    seen: set[str] = set()
+    repeated: set[str] = set()
+    for name, value in pairs:
+        if name in seen:
+            repeated.add(name)
+        seen.add(name)
+        if value:
+            values.setdefault(name, value)
+    return Parameters(values, frozenset(repeated))
+
+
+def _problem(name: str, value: str) -> str | None:
+    if len(value) > (MAX_TOKEN_CHARACTERS if name in _TOKENS else MAX_VALUE_CHARACTERS):
+        return "is too long"
+    if _CONTROL.search(value):
+        return "has control characters"
+    return None
+
+
+def _shown(name: str) -> str:
+    # The name is the client's text as much as the value is.
+    return name if name.isidentifier() and len(name) <= 40 else "a parameter"
