@@ -1,0 +1,468 @@
+"""What `provider.toml` may say: the settings of the provider, of one realm, and of the clients and users
+written there.
+
+Here live names, defaults, ranges and the rules over several fields. Reading the file is `oidcgate.settings`;
+turning settings into parts is `provider.build`. Objects written in the file are read-only: commands and pages
+change those in the database only.
+"""
+
+import ipaddress
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from oidcgate.protocol import urls
+from oidcgate.settings import Problem, Secret, load, setting
+from oidcgate.web.sealing import KeyRing, WeakSecret
+
+ENV_PREFIX: Final = "OIDCPROVIDER_"
+CONFIG_VARIABLE: Final = "OIDCPROVIDER_CONFIG"
+
+#: Scopes of a fresh configuration; each has claims or behaviour behind it (`provider.services.claims`).
+DEFAULT_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "groups", "offline_access")
+FLOWS: Final = ("authorization_code", "refresh_token")
+AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
+
+#: 43 characters of base64url carry 256 bits.
+_SHORTEST_CLIENT_SECRET = 43
+_LONGEST_CLIENT_SECRET = 100
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
+_REALM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_USER_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long what the provider issues is good for. Fractions are allowed everywhere."""
+
+    code_minutes: float = setting(
+        default=1.0, minimum=0.05, maximum=10, help="Life of an authorization code."
+    )
+    access_token_hours: float = setting(
+        default=1.0, minimum=0.01, maximum=24 * 30, help="Life of an access token (`expires_in`)."
+    )
+    id_token_hours: float = setting(
+        default=1.0, minimum=0.01, maximum=24, help="Life of an ID token (`exp`)."
+    )
+    refresh_token_hours: float = setting(
+        default=720.0,
+        minimum=0.01,
+        maximum=24 * 366,
+        help="Time from the sign-in after which refreshing ends; rotation does not extend it.",
+    )
+    clock_skew_minutes: float = setting(
+        default=5.0,
+        minimum=0,
+        maximum=60,
+        help="How long after its end the provider's own endpoints still accept an access token.",
+    )
+    refresh_grace_seconds: int = setting(
+        default=30,
+        minimum=0,
+        maximum=300,
+        help="How long a repeated refresh gets the same successor again, while that one is unused; 0: never.",
+    )
+    interaction_minutes: float = setting(
+        default=30.0,
+        minimum=1,
+        maximum=1440,
+        help="How long a sign-in may stay on the sign-in or consent page.",
+    )
+    session_idle_minutes: float = setting(
+        default=480.0,
+        minimum=1,
+        maximum=1440 * 30,
+        help="A browser that was not seen for so long signs in anew.",
+    )
+    session_hours: float = setting(
+        default=24.0, minimum=0.02, maximum=24 * 30, help="A sign-in lasts no longer than this, seen or not."
+    )
+
+    @property
+    def code_seconds(self) -> int:
+        """Life of an authorization code."""
+        return round(self.code_minutes * 60)
+
+    @property
+    def access_token_seconds(self) -> int:
+        """Life of an access token, without the skew."""
+        return round(self.access_token_hours * 3600)
+
+    @property
+    def id_token_seconds(self) -> int:
+        """Life of an ID token."""
+        return round(self.id_token_hours * 3600)
+
+    @property
+    def refresh_token_seconds(self) -> int:
+        """Life of a family of refresh tokens."""
+        return round(self.refresh_token_hours * 3600)
+
+    @property
+    def clock_skew_seconds(self) -> int:
+        """What the provider's endpoints add to the end of an access token."""
+        return round(self.clock_skew_minutes * 60)
+
+    @property
+    def interaction_seconds(self) -> int:
+        """Life of a sign-in that was begun."""
+        return round(self.interaction_minutes * 60)
+
+    @property
+    def session_idle_seconds(self) -> int:
+        """Life of a browser session that is not used."""
+        return round(self.session_idle_minutes * 60)
+
+    @property
+    def session_seconds(self) -> int:
+        """Longest life of a browser session."""
+        return round(self.session_hours * 3600)
+
+
+@dataclass(frozen=True)
+class ConsentSettings:
+    """When a person is asked what an application may see."""
+
+    auto_accept: bool = setting(default=False, help="Never ask; each client gets the scopes it may have.")
+
+
+@dataclass(frozen=True)
+class ThrottleSettings:
+    """How failed sign-ins are slowed, per account and per network."""
+
+    account_failures: int = setting(
+        default=5, minimum=1, maximum=1000, help="Wrong passwords for one account before it has to wait."
+    )
+    network_failures: int = setting(
+        default=50, minimum=1, maximum=100_000, help="Wrong passwords from one network before it has to wait."
+    )
+    first_delay_seconds: int = setting(
+        default=2, minimum=1, maximum=3600, help="The first wait; each further failure doubles it."
+    )
+    longest_delay_seconds: int = setting(default=900, minimum=1, maximum=86_400, help="The longest wait.")
+    forget_seconds: int = setting(
+        default=3600, minimum=1, maximum=604_800, help="Failures older than this are forgotten."
+    )
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """One application written in the file."""
+
+    client_id: str = setting(help="The identifier that the application sends.")
+    name: str = setting(default="", help="Shown on the sign-in and consent pages; default: the client_id.")
+    enabled: bool = setting(default=True, help="false: refused everywhere, and its live tokens stop.")
+    client_secret: Secret | None = setting(
+        default=None, help="At least 256 bits (43 characters of base64url), at most 100 characters."
+    )
+    client_secret_sha256: str | None = setting(
+        default=None, help="Instead of the secret: its SHA-256 in hexadecimal digits."
+    )
+    auth_method: str = setting(
+        default="client_secret_basic",
+        choices=AUTH_METHODS,
+        help="How it proves itself at the token endpoint; `none` is a public client, which needs PKCE.",
+    )
+    redirect_uris: tuple[str, ...] = setting(
+        default=(), help="Where answers may be sent, compared byte for byte."
+    )
+    post_logout_redirect_uris: tuple[str, ...] = setting(default=(), help="Where a sign-out may end.")
+    flows: tuple[str, ...] = setting(default=("authorization_code",), choices=FLOWS, help="What it may use.")
+    scopes: tuple[str, ...] = setting(
+        default=DEFAULT_SCOPES, choices=DEFAULT_SCOPES, help="The scopes that it may be granted."
+    )
+    trusted: bool = setting(default=False, help="true: people are not asked for consent.")
+
+    def problems(self) -> Iterable[Problem]:
+        """Rules over several fields."""
+        if not _CLIENT_ID.fullmatch(self.client_id):
+            yield Problem(
+                "client_id", self.client_id, "is not 1 to 100 characters out of A-Z a-z 0-9 . _ ~ : / @ + -",
+                "choose another",
+            )  # fmt: skip
+        yield from self._secret_problems()
+        if "authorization_code" in self.flows and not self.redirect_uris:
+            yield Problem(
+                "redirect_uris",
+                None,
+                "is empty",
+                "list where the application receives the answer, or take the flow away",
+            )
+        if "refresh_token" in self.flows and "offline_access" not in self.scopes:
+            yield Problem(
+                "scopes", None, "lacks offline_access, without which no refresh token is given",
+                'add it, or take "refresh_token" out of flows',
+            )  # fmt: skip
+
+    def redirect_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
+        """What is wrong with where answers may go; whether http on this machine is allowed is the provider's
+        setting.
+        """
+        for name in ("redirect_uris", "post_logout_redirect_uris"):
+            for index, uri in enumerate(getattr(self, name)):
+                problem = urls.redirect_uri_problem(uri, allow_http_loopback=allow_http_loopback)
+                if problem:
+                    yield Problem(
+                        f"{name}[{index}]", uri, problem, "register the exact https URI of the application"
+                    )
+
+    def _secret_problems(self) -> Iterator[Problem]:
+        given = [n for n in ("client_secret", "client_secret_sha256") if getattr(self, n) is not None]
+        if self.auth_method == "none":
+            for name in given:
+                yield Problem(name, None, "is set, but auth_method is none", "remove one of the two")
+        elif len(given) != 1:
+            what = "is missing" if not given else "is set beside client_secret_sha256"
+            yield Problem(
+                "client_secret",
+                None,
+                what,
+                "set one of client_secret, client_secret_file and client_secret_sha256",
+            )
+        if self.client_secret is not None:
+            problem = client_secret_problem(self.client_secret.reveal())
+            if problem:
+                yield Problem("client_secret", None, problem, "let `oidcgate-provider client add` make one")
+        if self.client_secret_sha256 is not None and not re.fullmatch(
+            "[0-9a-f]{64}", self.client_secret_sha256
+        ):
+            yield Problem(
+                "client_secret_sha256",
+                None,
+                "is not 64 small hexadecimal digits",
+                "compute it with sha256sum",
+            )
+
+
+@dataclass(frozen=True)
+class UserSettings:
+    """One person written in the file. What is left out is absent from the claims, never null."""
+
+    user_name: str = setting(help="The name to sign in with, and `preferred_username`.")
+    user_id: str = setting(
+        default="",
+        help="The `sub`; default: a UUID derived from the realm and the name, so it changes with them.",
+    )
+    password_hash: Secret | None = setting(
+        default=None,
+        help="argon2id, as `oidcgate-provider user password --print-hash` prints it; without: no password works.",
+    )
+    active: bool = setting(default=True, help="false: cannot sign in, and live tokens stop.")
+    name: str = setting(default="", help="Full name.")
+    given_name: str = setting(default="", help="First name.")
+    family_name: str = setting(default="", help="Last name.")
+    middle_name: str = setting(default="", help="Middle name.")
+    nickname: str = setting(default="", help="Casual name.")
+    profile: str = setting(default="", help="URL of the profile page.")
+    picture: str = setting(default="", help="URL of a picture.")
+    website: str = setting(default="", help="URL of the home page.")
+    gender: str = setting(default="", help="Gender.")
+    birthdate: str = setting(default="", help="YYYY-MM-DD.")
+    zoneinfo: str = setting(default="", help="Time zone, such as Europe/Paris.")
+    locale: str = setting(default="", help="Language, such as en-GB.")
+    updated_at: int | None = setting(default=None, minimum=0, help="Epoch seconds of the last change.")
+    email: str = setting(default="", help="E-mail address.")
+    email_verified: bool | None = setting(default=None, help="Whether the address was verified.")
+    phone_number: str = setting(default="", help="E.164 number.")
+    phone_number_verified: bool | None = setting(default=None, help="Whether the number was verified.")
+    address: Mapping[str, Any] = setting(
+        factory=dict, help="OIDC Core 5.1.1 members, such as locality and country."
+    )
+    groups: tuple[str, ...] = setting(default=(), help="Groups, given with the scope `groups`.")
+
+    def attributes(self) -> dict[str, Any]:
+        """The claims of this person that have a value, under their standard names."""
+        named = {name: getattr(self, name) for name in CLAIM_ATTRIBUTES}
+        values = {name: value for name, value in named.items() if value not in ("", None, (), {})}
+        if "groups" in values:
+            values["groups"] = list(values["groups"])
+        if "address" in values:
+            values["address"] = dict(values["address"])
+        return values
+
+    def problems(self) -> Iterable[Problem]:
+        """Rules on the name, the identifier and the password hash."""
+        problem = user_name_problem(self.user_name)
+        if problem:
+            yield Problem("user_name", self.user_name, problem, "choose another")
+        if self.user_id and not _USER_ID.fullmatch(self.user_id):
+            yield Problem("user_id", self.user_id, "is not 1 to 255 visible ASCII characters", "use a UUID")
+        if self.password_hash is not None and not _ARGON2ID.fullmatch(self.password_hash.reveal()):
+            yield Problem(
+                "password_hash",
+                None,
+                "is no argon2id hash",
+                "make it with `oidcgate-provider user password --print-hash`",
+            )
+
+
+#: The attributes of a person that become claims of the same name. Spec: OIDC Core 5.1.
+CLAIM_ATTRIBUTES: Final = (
+    "name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website", "gender",
+    "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified", "phone_number",
+    "phone_number_verified", "address", "groups",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RealmSettings:
+    """What each realm has of its own; the top of the file is the realm `default`."""
+
+    display_name: str = setting(
+        default="", help="What pages call this provider; default: the host of the issuer."
+    )
+    lifetimes: Lifetimes = setting(factory=Lifetimes, help="")
+    consent: ConsentSettings = setting(factory=ConsentSettings, help="")
+    throttle: ThrottleSettings = setting(factory=ThrottleSettings, help="")
+    clients: tuple[ClientSettings, ...] = setting(default=(), help="")
+    users: tuple[UserSettings, ...] = setting(default=(), help="")
+
+    def problems(self) -> Iterable[Problem]:
+        """Names that are given twice."""
+        yield from _twice("clients", "client_id", [c.client_id for c in self.clients])
+        yield from _twice("users", "user_name", [fold_user_name(u.user_name) for u in self.users])
+        yield from _twice("users", "user_id", [u.user_id for u in self.users])
+
+
+@dataclass(frozen=True)
+class NamedRealmSettings(RealmSettings):
+    """A further realm, served under the issuer's path followed by `/r/NAME`."""
+
+    name: str = setting(help="The realm's part of the path.")
+
+    def problems(self) -> Iterable[Problem]:
+        """The realm's own rules, and its name's."""
+        if not _REALM_NAME.fullmatch(self.name) or self.name == "default":
+            yield Problem(
+                "name",
+                self.name,
+                "is no name for a realm",
+                "use small letters, digits and -, but not `default`",
+            )
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class ProviderSettings(RealmSettings):
+    """The whole of `provider.toml`."""
+
+    issuer: str = setting(help="The URL that names the provider, byte for byte as clients are told.")
+    enabled: bool = setting(default=True, help="false: every endpoint refuses but healthz and readyz.")
+    database: str = setting(
+        default="sqlite:///provider.db", help="SQLAlchemy URL: sqlite:///… or postgresql+psycopg://…"
+    )
+    secret: Secret = setting(help="Seals the private keys. One secret a line: the first seals, all open.")
+    trusted_networks: tuple[str, ...] = setting(
+        default=(), help="Networks of the reverse proxies whose X-Forwarded-For is believed; none by default."
+    )
+    insecure_allow_http_loopback: bool = setting(
+        default=False,
+        help="Allow http:// issuers and redirect URIs on this machine (localhost, 127.0.0.1, [::1]).",
+    )
+    realms: tuple[NamedRealmSettings, ...] = setting(default=(), help="")
+
+    def problems(self) -> Iterable[Problem]:
+        """Rules that need the whole file."""
+        yield from super().problems()
+        problem = issuer_problem(self.issuer, allow_http_loopback=self.insecure_allow_http_loopback)
+        if problem:
+            yield Problem("issuer", self.issuer, *problem)
+        try:
+            KeyRing(self.secret.reveal().split())
+        except WeakSecret as error:
+            yield Problem("secret", None, f"cannot be used: {error}", "let `oidcgate-provider init` make one")
+        if not re.match(r"(sqlite:///[^:]|postgresql\+psycopg://)", self.database):
+            # The value is not shown: a PostgreSQL URL may hold a password.
+            yield Problem(
+                "database",
+                None,
+                "is neither sqlite:/// with a file nor postgresql+psycopg://",
+                "give one of the two",
+            )
+        for position, network in enumerate(self.trusted_networks):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield Problem(
+                    f"trusted_networks[{position}]",
+                    network,
+                    f"is no network: {error}",
+                    "write it as 10.0.0.0/8",
+                )
+        yield from _twice("realms", "name", [realm.name for realm in self.realms])
+        yield from self._redirect_problems("", self)
+        for position, realm in enumerate(self.realms):
+            yield from self._redirect_problems(f"realms[{position}].", realm)
+
+    def _redirect_problems(self, prefix: str, realm: RealmSettings) -> Iterator[Problem]:
+        for position, client in enumerate(realm.clients):
+            for problem in client.redirect_problems(self.insecure_allow_http_loopback):
+                yield problem._replace(key=f"{prefix}clients[{position}].{problem.key}")
+
+
+def load_settings(path: str | os.PathLike[str], env: Mapping[str, str]) -> ProviderSettings:
+    """Read a provider's configuration, overridden by `OIDCPROVIDER_…` variables.
+
+    Raises:
+        SettingsError: with every problem of the file and the variables.
+    """
+    return load(ProviderSettings, path, env=env, env_prefix=ENV_PREFIX)
+
+
+def issuer_problem(issuer: str, *, allow_http_loopback: bool) -> tuple[str, str] | None:
+    """What keeps a URL from being an issuer, and what to do; None when it may be one.
+
+    Spec: OIDC Discovery 1.0 section 3; RFC 8414 section 2.
+    """
+    problem = urls.issuer_problem(issuer, insecure_allow_http_loopback=allow_http_loopback)
+    if problem:
+        return problem, "write it as https://id.example.com"
+    if issuer.endswith("/"):
+        return "ends with a slash", "remove it: clients compare the issuer byte for byte"
+    parts = urlsplit(issuer)
+    if parts.netloc != parts.netloc.lower():
+        return "has capital letters in its host", "write the host in small letters"
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", parts.path):
+        return (
+            "has a path with more than plain segments",
+            "use letters, digits, - . _ ~ between single slashes",
+        )
+    return None
+
+
+def client_secret_problem(secret: str) -> str | None:
+    """What is wrong with a client secret that a person chose; None for nothing."""
+    if not re.fullmatch(r"[!-~]*", secret):
+        return "has characters outside visible ASCII"
+    if len(secret) < _SHORTEST_CLIENT_SECRET or len(set(secret)) < 12:
+        return "is too weak: it needs 256 bits"
+    if len(secret) > _LONGEST_CLIENT_SECRET:
+        return f"is longer than {_LONGEST_CLIENT_SECRET} characters"
+    return None
+
+
+def user_name_problem(name: str) -> str | None:
+    """What is wrong with a user name; None for nothing."""
+    if not name or len(name) > 255:
+        return "is empty or longer than 255 characters"
+    if name != name.strip() or not name.isprintable():
+        return "begins or ends with a space, or has control characters"
+    return None
+
+
+def fold_user_name(name: str) -> str:
+    """The form in which two user names are compared: as SCIM does, without case and after NFKC."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _twice(array: str, key: str, values: list[str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for position, value in enumerate(values):
+        if value and value in seen:
+            yield Problem(f"{array}[{position}].{key}", value, "is used by another entry", "keep one of them")
+        seen.add(value)

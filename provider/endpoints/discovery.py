@@ -1,0 +1,68 @@
+"""Discovery: what this provider can do, as OIDC and as RFC 8414 metadata. Says what is there and nothing
+else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from werkzeug import Request, Response
+
+from provider.config import DEFAULT_SCOPES
+from provider.endpoints.answers import json_response
+from provider.realm import Realm
+from provider.services.authenticate_client import METHODS
+from provider.services.claims import SCOPE_CLAIMS
+from provider.services.keyring import SIGNING_ALGORITHM
+from provider.services.responses import ResponseMode
+
+#: Long enough to spare a round trip per sign-in, short enough for a change to be seen the same hour.
+MAX_AGE_SECONDS: Final = 300
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Spec: OIDC Discovery 1.0 section 3, 4; RFC 8414 section 2, 3; RFC 9207 section 3.
+
+    Attributes:
+        grant_types: the table of the token endpoint.
+        acr_values: what signing in can reach.
+    """
+
+    grant_types: Sequence[str]
+    acr_values: Sequence[str]
+
+    def __call__(self, realm: Realm, _request: Request) -> Response:
+        """The metadata document of the realm."""
+        return json_response(self.document(realm), cache_control=f"public, max-age={MAX_AGE_SECONDS}")
+
+    def document(self, realm: Realm) -> dict[str, Any]:
+        """The members. A false default that a client would guess wrong is written out."""
+        claims = [name for names in SCOPE_CLAIMS.values() for name in names]
+        return {
+            "issuer": realm.issuer,
+            "authorization_endpoint": realm.url("/authorize"),
+            "token_endpoint": realm.url("/token"),
+            "userinfo_endpoint": realm.url("/userinfo"),
+            "jwks_uri": realm.url("/jwks"),
+            "end_session_endpoint": realm.url("/end_session"),
+            "scopes_supported": list(DEFAULT_SCOPES),
+            "response_types_supported": ["code"],
+            "response_modes_supported": [mode.value for mode in ResponseMode],
+            "grant_types_supported": list(self.grant_types),
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
+            "token_endpoint_auth_methods_supported": list(METHODS),
+            "code_challenge_methods_supported": ["S256"],
+            "acr_values_supported": list(self.acr_values),
+            "claim_types_supported": ["normal"],
+            "claims_supported": [
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
+                *claims,
+            ],
+            "claims_parameter_supported": False,
+            "request_parameter_supported": False,
+            "request_uri_parameter_supported": False,
+            "require_request_uri_registration": False,
+            "authorization_response_iss_parameter_supported": True,
+        }  # fmt: skip

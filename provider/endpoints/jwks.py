@@ -1,0 +1,28 @@
+"""`/jwks`: the public keys of a realm. Which are published, and for how long, is `provider.services.keyring`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from werkzeug import Request, Response
+
+from provider.endpoints.answers import json_response
+from provider.realm import Realm
+from provider.services.keyring import KEY_SET_MAX_AGE_SECONDS, SigningKeys
+from provider.store.engine import Store
+
+
+@dataclass(frozen=True)
+class Jwks:
+    """Spec: RFC 7517 5; OIDC Core 10.1."""
+
+    store: Store
+    keys: SigningKeys
+    clock: Callable[[], float]
+
+    def __call__(self, realm: Realm, _request: Request) -> Response:
+        """The key set. A next key whose time has come is written down as current on the way."""
+        now = int(self.clock())
+        self.keys.settle(self.store, realm, now)
+        with self.store.read() as conn:
+            document = self.keys.key_set(conn, realm, now)
+        return json_response(document, cache_control=f"public, max-age={KEY_SET_MAX_AGE_SECONDS}")

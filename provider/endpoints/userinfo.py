@@ -1,0 +1,36 @@
+"""`/userinfo`: the claims of the person an access token stands for. Which they are is
+`provider.services.claims`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from werkzeug import Request, Response
+
+from oidcgate.protocol.bearer import bearer_token
+from oidcgate.protocol.errors import InsufficientScope
+from provider.endpoints.answers import json_response
+from provider.endpoints.parameters import form_pairs
+from provider.realm import Realm
+from provider.services.claims import userinfo_claims
+from provider.services.tokens import Tokens
+from provider.store.engine import Store
+
+
+@dataclass(frozen=True)
+class UserInfo:
+    """Spec: OIDC Core 5.3; RFC 6750 2.1, 2.2, 3."""
+
+    store: Store
+    tokens: Tokens
+    clock: Callable[[], float]
+
+    def __call__(self, realm: Realm, request: Request) -> Response:
+        """Claims as JSON. The token travels in the header, or in the form of a POST; never in the query."""
+        form = form_pairs(request) if request.mimetype == "application/x-www-form-urlencoded" else None
+        token = bearer_token(request.headers.get("Authorization"), form if request.method == "POST" else None)
+        with self.store.read() as conn:
+            live = self.tokens.check(conn, realm, token, int(self.clock()))
+        if "openid" not in live.token.scope:
+            raise InsufficientScope("the access token was not granted openid")
+        return json_response(userinfo_claims(live.user, live.token.scope))

@@ -1,0 +1,109 @@
+"""What the provider reports to the audit log. Names are stable; values are ids, never a secret, code or
+token.
+
+How an event is written is `oidcgate.audit`; who emits it is the endpoint or service that did the thing, after
+it was committed.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from oidcgate.audit import Event
+
+
+@dataclass(frozen=True)
+class TokensIssued(Event):
+    """A code or refresh token was exchanged."""
+
+    name: ClassVar[str] = "provider.tokens_issued"
+    realm: str
+    client_id: str
+    user_id: str
+    grant_id: str
+    grant_type: str
+    scope: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CodeReused(Event):
+    """A code came a second time; the grant and all its tokens were stopped."""
+
+    name: ClassVar[str] = "provider.code_reused"
+    realm: str
+    client_id: str
+    user_id: str
+    grant_id: str
+
+
+@dataclass(frozen=True)
+class RefreshTokenReused(Event):
+    """A refresh token that was replaced came again outside the grace; the whole family was stopped."""
+
+    name: ClassVar[str] = "provider.refresh_token_reused"
+    realm: str
+    client_id: str
+    user_id: str
+    grant_id: str
+
+
+@dataclass(frozen=True)
+class ClientRefused(Event):
+    """A client did not prove itself at the token endpoint. `reason` is for the operator."""
+
+    name: ClassVar[str] = "provider.client_refused"
+    realm: str
+    client_id: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class KeyCreated(Event):
+    """A signing key was made."""
+
+    name: ClassVar[str] = "provider.key_created"
+    realm: str
+    kid: str
+    state: str
+
+
+@dataclass(frozen=True)
+class KeyPromoted(Event):
+    """A published key began to sign; `retired` is the one it replaced."""
+
+    name: ClassVar[str] = "provider.key_promoted"
+    realm: str
+    kid: str
+    retired: str
+
+
+@dataclass(frozen=True)
+class ClientChanged(Event):
+    """A client was added, disabled or enabled."""
+
+    name: ClassVar[str] = "provider.client_changed"
+    realm: str
+    client_id: str
+    change: str
+
+
+@dataclass(frozen=True)
+class UserChanged(Event):
+    """A person was added, disabled, enabled, or got another password."""
+
+    name: ClassVar[str] = "provider.user_changed"
+    realm: str
+    user_id: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Incident(Event):
+    """A request ended in an error that its page or answer names by this id only."""
+
+    name: ClassVar[str] = "provider.incident"
+    realm: str
+    incident: str
+    path: str
+    error: str
+    detail: str

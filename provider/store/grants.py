@@ -1,0 +1,202 @@
+"""Rows of `grants`, and of the codes and tokens that hang on them.
+
+A grant is what one person allowed one client in one sign-in; revoking it stops everything that came of it.
+Tokens are looked up by their SHA-256. The rules (what may be redeemed, when a family ends) are in
+`provider.services.tokens`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from provider.store.schema import access_tokens, codes, grants, refresh_tokens
+
+
+@dataclass(frozen=True)
+class GrantRow:
+    """What one person allowed one client. `expires_at` is when refreshing ends."""
+
+    grant_id: str
+    client_id: str
+    user_id: str
+    sid: str
+    scope: tuple[str, ...]
+    auth_time: int
+    acr: str
+    amr: tuple[str, ...]
+    created_at: int
+    expires_at: int
+    revoked_at: int | None = None
+    revoke_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CodeRow:
+    """An authorization code, by its hash."""
+
+    code_hash: str
+    grant_id: str
+    client_id: str
+    redirect_uri: str
+    nonce: str | None
+    code_challenge: str | None
+    scope: tuple[str, ...]
+    expires_at: int
+    consumed_at: int | None = None
+
+
+@dataclass(frozen=True)
+class AccessTokenRow:
+    """An access token, by its hash."""
+
+    token_hash: str
+    grant_id: str
+    client_id: str
+    scope: tuple[str, ...]
+    audience: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class RefreshTokenRow:
+    """A refresh token, by its hash; `successor_sealed` opens only with the token itself."""
+
+    token_hash: str
+    grant_id: str
+    predecessor_hash: str | None
+    scope: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+    consumed_at: int | None = None
+    successor_sealed: str | None = None
+
+
+def insert_grant(conn: Connection, realm_id: str, row: GrantRow) -> None:
+    """Add a grant."""
+    values = _values(row)
+    conn.execute(insert(grants).values(realm_id=realm_id, **values))
+
+
+def find_grant(
+    conn: Connection, realm_id: str, grant_id: str, *, for_update: bool = False
+) -> GrantRow | None:
+    """The grant of that id, revoked or not. `for_update` keeps others from revoking it until the transaction
+    ends.
+    """
+    query = select(grants).where(grants.c.realm_id == realm_id, grants.c.grant_id == grant_id)
+    if for_update:
+        query = query.with_for_update()
+    row = conn.execute(query).mappings().first()
+    return None if row is None else GrantRow(**_fields(row))
+
+
+def revoke_grant(conn: Connection, realm_id: str, grant_id: str, now: int, reason: str) -> bool:
+    """Stop everything that hangs on a grant; False when it was stopped before."""
+    query = update(grants).where(
+        grants.c.realm_id == realm_id, grants.c.grant_id == grant_id, grants.c.revoked_at.is_(None)
+    )
+    return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount == 1
+
+
+def revoke_session_grants(
+    conn: Connection, realm_id: str, sid: str, now: int, reason: str, *, client_id: str | None = None
+) -> int:
+    """Stop what was granted in one browser session, to one client or to all; returns how many grants that
+    were.
+    """
+    query = update(grants).where(
+        grants.c.realm_id == realm_id, grants.c.sid == sid, grants.c.revoked_at.is_(None)
+    )
+    if client_id is not None:
+        query = query.where(grants.c.client_id == client_id)
+    return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
+
+
+def insert_code(conn: Connection, realm_id: str, row: CodeRow) -> None:
+    """Add a code."""
+    values = _values(row)
+    conn.execute(insert(codes).values(realm_id=realm_id, **values))
+
+
+def find_code(conn: Connection, realm_id: str, code_hash: str) -> CodeRow | None:
+    """The code of that hash, consumed or not."""
+    query = select(codes).where(codes.c.realm_id == realm_id, codes.c.code_hash == code_hash)
+    row = conn.execute(query).mappings().first()
+    return None if row is None else CodeRow(**_fields(row))
+
+
+def consume_code(conn: Connection, realm_id: str, code_hash: str, now: int) -> bool:
+    """Use up a code. True for exactly one caller, whatever races."""
+    query = update(codes).where(
+        codes.c.realm_id == realm_id, codes.c.code_hash == code_hash, codes.c.consumed_at.is_(None)
+    )
+    return conn.execute(query.values(consumed_at=now)).rowcount == 1
+
+
+def insert_access_token(conn: Connection, realm_id: str, row: AccessTokenRow) -> None:
+    """Add an access token."""
+    values = _values(row)
+    conn.execute(insert(access_tokens).values(realm_id=realm_id, **values))
+
+
+def find_access_token(conn: Connection, realm_id: str, token_hash: str) -> AccessTokenRow | None:
+    """The access token of that hash, expired or not."""
+    query = select(access_tokens).where(
+        access_tokens.c.realm_id == realm_id, access_tokens.c.token_hash == token_hash
+    )
+    row = conn.execute(query).mappings().first()
+    return None if row is None else AccessTokenRow(**_fields(row))
+
+
+def insert_refresh_token(conn: Connection, realm_id: str, row: RefreshTokenRow) -> None:
+    """Add a refresh token.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: its predecessor has another successor.
+    """
+    values = _values(row)
+    conn.execute(insert(refresh_tokens).values(realm_id=realm_id, **values))
+
+
+def find_refresh_token(conn: Connection, realm_id: str, token_hash: str) -> RefreshTokenRow | None:
+    """The refresh token of that hash, consumed or not."""
+    query = select(refresh_tokens).where(
+        refresh_tokens.c.realm_id == realm_id, refresh_tokens.c.token_hash == token_hash
+    )
+    row = conn.execute(query).mappings().first()
+    return None if row is None else RefreshTokenRow(**_fields(row))
+
+
+def find_successor(conn: Connection, realm_id: str, token_hash: str) -> RefreshTokenRow | None:
+    """The refresh token that replaced the one of that hash."""
+    query = select(refresh_tokens).where(
+        refresh_tokens.c.realm_id == realm_id, refresh_tokens.c.predecessor_hash == token_hash
+    )
+    row = conn.execute(query).mappings().first()
+    return None if row is None else RefreshTokenRow(**_fields(row))
+
+
+def consume_refresh_token(
+    conn: Connection, realm_id: str, token_hash: str, now: int, successor_sealed: str
+) -> bool:
+    """Use up a refresh token, leaving its sealed successor. True for exactly one caller, whatever races."""
+    query = update(refresh_tokens).where(
+        refresh_tokens.c.realm_id == realm_id,
+        refresh_tokens.c.token_hash == token_hash,
+        refresh_tokens.c.consumed_at.is_(None),
+    )
+    return conn.execute(query.values(consumed_at=now, successor_sealed=successor_sealed)).rowcount == 1
+
+
+def _values(row: GrantRow | CodeRow | AccessTokenRow | RefreshTokenRow) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(row).items()}
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row.items()
+        if name != "realm_id"
+    }

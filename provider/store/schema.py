@@ -1,0 +1,208 @@
+"""The tables. Each row belongs to a realm; secrets are held as hashes, sealed, or not at all.
+
+Columns only: statements are in the module of each aggregate next door, changes of these tables in
+`migrations/versions`, which a test compares with this file. Instants (`_at`) are epoch seconds.
+"""
+
+from typing import Final
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, text
+
+metadata: Final = MetaData()
+
+_HASH = String(64)
+_INSTANT = BigInteger
+
+
+def _realm() -> Column[str]:
+    return Column("realm_id", String(63), primary_key=True)
+
+
+clients: Final = Table(
+    "clients",
+    metadata,
+    _realm(),
+    Column("client_id", String(100), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("secret_hash", _HASH),
+    Column("auth_method", String(40), nullable=False),
+    Column("redirect_uris", JSON, nullable=False),
+    Column("post_logout_redirect_uris", JSON, nullable=False),
+    Column("flows", JSON, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("trusted", Boolean, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+)
+
+users: Final = Table(
+    "users",
+    metadata,
+    _realm(),
+    Column("user_id", String(255), primary_key=True),
+    Column("user_name", Text, nullable=False),
+    # The name as it is compared (folded): two spellings of one name cannot both exist.
+    Column("user_name_key", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("active", Boolean, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    Index("users_by_name", "realm_id", "user_name_key", unique=True),
+)
+
+keys: Final = Table(
+    "keys",
+    metadata,
+    _realm(),
+    Column("kid", String(64), primary_key=True),
+    Column("use", String(8), nullable=False),
+    Column("alg", String(16), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("not_before", _INSTANT, nullable=False),
+    # When it stops being published; set as the key is retired.
+    Column("published_until", _INSTANT),
+    # Empty once retired: what never signs again need not be kept.
+    Column("sealed_private", Text),
+    Column("public_jwk", JSON, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    # However many processes start at once, one current and one next key is all the database takes.
+    Index(
+        "keys_one_per_state",
+        "realm_id",
+        "use",
+        "alg",
+        "state",
+        unique=True,
+        sqlite_where=text("state <> 'retired'"),
+        postgresql_where=text("state <> 'retired'"),
+    ),
+)
+
+browser_sessions: Final = Table(
+    "browser_sessions",
+    metadata,
+    _realm(),
+    Column("session_hash", _HASH, primary_key=True),
+    Column("sid", String(64), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("auth_time", _INSTANT, nullable=False),
+    Column("acr", Text, nullable=False),
+    Column("amr", JSON, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("seen_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("ended_at", _INSTANT),
+    Index("browser_sessions_by_sid", "realm_id", "sid"),
+    Index("browser_sessions_by_user", "realm_id", "user_id"),
+    Index("browser_sessions_by_end", "realm_id", "expires_at"),
+)
+
+interactions: Final = Table(
+    "interactions",
+    metadata,
+    _realm(),
+    Column("id_hash", _HASH, primary_key=True),
+    # "" until a browser has claimed it: a cross-site POST arrives without our cookies.
+    Column("browser_hash", _HASH, nullable=False),
+    Column("client_id", String(100), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("state", JSON, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("finished_at", _INSTANT),
+    Index("interactions_by_end", "realm_id", "expires_at"),
+)
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    _realm(),
+    Column("user_id", String(255), primary_key=True),
+    Column("client_id", String(100), primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("granted_at", _INSTANT, nullable=False),
+)
+
+grants: Final = Table(
+    "grants",
+    metadata,
+    _realm(),
+    Column("grant_id", String(64), primary_key=True),
+    Column("client_id", String(100), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("sid", String(64), nullable=False),
+    Column("scope", JSON, nullable=False),
+    Column("auth_time", _INSTANT, nullable=False),
+    Column("acr", Text, nullable=False),
+    Column("amr", JSON, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("revoked_at", _INSTANT),
+    Column("revoke_reason", String(40)),
+    Index("grants_by_sid", "realm_id", "sid", "client_id"),
+    Index("grants_by_user", "realm_id", "user_id", "client_id"),
+    Index("grants_by_end", "realm_id", "expires_at"),
+)
+
+codes: Final = Table(
+    "codes",
+    metadata,
+    _realm(),
+    Column("code_hash", _HASH, primary_key=True),
+    Column("grant_id", String(64), nullable=False),
+    Column("client_id", String(100), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("nonce", Text),
+    # Always of the method S256: no other is taken.
+    Column("code_challenge", String(128)),
+    Column("scope", JSON, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("consumed_at", _INSTANT),
+    Index("codes_by_end", "realm_id", "expires_at"),
+)
+
+access_tokens: Final = Table(
+    "access_tokens",
+    metadata,
+    _realm(),
+    Column("token_hash", _HASH, primary_key=True),
+    Column("grant_id", String(64), nullable=False),
+    Column("client_id", String(100), nullable=False),
+    Column("scope", JSON, nullable=False),
+    Column("audience", JSON, nullable=False),
+    Column("issued_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("access_tokens_by_grant", "realm_id", "grant_id"),
+    Index("access_tokens_by_end", "realm_id", "expires_at"),
+)
+
+refresh_tokens: Final = Table(
+    "refresh_tokens",
+    metadata,
+    _realm(),
+    Column("token_hash", _HASH, primary_key=True),
+    Column("grant_id", String(64), nullable=False),
+    Column("predecessor_hash", _HASH),
+    Column("scope", JSON, nullable=False),
+    Column("issued_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("consumed_at", _INSTANT),
+    # The pair that replaced it, for a retry inside the grace; opens only with the token itself.
+    Column("successor_sealed", Text),
+    Index("refresh_tokens_by_grant", "realm_id", "grant_id"),
+    # A token has one successor, whatever raced.
+    Index("refresh_tokens_one_successor", "realm_id", "predecessor_hash", unique=True),
+    Index("refresh_tokens_by_end", "realm_id", "expires_at"),
+)
+
+throttle: Final = Table(
+    "throttle",
+    metadata,
+    _realm(),
+    Column("scope_key", String(100), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("first_at", _INSTANT, nullable=False),
+    Column("blocked_until", _INSTANT, nullable=False),
+    Index("throttle_by_first", "realm_id", "first_at"),
+)
