@@ -1,0 +1,170 @@
+"""`/authorize`: the one place where requests come in and answers to clients go out.
+
+A request that needs the person is stored and sent on to `/login` or `/consent` next door; these come back
+here as `/authorize?interaction=…`, where everything is judged anew. Here is no form and no password. What is
+judged is `provider.services.authorization`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+from werkzeug import Request, Response
+
+from oidcgate.audit import Audit
+from oidcgate.protocol.authorization import RawRequest, parse_authorization_request
+from oidcgate.protocol.errors import InvalidRequest, OAuthError, TemporarilyUnavailable
+from provider.endpoints.parameters import form_pairs, query_pairs
+from provider.endpoints.screens import Screens
+from provider.pages import ErrorKind
+from provider.realm import Realm
+from provider.services.authorization import Accepted, Authorizations
+from provider.services.browser_session import Browser, browser_cookie, this_browser
+from provider.services.interaction import AskConsent, AskLogin, Fail, Finish
+from provider.services.pending import (
+    Kind,
+    Pending,
+    claim_request,
+    finish_request,
+    load_request,
+    single,
+    store_request,
+)
+from provider.services.responses import PageError, ResponseWriter, ValidatedTarget, see_other
+from provider.sign_in_events import AuthorizationRefused
+from provider.store.engine import Store
+
+#: How our own pages name the stored request they belong to.
+INTERACTION: Final = "interaction"
+
+
+@dataclass(frozen=True)
+class Authorize:
+    """The authorization endpoint. Spec: RFC 6749 3.1; OIDC Core 3.1.2."""
+
+    store: Store
+    authorizations: Authorizations
+    writer: ResponseWriter
+    screens: Screens
+    audit: Audit
+    clock: Callable[[], float]
+
+    def __call__(self, realm: Realm, request: Request) -> Response:
+        """Answer a client's request, or go on with a stored one.
+
+        Raises:
+            PageError: the request may not be answered to anybody but the person.
+        """
+        try:
+            pairs = query_pairs(request)
+            if request.method == "POST":
+                # Together, so that a parameter in both places counts as repeated.
+                pairs += form_pairs(request)
+        except InvalidRequest as error:
+            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
+        names = {name for name, _ in pairs}
+        if request.method != "POST" and INTERACTION in names and "client_id" not in names:
+            return self._resume(realm, request, single(pairs, (INTERACTION,))[INTERACTION])
+        return self._begin(realm, request, pairs)
+
+    def _begin(self, realm: Realm, request: Request, pairs: list[tuple[str, str]]) -> Response:
+        raw = parse_authorization_request(pairs)
+        accepted = self._accept(realm, request, raw)
+        if isinstance(accepted, Response):
+            return accepted
+        if request.method == "POST":
+            # From another site such a request arrives without our cookies: reading the session here would
+            # find nobody signed in. The browser comes again by GET, with them.
+            now = int(self.clock())
+            with self.store.begin() as conn:
+                pending = _store(conn, realm, accepted, pairs, None, now)
+            return see_other(_page(realm, "/authorize", pending))
+        browser = this_browser(realm, request.headers.get("Cookie", ""))
+        return self._answer(realm, request, accepted, browser, pairs, None)
+
+    def _resume(self, realm: Realm, request: Request, identifier: str) -> Response:
+        browser = this_browser(realm, request.headers.get("Cookie", ""))
+        with self.store.begin() as conn:
+            claim_request(conn, realm, identifier, browser)
+            pending = load_request(conn, realm, Kind.AUTHORIZE, identifier, browser, int(self.clock()))
+        accepted = self._accept(realm, request, parse_authorization_request(pending.parameters))
+        if isinstance(accepted, Response):
+            return accepted
+        return self._answer(realm, request, accepted, browser, pending.parameters, pending)
+
+    def _accept(self, realm: Realm, request: Request, raw: RawRequest) -> Accepted | Response:
+        with self.store.read() as conn:
+            target = self.authorizations.target(conn, realm, raw)
+            try:
+                return self.authorizations.accept(conn, realm, target, raw)
+            except TemporarilyUnavailable:
+                raise  # the store's, not the client's fault
+            except OAuthError as error:
+                refusal = error
+        return self._refuse(realm, request, target, refusal)
+
+    def _answer(
+        self,
+        realm: Realm,
+        request: Request,
+        accepted: Accepted,
+        browser: Browser,
+        pairs: list[tuple[str, str]],
+        pending: Pending | None,
+    ) -> Response:
+        """Do what is next. One transaction: a stored request is closed where its code is written, or
+        neither.
+        """
+        now = int(self.clock())
+        code = ""
+        with self.store.begin() as conn:
+            progress = {} if pending is None else pending.row.state
+            cookies = request.headers.get("Cookie", "")
+            judged = self.authorizations.judge(conn, realm, accepted, progress, cookies, now)
+            step = judged.step
+            if isinstance(step, AskLogin | AskConsent):
+                pending = pending or _store(conn, realm, accepted, pairs, browser, now)
+                page = "/login" if isinstance(step, AskLogin) else "/consent"
+                response = see_other(_page(realm, page, pending))
+                if browser.is_new:
+                    response.headers.add("Set-Cookie", browser_cookie(realm, browser))
+                return response
+            if pending is not None:
+                finish_request(conn, realm, pending, now)
+            if isinstance(step, Finish) and judged.session is not None:
+                code = self.authorizations.issue(conn, realm, accepted, judged.session, step, now)
+        if isinstance(step, Fail):
+            return self._refuse(realm, request, accepted.target, step.error)
+        language = self.screens.language(request, accepted.request.ui_locales)
+        return self.writer.success(realm, accepted.target, {"code": code}, language=language)
+
+    def _refuse(self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError) -> Response:
+        detail = error.detail or error.description
+        self.audit.emit(AuthorizationRefused(realm.id, target.client.client_id, error.code, detail))
+        return self.writer.error(realm, target, error, language=self.screens.language(request))
+
+
+def _store(
+    conn: Connection,
+    realm: Realm,
+    accepted: Accepted,
+    pairs: list[tuple[str, str]],
+    browser: Browser | None,
+    now: int,
+) -> Pending:
+    target = accepted.target
+    return store_request(
+        conn,
+        realm,
+        Kind.AUTHORIZE,
+        pairs,
+        browser=browser,
+        client_id=target.client.client_id,
+        redirect_uri=target.redirect_uri,
+        now=now,
+    )
+
+
+def _page(realm: Realm, path: str, pending: Pending) -> str:
+    return realm.url(f"{path}?{INTERACTION}={pending.identifier}")

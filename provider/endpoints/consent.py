@@ -1,0 +1,155 @@
+"""`/consent`: asks whether an application may have what it asks for, for a stored request of this browser.
+
+Yes is remembered for the person and the client, no is remembered for this request only; both lead back to
+`/authorize`, which answers the client. What has to be asked is `provider.services.interaction`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+from werkzeug import Request, Response
+
+from oidcgate.audit import Audit
+from oidcgate.protocol.errors import InvalidRequest
+from oidcgate.web.csrf import CsrfTokens
+from provider.endpoints.parameters import form_pairs, query_pairs
+from provider.endpoints.screens import Screens
+from provider.pages import ErrorKind, ScopeLine
+from provider.realm import Realm
+from provider.services.authorization import Accepted, Authorizations, consent_progress
+from provider.services.browser_session import this_browser
+from provider.services.interaction import AskConsent, ConsentAnswer
+from provider.services.pending import (
+    Kind,
+    Pending,
+    load_request,
+    save_progress,
+    single,
+    with_progress,
+)
+from provider.services.responses import PageError, form_targets, see_other
+from provider.sign_in_events import ConsentAnswered
+from provider.store import consents
+from provider.store.engine import Store
+from provider.store.users import User
+
+_FIELDS: Final = ("interaction", "csrf", "decision")
+_DECISIONS: Final = ("allow", "deny")
+
+
+@dataclass(frozen=True)
+class Consent:
+    """The consent page. Spec: OIDC Core 3.1.2.4.
+
+    Attributes:
+        csrf: Tokens of the purpose `provider.consent`.
+    """
+
+    store: Store
+    authorizations: Authorizations
+    csrf: CsrfTokens
+    screens: Screens
+    audit: Audit
+    clock: Callable[[], float]
+
+    def __call__(self, realm: Realm, request: Request) -> Response:
+        """Show the page, or take the answer.
+
+        Raises:
+            PageError: there is no such request of this browser, or it is over.
+        """
+        posted = request.method == "POST"
+        try:
+            pairs = form_pairs(request) if posted else query_pairs(request)
+        except InvalidRequest as error:
+            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
+        fields = single(pairs, _FIELDS)
+        now = int(self.clock())
+        cookies = request.headers.get("Cookie", "")
+        browser = this_browser(realm, cookies)
+        event = None
+        # One transaction from judging to noting the answer: what is agreed to is what was shown, to whom it
+        # was shown.
+        with self.store.begin() as conn:
+            pending = load_request(conn, realm, Kind.AUTHORIZE, fields.get("interaction"), browser, now)
+            accepted = self.authorizations.stored(conn, realm, pending)
+            judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
+            if not isinstance(judged.step, AskConsent) or judged.user is None:
+                return _go_on(realm, pending)
+            asked = judged.step.scopes
+            # The person and the scopes are part of it: another account in this browser, or a consent that was
+            # withdrawn meanwhile, changes what would be agreed to, so the page is shown anew.
+            binding = " ".join((realm.id, pending.identifier, browser.token, judged.user.user_id, *asked))
+            lifetime = realm.settings.lifetimes.interaction_seconds
+            answered = posted and self.csrf.check(fields.get("csrf"), binding, lifetime, now)
+            if answered:
+                event = self._note(conn, realm, pending, judged.user, asked, fields.get("decision"), now)
+        if event is not None:
+            self.audit.emit(event)
+            return _go_on(realm, pending)
+        token = self.csrf.issue(binding, now)
+        return self._show(
+            realm, request, pending, accepted, judged.user, asked, token, 400 if posted else 200
+        )
+
+    def _note(
+        self,
+        conn: Connection,
+        realm: Realm,
+        pending: Pending,
+        user: User,
+        asked: tuple[str, ...],
+        decision: str | None,
+        now: int,
+    ) -> ConsentAnswered:
+        if decision not in _DECISIONS:
+            raise PageError(ErrorKind.BAD_REQUEST, detail="decision is neither allow nor deny")
+        allowed = decision == "allow"
+        answer = ConsentAnswer(user.user_id, frozenset(asked), allowed)
+        save_progress(conn, realm, with_progress(pending, consent_progress(answer)))
+        client_id = pending.row.client_id
+        if allowed:
+            consents.add_scopes(conn, realm.id, user.user_id, client_id, asked, now)
+        return ConsentAnswered(realm.id, user.user_id, client_id, asked, allowed)
+
+    def _show(
+        self,
+        realm: Realm,
+        request: Request,
+        pending: Pending,
+        accepted: Accepted,
+        user: User,
+        asked: tuple[str, ...],
+        token: str,
+        status: int,
+    ) -> Response:
+        language = self.screens.language(request, accepted.request.ui_locales)
+        target = accepted.target
+        lines = [
+            ScopeLine(
+                scope,
+                self.screens.scope_text(language, scope, "name", scope),
+                self.screens.scope_text(language, scope, "description", ""),
+            )
+            for scope in asked
+        ]
+        return self.screens.show(
+            realm,
+            "consent.html",
+            language=language,
+            status=status,
+            form_action=form_targets(target.redirect_uri),
+            action=realm.url("/consent"),
+            hidden={"interaction": pending.identifier, "csrf": token},
+            client_name=target.client.name,
+            user_name=user.user_name,
+            scopes=lines,
+            return_host=urlsplit(target.redirect_uri).hostname,
+        )
+
+
+def _go_on(realm: Realm, pending: Pending) -> Response:
+    return see_other(realm.url(f"/authorize?interaction={pending.identifier}"))

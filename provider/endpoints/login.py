@@ -1,0 +1,207 @@
+"""`/login`: asks for user name and password, for a stored request of this browser.
+
+A right password makes a new session and leads back to `/authorize`, which judges anew; this endpoint decides
+nothing about the request. How a password is checked is `provider.factors.password`, how tries are slowed
+`provider.services.throttle`, what a session is `provider.services.browser_session`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from werkzeug import Request, Response
+
+from oidcgate.audit import Audit
+from oidcgate.protocol.errors import InvalidRequest
+from oidcgate.web.csrf import CsrfTokens
+from oidcgate.web.forwarded import Network, client_network
+from provider.config import fold_user_name
+from provider.endpoints.parameters import form_pairs, query_pairs
+from provider.endpoints.screens import Screens
+from provider.factors.password import ACR, AMR, Busy, PasswordFactor, PasswordVerdict
+from provider.pages import ErrorKind, LoginProblem
+from provider.realm import Realm
+from provider.services.authorization import Accepted, Authorizations, Judged, login_progress
+from provider.services.browser_session import (
+    Authenticated,
+    Browser,
+    begin_session,
+    live_session,
+    session_cookie,
+    this_browser,
+)
+from provider.services.interaction import AskLogin, LoginReason
+from provider.services.pending import (
+    Kind,
+    Pending,
+    load_request,
+    save_progress,
+    single,
+    with_progress,
+)
+from provider.services.responses import PageError, form_targets, see_other
+from provider.services.throttle import Scope, forgive, give_back, scopes_of, take_attempt
+from provider.services.users import UserStore
+from provider.sign_in_events import LoginFailed, LoginSlowed, LoginSucceeded
+from provider.store import sessions, throttle
+from provider.store.engine import Store
+from provider.store.users import set_password_hash
+
+#: Longest name the form is filled in with; a hint is anybody's text.
+_LONGEST_HINT: Final = 255
+_FIELDS: Final = ("interaction", "csrf", "username", "password")
+_BUSY_RETRY_SECONDS: Final = 5
+
+
+@dataclass(frozen=True)
+class Login:
+    """The sign-in page.
+
+    Attributes:
+        csrf: Tokens of the purpose `provider.login`.
+        trusted_networks: Whose X-Forwarded-For is believed when tries are counted by network.
+    """
+
+    store: Store
+    authorizations: Authorizations
+    users: UserStore
+    passwords: PasswordFactor
+    csrf: CsrfTokens
+    screens: Screens
+    audit: Audit
+    clock: Callable[[], float]
+    trusted_networks: tuple[Network, ...] = field(default=())
+
+    def __call__(self, realm: Realm, request: Request) -> Response:
+        """Show the form, or take it.
+
+        Raises:
+            PageError: there is no such request of this browser, or it is over.
+        """
+        try:
+            pairs = form_pairs(request) if request.method == "POST" else query_pairs(request)
+        except InvalidRequest as error:
+            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
+        fields = single(pairs, _FIELDS)
+        browser = this_browser(realm, request.headers.get("Cookie", ""))
+        now = int(self.clock())
+        with self.store.read() as conn:
+            pending = load_request(conn, realm, Kind.AUTHORIZE, fields.get("interaction"), browser, now)
+            accepted = self.authorizations.stored(conn, realm, pending)
+            cookies = request.headers.get("Cookie", "")
+            judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
+        form = _Form(realm, request, browser, pending, accepted, now)
+        if request.method == "POST":
+            return self._take(form, fields)
+        if not isinstance(judged.step, AskLogin):
+            # Signed in meanwhile, in another tab or before the back button was pressed.
+            return see_other(realm.url(f"/authorize?interaction={pending.identifier}"))
+        return self._show(form, username=_first_name_shown(accepted, judged, judged.step.reason))
+
+    def _take(self, form: "_Form", fields: dict[str, str]) -> Response:
+        realm, now = form.realm, form.now
+        # Phones add a space after a completed word.
+        username, password = fields.get("username", "").strip(), fields.get("password", "")
+        if not self.csrf.check(
+            fields.get("csrf"), form.binding, realm.settings.lifetimes.interaction_seconds, now
+        ):
+            return self._show(form, username=username, problem=LoginProblem.EXPIRED, status=400)
+        network = client_network(form.request.remote_addr, form.request.headers, self.trusted_networks)
+        scopes = scopes_of(fold_user_name(username), network, realm.settings.throttle)
+        client_id = form.accepted.target.client.client_id
+        with self.store.begin() as conn:
+            wait = take_attempt(conn, realm.id, scopes, now)
+            user = None if wait else self.users.find_by_name(conn, realm, username)
+        if wait:
+            self.audit.emit(LoginSlowed(realm.id, client_id, network, wait))
+            return self._show(form, username=username, problem=LoginProblem.TOO_MANY, status=429, wait=wait)
+        try:
+            verdict = self.passwords.check(user, password)
+        except Busy:
+            with self.store.begin() as conn:
+                give_back(conn, realm.id, scopes)
+            return self._show(
+                form, username=username, problem=LoginProblem.BUSY, status=503, wait=_BUSY_RETRY_SECONDS
+            )
+        if verdict.user is None:
+            user_id = None if user is None else user.user_id
+            self.audit.emit(LoginFailed(realm.id, user_id, client_id, verdict.reason, network))
+            return self._show(form, username=username, problem=LoginProblem.WRONG, status=403)
+        return self._sign_in(form, verdict, scopes, network)
+
+    def _sign_in(
+        self, form: "_Form", verdict: PasswordVerdict, scopes: tuple[Scope, ...], network: str
+    ) -> Response:
+        """Make the session, in one transaction with the interaction's note of it."""
+        realm, now, user = form.realm, form.now, verdict.user
+        assert user is not None  # noqa: S101 (the caller has a right password)
+        who = Authenticated(user.user_id, now, ACR, AMR)
+        with self.store.begin() as conn:
+            previous = live_session(conn, realm, form.request.headers.get("Cookie", ""), now)
+            session, token = begin_session(conn, realm, who, previous, now)
+            save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
+            forgive(conn, realm.id, scopes)
+            if verdict.new_hash is not None and not user.read_only:
+                set_password_hash(conn, realm.id, user.user_id, verdict.new_hash)
+            sessions.sweep(conn, realm.id, before=now)
+            throttle.sweep(conn, realm.id, before=now - realm.settings.throttle.forget_seconds)
+        client_id = form.accepted.target.client.client_id
+        self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, AMR, network))
+        response = see_other(realm.url(f"/authorize?interaction={form.pending.identifier}"))
+        response.headers.add("Set-Cookie", session_cookie(realm, token))
+        return response
+
+    def _show(
+        self,
+        form: "_Form",
+        *,
+        username: str,
+        problem: LoginProblem | None = None,
+        status: int = 200,
+        wait: int | None = None,
+    ) -> Response:
+        request, target = form.accepted.request, form.accepted.target
+        return self.screens.show(
+            form.realm,
+            "login.html",
+            language=self.screens.language(form.request, request.ui_locales),
+            status=status,
+            form_action=form_targets(target.redirect_uri),
+            retry_after_seconds=wait,
+            action=form.realm.url("/login"),
+            hidden={
+                "interaction": form.pending.identifier,
+                "csrf": self.csrf.issue(form.binding, form.now),
+            },
+            username=username[:_LONGEST_HINT],
+            client_name=target.client.name,
+            problem=problem,
+        )
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One request for the page, with what it belongs to."""
+
+    realm: Realm
+    request: Request
+    browser: Browser
+    pending: Pending
+    accepted: Accepted
+    now: int
+
+    @property
+    def binding(self) -> str:
+        """What the form's CSRF token is for: this interaction in this browser."""
+        return f"{self.realm.id} {self.pending.identifier} {self.browser.token}"
+
+
+def _first_name_shown(accepted: Accepted, judged: Judged, reason: LoginReason) -> str:
+    """What the name field starts with. A hint is shown as it came, known here or not (E-13)."""
+    hint = accepted.request.login_hint or ""
+    if hint.isprintable() and hint:
+        return hint
+    again = reason in (LoginReason.MAX_AGE, LoginReason.PROMPT)
+    if judged.user is not None and again and "select_account" not in accepted.request.prompt:
+        return judged.user.user_name
+    return ""

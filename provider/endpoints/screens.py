@@ -1,0 +1,54 @@
+"""Showing one of the provider's pages in answer to a request: its language, its name, its headers.
+
+Which page and with what is the endpoint's; templates and texts are `provider.pages`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from werkzeug import Request, Response
+
+from oidcgate.web.pages import Pages
+from provider.realm import Realm
+
+
+@dataclass(frozen=True)
+class Screens:
+    """Renders pages."""
+
+    pages: Pages
+
+    def language(self, request: Request, ui_locales: Iterable[str] = ()) -> str:
+        """The language to answer in: the application's wish, then the browser's."""
+        return self.pages.messages.negotiate(request.headers.get("Accept-Language"), " ".join(ui_locales))
+
+    def show(
+        self,
+        realm: Realm,
+        template: str,
+        *,
+        language: str,
+        status: int = 200,
+        form_action: Iterable[str] = (),
+        retry_after_seconds: int | None = None,
+        **context: Any,
+    ) -> Response:
+        """Render `template`; the names it needs are listed in `provider.pages`."""
+        response = self.pages.render(
+            template,
+            status=status,
+            language=language,
+            form_action=form_action,
+            site=realm.site,
+            retry_after_seconds=retry_after_seconds,
+            **context,
+        )
+        if retry_after_seconds is not None:
+            response.headers["Retry-After"] = str(retry_after_seconds)
+        return response
+
+    def scope_text(self, language: str, scope: str, part: str, otherwise: str) -> str:
+        """A scope's name or description in the catalogue, or `otherwise` for a scope without texts."""
+        key = f"scope.{scope}.{part}"
+        return self.pages.messages.languages[language].get(key, otherwise)

@@ -1,0 +1,184 @@
+"""Who is signed in in this browser: two cookies, their lifetimes, and what a login changes.
+
+- The session cookie `__Host-oidcprovider-<hash>` holds 256 random bits. It is new at each login, so a value
+  that somebody knew or planted before is worth nothing afterwards; only its hash is stored.
+- The browser cookie `__Host-oidcprovider-browser-<hash>` holds another 256 bits that last. Interactions are
+  bound to it, because they begin before anybody is signed in and go on across a login.
+
+The hash is of the issuer: two realms or two providers on one host never read each other's cookie. Over http
+(loopback only) the prefix and `Secure` go and the hash stays. Rows are `provider.store.sessions`; whether a
+session is enough for a request is `interaction.next_step`.
+
+A session belongs to no grant. A revoked grant, or all of them, leaves the next authorization as it was.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from oidcgate.web.cookies import cookie_value, delete_cookie, set_cookie
+from provider.realm import Realm
+from provider.store import grants, sessions
+from provider.store.sessions import BrowserSession
+
+#: `seen_at` moves in steps of this, so that an idle clock does not cost a write on every request.
+SEEN_STEP_SECONDS: Final = 60
+_TOKEN_BYTES: Final = 32
+#: 32 bytes in base64url. Another length is not ours and not worth a look-up.
+_TOKEN_CHARACTERS: Final = 43
+#: The longest a browser keeps a cookie, by its own rules.
+_BROWSER_COOKIE_SECONDS: Final = 400 * 86_400
+
+
+@dataclass(frozen=True)
+class Authenticated:
+    """A person who has just proved who they are. `acr` and `amr` say how, as it really happened."""
+
+    user_id: str
+    auth_time: int
+    acr: str
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CookieNames:
+    """The names of a realm's cookies and whether they are `Secure`."""
+
+    session: str
+    browser: str
+    secure: bool
+
+
+def cookie_names(realm: Realm) -> CookieNames:
+    """The cookie names of a realm."""
+    digest = hashlib.sha256(realm.issuer.encode()).hexdigest()[:16]
+    secure = realm.issuer.startswith("https:")
+    prefix = "__Host-" if secure else ""
+    return CookieNames(f"{prefix}oidcprovider-{digest}", f"{prefix}oidcprovider-browser-{digest}", secure)
+
+
+def new_token() -> str:
+    """256 random bits for a cookie or a URL."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def token_hash(token: str) -> str:
+    """What is stored of such a token. It has 256 bits of its own, so a plain hash cannot be searched."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Browser:
+    """This browser's random name; `is_new` when it has yet to be told, by `browser_cookie`."""
+
+    token: str
+    is_new: bool
+
+
+def this_browser(realm: Realm, cookie_header: str) -> Browser:
+    """The name of the browser that sent these cookies, or a new one."""
+    known = _well_formed(cookie_value(cookie_header, cookie_names(realm).browser))
+    return Browser(known or new_token(), is_new=known is None)
+
+
+def browser_cookie(realm: Realm, browser: Browser) -> str:
+    """The Set-Cookie value that names a browser."""
+    names = cookie_names(realm)
+    return set_cookie(
+        names.browser, browser.token, path="/", max_age=_BROWSER_COOKIE_SECONDS, secure=names.secure
+    )
+
+
+def session_cookie(realm: Realm, token: str) -> str:
+    """The Set-Cookie value of a session. It ends with the browser; the server ends it earlier by its own
+    clock.
+    """
+    names = cookie_names(realm)
+    return set_cookie(names.session, token, path="/", secure=names.secure)
+
+
+def expired_session_cookie(realm: Realm) -> str:
+    """The Set-Cookie value that removes the session cookie."""
+    names = cookie_names(realm)
+    return delete_cookie(names.session, path="/", secure=names.secure)
+
+
+def live_session(conn: Connection, realm: Realm, cookie_header: str, now: int) -> BrowserSession | None:
+    """The session of this browser, unless it has ended or outlived its idle or absolute time.
+
+    Does not say whether the user is still active.
+    """
+    token = _well_formed(cookie_value(cookie_header, cookie_names(realm).session))
+    if token is None:
+        return None
+    session = sessions.find(conn, realm.id, token_hash(token))
+    if session is None or now >= session.expires_at:
+        return None
+    if now - session.seen_at >= realm.settings.lifetimes.session_idle_seconds:
+        return None
+    return session
+
+
+def note_use(conn: Connection, realm: Realm, session: BrowserSession, now: int) -> None:
+    """Move the idle clock of a live session."""
+    if now - session.seen_at >= SEEN_STEP_SECONDS:
+        sessions.touch(conn, realm.id, session.session_hash, now)
+
+
+def begin_session(
+    conn: Connection, realm: Realm, who: Authenticated, previous: BrowserSession | None, now: int
+) -> tuple[BrowserSession, str]:
+    """Make the session of a person who has just signed in.
+
+    The same person again keeps the `sid`, under which applications know the session and will be told of its
+    end, and gets a new cookie and a new absolute lifetime. Another person ends the session before and begins
+    one of their own. In both cases the old cookie is dead in the same transaction.
+
+    Returns:
+        The session, and the cookie value, which exists nowhere else.
+    """
+    token = new_token()
+    kept_sid = previous.sid if previous is not None and previous.user_id == who.user_id else None
+    session = BrowserSession(
+        session_hash=token_hash(token),
+        sid=kept_sid or new_token(),
+        user_id=who.user_id,
+        auth_time=who.auth_time,
+        acr=who.acr,
+        amr=who.amr,
+        created_at=now,
+        seen_at=now,
+        expires_at=now + realm.settings.lifetimes.session_seconds,
+    )
+    if previous is not None:
+        if kept_sid is not None and sessions.renew(conn, realm.id, previous.session_hash, session):
+            return session, token
+        end_session(conn, realm, previous, now)
+        if kept_sid is not None:
+            # It was signed out meanwhile: that name is dead at the applications and must not come back.
+            session = BrowserSession(**{**vars(session), "sid": new_token()})
+    sessions.add(conn, realm.id, session)
+    return session, token
+
+
+def end_session(
+    conn: Connection, realm: Realm, session: BrowserSession, now: int, *, asked_by: str | None = None
+) -> None:
+    """End a session.
+
+    Args:
+        asked_by: The client whose valid request ended it. What it was granted in this session is revoked with
+            it, refresh tokens included, since it has told us that it is done. Other clients' tokens go on:
+            they were given for work that may outlast the browser, and one client must not be able to stop
+            another's (P-30).
+    """
+    sessions.end(conn, realm.id, session.session_hash, now)
+    if asked_by is not None:
+        grants.revoke_session_grants(conn, realm.id, session.sid, now, "logout", client_id=asked_by)
+
+
+def _well_formed(token: str | None) -> str | None:
+    return token if token is not None and len(token) == _TOKEN_CHARACTERS and token.isascii() else None

@@ -1,0 +1,54 @@
+"""ID tokens that come back as `id_token_hint`, at the authorization and the end-session endpoint.
+
+A hint is believed as far as we signed it: which person, which session, which client. It is no credential:
+nobody is signed in by one, and an old one is as good as a new one, because clients keep them for the whole
+life of a session.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from oidcgate.jose.jwt import JWTError, verify
+from provider.realm import Realm
+from provider.services.keyring import SIGNING_ALGORITHM, SigningKeys
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What one of our ID tokens says. `sid` is None when it carries none."""
+
+    sub: str
+    sid: str | None
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IdTokenHints:
+    """Reads hints."""
+
+    keys: SigningKeys
+
+    def read(self, conn: Connection, realm: Realm, token: str) -> Hint | None:
+        """The hint, if this realm signed it as an ID token with any key it ever had; else None.
+
+        Does not check `exp`, as the specifications ask, nor whom the hint is used for: that is the caller's.
+
+        Spec: OIDC Core 3.1.2.1; OIDC RP-Initiated Logout 2 and 4.
+        """
+        try:
+            verified = verify(token, self.keys.verification_keys(conn, realm), (SIGNING_ALGORITHM,))
+        except JWTError:
+            return None
+        header, claims = verified.header, verified.claims
+        if header.get("typ", "JWT") != "JWT" or "events" in claims:
+            # The same key signs other kinds of token (at+jwt, logout+jwt): they go to other people than the
+            # client.
+            return None
+        sub, sid, audience = claims.get("sub"), claims.get("sid"), claims.get("aud")
+        audiences = [audience] if isinstance(audience, str) else audience
+        if claims.get("iss") != realm.issuer or not isinstance(sub, str) or not isinstance(sid, str | None):
+            return None
+        if not isinstance(audiences, list) or not all(isinstance(entry, str) for entry in audiences):
+            return None
+        return Hint(sub, sid, tuple(audiences))

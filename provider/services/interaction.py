@@ -1,0 +1,182 @@
+"""What an authorization request still needs from the person: `next_step`, a pure function.
+
+Here lives the decision only. Rows and cookies are in `browser_session` and `provider.store.interactions`; who
+calls this with what is in `authorization`; the pages that ask are the endpoints `login` and `consent`.
+Every call judges anew from what the server knows: no step is remembered as "passed" without saying by whom,
+so a second tab, the back button or another account in the same browser can never skip a step.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from oidcgate.protocol.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
+
+
+class LoginReason(StrEnum):
+    """Why the person is asked to sign in, although a session may exist."""
+
+    NO_SESSION = "no_session"
+    PROMPT = "prompt"
+    MAX_AGE = "max_age"
+    OTHER_USER = "other_user"
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """The live browser session, as far as the decision needs it. The caller has checked that the user is
+    active.
+    """
+
+    user_id: str
+    sid: str
+    auth_time: int
+
+
+@dataclass(frozen=True)
+class LoginDone:
+    """A sign-in that happened for this very interaction."""
+
+    sid: str
+    auth_time: int
+
+
+@dataclass(frozen=True)
+class ConsentAnswer:
+    """What the person answered on the consent page of this very interaction."""
+
+    user_id: str
+    scopes: frozenset[str]
+    allowed: bool
+
+
+@dataclass(frozen=True)
+class InteractionState:
+    """Everything `next_step` looks at.
+
+    Attributes:
+        prompt: The request's `prompt` words.
+        max_age_seconds: The request's `max_age`.
+        scopes: The scopes that would be granted, in the order of the request.
+        required_user: The `sub` of a verified `id_token_hint`, else None.
+        signed_in: The browser's session, if it has a live one.
+        login_done: The sign-in made for this interaction, if any.
+        consent_needed: False for trusted clients and where consent is accepted automatically.
+        granted: What this user agreed to for this client earlier.
+        answer: The consent given or refused in this interaction.
+    """
+
+    prompt: frozenset[str]
+    max_age_seconds: int | None
+    scopes: tuple[str, ...]
+    required_user: str | None
+    signed_in: SignedIn | None
+    login_done: LoginDone | None
+    consent_needed: bool
+    granted: frozenset[str]
+    answer: ConsentAnswer | None
+
+
+@dataclass(frozen=True)
+class AskLogin:
+    """Show the sign-in page."""
+
+    reason: LoginReason
+
+
+@dataclass(frozen=True)
+class AskConsent:
+    """Show the consent page for these scopes. What was agreed to before is not among them."""
+
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing more to ask: answer the client with a code for these scopes."""
+
+    user_id: str
+    sid: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Answer the client with this error."""
+
+    error: OAuthError
+
+
+Step = AskLogin | AskConsent | Finish | Fail
+
+
+def next_step(state: InteractionState, now: int) -> Step:
+    """Judge what is to happen next.
+
+    With `prompt=none` the answer is never an `Ask…`. `Finish` is only returned for a live session of the
+    right user which is fresh enough and, where consent is needed, covered by consent of that same user.
+
+    Spec: OIDC Core 3.1.2.1 (prompt, max_age, id_token_hint), 3.1.2.3, 3.1.2.4, 3.1.2.6
+    """
+    silent = "none" in state.prompt
+    reason = _login_reason(state, now)
+    if reason is not None or state.signed_in is None:
+        if silent:
+            return Fail(LoginRequired("The person has to sign in."))
+        if reason is LoginReason.OTHER_USER and _login_done_here(state):
+            # They were asked, and signed in as somebody else than the hint names: asking again would be a
+            # loop.
+            return Fail(LoginRequired("Another account than the one in id_token_hint is signed in."))
+        return AskLogin(reason or LoginReason.NO_SESSION)
+    signed_in = state.signed_in
+
+    if not state.consent_needed:
+        # `prompt=consent` does not override trust: the operator has agreed for everybody.
+        return Finish(signed_in.user_id, signed_in.sid, state.scopes)
+
+    answer = state.answer
+    if answer is not None and answer.user_id == signed_in.user_id:
+        if not answer.allowed:
+            return Fail(AccessDenied("The person refused."))
+        agreed = answer.scopes
+        if "consent" not in state.prompt:
+            agreed = agreed | state.granted
+        if agreed.issuperset(state.scopes):
+            return Finish(signed_in.user_id, signed_in.sid, state.scopes)
+
+    known = frozenset() if "consent" in state.prompt else state.granted
+    missing = tuple(scope for scope in state.scopes if scope not in known)
+    if not missing:
+        return Finish(signed_in.user_id, signed_in.sid, state.scopes)
+    if silent:
+        return Fail(ConsentRequired("The person has to agree first."))
+    return AskConsent(missing)
+
+
+def _login_reason(state: InteractionState, now: int) -> LoginReason | None:
+    signed_in = state.signed_in
+    if signed_in is None:
+        return LoginReason.NO_SESSION
+    if not _login_done_here(state):
+        if "login" in state.prompt or "select_account" in state.prompt:
+            return LoginReason.PROMPT
+        # Instants are whole seconds, so a difference equal to max_age may already be past it: ask.
+        if state.max_age_seconds is not None and now - signed_in.auth_time >= state.max_age_seconds:
+            return LoginReason.MAX_AGE
+    if state.required_user is not None and state.required_user != signed_in.user_id:
+        return LoginReason.OTHER_USER
+    return None
+
+
+def _login_done_here(state: InteractionState) -> bool:
+    """True when the live session is the one this interaction's own sign-in made.
+
+    Compared with the session, not remembered as a flag: when another tab signed in as somebody else
+    meanwhile, `prompt=login` asks again.
+    """
+    done, signed_in = state.login_done, state.signed_in
+    return (
+        done is not None
+        and signed_in is not None
+        and done.sid == signed_in.sid
+        and done.auth_time <= signed_in.auth_time
+    )

@@ -1,0 +1,215 @@
+"""The one way an answer leaves to a client: success or error, as query, fragment or form_post.
+
+Whatever goes out carries `iss` and the request's `state`, and goes to a `ValidatedTarget`, which only
+`validate_target` can make. There is no other function in the provider that redirects to a client with
+parameters of a response; a request whose client or redirect URI is not known ends in `PageError`, which is
+another class and never redirects. What the parameters mean is `authorization`; the pages are
+`provider.pages`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlencode
+
+from werkzeug import Response
+
+from oidcgate.protocol.authorization import match_redirect_uri, with_query
+from oidcgate.protocol.errors import OAuthError
+from oidcgate.web.pages import Pages
+from provider.pages import ErrorKind, form_post
+from provider.realm import Realm
+from provider.store.clients import Client
+
+
+class PageError(Exception):
+    """An error that is shown to the person and must not be sent to anybody by redirect.
+
+    Attributes:
+        kind: What the page says.
+        status: HTTP status of the page.
+        detail: For the log only: it may name what was presented and what is registered.
+        retry_after_seconds: For the Retry-After header and the page.
+    """
+
+    def __init__(
+        self, kind: ErrorKind, *, status: int = 400, detail: str = "", retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(kind.value)
+        self.kind = kind
+        self.status = status
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ResponseMode(StrEnum):
+    """How the parameters of an answer travel. Spec: OAuth 2.0 Multiple Response Types 2.1; Form Post."""
+
+    QUERY = "query"
+    FRAGMENT = "fragment"
+    FORM_POST = "form_post"
+
+
+_PROOF: Final = object()
+
+
+@dataclass(frozen=True)
+class ValidatedTarget:
+    """An enabled client and a redirect URI that is registered for it. Made by `validate_target` alone."""
+
+    client: Client
+    redirect_uri: str
+    response_mode: ResponseMode
+    state: str | None
+    proof: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.proof is not _PROOF:
+            raise TypeError("a ValidatedTarget comes from validate_target only")
+
+
+def validate_target(
+    client: Client | None,
+    redirect_uri: str | None,
+    *,
+    response_type: str | None,
+    response_mode: str | None,
+    state: str | None,
+) -> ValidatedTarget:
+    """Check where an answer, an error included, may go.
+
+    Args:
+        client: What the presented client_id names; None when it names nothing.
+        redirect_uri: As presented. It must be there and registered, byte for byte (the port of a loopback
+            excepted).
+        response_type: Decides the mode where `response_mode` does not.
+        response_mode: As presented. An unknown one is not refused here but replaced by the default, so that
+            the refusal can travel.
+        state: Echoed as it is.
+
+    Raises:
+        PageError: the client is unknown or disabled, or the URI is not registered.
+
+    Spec: RFC 6749 4.1.2.1; OIDC Core 3.1.2.2; RFC 8252 7.3.
+    """
+    if client is None or not client.enabled:
+        raise PageError(ErrorKind.UNKNOWN_CLIENT, detail="client_id names no enabled client")
+    if redirect_uri is None:
+        raise PageError(
+            ErrorKind.REDIRECT_URI, detail=f"client {client.client_id!r}: redirect_uri is missing"
+        )
+    if not match_redirect_uri(client.redirect_uris, redirect_uri):
+        detail = (
+            f"client {client.client_id!r}: redirect_uri {redirect_uri[:500]!r} is not registered; "
+            f"registered are {list(client.redirect_uris)!r}"
+        )
+        raise PageError(ErrorKind.REDIRECT_URI, detail=detail)
+    try:
+        mode = ResponseMode(response_mode or "")
+    except ValueError:
+        mode = default_response_mode(response_type)
+    return ValidatedTarget(client, redirect_uri, mode, state, _PROOF)
+
+
+def default_response_mode(response_type: str | None) -> ResponseMode:
+    """`query` for a plain code; whatever else was asked for keeps tokens out of the query."""
+    words = set((response_type or "").split())
+    return ResponseMode.FRAGMENT if words & {"token", "id_token"} else ResponseMode.QUERY
+
+
+@dataclass(frozen=True)
+class ResponseWriter:
+    """Writes answers to clients."""
+
+    pages: Pages
+
+    def success(
+        self, realm: Realm, target: ValidatedTarget, parameters: Mapping[str, str], *, language: str
+    ) -> Response:
+        """Answer with the parameters of a successful authorization. Spec: RFC 6749 4.1.2; RFC 9207 2."""
+        return self._write(realm, target, dict(parameters), language)
+
+    def error(self, realm: Realm, target: ValidatedTarget, error: OAuthError, *, language: str) -> Response:
+        """Answer with an error. Spec: RFC 6749 4.1.2.1; OIDC Core 3.1.2.6; RFC 9207 2."""
+        parameters = {"error": error.code}
+        if error.description:
+            parameters["error_description"] = error.description
+        return self._write(realm, target, parameters, language)
+
+    def _write(
+        self, realm: Realm, target: ValidatedTarget, parameters: dict[str, str], language: str
+    ) -> Response:
+        if target.state is not None:
+            parameters["state"] = target.state
+        parameters["iss"] = realm.issuer
+        if target.response_mode is ResponseMode.FORM_POST:
+            return form_post(
+                self.pages,
+                language=language,
+                site=realm.site,
+                action=target.redirect_uri,
+                fields=tuple(parameters.items()),
+                client_name=target.client.name,
+            )
+        if target.response_mode is ResponseMode.FRAGMENT:
+            # A registered URI has no fragment of its own.
+            return see_other(f"{target.redirect_uri}#{urlencode(parameters)}")
+        return see_other(with_query(target.redirect_uri, parameters))
+
+
+@dataclass(frozen=True)
+class PostLogoutTarget:
+    """Where a sign-out may lead back to. Made by `validate_post_logout` alone."""
+
+    client: Client
+    uri: str
+    state: str | None
+    proof: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.proof is not _PROOF:
+            raise TypeError("a PostLogoutTarget comes from validate_post_logout only")
+
+
+def validate_post_logout(client: Client | None, uri: str, state: str | None) -> PostLogoutTarget | None:
+    """Check a `post_logout_redirect_uri`: byte-equal to one that is registered for this enabled client, or
+    None.
+
+    Spec: OIDC RP-Initiated Logout 3.1.
+    """
+    if client is None or not client.enabled or uri not in client.post_logout_redirect_uris:
+        return None
+    return PostLogoutTarget(client, uri, state, _PROOF)
+
+
+def after_logout(target: PostLogoutTarget) -> Response:
+    """Lead the browser back to the application, with the `state` it sent and nothing else."""
+    return see_other(with_query(target.uri, {} if target.state is None else {"state": target.state}))
+
+
+def see_other(location: str) -> Response:
+    """A redirect after which the browser always sends GET, and which nothing may keep or pass on as a
+    referrer.
+
+    To pages of our own. Answers to clients go through `ResponseWriter`.
+    """
+    response = Response("", status=303, content_type="text/plain; charset=utf-8")
+    response.headers["Location"] = location
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def form_targets(redirect_uri: str) -> tuple[str, ...]:
+    """Where the browser may come to after a form of ours whose answer leads to a client.
+
+    Chromium applies `form-action` to every hop of the redirects that follow. The client may send the browser
+    on (a broker back to its own application), so a list of one would stop sign-ins nobody here can foresee:
+    every https origin is allowed, other schemes only as the client's own.
+    """
+    if redirect_uri.startswith("http://"):
+        # A loopback client of a machine for trying out: what it leads on to is on other ports of that
+        # machine.
+        return ("https:", "http:")
+    return ("https:", redirect_uri)

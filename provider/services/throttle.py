@@ -1,0 +1,160 @@
+"""Slowing down password guessing: a pure rule over counters, and the steps that apply it in the database.
+
+Nobody is locked out. After some free failures each further try has to wait, twice as long each time, up to a
+cap. With the default settings:
+
+=============  ==============================================  ======  ============
+scope          what it counts                                  free    longest wait
+=============  ==============================================  ======  ============
+pair           failures for one name from one network               5  15 minutes
+account        failures for one name from anywhere                 30  1 minute
+network        failures for any name from one network              50  1 minute
+=============  ==============================================  ======  ============
+
+The strict rule binds the guesser's own network. The rule over all networks has a short cap, so somebody who
+guesses at the owner's name delays the owner by at most that minute, and from one network alone never reaches
+it. A name that nobody has is counted like any other: the wait says nothing about whether an account exists.
+
+A try is charged *before* the password is checked and given back when it was right. A hundred guesses sent at
+once therefore cannot all pass the check before the first failure is written. Counters are rows changed inside
+one transaction (`provider.store.throttle`); the password itself is `provider.factors.password`; which network
+a request came from is `oidcgate.web.forwarded`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from oidcgate.web.forwarded import UNKNOWN_NETWORK
+from provider.config import ThrottleSettings
+from provider.store import throttle as rows
+from provider.store.throttle import Counter
+
+#: The cap where many share a counter: nobody can make others wait longer than this.
+SHARED_WAIT_SECONDS: Final = 60
+#: How many times more failures one account may have from everywhere than from one network.
+_NETWORKS_PER_ACCOUNT: Final = 6
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one scope is slowed.
+
+    Attributes:
+        free: Failures before any wait.
+        first_delay_seconds: The wait after one failure more than that; doubled by each further one.
+        longest_delay_seconds: The cap of the wait.
+        forget_seconds: A counter this long without a try starts anew.
+    """
+
+    free: int
+    first_delay_seconds: int
+    longest_delay_seconds: int
+    forget_seconds: int
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One counter: its key in the database and the rule it follows. `own` marks what a right password
+    resets.
+    """
+
+    key: str
+    rule: Rule
+    own: bool
+
+
+def scopes_of(user_name_key: str, network: str, settings: ThrottleSettings) -> tuple[Scope, ...]:
+    """The counters one try touches.
+
+    Args:
+        user_name_key: The folded user name as typed; it need not exist.
+        network: From `client_network`. `unknown` (a Unix socket without a trusted proxy) is counted as one
+            network for the account, and not at all by itself: it would be a counter for everybody.
+    """
+    account = hashlib.sha256(user_name_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    strict = Rule(
+        settings.account_failures,
+        settings.first_delay_seconds,
+        settings.longest_delay_seconds,
+        settings.forget_seconds,
+    )
+    shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
+    first = min(settings.first_delay_seconds, shared)
+    anywhere = Rule(settings.account_failures * _NETWORKS_PER_ACCOUNT, first, shared, settings.forget_seconds)
+    scopes = (
+        Scope(f"pair:{account}:{network}", strict, own=True),
+        Scope(f"account:{account}", anywhere, own=True),
+    )
+    if network == UNKNOWN_NETWORK:
+        return scopes
+    # A right password gives the network only its own charge back: else one account of the guesser's own
+    # would buy unlimited tries at all others.
+    by_network = Rule(settings.network_failures, first, shared, settings.forget_seconds)
+    return (*scopes, Scope(f"network:{network}", by_network, own=False))
+
+
+def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
+    """How long the next try has to wait: 0 when it may be made now."""
+    return max(
+        (
+            counter.blocked_until - now
+            for counter in counters
+            if counter is not None and counter.blocked_until > now
+        ),
+        default=0,
+    )
+
+
+def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:
+    """The counter after one more try, taken as failed until it is known to be right.
+
+    `first_at` moves with every charge, so that a counter is forgotten only after a quiet time: a guesser who
+    stays just below the limit does not start anew every hour.
+    """
+    failures = 1
+    if counter is not None and now - max(counter.first_at, counter.blocked_until) < rule.forget_seconds:
+        failures = counter.failures + 1
+    excess = failures - rule.free
+    if excess <= 0:
+        return Counter(failures, now, 0)
+    # The exponent is bounded before the power is taken: the number of failures is the guesser's choice.
+    wait = min(rule.longest_delay_seconds, rule.first_delay_seconds * 2 ** min(excess - 1, 20))
+    return Counter(failures, now, now + wait)
+
+
+def take_attempt(conn: Connection, realm_id: str, scopes: Sequence[Scope], now: int) -> int:
+    """Charge one try to all scopes, or to none of them.
+
+    Must run inside a writing transaction of the caller, which commits it before the password is checked.
+
+    Returns:
+        0: the try is charged and may be made. Otherwise the seconds to wait: nothing was charged, so that
+            asking
+        too early never makes the wait longer.
+    """
+    counters: Mapping[str, Counter] = rows.read_for_update(conn, realm_id, [scope.key for scope in scopes])
+    wait = wait_seconds((counters.get(scope.key) for scope in scopes), now)
+    if wait > 0:
+        return wait
+    for scope in scopes:
+        rows.write(conn, realm_id, scope.key, charged(counters.get(scope.key), scope.rule, now))
+    return 0
+
+
+def forgive(conn: Connection, realm_id: str, scopes: Sequence[Scope]) -> None:
+    """Reset the account's counters after a right password and give the network its one charge back.
+
+    Runs in the transaction that makes the session.
+    """
+    rows.delete_counters(conn, realm_id, [scope.key for scope in scopes if scope.own])
+    give_back(conn, realm_id, [scope for scope in scopes if not scope.own])
+
+
+def give_back(conn: Connection, realm_id: str, scopes: Sequence[Scope]) -> None:
+    """Take back the charge of one try, for instance one that was never judged because no slot was free."""
+    for key, counter in rows.read_for_update(conn, realm_id, [scope.key for scope in scopes]).items():
+        rows.write(conn, realm_id, key, counter._replace(failures=max(0, counter.failures - 1)))

@@ -1,0 +1,113 @@
+"""Rows of the `browser_sessions` table: who is signed in in which browser.
+
+Only the hash of the cookie is stored. Cookies, lifetimes and the meaning of a login are
+`provider.services.browser_session`; tokens hang on grants (`provider.store.grants`), not on these rows.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from provider.store import schema
+
+
+@dataclass(frozen=True)
+class BrowserSession:
+    """One signed-in browser.
+
+    Attributes:
+        session_hash: SHA-256 of the cookie value. Never leaves the server.
+        sid: The public random name of the session (ID token, logout).
+        auth_time: When the person last proved who they are.
+        seen_at: The last use, in coarse steps.
+        expires_at: The absolute end.
+    """
+
+    session_hash: str
+    sid: str
+    user_id: str
+    auth_time: int
+    acr: str
+    amr: tuple[str, ...]
+    created_at: int
+    seen_at: int
+    expires_at: int
+
+
+def find(conn: Connection, realm_id: str, session_hash: str) -> BrowserSession | None:
+    """The session of this cookie hash, unless it was ended. Lifetimes are judged by the caller."""
+    table = schema.browser_sessions
+    row = conn.execute(
+        select(table).where(
+            table.c.realm_id == realm_id, table.c.session_hash == session_hash, table.c.ended_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return BrowserSession(
+        session_hash=row.session_hash,
+        sid=row.sid,
+        user_id=row.user_id,
+        auth_time=row.auth_time,
+        acr=row.acr,
+        amr=tuple(row.amr),
+        created_at=row.created_at,
+        seen_at=row.seen_at,
+        expires_at=row.expires_at,
+    )
+
+
+def add(conn: Connection, realm_id: str, session: BrowserSession) -> None:
+    """Store a new session."""
+    values = {**vars(session), "amr": list(session.amr), "realm_id": realm_id}
+    conn.execute(insert(schema.browser_sessions).values(**values))
+
+
+def renew(conn: Connection, realm_id: str, old_hash: str, session: BrowserSession) -> bool:
+    """Replace a live session by its successor, under a new cookie hash: the old cookie is dead in the same
+    moment.
+
+    Returns:
+        False when the session was ended meanwhile: a logout that came first wins.
+    """
+    table = schema.browser_sessions
+    changed = conn.execute(
+        update(table)
+        .where(table.c.realm_id == realm_id, table.c.session_hash == old_hash, table.c.ended_at.is_(None))
+        .values(**{**vars(session), "amr": list(session.amr)})
+    )
+    return changed.rowcount == 1
+
+
+def touch(conn: Connection, realm_id: str, session_hash: str, now: int) -> None:
+    """Note that the session was used, never moving backwards."""
+    table = schema.browser_sessions
+    conn.execute(
+        update(table)
+        .where(table.c.realm_id == realm_id, table.c.session_hash == session_hash, table.c.seen_at < now)
+        .values(seen_at=now)
+    )
+
+
+def end(conn: Connection, realm_id: str, session_hash: str, now: int) -> bool:
+    """End a session. Returns False when it had ended already."""
+    table = schema.browser_sessions
+    changed = conn.execute(
+        update(table)
+        .where(table.c.realm_id == realm_id, table.c.session_hash == session_hash, table.c.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    return changed.rowcount == 1
+
+
+def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> int:
+    """Delete at most `limit` sessions whose absolute end is before `before`."""
+    table = schema.browser_sessions
+    old = (
+        select(table.c.session_hash)
+        .where(table.c.realm_id == realm_id, table.c.expires_at < before)
+        .limit(limit)
+    )
+    return conn.execute(
+        delete(table).where(table.c.realm_id == realm_id, table.c.session_hash.in_(old.scalar_subquery()))
+    ).rowcount

@@ -1,0 +1,67 @@
+"""Rows of the `throttle` table: one counter of failed sign-ins for each scope.
+
+What the counters mean and when somebody has to wait is `provider.services.throttle`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
+
+from provider.store import schema
+
+
+class Counter(NamedTuple):
+    """Failures in one scope; `first_at` is the last time it was charged, `blocked_until` the end of the
+    wait.
+    """
+
+    failures: int
+    first_at: int
+    blocked_until: int
+
+
+def read_for_update(conn: Connection, realm_id: str, keys: Sequence[str]) -> Mapping[str, Counter]:
+    """The counters that exist, locked until the transaction ends.
+
+    SQLite needs no row lock: a writing transaction there starts with BEGIN IMMEDIATE and is alone.
+    """
+    table = schema.throttle
+    found = conn.execute(
+        select(table.c.scope_key, table.c.failures, table.c.first_at, table.c.blocked_until)
+        .where(table.c.realm_id == realm_id, table.c.scope_key.in_(keys))
+        .order_by(table.c.scope_key)
+        .with_for_update()
+    )
+    return {row.scope_key: Counter(row.failures, row.first_at, row.blocked_until) for row in found}
+
+
+def write(conn: Connection, realm_id: str, key: str, counter: Counter) -> None:
+    """Insert or replace one counter."""
+    table = schema.throttle
+    changed = conn.execute(
+        update(table)
+        .where(table.c.realm_id == realm_id, table.c.scope_key == key)
+        .values(**counter._asdict())
+    )
+    if changed.rowcount == 0:
+        conn.execute(insert(table).values(realm_id=realm_id, scope_key=key, **counter._asdict()))
+
+
+def delete_counters(conn: Connection, realm_id: str, keys: Sequence[str]) -> None:
+    """Forget these counters."""
+    table = schema.throttle
+    conn.execute(delete(table).where(table.c.realm_id == realm_id, table.c.scope_key.in_(keys)))
+
+
+def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> int:
+    """Delete at most `limit` counters that were neither charged nor waited on since `before`."""
+    table = schema.throttle
+    old = (
+        select(table.c.scope_key)
+        .where(and_(table.c.realm_id == realm_id, table.c.first_at < before, table.c.blocked_until < before))
+        .limit(limit)
+    )
+    return conn.execute(
+        delete(table).where(table.c.realm_id == realm_id, table.c.scope_key.in_(old.scalar_subquery()))
+    ).rowcount
