@@ -1,0 +1,100 @@
+"""The port of known users: who may come in, and what the directory alone knows about them.
+
+Also here: what a userName may look like and when two of them are the same one, for every directory.
+Implementations: `file`, and `anyone`, which knows no users and lets every signed-in person in.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from oidcgate.settings import Problem
+
+LONGEST_USER_NAME: Final = 150
+
+# Control and format characters, halves of surrogate pairs, line and paragraph separators: a name that holds
+# one looks like another name, or breaks the line that it is logged or forwarded in.
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """A user of the directory.
+
+    Attributes:
+        user_name: as the directory writes it.
+        active: an inactive user is known, and is not to be let in; that is the caller's to refuse.
+        display_name: for people to read.
+        attributes: whatever else the directory says; read-only.
+    """
+
+    user_name: str
+    active: bool = True
+    display_name: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class DirectoryUnavailable(Exception):
+    """The directory cannot say now who is known. The message is for the log."""
+
+
+class AmbiguousUser(Exception):
+    """Several users of the directory have this name, so it means none of them."""
+
+
+class UserDirectory(Protocol):
+    """Known users by name."""
+
+    def find(self, name: str, *, now: int) -> KnownUser | None:
+        """The user that `name` means (see `same_name`), or None. `now` is epoch seconds.
+
+        Raises:
+            DirectoryUnavailable: it cannot be said.
+            AmbiguousUser: two users or more have this name.
+        """
+
+    def generation(self) -> int:
+        """Another number once an answer may have changed; cheap enough for every request."""
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the directory's content; whoever has a problem is refused."""
+
+
+def fold(name: str) -> str:
+    """The form in which no two users of a directory may be equal: case and compatible spellings do not count.
+
+    Spec: RFC 7643 4.1.1 (userName is case-insensitive and unique); Unicode D146 (compatibility caseless
+    match).
+    """
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", name).casefold()).casefold()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded))
+
+
+def same_name(presented: str, user_name: str) -> bool:
+    """Whether a name that an identity provider gives means this user: equal but for case.
+
+    Narrower than `fold`, and on purpose. A provider that tells a full-width or a Kelvin `K` from `k`, or
+    `ß` from `ss`, lets somebody register the look-alike of another person's name; the look-alike is nobody
+    here.
+    """
+    if presented.isascii() != user_name.isascii():
+        return False
+    first, second = (unicodedata.normalize("NFC", name) for name in (presented, user_name))
+    return first == second or first.lower() == second.lower()
+
+
+def user_name_problem(name: object) -> tuple[str, str] | None:
+    """What keeps `name` from being a userName, and what to do; None when it is one."""
+    if not isinstance(name, str):
+        return "is not a string", "write it in quotes"
+    if not name:
+        return "is empty", "give the user a name"
+    if len(name) > LONGEST_USER_NAME:
+        return f"is longer than {LONGEST_USER_NAME} characters", "shorten it"
+    if name != name.strip():
+        return "has spaces around it", "remove them"
+    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in name):
+        return "holds a control or an invisible character", "remove it"
+    return None
