@@ -69,6 +69,9 @@ class Secret:
     def __str__(self) -> str:
         return "***"
 
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
@@ -106,7 +109,10 @@ class SettingsError(Exception):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 class SettingDoc(NamedTuple):
@@ -388,8 +394,10 @@ class _Reader:
         return _UNSET if any(entry is _UNSET for entry in made) else made
 
     def _mapping(self, value: object, key: str) -> Any:
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        if not isinstance(value, Mapping):
             return self._wrong(key, value, "is not a table", f"write it as [{key}]")
+        if not all(isinstance(name, str) for name in value):
+            return self._wrong(key, None, "holds a key that is not a string", "write its keys in quotes")
         return types.MappingProxyType(copy.deepcopy(dict(value)))
 
     def _secret(self, data: Mapping[str, Any], name: str, key: str, variable: str | None) -> Any:
