@@ -250,7 +250,7 @@ class UserSettings:
     )
     password_hash: Secret | None = setting(
         default=None,
-        help="argon2id, as `oidcgate-provider user password --print-hash` prints it; without: no password works.",
+        help="argon2id, as `oidcgate-provider user password --print-hash` prints it; none: no password.",
     )
     active: bool = setting(default=True, help="false: cannot sign in, and live tokens stop.")
     name: str = setting(default="", help="Full name.")
@@ -316,11 +316,13 @@ class RealmSettings:
     display_name: str = setting(
         default="", help="What pages call this provider; default: the host of the issuer."
     )
-    lifetimes: Lifetimes = setting(factory=Lifetimes, help="")
-    consent: ConsentSettings = setting(factory=ConsentSettings, help="")
-    throttle: ThrottleSettings = setting(factory=ThrottleSettings, help="")
-    clients: tuple[ClientSettings, ...] = setting(default=(), help="")
-    users: tuple[UserSettings, ...] = setting(default=(), help="")
+    lifetimes: Lifetimes = setting(factory=Lifetimes, help="How long things are good for.")
+    consent: ConsentSettings = setting(factory=ConsentSettings, help="When people are asked.")
+    throttle: ThrottleSettings = setting(factory=ThrottleSettings, help="How failed sign-ins are slowed.")
+    clients: tuple[ClientSettings, ...] = setting(
+        default=(), help="Applications that are written in the file."
+    )
+    users: tuple[UserSettings, ...] = setting(default=(), help="People who are written in the file.")
 
     def problems(self) -> Iterable[Problem]:
         """Names that are given twice."""
@@ -364,7 +366,9 @@ class ProviderSettings(RealmSettings):
         default=False,
         help="Allow http:// issuers and redirect URIs on this machine (localhost, 127.0.0.1, [::1]).",
     )
-    realms: tuple[NamedRealmSettings, ...] = setting(default=(), help="")
+    realms: tuple[NamedRealmSettings, ...] = setting(
+        default=(), help="Further realms: issuers of their own under this one's path."
+    )
 
     def problems(self) -> Iterable[Problem]:
         """Rules that need the whole file."""

@@ -1,4 +1,4 @@
-"""`/jwks`: the public keys of a realm. Which are published, and for how long, is `provider.services.keyring`."""
+"""`/jwks`: the public keys of a realm. Which are published is `provider.services.keyring`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

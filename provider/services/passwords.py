@@ -27,7 +27,16 @@ class Passwords:
         Raises:
             ValueError: the password is empty or over `LONGEST_PASSWORD_BYTES`.
         """
+        return self.hasher.hash(self.check(password))
+
+    @staticmethod
+    def check(password: str) -> bytes:
+        """The password's bytes, if it may be one.
+
+        Raises:
+            ValueError: it is empty or over `LONGEST_PASSWORD_BYTES`.
+        """
         encoded = password.encode("utf-8", "surrogatepass")
         if not 0 < len(encoded) <= LONGEST_PASSWORD_BYTES:
             raise ValueError(f"a password has 1 to {LONGEST_PASSWORD_BYTES} bytes")
-        return self.hasher.hash(encoded)
+        return encoded

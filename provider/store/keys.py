@@ -74,7 +74,7 @@ def insert_key(conn: Connection, realm_id: str, row: KeyRow) -> None:
 
 
 def retire_key(conn: Connection, realm_id: str, kid: str, published_until: int) -> None:
-    """Stop a current key from signing: the public part stays until `published_until`, the private one goes."""
+    """Stop a current key from signing: the public part stays until `published_until`, the private goes."""
     query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid, keys.c.state == "current")
     conn.execute(query.values(state="retired", published_until=published_until, sealed_private=None))
 

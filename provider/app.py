@@ -1,0 +1,227 @@
+"""The provider as a WSGI application: which realm, which endpoint, and what an error looks like.
+
+What each endpoint does is `provider.endpoints`; how the parts come together is `provider.build`. The path of
+a request is what the server calls SCRIPT_NAME and PATH_INFO together, compared with the path of the issuer:
+mounted there or at the root of a host, the same requests mean the same.
+"""
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from werkzeug import Request, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import Map, MapAdapter, Rule
+
+from oidcgate.audit import Audit
+from oidcgate.protocol.bearer import challenge
+from oidcgate.protocol.errors import InvalidClient, OAuthError, TemporarilyUnavailable
+from provider.build import Parts, build, prepare
+from provider.config import ProviderSettings, load_settings
+from provider.endpoints.answers import json_response
+from provider.events import Incident
+from provider.pages import ErrorKind
+from provider.realm import Realm
+from provider.routes import Face, Route
+from provider.services.responses import PageError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_log = logging.getLogger("provider")
+
+_RETRY_AFTER_SECONDS = 5
+_RFC_8414 = "/.well-known/oauth-authorization-server"
+
+
+class ProviderRequest(Request):
+    """A request whose body is never read beyond what any form of ours needs."""
+
+    max_content_length = 65_536
+    max_form_memory_size = 65_536
+    max_form_parts = 100
+
+
+class Provider:
+    """An OpenID Provider and OAuth 2.0 authorization server, as a WSGI application.
+
+    Use `from_config`; `from_settings` is for settings that were parsed already.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._base = parts.realms[0]
+        self._named = {realm.id: realm for realm in parts.realms[1:]}
+        # Slashes mean what they say: a second spelling of an endpoint is another path, and there is nothing
+        # there.
+        self._map = Map(
+            [Rule(route.path, endpoint=route, methods=route.methods) for route in parts.routes],
+            strict_slashes=True,
+            merge_slashes=False,
+        )
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> "Provider":
+        """A provider from `provider.toml` and the `OIDCPROVIDER_…` variables.
+
+        The database is brought up to date, and a signing key is made if there is none.
+
+        Raises:
+            SettingsError: every problem of the configuration at once.
+            StoreUnavailable: the database cannot be opened.
+        """
+        return cls.from_settings(load_settings(path, os.environ if env is None else env), clock=clock)
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: ProviderSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        audit: Audit | None = None,
+    ) -> "Provider":
+        """A provider from settings; as `from_config` does, it prepares the database."""
+        parts = build(settings, clock=clock, audit=audit)
+        prepare(parts, int(clock()))
+        return cls(parts)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        request = ProviderRequest(environ)
+        return self._respond(request)(environ, start_response)
+
+    def _respond(self, request: Request) -> Response:
+        realm, path = self._resolve(request)
+        adapter = self._map.bind("", path_info=path, default_method=request.method)
+        try:
+            route, _ = adapter.match()
+        except MethodNotAllowed as error:
+            return self._other_method(request, adapter, error)
+        except HTTPException:
+            return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
+        assert isinstance(route, Route)  # noqa: S101 (the map above holds nothing else)
+        if not self.parts.settings.enabled and not route.health:
+            return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
+        response = self._answer(realm, route, request)
+        if route.any_origin:
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+    def _resolve(self, request: Request) -> tuple[Realm, str]:
+        """The realm that a path belongs to, and the path inside it; nothing matches an unknown one."""
+        path = request.root_path.rstrip("/") + request.path if request.root_path != "/" else request.path
+        if path == _RFC_8414 or path.startswith(f"{_RFC_8414}/"):
+            # RFC 8414 3.1 puts the issuer's path behind the well-known one; inside the realm the route has
+            # one name.
+            return self._of(path.removeprefix(_RFC_8414) + _RFC_8414)
+        return self._of(path)
+
+    def _of(self, path: str) -> tuple[Realm, str]:
+        if not path.startswith(self._base.path + "/"):
+            return self._base, "/-"
+        inner = path.removeprefix(self._base.path)
+        if inner.startswith("/r/"):
+            name, slash, rest = inner[3:].partition("/")
+            realm = self._named.get(name)
+            if realm is not None:
+                return realm, slash + rest
+        return self._base, inner
+
+    def _other_method(self, request: Request, adapter: MapAdapter, error: MethodNotAllowed) -> Response:
+        allowed = [*adapter.allowed_methods(), "OPTIONS"]
+        if request.method != "OPTIONS":
+            response = json_response(
+                {"error": "invalid_request", "error_description": "the method is not allowed here"},
+                status=405,
+            )
+        else:
+            response = Response("", status=204)
+            route, _ = adapter.match(method=allowed[0])
+            if route.any_origin:
+                response.headers["Access-Control-Allow-Origin"] = "*"
+                response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(set(allowed)))
+        response.headers["Allow"] = ", ".join(sorted(set(allowed)))
+        return response
+
+    def _answer(self, realm: Realm, route: Route, request: Request) -> Response:
+        """The endpoint's answer; the one place where an error becomes one."""
+        try:
+            return route.endpoint(realm, request)
+        except PageError as error:
+            return self._page(realm, request, error, error.detail)
+        except OAuthError as error:
+            _log.info("%s refused: %s (%s)", route.path, error.code, error.detail or error.description)
+            if route.face is Face.PAGE:
+                return self._page(realm, request, _as_page(error), error.detail or error.code)
+            return self._oauth_error(realm, route, request, error)
+        except HTTPException as error:
+            status = error.code or 400
+            if route.face is Face.PAGE:
+                page = PageError(ErrorKind.BAD_REQUEST, status=status)
+                return self._page(realm, request, page, type(error).__name__)
+            return json_response({"error": "invalid_request", "error_description": error.name}, status=status)
+        except Exception as error:
+            return self._unexpected(realm, route, request, error)
+
+    def _oauth_error(self, realm: Realm, route: Route, request: Request, error: OAuthError) -> Response:
+        """Spec: RFC 6749 5.2; RFC 6750 3."""
+        headers: dict[str, str] = {}
+        if isinstance(error, TemporarilyUnavailable):
+            headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+        elif route.bearer:
+            headers["WWW-Authenticate"] = challenge(error, realm.issuer)
+        elif isinstance(error, InvalidClient) and "Authorization" in request.headers:
+            headers["WWW-Authenticate"] = f'Basic realm="{realm.issuer}"'
+        return json_response(error.document(), status=error.status, headers=headers)
+
+    def _unexpected(self, realm: Realm, route: Route, request: Request, error: Exception) -> Response:
+        incident = _incident()
+        # The traceback, not the request: what was sent may be a secret.
+        _log.error("incident %s at %s", incident, route.path, exc_info=error)
+        self._report(realm, incident, request, "server_error", type(error).__name__)
+        if route.face is Face.PAGE:
+            return self._render(realm, request, PageError(ErrorKind.SERVER_ERROR, status=500), incident)
+        document = {"error": "server_error", "error_description": f"incident {incident}"}
+        return json_response(document, status=500)
+
+    def _page(self, realm: Realm, request: Request, error: PageError, detail: str) -> Response:
+        incident = _incident()
+        self._report(realm, incident, request, error.kind.value, detail)
+        return self._render(realm, request, error, incident)
+
+    def _render(self, realm: Realm, request: Request, error: PageError, incident: str) -> Response:
+        screens = self.parts.screens
+        return screens.show(
+            realm,
+            "error.html",
+            language=screens.language(request),
+            status=error.status,
+            retry_after_seconds=error.retry_after_seconds,
+            kind=error.kind,
+            incident=incident,
+        )
+
+    def _report(self, realm: Realm, incident: str, request: Request, error: str, detail: str) -> None:
+        self.parts.audit.emit(Incident(realm.id, incident, request.path, error, detail))
+
+
+def _as_page(error: OAuthError) -> PageError:
+    """How an error that cannot go to a client is shown to a person."""
+    if isinstance(error, TemporarilyUnavailable):
+        return PageError(ErrorKind.UNAVAILABLE, status=503, retry_after_seconds=_RETRY_AFTER_SECONDS)
+    if error.status >= 500:
+        return PageError(ErrorKind.SERVER_ERROR, status=500)
+    return PageError(ErrorKind.BAD_REQUEST)
+
+
+def _incident() -> str:
+    return secrets.token_hex(5).upper()

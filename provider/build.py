@@ -1,0 +1,185 @@
+"""From settings to parts: the one place that knows them all. `provider.app`, the commands and the server call
+it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from oidcgate.audit import Audit
+from oidcgate.settings import Problem, SettingsError
+from oidcgate.web.csrf import CsrfTokens
+from oidcgate.web.forwarded import parse_networks
+from oidcgate.web.sealing import KeyRing
+from provider.config import ProviderSettings
+from provider.endpoints.authorize import Authorize
+from provider.endpoints.consent import Consent
+from provider.endpoints.discovery import Discovery
+from provider.endpoints.end_session import EndSession
+from provider.endpoints.health import Alive, Ready
+from provider.endpoints.jwks import Jwks
+from provider.endpoints.login import Login
+from provider.endpoints.screens import Screens
+from provider.endpoints.token import TokenEndpoint
+from provider.endpoints.userinfo import UserInfo
+from provider.factors.password import ACR, PasswordFactor
+from provider.grants.authorization_code import AuthorizationCodeGrant
+from provider.grants.base import Grant
+from provider.grants.refresh_token import RefreshTokenGrant
+from provider.pages import provider_pages
+from provider.realm import Realm, realms_of
+from provider.routes import Face, Route
+from provider.services.authorization import Authorizations
+from provider.services.clients import Clients
+from provider.services.id_token_hint import IdTokenHints
+from provider.services.keyring import SigningKeys
+from provider.services.passwords import Passwords
+from provider.services.responses import ResponseWriter
+from provider.services.tokens import Tokens
+from provider.services.users import Users
+from provider.store.engine import Store
+from provider.store.migrations import upgrade
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything the application and the commands are made of."""
+
+    settings: ProviderSettings
+    realms: tuple[Realm, ...]
+    store: Store
+    clients: Clients
+    users: Users
+    keys: SigningKeys
+    passwords: Passwords
+    screens: Screens
+    audit: Audit
+    clock: Callable[[], float]
+    routes: tuple[Route, ...]
+
+    def realm(self, realm_id: str) -> Realm | None:
+        """The realm of that id."""
+        return next((realm for realm in self.realms if realm.id == realm_id), None)
+
+
+def build(
+    settings: ProviderSettings, *, clock: Callable[[], float] = time.time, audit: Audit | None = None
+) -> Parts:
+    """Put the parts together. Nothing is opened, read or written: that is `prepare`, or the first request."""
+    audit = audit or Audit(clock=clock)
+    ring = KeyRing(settings.secret.reveal().split())
+    store = Store(settings.database)
+    clients = Clients.from_settings(settings)
+    users = Users.from_settings(settings)
+    keys = SigningKeys(ring, audit)
+    passwords = Passwords()
+    screens = Screens(provider_pages())
+    tokens = Tokens(clients, users, keys)
+    code, refresh = AuthorizationCodeGrant(tokens), RefreshTokenGrant(tokens)
+    grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
+    routes = (
+        *_discovery_routes(Discovery(tuple(grants), (ACR,))),
+        *_sign_in_routes(settings, store, clients, users, keys, passwords, screens, ring, audit, clock),
+        Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
+        Route("/token", ("POST",), TokenEndpoint(store, clients, grants, audit, clock), Face.JSON),
+        Route("/userinfo", ("GET", "POST"), UserInfo(store, tokens, clock), Face.JSON, bearer=True),
+        Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
+        Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
+    )
+    return Parts(
+        settings=settings,
+        realms=realms_of(settings),
+        store=store,
+        clients=clients,
+        users=users,
+        keys=keys,
+        passwords=passwords,
+        screens=screens,
+        audit=audit,
+        clock=clock,
+        routes=routes,
+    )
+
+
+def prepare(parts: Parts, now: int) -> None:
+    """Bring the database up to date, make missing signing keys, and compare it with the file. Safe to race.
+
+    No connection is left open, so that a server may fork afterwards.
+
+    Raises:
+        SettingsError: an id is both in the file and in the database, or the secret does not open the keys.
+        StoreUnavailable: the database is locked, full, read-only or gone.
+    """
+    try:
+        upgrade(parts.store)
+        for realm in parts.realms:
+            parts.keys.ensure(parts.store, realm, now)
+        problems = list(database_problems(parts))
+    finally:
+        parts.store.dispose()
+    if problems:
+        raise SettingsError(problems)
+
+
+def database_problems(parts: Parts) -> Iterator[Problem]:
+    """What in the database contradicts the configuration.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
+    with parts.store.read() as conn:
+        for realm in parts.realms:
+            yield from parts.clients.collisions(conn, realm)
+            yield from parts.users.collisions(conn, realm)
+            for kid in parts.keys.unreadable(conn, realm):
+                yield Problem(
+                    "secret", None, f"does not open the signing key {kid} of realm {realm.id}",
+                    "add the secret that was in use when the key was made as a further line",
+                )  # fmt: skip
+
+
+def _sign_in_routes(
+    settings: ProviderSettings,
+    store: Store,
+    clients: Clients,
+    users: Users,
+    keys: SigningKeys,
+    passwords: Passwords,
+    screens: Screens,
+    ring: KeyRing,
+    audit: Audit,
+    clock: Callable[[], float],
+) -> Iterator[Route]:
+    """The pages, and the endpoints that lead to them."""
+    hints = IdTokenHints(keys)
+    authorizations = Authorizations(clients, users, hints)
+    csrf_keys = ring.derive("provider csrf")
+
+    def csrf(purpose: str) -> CsrfTokens:
+        return CsrfTokens(csrf_keys, purpose)
+
+    login = Login(
+        store,
+        authorizations,
+        users,
+        PasswordFactor(passwords.hasher),
+        csrf("provider.login"),
+        screens,
+        audit,
+        clock,
+        parse_networks(settings.trusted_networks),
+    )
+    consent = Consent(store, authorizations, csrf("provider.consent"), screens, audit, clock)
+    end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
+    authorize = Authorize(store, authorizations, ResponseWriter(screens.pages), screens, audit, clock)
+    both = ("GET", "POST")
+    yield Route("/authorize", both, authorize, Face.PAGE)
+    yield Route("/login", both, login, Face.PAGE)
+    yield Route("/consent", both, consent, Face.PAGE)
+    yield Route("/end_session", both, end, Face.PAGE)
+    yield Route("/end_session/confirm", ("POST",), end.confirm, Face.PAGE)
+
+
+def _discovery_routes(discovery: Discovery) -> Iterator[Route]:
+    for path in ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"):
+        yield Route(path, ("GET",), discovery, Face.JSON, any_origin=True)

@@ -1,0 +1,134 @@
+"""`oidcgate-provider client …`: applications in the database. What they may be is
+`provider.services.clients`.
+"""
+
+from pathlib import Path
+
+import click
+
+from provider.cli.opening import opened, realm_option
+from provider.config import AUTH_METHODS, DEFAULT_SCOPES, FLOWS, ClientSettings
+from provider.events import ClientChanged
+from provider.services.clients import UnknownObject
+from provider.store.clients import Client
+
+
+@click.group()
+def client() -> None:
+    """Applications that sign people in here."""
+
+
+@client.command()
+@click.option("--id", "client_id", default="", help="Its client_id.  [default: made up]")
+@click.option("--name", default="", help="Shown to people.  [default: the client_id]")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where answers may go; may be repeated.")
+@click.option(
+    "--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Where a sign-out may end."
+)
+@click.option("--auth-method", type=click.Choice(AUTH_METHODS), default=AUTH_METHODS[0], show_default=True)
+@click.option(
+    "--flow", "flows", type=click.Choice(FLOWS), multiple=True, default=FLOWS[:1], show_default=True
+)
+@click.option("--scope", "scopes", type=click.Choice(DEFAULT_SCOPES), multiple=True, default=DEFAULT_SCOPES)
+@click.option("--trusted", is_flag=True, help="People are not asked for consent.")
+@realm_option
+@click.pass_obj
+def add(
+    config: Path,
+    client_id: str,
+    name: str,
+    redirect_uris: tuple[str, ...],
+    post_logout_redirect_uris: tuple[str, ...],
+    auth_method: str,
+    flows: tuple[str, ...],
+    scopes: tuple[str, ...],
+    trusted: bool,
+    realm_id: str,
+) -> None:
+    """Add an application. Its secret is made here and shown this once."""
+    wanted = ClientSettings(
+        client_id=client_id,
+        name=name,
+        auth_method=auth_method,
+        redirect_uris=redirect_uris,
+        post_logout_redirect_uris=post_logout_redirect_uris,
+        flows=flows,
+        scopes=scopes,
+        trusted=trusted,
+    )
+    with opened(config, realm_id) as (parts, realm):
+        with parts.store.begin() as conn:
+            made = parts.clients.add(conn, realm, wanted, int(parts.clock()))
+        parts.audit.emit(ClientChanged(realm.id, made.client.client_id, "added"))
+    click.echo(f"client_id: {made.client.client_id}")
+    if made.secret is not None:
+        click.echo(f"client_secret: {made.secret.reveal()}")
+        click.echo("The secret is not kept and cannot be shown again.", err=True)
+
+
+@client.command("list")
+@realm_option
+@click.pass_obj
+def list_(config: Path, realm_id: str) -> None:
+    """List the applications, one a line."""
+    with opened(config, realm_id) as (parts, realm), parts.store.read() as conn:
+        for one in parts.clients.list(conn, realm):
+            click.echo(
+                "\t".join((one.client_id, "enabled" if one.enabled else "disabled", _origin(one), one.name))
+            )
+
+
+@client.command()
+@click.argument("client_id")
+@realm_option
+@click.pass_obj
+def show(config: Path, client_id: str, realm_id: str) -> None:
+    """Show one application. Its secret is not kept, so it is not shown."""
+    with opened(config, realm_id) as (parts, realm), parts.store.read() as conn:
+        one = parts.clients.find(conn, realm, client_id)
+        if one is None:
+            raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
+    lines = {
+        "client_id": one.client_id,
+        "name": one.name,
+        "enabled": "yes" if one.enabled else "no",
+        "kept in": _origin(one),
+        "auth_method": one.auth_method,
+        "redirect_uris": " ".join(one.redirect_uris),
+        "post_logout_redirect_uris": " ".join(one.post_logout_redirect_uris),
+        "flows": " ".join(sorted(one.flows)),
+        "scopes": " ".join(scope for scope in DEFAULT_SCOPES if scope in one.scopes),
+        "trusted": "yes" if one.trusted else "no",
+    }
+    for key, value in lines.items():
+        click.echo(f"{key}: {value}")
+
+
+@client.command()
+@click.argument("client_id")
+@realm_option
+@click.pass_obj
+def disable(config: Path, client_id: str, realm_id: str) -> None:
+    """Refuse an application everywhere; its live tokens stop."""
+    _set_enabled(config, client_id, realm_id, False)
+
+
+@client.command()
+@click.argument("client_id")
+@realm_option
+@click.pass_obj
+def enable(config: Path, client_id: str, realm_id: str) -> None:
+    """Accept a disabled application again."""
+    _set_enabled(config, client_id, realm_id, True)
+
+
+def _set_enabled(config: Path, client_id: str, realm_id: str, enabled: bool) -> None:
+    with opened(config, realm_id) as (parts, realm):
+        with parts.store.begin() as conn:
+            parts.clients.set_enabled(conn, realm, client_id, enabled)
+        parts.audit.emit(ClientChanged(realm.id, client_id, "enabled" if enabled else "disabled"))
+    click.echo(f"{client_id} is {'enabled' if enabled else 'disabled'}")
+
+
+def _origin(one: Client) -> str:
+    return "file" if one.read_only else "database"

@@ -1,0 +1,157 @@
+"""`oidcgate-provider user …`: people in the database. Passwords come from a prompt or standard input, never
+from the command line.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oidcgate.settings import Problem, SettingsError, parse
+from provider.cli.opening import opened, realm_option
+from provider.config import CLAIM_ATTRIBUTES, UserSettings
+from provider.events import UserChanged
+from provider.services.passwords import Passwords
+
+
+@click.group()
+def user() -> None:
+    """People who sign in here."""
+
+
+_from_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
+)
+
+
+@user.command()
+@click.argument("name")
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help=f"May be repeated: {', '.join(CLAIM_ATTRIBUTES)}.",
+)
+@click.option("--no-password", is_flag=True, help="No password works until one is set.")
+@_from_stdin
+@realm_option
+@click.pass_obj
+def add(
+    config: Path,
+    name: str,
+    attributes: tuple[str, ...],
+    no_password: bool,
+    password_stdin: bool,
+    realm_id: str,
+) -> None:
+    """Add a person."""
+    with opened(config, realm_id) as (parts, realm):
+        values = _attributes(name, attributes)
+        password_hash = None if no_password else parts.passwords.hash(_password(password_stdin))
+        with parts.store.begin() as conn:
+            made = parts.users.add(conn, realm, name, password_hash, values, int(parts.clock()))
+        parts.audit.emit(UserChanged(realm.id, made.user_id, "added"))
+    click.echo(f"{made.user_name} is added; sub: {made.user_id}")
+
+
+@user.command("list")
+@realm_option
+@click.pass_obj
+def list_(config: Path, realm_id: str) -> None:
+    """List the people, one a line."""
+    with opened(config, realm_id) as (parts, realm), parts.store.read() as conn:
+        for one in parts.users.list(conn, realm):
+            origin = "file" if one.read_only else "database"
+            click.echo(
+                "\t".join((one.user_name, "active" if one.active else "disabled", origin, one.user_id))
+            )
+
+
+@user.command()
+@click.argument("name")
+@realm_option
+@click.pass_obj
+def disable(config: Path, name: str, realm_id: str) -> None:
+    """Keep a person from signing in; what was granted stops."""
+    _set_active(config, name, realm_id, False)
+
+
+@user.command()
+@click.argument("name")
+@realm_option
+@click.pass_obj
+def enable(config: Path, name: str, realm_id: str) -> None:
+    """Let a disabled person sign in again."""
+    _set_active(config, name, realm_id, True)
+
+
+@user.command()
+@click.argument("name", required=False)
+@click.option("--print-hash", is_flag=True, help="Print the hash for `provider.toml` instead of storing it.")
+@_from_stdin
+@realm_option
+@click.pass_obj
+def password(config: Path, name: str | None, print_hash: bool, password_stdin: bool, realm_id: str) -> None:
+    """Set a person's password."""
+    if print_hash:
+        click.echo(Passwords().hash(_password(password_stdin)))
+        return
+    if name is None:
+        raise click.UsageError("name the person, or ask for --print-hash")
+    with opened(config, realm_id) as (parts, realm):
+        password_hash = parts.passwords.hash(_password(password_stdin))
+        with parts.store.begin() as conn:
+            changed = parts.users.set_password_hash(conn, realm, name, password_hash)
+        parts.audit.emit(UserChanged(realm.id, changed.user_id, "password"))
+    click.echo(f"{changed.user_name} has a new password")
+
+
+def _set_active(config: Path, name: str, realm_id: str, active: bool) -> None:
+    with opened(config, realm_id) as (parts, realm):
+        with parts.store.begin() as conn:
+            changed = parts.users.set_active(conn, realm, name, active)
+        parts.audit.emit(UserChanged(realm.id, changed.user_id, "enabled" if active else "disabled"))
+    click.echo(f"{changed.user_name} is {'active' if active else 'disabled'}")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        given = sys.stdin.readline().rstrip("\r\n")
+    else:
+        given = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        Passwords.check(given)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    return str(given)
+
+
+def _attributes(name: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs as the attributes that the same keys in `provider.toml` would give."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or key not in CLAIM_ATTRIBUTES:
+            known = ", ".join(CLAIM_ATTRIBUTES)
+            raise SettingsError(
+                [Problem("--attribute", pair, "is not KEY=VALUE", f"use a key out of {known}")]
+            )
+        values[key] = _value(key, text)
+    return parse(UserSettings, {"user_name": name, **values}).attributes()
+
+
+def _value(key: str, text: str) -> Any:
+    if key == "groups":
+        return [word for word in text.split(",") if word]
+    if key in ("address", "updated_at") or key.endswith("_verified"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise SettingsError(
+                [Problem(key, text, "is not JSON", "write a number, true, false or an object")]
+            ) from None
+    return text

@@ -1,0 +1,40 @@
+"""What a route is: a path inside a realm, its methods, its endpoint, and what its errors look like.
+
+The table of routes is made by `provider.build`, served by `provider.app`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from werkzeug import Request, Response
+
+from provider.realm import Realm
+
+Endpoint = Callable[[Realm, Request], Response]
+
+
+class Face(Enum):
+    """Who reads the answer, so what an error is."""
+
+    JSON = auto()
+    PAGE = auto()
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path of a realm.
+
+    Attributes:
+        any_origin: scripts of any site may read the answer; only for what is public anyway.
+        bearer: errors carry the challenge of RFC 6750.
+        health: answered also while the provider is switched off.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    endpoint: Endpoint
+    face: Face
+    any_origin: bool = False
+    bearer: bool = False
+    health: bool = False
