@@ -1,0 +1,213 @@
+"""The one decision: may this request pass, and what happens to it if not. Pure.
+
+`decide` takes the facts of a request, what is known of its session and the policy, and returns a value; it
+sends nothing and asks nobody. Every front (in process, sidecar, forward-auth) gets its facts elsewhere and
+speaks a refusal in its own way, and asks here. The rules are in `oidcgate.gate.policy`, sessions in
+`oidcgate.gate.session`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+
+from oidcgate.gate import session as sessions
+from oidcgate.gate.policy import Access, Policy, Rule
+from oidcgate.web.canonical_path import quote_path, safe_return_path
+from oidcgate.web.cookies import GATE_PATH
+from oidcgate.web.facts import Facts, RequestKind
+
+__all__ = [
+    "Allow",
+    "Answer",
+    "Decision",
+    "Preflight",
+    "Reason",
+    "Refuse",
+    "StartLogin",
+    "StepUp",
+    "Unavailable",
+    "decide",
+]
+
+
+class Reason(StrEnum):
+    """Why, where the session (`AbsentReason`, `UnavailableReason`) or the request's own faults do not say
+    it."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed_in"
+    KNOWN_USER = "known_user"
+    GATE_ROUTE = "gate_route"
+    PREFLIGHT = "preflight"
+    UNKNOWN_USER = "unknown_user"
+    AMBIGUOUS_PATH = "path_parameters_change_the_rule"
+    AUTHENTICATION_TOO_OLD = "authentication_too_old"
+    AUTHENTICATION_CONTEXT = "authentication_context_not_met"
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The app is called.
+
+    Attributes:
+        identified: whether the app is told who it is.
+    """
+
+    reason: StrEnum
+    identified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartLogin:
+    """Somebody who navigates is sent to sign in.
+
+    Attributes:
+        return_path: path and query to come back to; always one of our own.
+    """
+
+    reason: StrEnum
+    return_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Somebody signed in, but not recently or not strongly enough, is sent to sign in anew.
+
+    Attributes:
+        return_path: path and query to come back to; always one of our own.
+        max_age_seconds: how old the authentication may be; None: any age.
+        acr_values: authentication contexts of which one is needed; empty: any.
+    """
+
+    reason: StrEnum
+    return_path: str
+    max_age_seconds: int | None
+    acr_values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The request ends here.
+
+    Attributes:
+        status: 400, 401 (signing in would help, but this request cannot be sent there) or 403 (it would not).
+        user_name: whom a 403 is about, for the page and the log.
+    """
+
+    reason: StrEnum
+    status: int
+    user_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nobody can say; 503. The cookie stays.
+
+    Attributes:
+        retry_after_seconds: when to try again.
+    """
+
+    reason: StrEnum
+    retry_after_seconds: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """A CORS preflight to something that is not public: answered without any grant, and without the app."""
+
+    reason: StrEnum = Reason.PREFLIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The gate answers itself: the path is one of its routes."""
+
+    reason: StrEnum = Reason.GATE_ROUTE
+
+
+Decision = Allow | StartLogin | StepUp | Refuse | Unavailable | Preflight | Answer
+
+# Made once: the allowed request is the one that has to be quick.
+_PUBLIC: Final = Allow(Reason.PUBLIC, identified=False)
+_PUBLIC_IDENTIFIED: Final = Allow(Reason.PUBLIC, identified=True)
+_SIGNED_IN: Final = Allow(Reason.SIGNED_IN, identified=True)
+_KNOWN: Final = Allow(Reason.KNOWN_USER, identified=True)
+_ANSWER: Final = Answer()
+_PREFLIGHT: Final = Preflight()
+_AMBIGUOUS: Final = Refuse(Reason.AMBIGUOUS_PATH, 400)
+# RFC 3986 query characters, and "%": what is escaped already stays as it is.
+_QUERY_SAFE: Final = "/?!$&'()*+,;=:@~%"
+_GATE_ROOT: Final = GATE_PATH.rstrip("/")
+
+
+def decide(
+    facts: Facts, session: sessions.Found | sessions.Absent | sessions.Unavailable, policy: Policy, now: int
+) -> Decision:
+    """What happens to a request.
+
+    Args:
+        facts: the request.
+        session: what is known of its session; `Unavailable` also when the directory could not be asked.
+        policy: the rules.
+        now: epoch seconds.
+
+    Returns:
+        `Allow` only under a rule that says so: with no matching rule only for users the directory knows.
+    """
+    if facts.path.startswith(GATE_PATH) or facts.path == _GATE_ROOT:
+        return _ANSWER
+    rule = policy.rule_for(facts.method, facts.path)
+    if rule is None:
+        return _AMBIGUOUS
+    allow = rule.allow
+    if allow is Access.ANYONE:
+        # Somebody the directory does not know is nobody to a public page: their name could be another's
+        # there.
+        known = isinstance(session, sessions.Found) and session.person.known
+        return _PUBLIC_IDENTIFIED if known else _PUBLIC
+    if facts.kind is RequestKind.PREFLIGHT:
+        # Before the session is looked at: a browser sends none, so nobody else should get an answer either.
+        return _PREFLIGHT
+    if isinstance(session, sessions.Found):
+        if allow is Access.KNOWN and not session.person.known:
+            return Refuse(Reason.UNKNOWN_USER, 403, session.record.user_name)
+        reason = _unmet(rule, session.record, now)
+        if reason is not None:
+            return _step_up(facts, rule, reason)
+        return _KNOWN if allow is Access.KNOWN else _SIGNED_IN
+    if isinstance(session, sessions.Unavailable):
+        return Unavailable(session.reason)
+    if _can_be_sent_away(facts):
+        return StartLogin(session.reason, _return_path(facts))
+    return Refuse(session.reason, 401)
+
+
+def _unmet(rule: Rule, record: sessions.SessionRecord, now: int) -> Reason | None:
+    # A provider that does not say when has not said "recently".
+    authenticated_at = record.auth_time if record.auth_time is not None else 0
+    if rule.max_age_seconds is not None and now - authenticated_at > rule.max_age_seconds:
+        return Reason.AUTHENTICATION_TOO_OLD
+    if rule.acr_values and record.acr not in rule.acr_values:
+        return Reason.AUTHENTICATION_CONTEXT
+    return None
+
+
+def _step_up(facts: Facts, rule: Rule, reason: Reason) -> StepUp | Refuse:
+    if _can_be_sent_away(facts):
+        return StepUp(reason, _return_path(facts), rule.max_age_seconds, rule.acr_values)
+    return Refuse(reason, 401)
+
+
+def _can_be_sent_away(facts: Facts) -> bool:
+    # A form that was posted would come back empty from the login; a script cannot follow to another origin.
+    return facts.kind is RequestKind.NAVIGATION and facts.method in ("GET", "HEAD")
+
+
+def _return_path(facts: Facts) -> str:
+    path = quote_path(facts.path)
+    if facts.query:
+        # Browsers leave "[" and others as they are in a query; a URL made by us has them escaped.
+        query = quote(facts.query, safe=_QUERY_SAFE, encoding="latin-1")
+        path = safe_return_path(f"{path}?{query}", ()) or path
+    return safe_return_path(path, ()) or "/"

@@ -1,0 +1,166 @@
+"""Which sessions have ended before their time: written to the state store, held in memory by each worker.
+
+A sealed cookie stays readable after a logout, so ending a session means remembering that it ended. Here live
+the revocation of one session, of one that a login in flight may still create, and of everything a user has.
+What a session is lives in `oidcgate.gate.session`; who may pass in `oidcgate.gate.decision`.
+"""
+
+import threading
+from typing import Final
+
+from oidcgate.directory.port import fold
+from oidcgate.storage.records import RecordStore, StoreUnavailable
+
+__all__ = ["Revocations"]
+
+_KIND: Final = "revocation"
+_SESSION: Final = "session:"
+_USER: Final = "user:"
+_ALL: Final = "all"
+# Revocations are found by the ten minutes in which they were made, so that one more costs a worker the few
+# recent ones and not all. Two neighbours are read as well: hosts disagree about the time.
+_BUCKET_SECONDS: Final = 600
+_FULL_READ_SECONDS: Final = 3600
+_PAGE: Final = 1000
+_RETRY_SECONDS: Final = 1
+
+
+class Revocations:
+    """The revocations in force, as fresh as the state store's generation.
+
+    On each request `check` compares one number; the store is read only when that number moved. A worker that
+    cannot read the store goes on with what it knows for `max_stale_seconds`, and then refuses to answer
+    rather than admit a session that may have ended.
+    """
+
+    def __init__(
+        self, store: RecordStore, *, longest_session_seconds: int, max_stale_seconds: int = 10
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            store: the state store, shared by all workers.
+            longest_session_seconds: how long a session can live at most, and so a revocation has to.
+            max_stale_seconds: how long an unreadable store is borne.
+        """
+        self._store = store
+        self._longest = longest_session_seconds
+        self._max_stale = max_stale_seconds
+        self._lock = threading.Lock()
+        # Not caches but the state itself, rebuilt from the store on each full read: expired ones go then.
+        self._sessions: set[str] = set()
+        self._not_before: dict[str, int] = {}
+        self._generation: int | None = None
+        self._verified_at: int | None = None
+        self._read_at = 0
+        self._full_read_at = 0
+        self._retry_at = 0
+        #: Another number after each read; a session judged under the same number need not be judged again.
+        self.version = 0
+
+    def check(self, now: int) -> int:
+        """Bring the memory up to date if the store changed; returns `version`.
+
+        Raises:
+            StoreUnavailable: the store could not be read, and what is known is older than
+                `max_stale_seconds`.
+        """
+        try:
+            generation = self._store.generation()
+            if generation == self._generation and now - self._full_read_at < _FULL_READ_SECONDS:
+                self._verified_at = now
+                return self.version
+            self._read(generation, now)
+        except StoreUnavailable:
+            if self._verified_at is None or now - self._verified_at > self._max_stale:
+                raise
+        return self.version
+
+    def covers(self, session_id: str, user_name: str, created_at: int) -> bool:
+        """Whether this session has ended: by itself, or with all that its user had at some moment.
+
+        A session made in the very second of its user's revocation counts as one from before it.
+        """
+        if session_id in self._sessions:
+            return True
+        if not self._not_before:
+            return False
+        not_before = self._not_before.get(fold(user_name))
+        return not_before is not None and created_at <= not_before
+
+    def revoke_session(self, session_id: str, now: int, until: int) -> None:
+        """End a session, or forbid one that does not exist yet, up to `until`.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self._put(_SESSION + session_id, b"", now, until)
+        self._sessions.add(session_id)
+        self.version += 1
+
+    def revoke_user(self, user_name: str, now: int) -> None:
+        """End every session that this user has had up to now.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        name = fold(user_name)
+        self._put(_USER + name, str(now).encode(), now, now + self._longest)
+        self._not_before[name] = max(now, self._not_before.get(name, 0))
+        self.version += 1
+
+    def is_revoked(self, session_id: str, now: int) -> bool:
+        """Whether this session was revoked, asked of the store itself.
+
+        Raises:
+            StoreUnavailable: it cannot be said.
+        """
+        return self._store.get(_KIND, _SESSION + session_id, now=now) is not None
+
+    def _put(self, key: str, value: bytes, now: int, until: int) -> None:
+        tags = (_ALL, f"at:{now // _BUCKET_SECONDS}")
+        self._store.put(_KIND, key, value, expires_at=until, tags=tags)
+
+    def _read(self, generation: int, now: int) -> None:
+        with self._lock:
+            if generation == self._generation and now - self._full_read_at < _FULL_READ_SECONDS:
+                return  # another thread has read it meanwhile
+            known_well_enough = self._verified_at is not None and now - self._verified_at <= self._max_stale
+            if now < self._retry_at and known_well_enough:
+                # The last attempt failed a moment ago: a slow store must not hold up every request in turn.
+                return
+            try:
+                self._read_changes(now)
+            except StoreUnavailable:
+                self._retry_at = now + _RETRY_SECONDS
+                raise
+            # The generation from before the read: what was written during it is seen at the next check.
+            self._generation = generation
+            self._verified_at = self._read_at = now
+            self.version += 1
+
+    def _read_changes(self, now: int) -> None:
+        if self._verified_at is None or now - self._full_read_at >= _FULL_READ_SECONDS or now < self._read_at:
+            sessions: set[str] = set()
+            not_before: dict[str, int] = {}
+            self._collect(_ALL, now, sessions, not_before)
+            self._sessions, self._not_before = sessions, not_before
+            self._full_read_at = now
+            return
+        first = self._read_at // _BUCKET_SECONDS - 1
+        for bucket in range(first, now // _BUCKET_SECONDS + 2):
+            self._collect(f"at:{bucket}", now, self._sessions, self._not_before)
+
+    def _collect(self, tag: str, now: int, sessions: set[str], not_before: dict[str, int]) -> None:
+        after = ""
+        while True:
+            page = self._store.find(_KIND, tag, now=now, limit=_PAGE, after=after)
+            for key, record in page:
+                if key.startswith(_SESSION):
+                    sessions.add(key[len(_SESSION) :])
+                elif key.startswith(_USER):
+                    name = key[len(_USER) :]
+                    not_before[name] = max(int(record.value), not_before.get(name, 0))
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]

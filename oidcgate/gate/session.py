@@ -1,0 +1,226 @@
+"""A person's session: what is recorded of it, and what a look-up for it can answer. Pure.
+
+Here live the versioned record and its codec, who its person is, and the three answers of a look-up: found,
+absent, unavailable. What is done with sessions is next door in `oidcgate.gate.sessions`; who may pass is
+decided in `oidcgate.gate.decision`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from oidcgate.identity import Identity, environ_text, read_only
+
+__all__ = [
+    "COOKIE_BUDGET_BYTES",
+    "Absent",
+    "AbsentReason",
+    "Found",
+    "Person",
+    "SessionLimits",
+    "SessionRecord",
+    "SessionTooLarge",
+    "Unavailable",
+    "UnavailableReason",
+    "decode_record",
+    "encode_record",
+    "person_of",
+]
+
+#: A cookie, name and value, never passes this. Browsers stop at 4,096, and every request carries it through
+#: the header buffers of whatever stands in front.
+COOKIE_BUDGET_BYTES: Final = 3584
+_VERSION: Final = b"\x01"
+
+
+class SessionRecord(msgspec.Struct, array_like=True, frozen=True, repr_omit_defaults=True):
+    """What is known of a session. Fields are only ever added at the end; else the version byte moves.
+
+    Attributes:
+        session_id: new at each login. No credential: it is worth nothing without the seal.
+        iss, sub, sid: who the person is at the provider, and the provider's own session if it said so.
+        idp: the provider's name in our configuration.
+        user_name: the directory's `userName`, or the mapped claim for somebody the directory does not know.
+        display_name: for people to read.
+        auth_time, acr, amr: when and how the person proved who they are, as far as the provider said.
+        claims: the claims that are kept.
+        known_at: when the directory last said that this user exists and is active; 0: it did not.
+        created_at, absolute_at, seen_at: when it began, when it ends at the latest, when it was last used.
+            `create` sets them.
+        generation: how often this record was written anew.
+        tokens: whether tokens are kept in the state store under `session_id`.
+    """
+
+    session_id: str
+    iss: str
+    sub: str
+    user_name: str
+    sid: str | None = None
+    idp: str = ""
+    display_name: str | None = None
+    auth_time: int | None = None
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = {}
+    known_at: int = 0
+    created_at: int = 0
+    absolute_at: int = 0
+    seen_at: int = 0
+    generation: int = 0
+    tokens: bool = False
+
+    def __repr__(self) -> str:
+        return f"SessionRecord(user_name={self.user_name!r}, created_at={self.created_at})"
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(SessionRecord).decode
+
+
+def encode_record(record: SessionRecord) -> bytes:
+    """The record as bytes, its version in front."""
+    return _VERSION + _encode(record)
+
+
+def decode_record(data: bytes) -> SessionRecord | None:
+    """The record, or None for another version or anything that is no record."""
+    if data[:1] != _VERSION:
+        return None
+    try:
+        return _decode(memoryview(data)[1:])
+    except msgspec.MsgspecError:
+        return None
+
+
+class Person(NamedTuple):
+    """Who a session's person is, as the directory saw it last. Replaced as a whole, never edited.
+
+    Attributes:
+        identity: what an app is told.
+        remote_user: `identity.user_name` as REMOTE_USER carries it.
+        known: whether the directory knows an active user of that name.
+        answered_at: when the directory said so.
+        generation: the directory's generation then; None: from an earlier process.
+        recheck_at: when it is to be asked again.
+    """
+
+    identity: Identity
+    remote_user: str
+    known: bool
+    answered_at: int
+    generation: int | None
+    recheck_at: int
+
+
+def person_of(record: SessionRecord) -> Person:
+    """The person as the record alone tells, due to be looked up."""
+    identity = Identity(
+        record.user_name,
+        record.sub,
+        record.iss,
+        record.idp,
+        record.auth_time,
+        record.acr,
+        record.amr,
+        read_only(dict(record.claims)),
+        record.display_name,
+        record.known_at > 0,
+    )
+    return Person(identity, environ_text(record.user_name), record.known_at > 0, record.known_at, None, 0)
+
+
+class AbsentReason(StrEnum):
+    """Why there is no session, for the page that has to explain it and for the log."""
+
+    NO_COOKIE = "no_session_cookie"  # or several of its name: `cookie_value` says why that is the same
+    TOO_LONG = "session_cookie_too_long"
+    UNREADABLE = (
+        "session_cookie_unreadable"  # altered, cut off, of another gate, or sealed by a dropped secret
+    )
+    OTHER_VERSION = "session_of_another_version"
+    UNKNOWN = "session_not_in_store"
+    EXPIRED = "session_expired"
+    IDLE = "session_idle"
+    REVOKED = "session_revoked"
+
+
+class Absent(NamedTuple):
+    """There is no usable session: the person may sign in."""
+
+    reason: AbsentReason
+
+
+class UnavailableReason(StrEnum):
+    """What could not be asked."""
+
+    STATE_STORE = "state_store_unavailable"
+    SESSION_STORE = "session_store_unavailable"
+    DIRECTORY = "directory_unavailable"
+
+
+class Unavailable(NamedTuple):
+    """Nobody can say whether there is a session. Neither lets anyone in nor logs anyone out."""
+
+    reason: UnavailableReason
+
+
+class Found:
+    """A session that may be used now.
+
+    One object serves all requests that carry the same cookie. What changes in it (the person, when it was
+    last used) is replaced in one assignment each, so that threads see the old or the new.
+
+    Attributes:
+        record: what is known of the session.
+        cookie: the cookie's value.
+        person: who it is, as the directory saw it last.
+        expires_at: from this second on it is over: idle or at its end.
+        touch_at: from this second on its use is to be recorded (`Sessions.touch`).
+        revocations: the version of the revocations under which it was last found good.
+    """
+
+    __slots__ = ("cookie", "expires_at", "person", "record", "revocations", "touch_at")
+
+    def __init__(self, record: SessionRecord, cookie: str, limits: "SessionLimits") -> None:
+        self.record = record
+        self.cookie = cookie
+        self.person = person_of(record)
+        self.expires_at = min(record.absolute_at, record.seen_at + limits.idle_seconds)
+        self.touch_at = record.seen_at + limits.touch_seconds
+        self.revocations: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Found({self.record!r})"
+
+
+class SessionLimits(NamedTuple):
+    """How long a session lives.
+
+    Attributes:
+        idle_seconds: without use.
+        absolute_seconds: at most, however much it is used.
+    """
+
+    idle_seconds: int = 28_800
+    absolute_seconds: int = 43_200
+
+    @property
+    def touch_seconds(self) -> int:
+        """How long use goes unrecorded: a minute, less where the idle limit is short."""
+        return min(60, self.idle_seconds // 10)
+
+
+class SessionTooLarge(Exception):
+    """The session does not fit into a cookie; `largest` names the claims that take most of it."""
+
+    def __init__(self, size: int, record: SessionRecord) -> None:
+        self.size = size
+        by_size = sorted(record.claims, key=lambda name: len(_encode(record.claims[name])), reverse=True)
+        self.largest = tuple(by_size[:3])
+        named = f" (largest claims: {', '.join(self.largest)})" if self.largest else ""
+        super().__init__(
+            f"the session cookie would have {size} bytes, the limit is {COOKIE_BUDGET_BYTES}{named}; "
+            "keep fewer claims or keep sessions in a store"
+        )

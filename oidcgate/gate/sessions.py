@@ -1,0 +1,351 @@
+"""The sessions of one gate: loaded, made, renewed and ended; sealed into a cookie or kept in a store.
+
+Here lives everything that is done with a session. What one is, and what a look-up can answer, is in
+`oidcgate.gate.session`; which sessions have ended in `oidcgate.gate.revocations`; whether the person is known
+in `oidcgate.gate.known_users`. Cookies are only made here: `oidcgate.gate.wsgi` and the routes send them.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final
+
+import msgspec
+from cachetools import LRUCache
+
+from oidcgate.gate.revocations import Revocations
+from oidcgate.gate.session import (
+    COOKIE_BUDGET_BYTES,
+    Absent,
+    AbsentReason,
+    Found,
+    SessionLimits,
+    SessionRecord,
+    SessionTooLarge,
+    Unavailable,
+    UnavailableReason,
+    decode_record,
+    encode_record,
+)
+from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.web.cookies import CookieNames, cookie_value, delete_cookie, set_cookie
+from oidcgate.web.sealing import KeyRing, Sealer
+
+__all__ = ["SealedSessions", "Sessions", "StoredSessions"]
+
+_LONGEST_VALUE: Final = 4096
+#: A cookie that was just renewed is not renewed again at once by the requests that were under way with it.
+_TOUCH_PAUSE_SECONDS: Final = 5
+_TOKENS: Final = "tokens"
+_SESSIONS: Final = "session"
+_NO_COOKIE: Final = Absent(AbsentReason.NO_COOKIE)
+
+
+class Sessions(ABC):
+    """The sessions of one gate: load, create, touch, end.
+
+    `SealedSessions` keeps the record in the cookie, `StoredSessions` in a record store. Both remember what
+    they opened, bounded, by the cookie's bytes; time limits and revocations are compared on every load.
+    """
+
+    _purpose: ClassVar[str]
+
+    def __init__(
+        self,
+        names: CookieNames,
+        ring: KeyRing,
+        gate_id: str,
+        state: RecordStore,
+        limits: SessionLimits,
+        *,
+        revocation_max_stale_seconds: int = 10,
+        remembered: int = 10_000,
+    ) -> None:
+        """Compose.
+
+        Args:
+            names: the gate's cookies.
+            ring: the secrets; sessions sealed under any of them are good.
+            gate_id: what tells this gate from every other, as part of the seal.
+            state: the state store: revocations and kept tokens.
+            limits: how long a session lives.
+            revocation_max_stale_seconds: how long an unreadable state store is borne before 503.
+            remembered: how many opened sessions a worker remembers.
+        """
+        self.names = names
+        self.limits = limits
+        self.revocations = Revocations(
+            state,
+            longest_session_seconds=limits.absolute_seconds,
+            max_stale_seconds=revocation_max_stale_seconds,
+        )
+        self._state = state
+        self._sealer = Sealer(ring, self._purpose, gate_id)
+        self._token_sealer = Sealer(ring, "tokens", gate_id)
+        # LRUCache rather than TLRUCache: expiry is compared on every load anyway, and the timer costs 2 us of
+        # 8.
+        self._remembered: LRUCache[str, Found] = LRUCache(maxsize=remembered)
+        self._lock = threading.Lock()
+
+    def load(self, cookie_header: str, now: int) -> Found | Absent | Unavailable:
+        """The session of a request.
+
+        Args:
+            cookie_header: the Cookie header, "" when there is none.
+            now: epoch seconds.
+        """
+        value = cookie_value(cookie_header, self.names.session)
+        if value is None:
+            return _NO_COOKIE
+        with self._lock:
+            found = self._remembered.get(value)
+        if found is None or now >= found.expires_at:
+            if len(value) > _LONGEST_VALUE:
+                return Absent(AbsentReason.TOO_LONG)
+            try:
+                opened = self._open(value, now)
+            except StoreUnavailable:
+                return Unavailable(UnavailableReason.SESSION_STORE)
+            if isinstance(opened, Absent):
+                return opened
+            found = Found(opened, value, self.limits)
+            if now >= found.expires_at:
+                over = now >= opened.absolute_at
+                return Absent(AbsentReason.EXPIRED if over else AbsentReason.IDLE)
+            with self._lock:
+                self._remembered[value] = found
+        try:
+            version = self.revocations.check(now)
+        except StoreUnavailable:
+            return Unavailable(UnavailableReason.STATE_STORE)
+        if found.revocations != version:
+            record = found.record
+            if self.revocations.covers(record.session_id, record.user_name, record.created_at):
+                return Absent(AbsentReason.REVOKED)
+            found.revocations = version
+        return found
+
+    def create(self, record: SessionRecord, now: int) -> list[str]:
+        """Begin a session; returns the Set-Cookie values.
+
+        `record` carries a session id of its own; its times are set here. If that id was revoked before, the
+        session is dead from the start: a logout wins over a login that was still under way.
+
+        Raises:
+            SessionTooLarge: it would not fit into a cookie.
+            StoreUnavailable: a stored session could not be written.
+        """
+        begun = msgspec.structs.replace(
+            record, created_at=now, seen_at=now, absolute_at=now + self.limits.absolute_seconds
+        )
+        return [self._cookie(self._write(begun, now))]
+
+    def touch(self, found: Found, now: int) -> list[str]:
+        """Record that the session was used; returns the Set-Cookie values, if any are needed.
+
+        Never fails: a session whose use cannot be recorded is good until its limits.
+        """
+        found.touch_at = now + _TOUCH_PAUSE_SECONDS
+        record = msgspec.structs.replace(
+            found.record,
+            seen_at=now,
+            generation=found.record.generation + 1,
+            known_at=found.person.answered_at if found.person.known else 0,
+        )
+        return self._rewrite(found, record, now)
+
+    def end(self, record: SessionRecord | None, now: int) -> list[str]:
+        """End a session (record first, then cookie); returns the Set-Cookie values.
+
+        Args:
+            record: the session; None when there is none left and only the cookie has to go.
+
+        Raises:
+            StoreUnavailable: it may not have ended; the cookie must not be deleted, or nobody could try
+                again.
+        """
+        if record is not None:
+            # Another copy of the cookie can be used no longer than this, because nobody can renew it any
+            # more.
+            until = max(now, min(record.absolute_at, now + self.limits.idle_seconds)) + 60
+            self.revocations.revoke_session(record.session_id, now, until)
+            self._delete(record, now)
+            if record.tokens:
+                self._state.take(_TOKENS, record.session_id, now=now)
+        names = self.names
+        return [delete_cookie(names.session, path="/", secure=names.secure)]
+
+    def revoke(self, session_id: str, now: int) -> None:
+        """Revoke a session by its id, also one that a login in flight has yet to create.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self.revocations.revoke_session(session_id, now, now + self.limits.absolute_seconds + 3600)
+
+    def is_revoked(self, session_id: str, now: int) -> bool:
+        """Whether `revoke` or `end` was called for this id, asked of the state store itself.
+
+        Raises:
+            StoreUnavailable: it cannot be said.
+        """
+        return self.revocations.is_revoked(session_id, now)
+
+    def revoke_user(self, user_name: str, now: int) -> None:
+        """End every session this user has, on every worker and host.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self.revocations.revoke_user(user_name, now)
+
+    def keep_tokens(self, session_id: str, tokens: str, now: int) -> None:
+        """Keep tokens of a session, sealed, in the state store; set `tokens` in the record then.
+
+        Raises:
+            StoreUnavailable: they are not kept.
+        """
+        sealed = self._token_sealer.seal(tokens.encode(), now).encode()
+        self._state.put(_TOKENS, session_id, sealed, expires_at=now + self.limits.absolute_seconds)
+
+    def take_tokens(self, session_id: str, now: int) -> str | None:
+        """Remove and return what `keep_tokens` kept; None when there is nothing (any more).
+
+        Raises:
+            StoreUnavailable: it cannot be said.
+        """
+        kept = self._state.take(_TOKENS, session_id, now=now)
+        data = None if kept is None else self._token_sealer.open(kept.value.decode("ascii", "replace"))
+        return None if data is None else data.decode()
+
+    def _cookie(self, value: str) -> str:
+        return set_cookie(self.names.session, value, path="/", secure=self.names.secure)
+
+    @abstractmethod
+    def _open(self, value: str, now: int) -> SessionRecord | Absent:
+        """The record behind a cookie's value. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def _write(self, record: SessionRecord, now: int) -> str:
+        """Keep a new record; returns the cookie's value."""
+
+    @abstractmethod
+    def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
+        """Keep a record whose use was recorded; returns Set-Cookie values."""
+
+    @abstractmethod
+    def _delete(self, record: SessionRecord, now: int) -> None:
+        """Forget a record, where it is kept."""
+
+
+class SealedSessions(Sessions):
+    """The record travels in the cookie, sealed: nothing to run, nothing to lose."""
+
+    _purpose = "session"
+
+    def _open(self, value: str, now: int) -> SessionRecord | Absent:
+        data = self._sealer.open(value)
+        if data is None:
+            return Absent(AbsentReason.UNREADABLE)
+        return decode_record(data) or Absent(AbsentReason.OTHER_VERSION)
+
+    def _write(self, record: SessionRecord, now: int) -> str:
+        value = self._sealer.seal(encode_record(record), now)
+        size = len(self.names.session) + 1 + len(value)
+        if size > COOKIE_BUDGET_BYTES:
+            raise SessionTooLarge(size, record)
+        return value
+
+    def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
+        value = self._sealer.seal(encode_record(record), now)
+        renewed = Found(record, value, self.limits)
+        renewed.person = found.person
+        with self._lock:
+            self._remembered[value] = renewed
+        return [self._cookie(value)]
+
+    def _delete(self, record: SessionRecord, now: int) -> None:
+        return
+
+
+class StoredSessions(Sessions):
+    """The record lies in a record store, sealed; the cookie holds a sealed handle to it.
+
+    Where workers share the store they share the sessions; in a store in memory a session lives in one
+    process.
+    """
+
+    _purpose = "stored-session"
+
+    def __init__(
+        self,
+        names: CookieNames,
+        ring: KeyRing,
+        gate_id: str,
+        state: RecordStore,
+        limits: SessionLimits,
+        *,
+        store: RecordStore,
+        revocation_max_stale_seconds: int = 10,
+        remembered: int = 10_000,
+    ) -> None:
+        super().__init__(
+            names,
+            ring,
+            gate_id,
+            state,
+            limits,
+            revocation_max_stale_seconds=revocation_max_stale_seconds,
+            remembered=remembered,
+        )
+        self._store = store
+        self._handles = Sealer(ring, "session-handle", gate_id)
+
+    def _open(self, value: str, now: int) -> SessionRecord | Absent:
+        handle = self._handles.open(value)
+        if handle is None:
+            return Absent(AbsentReason.UNREADABLE)
+        session_id = handle.decode()
+        stored = self._store.get(_SESSIONS, session_id, now=now)
+        if stored is None:
+            return Absent(AbsentReason.UNKNOWN)
+        data = self._sealer.open(stored.value.decode("ascii", "replace"))
+        record = None if data is None else decode_record(data)
+        # Whoever can write to the store must not be able to put one person's record under another's handle.
+        if record is None or record.session_id != session_id:
+            return Absent(AbsentReason.OTHER_VERSION)
+        return record
+
+    def _write(self, record: SessionRecord, now: int) -> str:
+        self._store.put(
+            _SESSIONS, record.session_id, self._sealed(record, now), expires_at=self._expires_at(record)
+        )
+        return self._handles.seal(record.session_id.encode(), now)
+
+    def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
+        try:
+            stored = self._store.get(_SESSIONS, record.session_id, now=now)
+            # Only over the copy that was read: a session that is being ended must not come back.
+            if stored is not None:
+                self._store.swap(
+                    _SESSIONS,
+                    record.session_id,
+                    expected_version=stored.version,
+                    value=self._sealed(record, now),
+                    expires_at=self._expires_at(record),
+                    now=now,
+                )
+        except StoreUnavailable:
+            return []
+        found.record = record
+        found.expires_at = self._expires_at(record)
+        found.touch_at = now + self.limits.touch_seconds
+        return []
+
+    def _delete(self, record: SessionRecord, now: int) -> None:
+        self._store.take(_SESSIONS, record.session_id, now=now)
+
+    def _sealed(self, record: SessionRecord, now: int) -> bytes:
+        return self._sealer.seal(encode_record(record), now).encode()
+
+    def _expires_at(self, record: SessionRecord) -> int:
+        return min(record.absolute_at, record.seen_at + self.limits.idle_seconds)

@@ -1,0 +1,190 @@
+"""Who the user is, and every name an identity travels under.
+
+Here live `Identity`, the value an app reads, and the one list of header names by which any gate of this kind
+tells an app who the user is. Every one of them is deleted from every request before anything is decided, so
+that a client can never speak in the gate's name. What does *not* live here: who may pass
+(`oidcgate.gate.policy`), how a request is classified (`oidcgate.web.facts`), and the writing of headers for
+an upstream.
+"""
+
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+__all__ = [
+    "IDENTITY_ENVIRON",
+    "Identity",
+    "environ_text",
+    "is_reserved",
+    "normalise_name",
+    "read_only",
+    "strip_environ",
+]
+
+#: Key of the WSGI environ (and of the ASGI scope) under which an app finds its `Identity`.
+IDENTITY_ENVIRON: Final = "oidcgate.identity"
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The signed-in person, as the gate vouches for them.
+
+    Attributes:
+        user_name: the `userName` of the directory, in the directory's spelling.
+        sub: the subject at the identity provider; unique only together with `issuer`.
+        issuer: the issuer identifier of the identity provider.
+        idp: the name under which the gate's configuration knows that provider.
+        auth_time: when the person proved who they are (epoch seconds), if the provider said so.
+        acr: the authentication context class, if the provider said so.
+        amr: the authentication methods, in the provider's order.
+        claims: the claims that the configuration asked to keep; read-only all the way down.
+        display_name: a name for people to read, never a key.
+        known: whether the directory knows an active user of this name. False only under rules that
+            admit everybody who is signed in.
+    """
+
+    user_name: str
+    sub: str
+    issuer: str
+    idp: str = ""
+    auth_time: int | None = None
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    display_name: str | None = None
+    known: bool = True
+
+
+def read_only(value: Any) -> Any:
+    """`value` with every mapping in it made read-only and every list a tuple.
+
+    One identity serves all requests of a remembered session: an app that could edit it would edit it for all.
+    """
+    if isinstance(value, dict):
+        return MappingProxyType({key: read_only(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(read_only(item) for item in value)
+    return value
+
+
+def environ_text(text: str) -> str:
+    """`text` as a WSGI environ carries it: its UTF-8 bytes, one character each. Spec: PEP 3333."""
+    return text if text.isascii() else text.encode("utf-8").decode("latin-1")
+
+
+# Names compare after every byte outside A-Z 0-9 became "_", because servers, proxies and languages each merge
+# another set of separators. One list for all presets: migrating from one must not open the names of another.
+_RESERVED_NAMES: Final = frozenset(
+    {
+        # X-Forwarded-*: oauth2-proxy, in both its spellings of the access token
+        "X_FORWARDED_USER",
+        "X_FORWARDED_EMAIL",
+        "X_FORWARDED_GROUPS",
+        "X_FORWARDED_PREFERRED_USERNAME",
+        "X_FORWARDED_ACCESS_TOKEN",
+        # names by which an app is talked into another path, method or client than the one that was judged
+        "PATH_INFO",
+        "SCRIPT_NAME",
+        "X_FORWARDED_PREFIX",
+        "X_HTTP_METHOD",
+        "X_HTTP_METHOD_OVERRIDE",
+        "X_METHOD_OVERRIDE",
+        "X_ORIGINAL_URL",
+        "X_REWRITE_URL",
+        "X_SCRIPT_NAME",
+        "X_FORWARDED_CLIENT_CERT",
+        # AUTH_TYPE beside REMOTE_USER, as CGI programs look for it
+        "AUTH_TYPE",
+        "AUTH_USER",
+        "X_REMOTE_USER",
+    }
+)
+_RESERVED_PREFIXES: Final = (
+    "CLIENT_CERT",  # RFC 9440, with Client-Cert-Chain
+    "OIDCGATE_",
+    "OIDC_",  # mod_auth_openidc: OIDC_CLAIM_*, OIDC_access_token, ...
+    "REMOTE_",  # authelia: Remote-User, -Groups, -Name, -Email; and Remote-User of everyone else
+    "SSL_CLIENT_",
+    "X_AUTH_REQUEST_",  # oauth2-proxy for nginx's auth_request
+    "X_OIDCGATE_",
+    "X_SSL_CLIENT_",
+)
+_NOT_PLAIN = re.compile(r"[^A-Z0-9]", re.ASCII)
+
+
+def normalise_name(name: str) -> str:
+    """The form in which header names compare: ASCII upper case, anything outside A-Z 0-9 as `_`."""
+    # str.upper() would turn "ı" and "ſ" into ASCII letters, and so make two names of one: only ASCII is
+    # folded.
+    return _NOT_PLAIN.sub("_", name.translate(_ASCII_UPPER))
+
+
+_ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
+
+
+def is_reserved(normalised: str) -> bool:
+    """Whether a name (as `normalise_name` gives it) carries identity, or the path or method to believe."""
+    return normalised in _RESERVED_NAMES or normalised.startswith(_RESERVED_PREFIXES)
+
+
+# What servers themselves set under these keys can come from a header on a server that merges names loosely,
+# and an identity established in front of the gate is not one the gate vouches for.
+_SERVER_IDENTITY: Final = frozenset({"REMOTE_USER", "AUTH_TYPE", "REMOTE_IDENT"})
+_OWN_KEYS: Final = "oidcgate."
+
+# The everyday keys of a request, so that one set operation clears them all. Only a shortcut: a key that is
+# not here is looked at one by one.
+_PLAIN_KEYS: Final = frozenset(
+    {
+        *("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI"),
+        *("CONTENT_TYPE", "CONTENT_LENGTH", "GATEWAY_INTERFACE"),
+        *("REMOTE_ADDR", "REMOTE_HOST", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"),
+        *("SERVER_PROTOCOL", "SERVER_SOFTWARE", "HTTPS"),
+        *("wsgi.version", "wsgi.url_scheme", "wsgi.input", "wsgi.errors", "wsgi.multithread"),
+        *(
+            "wsgi.multiprocess",
+            "wsgi.run_once",
+            "wsgi.file_wrapper",
+            "wsgi.input_terminated",
+            "wsgi.early_hints",
+        ),
+        *("gunicorn.socket", "werkzeug.socket", "werkzeug.request", "werkzeug.server.shutdown"),
+        *("HTTP_HOST", "HTTP_USER_AGENT", "HTTP_ACCEPT", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING"),
+        *("HTTP_CONNECTION", "HTTP_COOKIE", "HTTP_REFERER", "HTTP_ORIGIN", "HTTP_DNT", "HTTP_SEC_GPC"),
+        *("HTTP_CACHE_CONTROL", "HTTP_PRAGMA", "HTTP_PRIORITY", "HTTP_TE", "HTTP_UPGRADE_INSECURE_REQUESTS"),
+        *("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE", "HTTP_AUTHORIZATION"),
+        *("HTTP_SEC_FETCH_SITE", "HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_USER"),
+        *("HTTP_SEC_CH_UA", "HTTP_SEC_CH_UA_MOBILE", "HTTP_SEC_CH_UA_PLATFORM", "HTTP_X_REQUESTED_WITH"),
+        *("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT"),
+        *("HTTP_X_REAL_IP", "HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT", "HTTP_X_CSRFTOKEN", "HTTP_X_CSRF_TOKEN"),
+    }
+)
+_REMEMBERED_KEY_LENGTH = 64
+
+
+def _judge(key: str) -> bool:
+    """Whether this environ key must not reach an app."""
+    if key[:5].upper() == "HTTP_":
+        return is_reserved(normalise_name(key[5:]))
+    return key in _SERVER_IDENTITY or key.startswith(_OWN_KEYS)
+
+
+_condemned = lru_cache(maxsize=4096)(_judge)
+
+
+def strip_environ(environ: MutableMapping[str, Any]) -> None:
+    """Delete every key of a WSGI environ that could tell an app who the user is.
+
+    Called first, on every branch: what is public, refused or broken is stripped like what is allowed. Names
+        are
+    compared in environ form, whatever the server's own treatment of `_` in header names. Spec: RFC 9700 4.13.
+    """
+    for key in set(environ) - _PLAIN_KEYS:
+        # A client that invents long names must not be able to fill the memory of the decision.
+        if _condemned(key) if len(key) <= _REMEMBERED_KEY_LENGTH else _judge(key):
+            del environ[key]

@@ -1,0 +1,147 @@
+"""What a request is, as far as a decision needs to know: read from a WSGI environ, judged nowhere.
+
+Here live `Facts`, the kind of a request (a person navigating, a script, a CORS preflight, an upgrade), what
+is known of where it came from, and the refusal of requests that cannot be understood. The path's one form
+comes from `oidcgate.web.canonical_path`; what follows from the facts is decided in `oidcgate.gate.decision`.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target
+
+__all__ = ["BadRequest", "Facts", "RequestFault", "RequestKind", "facts_from_environ"]
+
+
+class RequestKind(StrEnum):
+    """Who waits for the answer, and so in what form a refusal must come."""
+
+    NAVIGATION = "navigation"  # a browser shows the answer as a page and follows redirects
+    SCRIPT = (
+        "script"  # a program reads the answer; a redirect to another origin would be an opaque error to it
+    )
+    PREFLIGHT = "preflight"  # a browser asks what a script of another origin may do; it never sends cookies
+    UPGRADE = "upgrade"  # a WebSocket or another protocol
+
+
+class RequestFault(StrEnum):
+    """What, besides its path, makes a request impossible to understand."""
+
+    METHOD = "method_malformed"
+    HOST = "host_malformed"
+    SPLIT_PATH = "path_split_inside_a_segment"
+
+
+class BadRequest(Exception):
+    """The request is refused with 400 because it is not understood; `reason` is a fault of request or
+    path."""
+
+    def __init__(self, reason: StrEnum) -> None:
+        self.reason = reason
+        super().__init__(reason.value)
+
+
+class Facts(NamedTuple):
+    """One request, as a decision sees it.
+
+    Attributes:
+        method: as sent; upper case, because frameworks fold it and rules do not.
+        path: canonical text: what the app will see as SCRIPT_NAME + PATH_INFO.
+        query: the query string, as sent.
+        kind: who waits for the answer.
+        host: the Host header, as sent; "" when absent. Not a source of our own URL.
+        origin: the Origin header; "" when absent.
+        fetch_site: the Sec-Fetch-Site header; "" when absent.
+    """
+
+    method: str
+    path: str
+    query: str
+    kind: RequestKind
+    host: str
+    origin: str
+    fetch_site: str
+
+    def is_same_origin(self, origins: Collection[str]) -> bool:
+        """Whether the browser vouches that a page of our own made this request.
+
+        A request that says nothing of where it comes from is not: silence is what an old browser and an
+            attacker
+        have in common.
+
+        Args:
+            origins: our own origins, as a browser writes them.
+        """
+        if self.fetch_site:
+            # "same-site" is a sibling subdomain, "none" the address bar: neither is a page of ours.
+            return self.fetch_site == "same-origin" and (not self.origin or self.origin in origins)
+        return self.origin in origins
+
+
+# Frameworks turn "get" into GET (werkzeug does); a rule for GET would then not have been asked.
+_METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
+_COMMON_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Also a comma, by which WSGI servers join repeated headers: two Host headers mean two hosts to two readers.
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.ASCII)
+
+
+def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
+    """Read the facts of a request.
+
+    The body is not touched and nothing here is looked up anywhere: this may run on an event loop.
+
+    Args:
+        environ: as the server made it. `RAW_URI` or `REQUEST_URI` is compared when the server gives it.
+
+    Raises:
+        BadRequest: method, host or path cannot be understood.
+    """
+    get = environ.get
+    method: str = environ["REQUEST_METHOD"]
+    if method not in _COMMON_METHODS and not _METHOD.fullmatch(method):
+        raise BadRequest(RequestFault.METHOD)
+    script_name: str = get("SCRIPT_NAME", "")
+    path_info: str = get("PATH_INFO", "")
+    # Where the path is cut is the server's or a header's choice; only at a slash does it not change its
+    # meaning.
+    if script_name and path_info and path_info[0] != "/":
+        raise BadRequest(RequestFault.SPLIT_PATH)
+    decoded = script_name + path_info
+    try:
+        path = canonical_path(decoded or "/")
+        raw = get("RAW_URI") or get("REQUEST_URI")
+        if raw is not None:
+            check_raw_target(raw, decoded or "/")
+    except BadPath as bad:
+        raise BadRequest(bad.fault) from None
+    host: str = get("HTTP_HOST", "")
+    if host and not _HOST.fullmatch(host):
+        raise BadRequest(RequestFault.HOST)
+    return Facts(
+        method,
+        path,
+        get("QUERY_STRING", ""),
+        _kind(method, environ),
+        host,
+        get("HTTP_ORIGIN", ""),
+        get("HTTP_SEC_FETCH_SITE", ""),
+    )
+
+
+def _kind(method: str, environ: Mapping[str, Any]) -> RequestKind:
+    get = environ.get
+    if method == "OPTIONS" and "HTTP_ORIGIN" in environ and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+        return RequestKind.PREFLIGHT
+    if "HTTP_UPGRADE" in environ and "upgrade" in get("HTTP_CONNECTION", "").lower():
+        return RequestKind.UPGRADE
+    mode = get("HTTP_SEC_FETCH_MODE")
+    if mode is not None:
+        # A speculative load must not open a login attempt that nobody asked for. Spec: Fetch, Sec-Purpose.
+        speculative = "prefetch" in get("HTTP_SEC_PURPOSE", "")
+        return RequestKind.NAVIGATION if mode == "navigate" and not speculative else RequestKind.SCRIPT
+    # Older browsers and programs. Scripts that care say X-Requested-With; a page is asked for by its type.
+    if "HTTP_X_REQUESTED_WITH" not in environ and "text/html" in get("HTTP_ACCEPT", ""):
+        return RequestKind.NAVIGATION
+    return RequestKind.SCRIPT
