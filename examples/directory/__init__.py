@@ -1,0 +1,1 @@
+"""A directory of people: an app with users of its own, which knows nothing of OpenID Connect."""
