@@ -32,7 +32,8 @@ trace:
 # The generated docs that depend on code alone.
 tables:
 	@tools/bootstrap.sh test
-	@exec .venv/bin/python -m tools.libraries
+	@.venv/bin/python -m tools.libraries
+	@.venv/bin/python -m tools.reference
 
 # Mutation testing of the pure modules; prints the score and the survivors.
 mutants:

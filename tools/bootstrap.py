@@ -68,17 +68,19 @@ def is_ready(root: Path, target: str) -> bool:
 
 
 def works(venv: Path) -> bool:
-    """True when the environment's Python runs, is of our version, lives where it was made and has pip.
+    """True when the environment's Python runs, is of our version, has pip, and lives where it was made.
 
-    A folder that was moved, or whose base Python was upgraded away, must be made anew; so must one of
-    another version, since `make PYTHON=python3.12 ...` asks for exactly that.
+    A folder whose base Python was upgraded away must be made anew; so must one of another version,
+    since `make PYTHON=python3.12 ...` asks for exactly that, and one that was moved: its scripts name
+    the place where they were written.
     """
-    probe = (
-        "import sys, importlib.util as u;"
-        f"sys.exit(sys.version_info[:2] != {sys.version_info[:2]}"
-        " or sys.prefix != sys.argv[1] or not u.find_spec('pip'))"
-    )
-    return run([venv / "bin" / "python", "-c", probe, venv])
+    probe = f"import sys, importlib.util as u; sys.exit(sys.version_info[:2] != {sys.version_info[:2]}"
+    probe += " or sys.prefix == sys.base_prefix or not u.find_spec('pip'))"
+    try:
+        written_for = (venv / "bin" / "pip").read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return f"{venv}/bin/" in written_for and run([venv / "bin" / "python", "-c", probe])
 
 
 def run(command: Command, environ: Mapping[str, str] | None = None) -> bool:

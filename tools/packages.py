@@ -23,6 +23,7 @@ def has_fonts() -> bool:
 NEEDED: Mapping[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "openssl": lambda: shutil.which("openssl"),
+    "libnss3-tools": lambda: shutil.which("certutil"),
     "fonts-dejavu-core": has_fonts,
 }
 

@@ -1,0 +1,144 @@
+"""The docs name what the code has, and the tree names no machine it was made on."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.bootstrap import ROOT
+
+pytestmark = pytest.mark.checkout
+
+IGNORED = {
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "mutants",
+    "node_modules",
+    "__pycache__",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+}
+TEXT = {
+    ".py",
+    ".toml",
+    ".md",
+    ".txt",
+    ".sh",
+    ".yml",
+    ".yaml",
+    ".html",
+    ".css",
+    ".conf",
+    ".json",
+    ".js",
+    ".mjs",
+    "",
+}
+
+# Where a line would only be true on the machine of whoever wrote it.
+MACHINE = re.compile(
+    r"/(?:work|root|home/[a-z]+|Users/[A-Za-z]+)/|--(?:extra-)?index-url|find-links|registry\s*=\s*http"
+)
+
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def files() -> Iterator[Path]:
+    for path in sorted(ROOT.rglob("*")):
+        if path.is_file() and not IGNORED & set(path.relative_to(ROOT).parts) and path.suffix in TEXT:
+            yield path
+
+
+def test_nothing_names_the_machine_it_was_written_on() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in files()
+        if path != Path(__file__).resolve()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if MACHINE.search(line)
+    ]
+
+    assert found == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)} → {target}"
+        for path in files()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+        if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_every_decision_is_listed() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    records = [path.name for path in RECORDS]
+
+    assert records == sorted(re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", index))
+    assert [name[:4] for name in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
+
+
+@pytest.mark.parametrize(
+    "record", sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")), ids=lambda path: path.stem
+)
+def test_a_decision_has_its_parts(record: Path) -> None:
+    text = record.read_text()
+
+    assert text.startswith(f"# {record.name[:4]} ")
+    assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE) == [
+        "Question",
+        "Decision",
+        "Reasons",
+        "Alternatives",
+        "Consequences",
+    ]
+
+
+def test_the_reference_is_current() -> None:
+    from tools.reference import document
+
+    assert (ROOT / "docs" / "reference.md").read_text() == document(), "stale: run make tables"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    from oidcgate.gate.config import GateConfig
+    from oidcgate.settings import describe
+    from provider.config import ProviderSettings
+
+    assert [
+        doc.key for cls in (GateConfig, ProviderSettings) for doc in describe(cls) if not doc.help.strip()
+    ] == []
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "test-fast", "check", "trace", "mutants", "bench"])
+def test_every_make_target_is_documented_and_exists(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    documents = "".join(path.read_text() for path in (ROOT / "README.md", ROOT / "docs" / "development.md"))
+
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    assert f"make {target}" in documents
+
+
+def test_every_version_is_pinned() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+
+    assert [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line)] == []
+    names = [line.partition("==")[0].lower() for line in pins]
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize("name", ["requirements-test.txt", "requirements-dev.txt", "requirements-bench.txt"])
+def test_what_is_required_has_a_pin(name: str) -> None:
+    pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    wanted = [line.strip().lower() for line in (ROOT / name).read_text().splitlines()]
+
+    assert [line for line in wanted if line and line[0] not in "#-" and line not in pinned] == []

@@ -1,0 +1,171 @@
+"""Imports point one way. The rules are data: a new room or a new edge is a line here, and a decision."""
+
+import ast
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import PACKAGES, Module, imports, modules
+
+OURS = (*PACKAGES, "examples", "tests", "tools", "benchmarks")
+
+# Rooms anyone may use: they import nothing of ours.
+GROUND = ("oidcgate.settings", "oidcgate.audit", "oidcgate.identity", "oidcgate.strict_json")
+
+# Room → what it may import of ours beside itself. A room not named here may not exist.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "oidcgate.net": GROUND,
+    "oidcgate.web": GROUND,
+    "oidcgate.jose": GROUND,
+    "oidcgate.storage": GROUND,
+    "oidcgate.protocol": (*GROUND, "oidcgate.jose.keys", "oidcgate.jose.jwt"),
+    "oidcgate.directory": (*GROUND, "oidcgate.net"),
+    "oidcgate.gate": (
+        *GROUND,
+        "oidcgate.net",
+        "oidcgate.web",
+        "oidcgate.jose",
+        "oidcgate.storage",
+        "oidcgate.protocol",
+        "oidcgate.directory",
+    ),
+    "oidcgate.cli": ("oidcgate",),
+    "oidcgate.__main__": ("oidcgate.cli",),
+    "oidcgate": ("oidcgate.gate", "oidcgate.identity"),
+    "provider": (*GROUND, "oidcgate.net", "oidcgate.web", "oidcgate.jose", "oidcgate.protocol"),
+    **dict.fromkeys(GROUND, ()),
+}
+
+# Modules that return values and do nothing else: what they decide can be tested as a table.
+PURE = (
+    "oidcgate.gate.decision",
+    "oidcgate.gate.policy",
+    "oidcgate.identity",
+    "oidcgate.protocol",
+    "oidcgate.strict_json",
+    "oidcgate.web.canonical_path",
+    "oidcgate.web.cookies",
+    "oidcgate.web.facts",
+    "oidcgate.web.forwarded",
+    "provider.services.claims",
+    "provider.services.interaction",
+)
+IMPURE = (
+    "time",
+    "secrets",
+    "os",
+    "socket",
+    "sqlite3",
+    "random",
+    "datetime",
+    "threading",
+    "requests",
+    "sqlalchemy",
+)
+
+# The one module of each side that knows all parts, and the edge that may call it. Everything else is
+# given its collaborators as fields.
+COMPOSING = {
+    "oidcgate.gate.build": ("oidcgate.gate.wsgi", "oidcgate.cli.*"),
+    "provider.build": ("provider", "provider.app", "provider.cli.*", "provider.serve", "provider.serve.*"),
+}
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(room + ".")
+
+
+def room_of(name: str) -> str:
+    """The longest entry of ALLOWED that holds the module; the bare package only for itself."""
+    rooms = [room for room in ALLOWED if within(name, room) and (room != "oidcgate" or name == room)]
+    return max(rooms, key=len, default="")
+
+
+def violations(listed: Iterable[Module]) -> list[str]:
+    found: list[str] = []
+    for module in listed:
+        room = room_of(module.name)
+        if not room:
+            found.append(f"{module.name}: not in a known room")
+            continue
+        for item in imports(module):
+            if item.name.partition(".")[0] not in OURS:
+                continue
+            # The bare package holds every room, so "its own room" would allow it everything.
+            own = () if room == "oidcgate" else (room,)
+            if not any(within(item.name, target) for target in (*own, *ALLOWED[room])):
+                found.append(f"{module.name}:{item.line} imports {item.name}")
+    return found
+
+
+def test_imports_follow_the_rooms() -> None:
+    assert violations(modules().values()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        pytest.param("oidcgate.web.x", "from oidcgate.gate import session", id="room-imports-gate"),
+        pytest.param("oidcgate.web.x", "import oidcgate.net.fetch", id="room-imports-room"),
+        pytest.param(
+            "oidcgate.jose.x", "def f():\n    from oidcgate.net import fetch", id="inside-a-function"
+        ),
+        pytest.param("oidcgate.gate.x", "import provider.store", id="gate-imports-provider"),
+        pytest.param("provider.x", "from oidcgate.gate.policy import Rule", id="provider-imports-gate"),
+        pytest.param("provider.x", "from oidcgate import Gate", id="provider-imports-the-public-gate"),
+        pytest.param("oidcgate.protocol.x", "from oidcgate.jose import remote", id="protocol-imports-remote"),
+        pytest.param("oidcgate.web.x", "from ..gate import session", id="relative"),
+        pytest.param("oidcgate.utils", "", id="unknown-room"),
+        pytest.param("oidcgate.settings", "import oidcgate.audit", id="ground-imports-ground"),
+        pytest.param("provider.x", "from tests.support import servers", id="imports-tests"),
+    ],
+)
+def test_the_rule_sees_a_violation(name: str, source: str) -> None:
+    module = Module(name, Path(f"{name.rpartition('.')[2]}.py"), source, ast.parse(source))
+
+    assert violations([module]) != []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_pure_modules_neither_act_nor_look_at_the_world(room: str) -> None:
+    members = [module for name, module in modules().items() if within(name, room)]
+    assert members, f"{room} is listed as pure but does not exist"
+
+    impure = [
+        f"{module.name}:{item.line} imports {item.name}"
+        for module in members
+        for item in imports(module)
+        if any(within(item.name, name) for name in IMPURE)
+    ]
+
+    assert impure == []
+
+
+@pytest.mark.parametrize("composer", COMPOSING)
+def test_only_the_edge_imports_the_composing_module(composer: str) -> None:
+    importing = {
+        module.name
+        for module in modules().values()
+        if module.name != composer and any(within(item.name, composer) for item in imports(module))
+    }
+
+    inside = {name for name in importing if not any(fnmatchcase(name, edge) for edge in COMPOSING[composer])}
+    assert inside == set()
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    known = modules()
+    graph = {
+        name: {item.name for item in imports(module) if item.at_load and item.name in known} - {name}
+        for name, module in known.items()
+    }
+    # Taking away what imports nothing that is left, until nothing can be taken: the rest is in circles.
+    while True:
+        free = {name for name, needed in graph.items() if not needed & graph.keys()}
+        if not free:
+            break
+        graph = {name: needed for name, needed in graph.items() if name not in free}
+
+    assert {name: sorted(needed & graph.keys()) for name, needed in graph.items()} == {}

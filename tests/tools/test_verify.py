@@ -1,0 +1,42 @@
+"""The last line of a run counts every test of every stage, and a stage that died is not a success."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tools.packages import missing
+from tools.verify import result_line, totals
+
+
+def report(path: Path, **counts: int) -> Path:
+    path.write_text(json.dumps({"totals": counts, "tests": []}))
+    return path
+
+
+def test_outcomes_of_all_runs_are_summed(tmp_path: Path) -> None:
+    runs = [report(tmp_path / "a", passed=5, skipped=1), report(tmp_path / "b", passed=2, failed=1)]
+
+    assert result_line(totals(runs)) == "7 passed, 1 failed, 1 skipped"
+
+
+def test_a_run_that_left_no_report_is_an_error(tmp_path: Path) -> None:
+    runs = [report(tmp_path / "a", passed=5), tmp_path / "none"]
+
+    assert result_line(totals(runs)) == "5 passed, 0 failed, 1 errors"
+
+
+@pytest.mark.parametrize(
+    ("counted", "line"),
+    [
+        pytest.param(Counter(passed=3), "3 passed, 0 failed", id="all-passed"),
+        pytest.param(Counter(), "0 passed, 0 failed", id="nothing-ran"),
+    ],
+)
+def test_passed_and_failed_are_always_named(counted: Counter[str], line: str) -> None:
+    assert result_line(counted) == line
+
+
+def test_only_the_packages_that_are_not_there_are_missing() -> None:
+    assert missing({"chromium": lambda: None, "openssl": lambda: "/usr/bin/openssl"}) == ["chromium"]
