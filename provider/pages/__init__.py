@@ -14,7 +14,6 @@ logout.html (200, page-logout)
     action: str; hidden: Mapping[str, str]; user_name: str or None; client_name: str or None;
     problem: LogoutProblem or None
 logged_out.html (200, page-logged-out)
-    client_name: str or None; return_url: str or None
 error.html (the error's status, page-error)
     kind: ErrorKind; incident: str; retry_after_seconds: int or None
 form_post.html (200, page-form-post), rendered by `form_post`
@@ -82,12 +81,8 @@ class ErrorKind(StrEnum):
     """The address to return to is not registered; the log says which one."""
     EXPIRED = "expired"
     """The sign-in is over, was finished in another tab, or belongs to another browser."""
-    FORM_EXPIRED = "form_expired"
-    """The form was not shown to this browser lately."""
     NOT_FOUND = "not_found"
     """No such page."""
-    TOO_MANY = "too_many"
-    """Too many attempts from here."""
     UNAVAILABLE = "unavailable"
     """A part that is needed does not answer now."""
     SERVER_ERROR = "server_error"

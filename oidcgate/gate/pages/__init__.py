@@ -44,8 +44,6 @@ class ErrorKind(StrEnum):
     """The provider's answer did not hold."""
     SIGN_IN_EXPIRED = "sign_in_expired"
     """The answer belongs to no sign-in that this browser has open."""
-    FORM_EXPIRED = "form_expired"
-    """The form was not shown to this browser lately."""
     TOO_LARGE = "too_large"
     """The session does not fit into a cookie."""
     SERVER_ERROR = "server_error"

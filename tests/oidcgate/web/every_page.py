@@ -149,16 +149,7 @@ EVERY_PAGE: Mapping[str, Example] = {
     ),
     "provider-logout": _logout(None),
     **{f"provider-logout-{problem}": _logout(problem) for problem in LogoutProblem},
-    "provider-logged-out": _provider(
-        "logged_out.html",
-        "page-logged-out",
-        ("return",),
-        client_name="Directory",
-        return_url="https://app.example.com/bye",
-    ),
-    "provider-logged-out-bare": _provider(
-        "logged_out.html", "page-logged-out", (), client_name=None, return_url=None
-    ),
+    "provider-logged-out": _provider("logged_out.html", "page-logged-out", ()),
     **{
         f"provider-error-{kind}": _provider(
             "error.html", "page-error", (), kind=kind, incident=INCIDENT, retry_after_seconds=120

@@ -242,7 +242,7 @@ def test_documented_context_is_what_the_templates_need(package: Any, pages: Any)
     documented = {
         template: frozenset(re.findall(r"\b([a-z_]+): ", lines)) | {"site"}
         for template, lines in re.findall(
-            r"^([a-z_]+\.html) .*\n((?:    .*\n)+)", package.__doc__, flags=re.MULTILINE
+            r"^([a-z_]+\.html) .*\n((?:    .*\n)*)", package.__doc__, flags=re.MULTILINE
         )
     }
     needed = {}
@@ -264,7 +264,7 @@ def test_missing_context_is_an_error(example: Example) -> None:
 
 def test_unknown_language_and_kind_are_errors() -> None:
     with pytest.raises(KeyError, match="'xx'"):
-        PROVIDER.render("logged_out.html", language="xx", site="x", client_name=None, return_url=None)
+        PROVIDER.render("logged_out.html", language="xx", site="x")
     with pytest.raises(KeyError, match=r"error\.nonsense\.title"):
         EVERY_PAGE["provider-error-expired"].render(kind="nonsense")
 
@@ -295,7 +295,7 @@ def test_wrong_password_is_announced_at_the_fields() -> None:
 
 
 def test_waiting_is_told_in_a_unit_that_fits() -> None:
-    error = EVERY_PAGE[f"provider-error-{ErrorKind.TOO_MANY}"]
+    error = EVERY_PAGE[f"provider-error-{ErrorKind.UNAVAILABLE}"]
     assert "wait 120 s" in error.render(retry_after_seconds=120).get_data(as_text=True)
     assert "wait 3 min" in error.render(retry_after_seconds=121).get_data(as_text=True)
     assert "wait" not in error.render(retry_after_seconds=None).get_data(as_text=True)
