@@ -98,14 +98,13 @@ def import_key(document: Mapping[str, Any]) -> Key:
     Raises:
         UnusableKey: Not a key of a kind this package signs with.
     """
-    if document.get("kty") not in _PUBLIC_MEMBERS:
+    key_type = document.get("kty")
+    if not isinstance(key_type, str) or key_type not in _PUBLIC_MEMBERS:
         raise UnusableKey("the key is neither RSA nor EC nor OKP")
     # use, alg and key_ops are the caller's to judge: joserfc would refuse to verify with a key marked for
     # signing.
     members = {
-        name: document[name]
-        for name in (*_PUBLIC_MEMBERS[document["kty"]], *_PRIVATE_MEMBERS)
-        if name in document
+        name: document[name] for name in (*_PUBLIC_MEMBERS[key_type], *_PRIVATE_MEMBERS) if name in document
     }
     if not all(isinstance(value, str) for value in members.values()):
         raise UnusableKey("a member of the key is not a string")

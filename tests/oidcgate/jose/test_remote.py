@@ -1,0 +1,160 @@
+"""Another party's key set: when it is fetched, and when it is not."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from oidcgate.jose.keys import generate_key, public_jwk
+from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
+
+JWK = public_jwk(generate_key("ES256"), "?", "ES256")
+
+
+class Issuer:
+    """A key set, and how often it was asked for."""
+
+    def __init__(self, *kids: str) -> None:
+        self.kids = kids
+        self.calls = 0
+        self.failure: Exception | None = None
+        self.before: Callable[[], None] = lambda: None
+
+    def fetch(self) -> dict[str, Any]:
+        self.calls += 1
+        self.before()
+        if self.failure is not None:
+            raise self.failure
+        return {"keys": [{**JWK, "kid": kid} for kid in self.kids]}
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def remote(issuer: Issuer, clock: Clock) -> RemoteKeySet:
+    return RemoteKeySet(issuer.fetch, clock, ttl_seconds=3600, cooldown_seconds=30)
+
+
+def kids(keys: RemoteKeySet, kid: str | None) -> list[str | None]:
+    return [key.kid for key in keys.keys_for(kid)]
+
+
+@pytest.mark.row("F-04")
+def test_keys_are_fetched_once_and_remembered() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    assert issuer.calls == 0
+    assert kids(keys, "a") == kids(keys, "a") == kids(keys, None) == ["a"]
+    clock.now += 3599
+    assert kids(keys, "a") == ["a"]
+    assert issuer.calls == 1
+
+
+@pytest.mark.row("F-04")
+def test_an_unknown_kid_fetches_anew_but_not_more_often_than_the_cool_down() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    assert kids(keys, "a") == ["a"]
+    issuer.kids = ("a", "b")
+    assert kids(keys, "b") == ["a"]  # within the cool-down of the first fetch
+    clock.now += 30
+    assert kids(keys, "b") == ["a", "b"]
+    for invented in map(str, range(50)):
+        assert kids(keys, invented) == ["a", "b"]
+    assert issuer.calls == 2
+
+
+def test_an_old_set_is_renewed() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    kids(keys, "a")
+    issuer.kids = ("b",)
+    clock.now += 3600
+    assert kids(keys, "a") == ["b"]
+
+
+@pytest.mark.row("G-17")
+def test_old_keys_stay_when_the_fetch_fails() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    kids(keys, "a")
+    issuer.failure = OSError("gone")
+    clock.now += 3600
+    assert kids(keys, "a") == ["a"]
+    assert kids(keys, "a") == ["a"]
+    assert issuer.calls == 2  # the second ask was within the cool-down
+    clock.now += 30
+    issuer.failure = None
+    issuer.kids = ("c",)
+    assert kids(keys, "c") == ["c"]
+
+
+def test_old_keys_stay_when_the_answer_is_no_key_set() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    kids(keys, "a")
+    issuer.kids = tuple(map(str, range(101)))
+    clock.now += 3600
+    assert kids(keys, "a") == ["a"]
+
+
+def test_no_keys_at_all_is_named_and_retried_after_the_cool_down() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    issuer.failure = OSError("gone")
+    keys = remote(issuer, clock)
+    with pytest.raises(KeysUnavailable) as caught:
+        keys.keys_for("a")
+    assert caught.value.__cause__ is issuer.failure
+    with pytest.raises(KeysUnavailable):
+        keys.keys_for("a")
+    assert issuer.calls == 1
+    clock.now += 30
+    issuer.failure = None
+    assert kids(keys, "a") == ["a"]
+
+
+def test_many_threads_make_one_fetch() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    barrier = threading.Barrier(20)
+    answers: list[list[str | None]] = []
+
+    def ask() -> None:
+        barrier.wait(10)
+        answers.append(kids(keys, "a"))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert answers == [["a"]] * 20
+    assert issuer.calls == 1
+
+
+def test_nobody_waits_for_the_renewal_of_keys_that_are_there() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    kids(keys, "a")
+    fetching, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        fetching.set()
+        assert go_on.wait(10)
+
+    issuer.before = hang
+    issuer.kids = ("a", "b")
+    clock.now += 3600
+    renewing = threading.Thread(target=keys.keys_for, args=("a",))
+    renewing.start()
+    assert fetching.wait(10)
+    assert kids(keys, "a") == ["a"]  # this thread, while the other is still fetching
+    go_on.set()
+    renewing.join(10)
+    assert kids(keys, "a") == ["a", "b"]
+    assert issuer.calls == 2

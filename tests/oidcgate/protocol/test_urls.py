@@ -1,0 +1,204 @@
+"""Issuers, endpoints and redirect URIs: what may be one, and what equals what."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oidcgate.protocol.urls import (
+    endpoint_problem,
+    issuer_problem,
+    match_redirect_uri,
+    redirect_uri_problem,
+)
+
+REGISTERED = (
+    "https://app.example.com/cb?a=1",
+    "http://127.0.0.1/cb",
+    "http://[::1]:8000/cb?x=1",
+    "http://localhost:8000/cb",
+)
+
+
+@pytest.mark.row("P-01", "S-53", "F-11")
+@pytest.mark.parametrize(
+    "presented",
+    [
+        pytest.param("https://app.example.com/cb?a=1", id="byte-equal"),
+        pytest.param("http://127.0.0.1/cb", id="loopback-equal"),
+        pytest.param("http://127.0.0.1:51004/cb", id="loopback-v4-other-port"),
+        pytest.param("http://[::1]:51004/cb?x=1", id="loopback-v6-other-port"),
+        pytest.param("http://[::1]/cb?x=1", id="loopback-v6-without-port"),
+        pytest.param("http://localhost:8000/cb", id="localhost-equal"),
+    ],
+)
+def test_registered_uris_match(presented: str) -> None:
+    assert match_redirect_uri(REGISTERED, presented)
+
+
+@pytest.mark.row("P-01", "S-53", "F-11")
+@pytest.mark.parametrize(
+    "presented",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("https://app.example.com/cb", id="query-left-out"),
+        pytest.param("https://app.example.com/cb?a=1&b=2", id="query-added"),
+        pytest.param("https://app.example.com/cb;p?a=1", id="path-parameter"),
+        pytest.param("https://app.example.com/cb/?a=1", id="slash-added"),
+        pytest.param("https://app.example.com/cb/..;/cb?a=1", id="dot-dot-semicolon"),
+        pytest.param("https://app.example.com/x/../cb?a=1", id="dot-dot"),
+        pytest.param("https://app.example.com/cb?a=1#f", id="fragment"),
+        pytest.param("https://app.example.com/cb?a=1#", id="empty-fragment"),
+        pytest.param("https://APP.example.com/cb?a=1", id="host-in-other-case"),
+        pytest.param("https://app.example.com:443/cb?a=1", id="default-port"),
+        pytest.param("https://appXexample.com/cb?a=1", id="dot-is-a-dot"),
+        pytest.param("https://app.example.com.evil.test/cb?a=1", id="host-as-prefix"),
+        pytest.param("https://app.example.com@evil.test/cb?a=1", id="host-as-user"),
+        pytest.param("https://app.example.com/%63b?a=1", id="percent-encoded"),
+        pytest.param("http://app.example.com/cb?a=1", id="http"),
+        pytest.param("https://app.example.com/cb?a=1\n", id="line-break"),
+        pytest.param("https://app.example.com/cb?a=1 ", id="blank"),
+        pytest.param("http://localhost:8001/cb", id="localhost-other-port"),
+        pytest.param("http://127.0.0.1.evil.test/cb", id="loopback-as-prefix"),
+        pytest.param("http://127.0.0.1:80@evil.test/cb", id="loopback-as-user"),
+        pytest.param("http://127.0.0.1:8000@evil.test:80/cb", id="loopback-as-user-with-port"),
+        pytest.param("http://127.0.0.1:99999/cb", id="loopback-no-port"),
+        pytest.param("http://127.0.0.1:0/cb", id="loopback-port-zero"),
+        pytest.param("http://127.0.0.1:/cb", id="loopback-empty-port"),
+        pytest.param("http://127.0.0.1:8000/cb#f", id="loopback-fragment"),
+        pytest.param("http://127.0.0.1:8000/cb2", id="loopback-other-path"),
+        pytest.param("http://127.0.0.1:8000/cb\t", id="loopback-control"),
+        pytest.param("http://127.0.0.2:8000/cb", id="loopback-other-address"),
+        pytest.param("http://127.1:8000/cb", id="loopback-abbreviated"),
+        pytest.param("http://localhost:8000/cb?", id="empty-query"),
+        pytest.param("https://127.0.0.1:8000/cb", id="loopback-other-scheme"),
+        pytest.param("http://[::1]:8000/cb?x=2", id="loopback-other-query"),
+        pytest.param("http://[::ffff:127.0.0.1]:8000/cb", id="loopback-mapped"),
+    ],
+)
+def test_look_alikes_do_not_match(presented: str) -> None:
+    assert not match_redirect_uri(REGISTERED, presented)
+
+
+@given(
+    st.sampled_from(REGISTERED[:1]),
+    st.text(max_size=40) | st.from_regex(r"https://app\.example\.com/cb\?a=1.{1,5}"),
+)
+def test_nothing_else_matches_an_https_uri(registered: str, presented: str) -> None:
+    assert match_redirect_uri([registered], presented) == (registered == presented)
+
+
+@pytest.mark.row("S-53", "P-01")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://app.example.com/cb",
+        "https://app.example.com",
+        "https://app.example.com:8443/a/b;c?x=%20&y=(1)",
+        "https://192.0.2.1/cb",
+        "https://[2001:db8::1]:8443/cb",
+    ],
+)
+def test_web_redirect_uris_may_be_registered(uri: str) -> None:
+    assert redirect_uri_problem(uri, allow_http_loopback=False) is None
+
+
+@pytest.mark.row("S-53", "P-01", "P-03")
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        pytest.param("http://app.example.com/cb", "https", id="http"),
+        pytest.param("http://localhost/cb", "insecure switch", id="http-loopback-without-the-switch"),
+        pytest.param("/cb", "absolute", id="relative"),
+        pytest.param("//app.example.com/cb", "absolute", id="scheme-relative"),
+        pytest.param("javascript:alert(1)", "absolute", id="javascript"),
+        pytest.param("JaVaScRiPt://app.example.com/%0aalert(1)", "absolute", id="javascript-with-host"),
+        pytest.param("data:text/html,x", "absolute", id="data"),
+        pytest.param("HTTPS://app.example.com/cb", "absolute", id="scheme-in-capitals"),
+        pytest.param("https:app.example.com/cb", "absolute", id="no-slashes"),
+        pytest.param("https:///cb", "host", id="no-host"),
+        pytest.param("https://:443/cb", "host", id="port-only"),
+        pytest.param("https://*.example.com/cb", "host", id="wildcard"),
+        pytest.param("https://app..example.com/cb", "host", id="empty-label"),
+        pytest.param("https://-app.example.com/cb", "host", id="host-begins-with-hyphen"),
+        pytest.param("https://app.example.com./cb", "host", id="trailing-dot"),
+        pytest.param("https://[::g]/cb", "host", id="not-an-address"),
+        pytest.param("https://[1.2.3.4]/cb", "host", id="v4-in-brackets"),
+        pytest.param("https://app.example.com:0/cb", "host", id="port-zero"),
+        pytest.param("https://app.example.com:65536/cb", "port", id="port-too-high"),
+        pytest.param("https://user@app.example.com/cb", "user info", id="user"),
+        pytest.param("https://user:pw@app.example.com/cb", "user info", id="user-and-password"),
+        pytest.param("https://a@b@app.example.com/cb", "user info", id="two-ats"),
+        pytest.param("https://app.example.com/cb#f", "fragment", id="fragment"),
+        pytest.param("https://app.example.com/cb#", "fragment", id="empty-fragment"),
+        pytest.param("https://app.example.com/a/../cb", "dot segments", id="dot-dot"),
+        pytest.param("https://app.example.com/a/%2E%2e", "dot segments", id="dot-dot-encoded"),
+        pytest.param("https://app.example.com/./cb", "dot segments", id="dot"),
+        pytest.param("https://app.example.com\\@evil.test/cb", "characters", id="backslash"),
+        pytest.param("https://app.example.com/c b", "characters", id="blank"),
+        pytest.param("https://app.example.com/cb\n", "characters", id="line-break"),
+        pytest.param("https://app.example.com/cb\x00", "characters", id="nul"),
+        pytest.param("https://äpp.example.com/cb", "characters", id="not-ascii"),
+        pytest.param("https://app.example.com/%zz", "characters", id="broken-escape"),
+        pytest.param("https://app.example.com/" + "x" * 2048, "longer", id="oversized"),
+        pytest.param("", "absolute", id="empty"),
+    ],
+)
+def test_what_may_not_be_registered_is_told_why(uri: str, problem: str) -> None:
+    told = redirect_uri_problem(uri, allow_http_loopback=False)
+    assert told is not None
+    assert problem in told
+
+
+@pytest.mark.row("S-53")
+@pytest.mark.parametrize(
+    ("uri", "allowed"),
+    [
+        ("http://localhost:8000/cb", True),
+        ("http://127.0.0.1:8000/cb", True),
+        ("http://127.9.9.9/cb", True),
+        ("http://[::1]:8000/cb", True),
+        ("http://localhost.evil.test/cb", False),
+        ("http://127.0.0.1.evil.test/cb", False),
+        ("http://10.0.0.1/cb", False),
+        ("http://127.1/cb", False),
+    ],
+)
+def test_the_named_switch_opens_http_on_loopback_only(uri: str, allowed: bool) -> None:
+    assert (redirect_uri_problem(uri, allow_http_loopback=True) is None) is allowed
+
+
+@pytest.mark.row("F-04")
+@pytest.mark.parametrize(
+    ("issuer", "problem"),
+    [
+        pytest.param("https://id.example.com", None, id="host"),
+        pytest.param("https://id.example.com/", None, id="slash"),
+        pytest.param("https://id.example.com:8443/a/b", None, id="path"),
+        pytest.param("https://id.example.com?x", "query", id="query"),
+        pytest.param("https://id.example.com/#x", "fragment", id="fragment"),
+        pytest.param("http://id.example.com", "https", id="http"),
+        pytest.param("http://localhost:9000", "insecure switch", id="http-loopback"),
+        pytest.param("id.example.com", "absolute", id="no-scheme"),
+    ],
+)
+def test_issuers(issuer: str, problem: str | None) -> None:
+    told = issuer_problem(issuer)
+    assert told is None if problem is None else problem in (told or "")
+
+
+def test_the_switch_opens_http_for_issuer_and_endpoint_on_loopback() -> None:
+    assert issuer_problem("http://localhost:9000/op", insecure_allow_http_loopback=True) is None
+    assert endpoint_problem("http://[::1]:9000/token?x=1", insecure_allow_http_loopback=True) is None
+    assert endpoint_problem("http://id.example.com/token", insecure_allow_http_loopback=True) is not None
+    assert endpoint_problem("https://id.example.com/token#x") == "an endpoint has no fragment"
+
+
+@given(st.text(max_size=60) | st.from_regex(r"https?://[a-z0-9.:\[\]@%]{0,20}(/[^ ]{0,10})?"))
+def test_any_text_is_judged(text: str) -> None:
+    for told in (
+        redirect_uri_problem(text, allow_http_loopback=True),
+        issuer_problem(text),
+        endpoint_problem(text),
+    ):
+        assert told is None or told
+    assert match_redirect_uri([text], text)
