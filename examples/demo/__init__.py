@@ -1,0 +1,1 @@
+"""`python -m examples.demo`: a provider and a directory app behind a gate, to sign in to."""

@@ -1,0 +1,156 @@
+"""The demo's server processes: started together, ended together, whatever happens to the demo itself."""
+
+import ctypes
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_SECONDS = 60
+_STOP_SECONDS = 10
+_POLL_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the message is for whoever started it."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process.
+
+    Attributes:
+        ready_path: answers 200 once the server is of use.
+    """
+
+    name: str
+    port: int
+    ready_path: str
+    log: Path
+    process: "subprocess.Popen[bytes]"
+
+    def ready(self) -> bool:
+        """Whether it answers on its port."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", self.ready_path)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def require_alive(self) -> None:
+        """Raise DemoFailed with the end of its log, if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-30:])
+            raise DemoFailed(
+                f"The {self.name} ended by itself (status {code}). The end of its log:\n\n{tail}"
+            )
+
+
+def require_free(name: str, port: int, option: str) -> None:
+    """Raise DemoFailed if something listens on `port` of this machine already."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.settimeout(1)
+                taken = probe.connect_ex((address, port)) == 0
+        except OSError:
+            continue  # no IPv6 here
+        if taken:
+            variable, other = f"DEMO_{option.upper().replace('-', '_')}", port + 100
+            raise DemoFailed(
+                f"Port {port}, wanted by the {name}, is in use. End what listens there, or choose another:\n"
+                f"  make demo {variable}={other}      (or: python -m examples.demo --{option} {other})"
+            )
+
+
+def start(name: str, command: Sequence[str], *, port: int, ready_path: str, folder: Path) -> Server:
+    """Start one server, with its log in `folder`."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 (no part of the command comes from outside)
+            [sys.executable, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environment(os.environ),
+            # A group of its own: Ctrl-C reaches the demo only, which then ends the servers in good order.
+            start_new_session=True,
+            # Safe, because the demo has one thread.
+            preexec_fn=_ending_with(os.getpid()),
+        )
+    return Server(name, port, ready_path, log, process)
+
+
+def wait_until_ready(servers: Sequence[Server]) -> None:
+    """Return once all answer.
+
+    Raises:
+        DemoFailed: one ended, or did not answer in time.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    waiting = list(servers)
+    while waiting:
+        for server in servers:
+            server.require_alive()
+        waiting = [server for server in waiting if not server.ready()]
+        if waiting and time.monotonic() > deadline:
+            raise DemoFailed(f"The {waiting[0].name} does not answer after {_START_SECONDS} seconds.")
+        time.sleep(_POLL_SECONDS)
+
+
+def watch(servers: Sequence[Server]) -> None:
+    """Stay here while all servers live; raises DemoFailed when one has ended."""
+    while True:
+        for server in servers:
+            server.require_alive()
+        time.sleep(_POLL_SECONDS)
+
+
+def stop(servers: Sequence[Server]) -> None:
+    """End all servers: politely, then by force; returns when no process of theirs is left."""
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.terminate()
+    deadline = time.monotonic() + _STOP_SECONDS
+    for server in servers:
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(max(0.0, deadline - time.monotonic()))
+        # Whatever a server leaves behind is in its group, also when the server itself is gone.
+        try:
+            os.killpg(server.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        server.process.wait()
+
+
+def _environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment without settings of other gates and providers: they would win over files."""
+    foreign = ("OIDCGATE_", "OIDCPROVIDER_", "GUNICORN_")
+    return {name: value for name, value in inherited.items() if not name.startswith(foreign)}
+
+
+def _ending_with(parent: int) -> Callable[[], None]:
+    """To be run in the new process: lets the kernel end it with the demo, should that be killed."""
+    if not sys.platform.startswith("linux"):
+        return lambda: None
+    # Loaded before the fork; after it nothing but the call itself is safe.
+    libc = ctypes.CDLL(None)
+
+    def bind() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return bind
