@@ -1,0 +1,17 @@
+"""The commands of `oidcgate`, one module each; `main` is the group that `python -m oidcgate` runs."""
+
+import click
+
+from oidcgate.cli.check import check
+from oidcgate.cli.init import init
+from oidcgate.cli.secret import secret
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """OpenID Connect in front of an app: checks and prepares its configuration."""
+
+
+main.add_command(check)
+main.add_command(init)
+main.add_command(secret)

@@ -1,0 +1,104 @@
+"""`oidcgate check`: is this configuration right, and what has to be registered at the IdP?"""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from oidcgate.gate.build import GateParts, build
+from oidcgate.gate.config import GateConfig, ProviderSettings, load_config
+from oidcgate.gate.relying_party import ProviderUnavailable
+from oidcgate.protocol.metadata import ProviderMetadata
+from oidcgate.settings import SettingsError
+
+
+@click.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="OIDCGATE_CONFIG",
+    default="oidcgate.toml",
+    show_default=True,
+    help="The configuration file.",
+)
+@click.option("--offline", is_flag=True, help="Do not ask the IdP for its discovery document.")
+def check(path: Path, offline: bool) -> None:
+    """List every problem of the configuration, or the URLs to register and what is in force.
+
+    Exit status 1 when something is wrong with the configuration or does not fit the IdP; an IdP that does not
+    answer is only reported, because the gate starts without it.
+    """
+    try:
+        config = load_config(path, os.environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        raise SystemExit(1) from None
+    # What is told below needs no second telling by the log.
+    logging.getLogger("oidcgate").addHandler(logging.NullHandler())
+    parts = build(config)
+    problems = [str(problem) for problem in parts.users.problems()]
+    _summary(config)
+    if not offline:
+        for provider in config.identity_providers:
+            problems += _compared(parts, provider)
+    for line in problems:
+        click.echo(line, err=True)
+    if problems:
+        raise SystemExit(1)
+
+
+def _summary(config: GateConfig) -> None:
+    """What is in force, defaults included; no secret."""
+    click.echo(f"redirect URI to register at the IdP:    {config.callback_url}")
+    click.echo(f"post-logout redirect URI to register:   {config.logged_out_url}")
+    for provider in config.identity_providers:
+        click.echo(f"provider {provider.name or provider.expected_issuer}")
+        click.echo(f"  discovery     {provider.discovery_url}")
+        click.echo(f"  client id     {provider.client_id}")
+        click.echo(f"  scopes        {' '.join(provider.scopes)}")
+        when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
+        click.echo(f"  userinfo      {when}")
+    click.echo(f"users           {config.users.source}, matched by {config.users.match}")
+    session = config.session
+    click.echo(f"sessions        {session.store}, {len(session.secrets)} key(s)")
+    click.echo(f"                idle {session.idle_minutes:g} min, at most {session.absolute_minutes:g} min")
+    # No more of it: a database address may hold a password.
+    click.echo(f"state           {config.state.store.partition(':')[0]}")
+    for rule in config.rules:
+        click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {rule.allow}")
+    click.echo("rule            everything else: known")
+
+
+def _compared(parts: GateParts, provider: ProviderSettings) -> list[str]:
+    """What the IdP's own word says against this configuration."""
+    party = parts.routes.sign_in.relying_parties[provider.expected_issuer]
+    try:
+        metadata = party.discovery.metadata()
+    except ProviderUnavailable as error:
+        click.echo(f"not compared with the IdP: {error.detail}", err=True)
+        return []
+    return [f"{provider.expected_issuer}: {problem}" for problem in _differences(provider, metadata)]
+
+
+def _differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Iterator[str]:
+    if metadata.scopes_supported is not None:
+        missing = [scope for scope in provider.scopes if scope not in metadata.scopes_supported]
+        if missing:
+            yield f"does not offer {' '.join(missing)}; enable it there, or change provider.scopes"
+    if not set(provider.id_token_algorithms) & set(metadata.id_token_signing_alg_values_supported):
+        offered = " ".join(metadata.id_token_signing_alg_values_supported)
+        yield f"signs with none of provider.id_token_algorithms; add one of {offered}"
+    methods = metadata.token_endpoint_auth_methods_supported
+    method = provider.token_endpoint_auth_method
+    if method is not None and method not in methods:
+        yield f"does not take {method}; use one of {' '.join(methods)}"
+    if method is None and not {"client_secret_basic", "client_secret_post"} & set(methods):
+        yield f"takes no client secret; it offers {' '.join(methods)}"
+    if metadata.code_challenge_methods_supported and "S256" not in metadata.code_challenge_methods_supported:
+        yield "offers PKCE without S256, which is the only kind used here; enable S256 there"
+    if provider.get_user_info and metadata.userinfo_endpoint is None:
+        yield "has no userinfo endpoint; set provider.get_user_info = false"

@@ -1,0 +1,223 @@
+"""From settings to parts: the one place that knows what a gate is made of.
+
+Here the settings choose stores, directory and transports, and every part gets its few collaborators. `Gate`,
+the commands and every other front call `build`. Nothing is decided here and nobody is asked: no IdP, no
+store; the file of known users is read, so that what is wrong with it is told at start.
+"""
+
+import dataclasses
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from requests.adapters import BaseAdapter
+
+from oidcgate.audit import Audit
+from oidcgate.directory.anyone import AnyoneDirectory
+from oidcgate.directory.file import FileDirectory
+from oidcgate.directory.port import UserDirectory
+from oidcgate.gate.config import GateConfig, ProviderSettings
+from oidcgate.gate.known_users import KnownUsers
+from oidcgate.gate.login import Login
+from oidcgate.gate.logout import Logout
+from oidcgate.gate.pages import gate_pages
+from oidcgate.gate.policy import Access, Policy, Rule
+from oidcgate.gate.refusals import Answers, Refusals
+from oidcgate.gate.relying_party import RelyingParty
+from oidcgate.gate.routes import Routes
+from oidcgate.gate.session import SessionLimits
+from oidcgate.gate.sessions import SealedSessions, Sessions, StoredSessions
+from oidcgate.gate.transaction import Transactions
+from oidcgate.net.fetch import AddressRules, Fetcher
+from oidcgate.net.wsgi import WSGIAdapter
+from oidcgate.storage.memory import MemoryStore
+from oidcgate.storage.records import RecordStore
+from oidcgate.storage.sql import SqlStore
+from oidcgate.web.cookies import CookieNames
+from oidcgate.web.sealing import KeyRing, Sealer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger("oidcgate.gate")
+
+_INCIDENT_BYTES: Final = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class GateParts:
+    """A gate, taken apart.
+
+    Attributes:
+        routes: answers everything under `/.oidcgate/`.
+        refusals: turns decisions into answers.
+    """
+
+    config: GateConfig
+    names: CookieNames
+    policy: Policy
+    sessions: Sessions
+    users: UserDirectory
+    known_users: KnownUsers
+    routes: Routes
+    refusals: Refusals
+    audit: Audit
+    clock: Callable[[], float]
+
+
+def build(
+    config: GateConfig,
+    *,
+    clock: Callable[[], float] = time.time,
+    directory: UserDirectory | None = None,
+    provider_app: "WSGIApplication | None" = None,
+    transport: BaseAdapter | None = None,
+    audit: Audit | None = None,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> GateParts:
+    """Put a gate together.
+
+    Args:
+        config: right as a whole.
+        directory: knows the users, in place of what `users.source` names.
+        provider_app: the IdP as a WSGI app of this process, called without a socket: one worker that waits
+            for itself would wait for ever.
+        transport: carries calls to the IdP in place of sockets.
+        audit: where events go, in place of the logger `oidcgate.audit`.
+    """
+    _speak_up()
+    # The first provider's client id: cookies and seals must not change when a second provider is added.
+    client_id = config.identity_providers[0].client_id
+    gate_id = f"{config.public_url}\0{client_id}"
+    names = CookieNames.of(config.public_url, client_id)
+    ring = KeyRing([key.reveal() for key in config.session.secrets])
+    state = _state(config, clock)
+    sessions = _sessions(config, names, ring, gate_id, state, clock)
+    users = directory or _directory(config, clock)
+    known_users = KnownUsers(
+        users,
+        recheck_seconds=config.users.recheck_seconds,
+        max_stale_seconds=config.users.max_stale_seconds,
+    )
+    policy = Policy(
+        Rule(rule.path, Access(rule.allow), rule.methods, rule.max_age_seconds, rule.acr_values)
+        for rule in config.rules
+    )
+    audit = audit or Audit(clock=clock)
+    answers = Answers(gate_pages(), config.public_url, urlsplit(config.public_url).netloc, _targets(config))
+    refusals = Refusals(answers, audit, lambda: secrets.token_hex(_INCIDENT_BYTES))
+    transactions = Transactions(
+        Sealer(ring, "transaction", gate_id, random_bytes=random_bytes),
+        names,
+        cross_site_post=any(entry.response_mode == "form_post" for entry in config.identity_providers),
+    )
+    adapter = WSGIAdapter(provider_app) if provider_app is not None else transport
+    parties = {
+        provider.expected_issuer: RelyingParty.of(
+            provider,
+            redirect_uri=config.callback_url,
+            user_claim=config.users.match,
+            fetcher=_fetcher(provider, adapter),
+            clock=clock,
+        )
+        for provider in config.identity_providers
+    }
+    sign_in = Login(
+        config=config,
+        relying_parties=parties,
+        transactions=transactions,
+        sessions=sessions,
+        users=users,
+        policy=policy,
+        answers=answers,
+        refusals=refusals,
+        audit=audit,
+        clock=clock,
+        random_bytes=random_bytes,
+    )
+    sign_out = Logout(
+        config=config,
+        relying_parties=parties,
+        transactions=transactions,
+        sessions=sessions,
+        answers=answers,
+        audit=audit,
+        clock=clock,
+        sealer=Sealer(ring, "logout", gate_id, random_bytes=random_bytes),
+    )
+    routes = Routes(sign_in, sign_out, sessions, known_users, users, state, answers, refusals, clock)
+    for provider in config.identity_providers:
+        # What has to be registered there, to the byte; most first sign-ins fail on it.
+        log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
+        log.info("post-logout redirect URI: %s", config.logged_out_url)
+    for problem in users.problems():
+        log.warning("%s", problem)
+    return GateParts(config, names, policy, sessions, users, known_users, routes, refusals, audit, clock)
+
+
+def _state(config: GateConfig, clock: Callable[[], float]) -> RecordStore:
+    return MemoryStore(clock=clock) if config.state.store == "memory" else SqlStore(config.state.store)
+
+
+def _sessions(
+    config: GateConfig,
+    names: CookieNames,
+    ring: KeyRing,
+    gate_id: str,
+    state: RecordStore,
+    clock: Callable[[], float],
+) -> Sessions:
+    limits = SessionLimits(
+        idle_seconds=round(config.session.idle_minutes * 60),
+        absolute_seconds=round(config.session.absolute_minutes * 60),
+    )
+    if config.session.store == "memory":
+        return StoredSessions(names, ring, gate_id, state, limits, store=MemoryStore(clock=clock))
+    return SealedSessions(names, ring, gate_id, state, limits)
+
+
+def _directory(config: GateConfig, clock: Callable[[], float]) -> UserDirectory:
+    source = config.users.source
+    if source == "any":
+        return AnyoneDirectory()
+    return FileDirectory(
+        source.removeprefix("file:"), clock, max_stale_seconds=config.users.max_stale_seconds
+    )
+
+
+def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher:
+    issuer = urlsplit(provider.discovery_url)
+    rules = AddressRules(
+        # The operator typed this host; where it is, is theirs to say. Any other host is named by a document
+        # (P-09).
+        trusted_hosts=frozenset({issuer.hostname or ""}),
+        allow_private=provider.allow_networks,
+        insecure_allow_http_loopback=provider.on_loopback,
+    )
+    return Fetcher(rules, total_seconds=provider.timeout_seconds, adapter=adapter, ca_file=provider.ca_file)
+
+
+def _targets(config: GateConfig) -> tuple[str, ...]:
+    """Where a sign-out form may lead: an IdP may send its people on to any other, but on https, or on this
+    machine.
+    """
+    urls = [config.public_url]
+    for provider in config.identity_providers:
+        urls += [provider.expected_issuer, *filter(None, [provider.logout_url])]
+    return ("https:", *(url for url in urls if url.startswith("http:")))
+
+
+def _speak_up() -> None:
+    """Let the audit log be seen where nobody has configured logging: who was refused and why must not
+    vanish.
+    """
+    top = logging.getLogger("oidcgate")
+    if not top.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+        top.addHandler(handler)
+        top.setLevel(logging.INFO)

@@ -1,0 +1,91 @@
+"""The gate's audit events: what happened at the door, to be proven afterwards.
+
+How they are written is `oidcgate.audit`. No field holds a secret, code, token or cookie; `incident` is the id
+that the person saw on the page.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from oidcgate.audit import Event
+
+
+@dataclasses.dataclass(frozen=True)
+class SignedIn(Event):
+    """A session began. `replaced`: this browser had one before, which ended."""
+
+    name: ClassVar[str] = "login.succeeded"
+    user_name: str
+    claimed_name: str
+    sub: str
+    issuer: str
+    acr: str | None
+    amr: tuple[str, ...]
+    replaced: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SignInRefused(Event):
+    """A sign-in came back and was not accepted; nobody was let in."""
+
+    name: ClassVar[str] = "login.refused"
+    reason: str
+    detail: str
+    incident: str
+
+
+@dataclasses.dataclass(frozen=True)
+class UserRefused(Event):
+    """The IdP vouches for a person whom the directory does not let in. `why`: unknown, inactive or
+    ambiguous.
+    """
+
+    name: ClassVar[str] = "login.user_refused"
+    claimed_name: str
+    why: str
+    sub: str
+    issuer: str
+    incident: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SignInLooped(Event):
+    """A browser signed in again and again and was a stranger each time; it was stopped."""
+
+    name: ClassVar[str] = "login.looped"
+    check: str
+    reason: str
+    incident: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SignedOut(Event):
+    """A session ended because its person asked. `attempts`: sign-ins under way that ended with it."""
+
+    name: ClassVar[str] = "logout"
+    user_name: str | None
+    sub: str | None
+    issuer: str | None
+    attempts: int
+
+
+@dataclasses.dataclass(frozen=True)
+class AccessRefused(Event):
+    """Somebody was turned away by a rule, or because the directory no longer lets them in."""
+
+    name: ClassVar[str] = "access.refused"
+    user_name: str | None
+    method: str
+    path: str
+    reason: str
+    incident: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceUnavailable(Event):
+    """IdP, store or directory did not answer. `what`: provider, state or directory."""
+
+    name: ClassVar[str] = "service.unavailable"
+    what: str
+    detail: str
+    incident: str

@@ -1,0 +1,354 @@
+"""The two routes of a sign-in: the one that sends a browser to the IdP, and the one it comes back to.
+
+Lives here: which attempt an answer belongs to, what becomes of it, and the three ends it has: a session, a
+refusal, or another try later. Not here: what the IdP has to prove (`relying_party`), how an attempt is kept
+(`transaction`), sessions (`session`), and how refusals look (`refusals`), all next door.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+from urllib.parse import parse_qsl
+
+from werkzeug import Request, Response
+
+from oidcgate.audit import Audit
+from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory
+from oidcgate.gate import events
+from oidcgate.gate.config import ROUTES_PREFIX, GateConfig
+from oidcgate.gate.pages import LoopCheck
+from oidcgate.gate.policy import Policy
+from oidcgate.gate.refusals import Answers, Failure, Refusals, SessionUnavailable
+from oidcgate.gate.relying_party import RelyingParty, SignedIn
+from oidcgate.gate.session import Absent, Found, SessionRecord, Unavailable
+from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
+from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.web.canonical_path import safe_return_path
+from oidcgate.web.cookies import cookie_value, delete_cookie, set_cookie
+from oidcgate.web.facts import BadRequest, Facts, RequestKind
+
+MAX_LOOPS: Final = 3
+LOOP_SECONDS: Final = 60
+_MAX_FORM_BYTES: Final = 65_536
+_MAX_FIELDS: Final = 50
+# What a link may ask of the IdP's sign-in page. None of them can skip it.
+_PROMPTS: Final = frozenset({"login", "select_account"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Login:
+    """Begins and finishes sign-ins.
+
+    Attributes:
+        relying_parties: by issuer; the first is asked unless a link names another by its `name`.
+        random_bytes: unpredictable bytes, for the seed of each attempt.
+    """
+
+    config: GateConfig
+    relying_parties: Mapping[str, RelyingParty]
+    transactions: Transactions
+    sessions: Sessions
+    users: UserDirectory
+    policy: Policy
+    answers: Answers
+    refusals: Refusals
+    audit: Audit
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+
+    def start(self, request: Request, facts: Facts) -> Response:
+        """Send a browser to the IdP: `/.oidcgate/login?rd=PATH`.
+
+        `rd` that leads anywhere but to our own origin counts as "/". `prompt=login` and
+        `prompt=select_account` let a person change the account; `max_age` and `acr_values` ask for a fresher
+        or stronger sign-in and are checked on return; `idp` names one of several providers.
+
+        Raises:
+            BadRequest, ProviderUnavailable
+        """
+        values = dict(query_pairs(request))
+        target = self._return_path(values.get("rd", ""))
+        if facts.kind is not RequestKind.NAVIGATION:
+            # An attempt that no person will finish would only take a place among those that one does (G-02).
+            return self.answers.login_required()
+        now, cookies = int(self.clock()), cookie_header(request)
+        loops = self._loops(cookies)
+        if loops >= MAX_LOOPS:
+            return self._looped(request, target, cookies, now)
+        party = self._chosen(values.get("idp"))
+        transaction = Transaction(
+            seed=self.random_bytes(SEED_BYTES),
+            issuer=party.provider.expected_issuer,
+            return_path=target,
+            loops=loops,
+            started_at=now,
+            max_age_seconds=_max_age(values.get("max_age")),
+            acr_values=tuple(values.get("acr_values", "").split()[:10]),
+        )
+        prompt = tuple(word for word in values.get("prompt", "").split() if word in _PROMPTS)
+        hint = None if prompt else self._known_name(cookies, now)
+        url = party.authorization_url(transaction, prompt=prompt, login_hint=hint)
+        response = self.answers.redirect(url)
+        for cookie in self.transactions.begin(transaction, cookies, now):
+            response.headers.add("Set-Cookie", cookie)
+        return response
+
+    def callback(self, request: Request, facts: Facts) -> Response:
+        """Finish the attempt that an authorization response belongs to: `/.oidcgate/callback`.
+
+        Nothing is believed and nobody is asked before `state` opened an attempt of this very browser.
+
+        Raises:
+            Refused: no attempt of this browser; BadRequest: the response cannot be read.
+            ProviderUnavailable, StoreUnavailable: before the code was sent anywhere: reloading the page tries
+                again.
+        """
+        pairs = [*query_pairs(request), *form_pairs(request)]
+        now, cookies = int(self.clock()), cookie_header(request)
+        state = _only_state(pairs)
+        transaction = self.transactions.open(cookies, state, now)
+        if transaction is None:
+            return self._without_attempt(cookies, now)
+        party = self.relying_parties.get(transaction.issuer)
+        if party is None or (request.method == "POST") != (party.provider.response_mode == "form_post"):
+            raise BadRequest(LoginFault.RESPONSE_MODE)
+        before = self.sessions.load(cookies, now)
+        if isinstance(before, Unavailable):
+            raise SessionUnavailable(before.reason)
+        # Before anything is spent: an IdP that cannot be found now is asked again by reloading the page.
+        party.discovery.metadata()
+        try:
+            code = party.code(pairs, transaction)
+            signed_in = party.complete(code, transaction, now)
+            response = self._admitted(facts, request, transaction, signed_in, before, now)
+        except Failure as error:
+            response = self.refusals.failure(error, facts, request.environ, retry=transaction.return_path)
+        # Whatever came of it, the attempt is over: a second answer to it finds nothing.
+        response.headers.add("Set-Cookie", self.transactions.end(state))
+        return response
+
+    def _admitted(
+        self,
+        facts: Facts,
+        request: Request,
+        transaction: Transaction,
+        signed_in: SignedIn,
+        before: Found | Absent,
+        now: int,
+    ) -> Response:
+        """A session for the person whom the directory knows by that name; for others the page that says
+        so.
+        """
+        user, why = self._user(signed_in.user_name, now)
+        if user is None and not (why == "unknown" and self.policy.admits_unknown):
+            return self._user_refused(facts, request, transaction, signed_in, why)
+        proof = signed_in.id_token
+        record = SessionRecord(
+            session_id=transaction.session_id,
+            iss=transaction.issuer,
+            sub=proof.sub,
+            user_name=signed_in.user_name if user is None else user.user_name,
+            sid=proof.sid,
+            idp=self.relying_parties[transaction.issuer].provider.name,
+            display_name=None if user is None else user.display_name,
+            auth_time=proof.auth_time,
+            acr=proof.acr,
+            amr=proof.amr,
+            claims={
+                name: signed_in.claims[name]
+                for name in self.config.session.claims
+                if name in signed_in.claims
+            },
+            known_at=0 if user is None else now,
+            tokens=True,
+        )
+        if isinstance(before, Found):
+            # The session that was here before the sign-in page does not survive it (G-23).
+            self.sessions.end(before.record, now)
+        # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
+        self.sessions.keep_tokens(record.session_id, signed_in.raw_id_token, now)
+        cookies = self.sessions.create(record, now)
+        self.audit.emit(
+            events.SignedIn(
+                user_name=record.user_name,
+                claimed_name=signed_in.user_name,
+                sub=proof.sub,
+                issuer=transaction.issuer,
+                acr=proof.acr,
+                amr=proof.amr,
+                replaced=isinstance(before, Found),
+            )
+        )
+        response = self.answers.redirect(self.config.public_url + transaction.return_path)
+        for cookie in (*cookies, self._loop_cookie(transaction.loops + 1)):
+            response.headers.add("Set-Cookie", cookie)
+        return response
+
+    def _user(self, name: str, now: int) -> tuple[KnownUser | None, str]:
+        """Whom the directory means by `name`, or nobody and why."""
+        try:
+            user = self.users.find(name, now=now)
+        except AmbiguousUser:
+            return None, "ambiguous"
+        if user is None:
+            return None, "unknown"
+        return (user, "") if user.active else (None, "inactive")
+
+    def _user_refused(
+        self, facts: Facts, request: Request, transaction: Transaction, signed_in: SignedIn, why: str
+    ) -> Response:
+        incident = self.refusals.new_incident()
+        self.audit.emit(
+            events.UserRefused(
+                claimed_name=signed_in.user_name,
+                why=why,
+                sub=signed_in.id_token.sub,
+                issuer=transaction.issuer,
+                incident=incident,
+            )
+        )
+        if facts.kind is not RequestKind.NAVIGATION:
+            return self.answers.json(403, {"error": "unknown_user", "incident": incident})
+        return self.refusals.unknown_user(
+            signed_in.user_name, transaction.return_path, request.environ, inactive=why == "inactive"
+        )
+
+    def _without_attempt(self, cookies: str, now: int) -> Response:
+        """The answer of an IdP to no attempt of this browser: replayed, too late, or begun in another
+        browser.
+
+        Whoever is signed in pressed the back button or reloaded; for them the sign-in has long worked.
+        """
+        match self.sessions.load(cookies, now):
+            case Found():
+                return self.answers.redirect(self.config.public_url + "/")
+            case Unavailable(unavailable):
+                raise SessionUnavailable(unavailable)
+            case Absent():
+                raise Refused(Reason.STATE_UNKNOWN, "no attempt of this browser has that state")
+
+    def _looped(self, request: Request, target: str, cookies: str, now: int) -> Response:
+        """Stop a browser that signs in again and again, and say which check it fails."""
+        session = self.sessions.load(cookies, now)
+        came_back = bool(cookie_value(cookies, self.sessions.names.session))
+        check = LoopCheck.SESSION if came_back else LoopCheck.COOKIE
+        reason = (
+            session.reason
+            if isinstance(session, Absent | Unavailable)
+            else "valid, and not enough for the page"
+        )
+        incident = self.refusals.new_incident()
+        self.audit.emit(events.SignInLooped(check=str(check), reason=str(reason), incident=incident))
+        response = self.answers.page(
+            "login_loop.html",
+            request.environ,
+            status=403,
+            check=check,
+            incident=incident,
+            retry_url=self.answers.login_url(target),
+        )
+        # The person decides about another round, so the count starts again.
+        response.headers.add("Set-Cookie", self._loop_cookie(0))
+        return response
+
+    def _loops(self, cookies: str) -> int:
+        value = cookie_value(cookies, self.transactions.names.loop) or ""
+        # The browser's to forge: that could only stop its own sign-in.
+        return int(value) if len(value) == 1 and value.isascii() and value.isdigit() else 0
+
+    def _loop_cookie(self, count: int) -> str:
+        names = self.transactions.names
+        if not count:
+            return delete_cookie(names.loop, path=ROUTES_PREFIX, secure=names.secure)
+        return set_cookie(
+            names.loop, str(min(count, 9)), path=ROUTES_PREFIX, max_age=LOOP_SECONDS, secure=names.secure
+        )
+
+    def _return_path(self, wanted: str) -> str:
+        target = safe_return_path(wanted, (self.config.public_url,)) if wanted else None
+        # Never to a route of ours: a sign-in that leads to a sign-in or a sign-out is a circle or a trick.
+        return "/" if target is None or target.startswith(ROUTES_PREFIX) else target
+
+    def _known_name(self, cookies: str, now: int) -> str | None:
+        """A name for `login_hint` that this gate has verified itself; never one that a request merely claims
+        (F-15).
+        """
+        session = self.sessions.load(cookies, now)
+        return session.record.user_name if isinstance(session, Found) else None
+
+    def _chosen(self, name: str | None) -> RelyingParty:
+        parties = list(self.relying_parties.values())
+        if name is None:
+            return parties[0]
+        for party in parties:
+            if party.provider.name == name:
+                return party
+        raise BadRequest(LoginFault.PROVIDER)
+
+
+class LoginFault(StrEnum):
+    """What makes a request to these routes impossible to understand."""
+
+    PARAMETERS = "parameters_malformed"
+    MAX_AGE = "max_age_malformed"
+    PROVIDER = "provider_unknown"
+    RESPONSE_MODE = "response_mode_mismatch"
+
+
+def cookie_header(request: Request) -> str:
+    """The Cookie header as it came."""
+    return str(request.environ.get("HTTP_COOKIE", ""))
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """Name and value of each query parameter, in order, repeated ones included.
+
+    Raises:
+        BadRequest: too many, or not UTF-8.
+    """
+    return _pairs(request.environ.get("QUERY_STRING", ""))
+
+
+def form_pairs(request: Request) -> list[tuple[str, str]]:
+    """The same for a urlencoded form; empty for any other body.
+
+    Raises:
+        BadRequest: too long, too many, or not UTF-8.
+    """
+    if request.method != "POST" or request.mimetype != "application/x-www-form-urlencoded":
+        return []
+    if (request.content_length or 0) > _MAX_FORM_BYTES:
+        raise BadRequest(LoginFault.PARAMETERS)
+    # werkzeug ends the stream at Content-Length; without one there is no form.
+    return _pairs(request.stream.read(_MAX_FORM_BYTES).decode("latin-1"))
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+    except ValueError:
+        raise BadRequest(LoginFault.PARAMETERS) from None
+
+
+def _only_state(pairs: Iterable[tuple[str, str]]) -> str:
+    """The one `state`, which says whose answer this is.
+
+    Raises:
+        Refused: it is missing or repeated.
+    """
+    states = [value for name, value in pairs if name == "state"]
+    if len(states) > 1:
+        raise Refused(Reason.STATE_REPEATED)
+    if not states or not states[0]:
+        raise Refused(Reason.STATE_MISSING)
+    return states[0]
+
+
+def _max_age(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise BadRequest(LoginFault.MAX_AGE)
+    return int(text)

@@ -1,0 +1,203 @@
+"""Signing out, in the order that leaves nothing alive: here first, then at the IdP, then a page that is not
+gated.
+
+Lives here: the routes `logout` and `logged-out`. Not here: how a session is ended (`session`), the request to
+the IdP (`oidcgate.protocol.logout`). The IdP's own logouts (back channel, front channel) are not here either.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+from werkzeug import Request, Response
+
+from oidcgate.audit import Audit
+from oidcgate.gate import events
+from oidcgate.gate.config import LOGOUT_PATH, ROUTES_PREFIX, GateConfig
+from oidcgate.gate.login import cookie_header, form_pairs, query_pairs
+from oidcgate.gate.refusals import Answers, SessionUnavailable
+from oidcgate.gate.relying_party import ProviderUnavailable, RelyingParty
+from oidcgate.gate.session import Found, Unavailable
+from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.transaction import Transactions
+from oidcgate.protocol.logout import build_end_session_url
+from oidcgate.web.canonical_path import safe_return_path
+from oidcgate.web.cookies import delete_cookie
+from oidcgate.web.facts import Facts, RequestKind
+from oidcgate.web.sealing import Sealer
+
+# How long a person may take at the IdP and still land where the sign-out was to lead.
+_RETURN_SECONDS: Final = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Logout:
+    """Ends sessions that their own person wants ended.
+
+    Attributes:
+        sealer: for the `state` that comes back from the IdP.
+    """
+
+    config: GateConfig
+    relying_parties: Mapping[str, RelyingParty]
+    transactions: Transactions
+    sessions: Sessions
+    answers: Answers
+    audit: Audit
+    clock: Callable[[], float]
+    sealer: Sealer
+
+    def confirm(self, request: Request, facts: Facts) -> Response:
+        """Ask before signing out: `GET /.oidcgate/logout`. A link or an image from elsewhere signs nobody
+        out.
+
+        Raises:
+            BadRequest: the query cannot be read. SessionUnavailable: who is signed in cannot be said.
+        """
+        wanted = dict(query_pairs(request)).get("rd", "")
+        session = self.sessions.load(cookie_header(request), int(self.clock()))
+        if isinstance(session, Unavailable):
+            raise SessionUnavailable(session.reason)
+        if facts.kind is not RequestKind.NAVIGATION:
+            return self.answers.json(405, {"error": "use_post"})
+        target = self._return_path(wanted)
+        return self.answers.page(
+            "logout.html",
+            request.environ,
+            form_action=self.answers.sign_out_targets,
+            user_name=session.record.user_name if isinstance(session, Found) else None,
+            action=LOGOUT_PATH,
+            hidden={} if target is None else {"rd": target},
+            cancel_url="/",
+        )
+
+    def end(self, request: Request, facts: Facts) -> Response:
+        """Sign out: `POST /.oidcgate/logout`, with `rd=PATH` for where to go afterwards.
+
+        The session dies before anybody is asked or sent anywhere. So do the sessions that this browser's
+        pending sign-ins would make: a sign-out that overtakes a callback still wins.
+
+        Raises:
+            BadRequest: the form cannot be read. SessionUnavailable, StoreUnavailable: it is not certain that
+                all is ended; no cookie is deleted.
+        """
+        if not facts.is_same_origin((self.config.public_url,)):
+            # The browser does not vouch for one of our pages. Asking is safe, and works in every browser.
+            return self.confirm(request, facts)
+        values = dict(form_pairs(request))
+        now, cookies = int(self.clock()), cookie_header(request)
+        session = self.sessions.load(cookies, now)
+        if isinstance(session, Unavailable):
+            raise SessionUnavailable(session.reason)
+        record = session.record if isinstance(session, Found) else None
+        attempts = self.transactions.pending(cookies, now)
+        for attempt in attempts:
+            self.sessions.revoke(attempt.session_id, now)
+        hint = None if record is None else self.sessions.take_tokens(record.session_id, now)
+        ended = self.sessions.end(record, now)
+        self.audit.emit(
+            events.SignedOut(
+                user_name=None if record is None else record.user_name,
+                sub=None if record is None else record.sub,
+                issuer=None if record is None else record.iss,
+                attempts=len(attempts),
+            )
+        )
+        names = self.transactions.names
+        response = self.answers.redirect(self._onward(record.iss if record else None, hint, values, now))
+        for cookie in (
+            *ended,
+            *(self.transactions.end(attempt.state) for attempt in attempts),
+            delete_cookie(names.loop, path=ROUTES_PREFIX, secure=names.secure),
+        ):
+            response.headers.add("Set-Cookie", cookie)
+        return response
+
+    def logged_out(self, request: Request, facts: Facts) -> Response:
+        """Where a sign-out ends: `/.oidcgate/logged-out`. Not gated, or signing out would sign in again
+        (G-06).
+
+        Leads on to where the sign-out was to lead, else to the provider's configured `logout_url`, else says
+        so itself.
+
+        Raises:
+            BadRequest: the query cannot be read. SessionUnavailable: whether a session is left cannot be
+                said.
+        """
+        now = int(self.clock())
+        session = self.sessions.load(cookie_header(request), now)
+        if isinstance(session, Unavailable):
+            raise SessionUnavailable(session.reason)
+        if isinstance(session, Found):
+            # A link brought somebody here who is signed in; the page would say what is not true.
+            return self.answers.redirect(self.config.public_url + LOGOUT_PATH)
+        onward = self._opened(dict(query_pairs(request)).get("state", ""), now)
+        if onward.target is not None:
+            return self.answers.redirect(self.config.public_url + onward.target)
+        party = self.relying_parties.get(onward.issuer or "") or next(iter(self.relying_parties.values()))
+        if party.provider.logout_url is not None:
+            return self.answers.redirect(party.provider.logout_url)
+        if facts.kind is not RequestKind.NAVIGATION:
+            return self.answers.json(200, {"status": "logged_out"})
+        return self.answers.page(
+            "logged_out.html",
+            request.environ,
+            everywhere=onward.everywhere,
+            login_url=self.answers.login_url(),
+        )
+
+    def _onward(self, issuer: str | None, hint: str | None, values: Mapping[str, str], now: int) -> str:
+        """Where a browser goes once nothing of it is alive here: to the IdP if it can end its session too."""
+        party = self.relying_parties.get(issuer or "") or next(iter(self.relying_parties.values()))
+        target = self._return_path(values.get("rd", ""))
+        if values.get("switch"):
+            # Where the IdP cannot end its session, only asking for the password lets another person in.
+            target = self.answers.login_path(target or "/", prompt="login")
+        try:
+            endpoint = party.discovery.metadata().end_session_endpoint
+        except ProviderUnavailable:
+            # The person wanted to be signed out here, and is; the page says that the IdP's session may live
+            # on.
+            endpoint = None
+        onward = _Onward(party.provider.expected_issuer, target, endpoint is not None, now)
+        state = self.sealer.seal(msgspec.msgpack.encode(onward), now)
+        if endpoint is None:
+            return f"{self.config.logged_out_url}?{urlencode({'state': state})}"
+        return build_end_session_url(
+            endpoint,
+            id_token_hint=hint,
+            client_id=party.provider.client_id,
+            post_logout_redirect_uri=self.config.logged_out_url,
+            state=state,
+        )
+
+    def _opened(self, state: str, now: int) -> "_Onward":
+        plain = self.sealer.open(state) if state else None
+        if plain is not None:
+            try:
+                onward = msgspec.msgpack.decode(plain, type=_Onward)
+            except msgspec.MsgspecError:
+                return _NOWHERE
+            if 0 <= now - onward.at < _RETURN_SECONDS:
+                return onward
+        return _NOWHERE
+
+    def _return_path(self, wanted: str) -> str | None:
+        target = safe_return_path(wanted, (self.config.public_url,)) if wanted else None
+        return None if target is None or target.startswith(ROUTES_PREFIX) else target
+
+
+class _Onward(msgspec.Struct, frozen=True, array_like=True):
+    """What the `state` of a sign-out remembers: whose it was and where it was to lead. Sealed, so never a
+    request's.
+    """
+
+    issuer: str | None
+    target: str | None
+    everywhere: bool
+    at: int
+
+
+_NOWHERE: Final = _Onward(None, None, False, 0)

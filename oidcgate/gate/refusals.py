@@ -1,0 +1,293 @@
+"""How the gate says no: as a page to a person, as JSON to a script, with the status that fits.
+
+Lives here: the form of every answer that the gate itself gives, and what each decision and each failure turns
+into. Not
+here: what is decided (`decision`), the routes (`login`, `logout`, `routes`), texts and templates (`pages`),
+all next door.
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from werkzeug import Response
+
+from oidcgate.audit import Audit
+from oidcgate.directory.port import DirectoryUnavailable
+from oidcgate.gate import events
+from oidcgate.gate.config import LOGIN_PATH, LOGOUT_PATH
+from oidcgate.gate.decision import Reason as DecisionReason
+from oidcgate.gate.decision import Refuse, Unavailable
+from oidcgate.gate.pages import ErrorKind
+from oidcgate.gate.relying_party import ProviderUnavailable
+from oidcgate.gate.session import SessionTooLarge, UnavailableReason
+from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.storage.records import StoreUnavailable
+from oidcgate.web.canonical_path import quote_path
+from oidcgate.web.facts import BadRequest, Facts, RequestKind
+from oidcgate.web.pages import Pages
+
+log = logging.getLogger("oidcgate.gate")
+
+RETRY_AFTER_SECONDS: Final = 5
+
+
+class SessionUnavailable(Exception):
+    """Nobody can say whether there is a session, so a route that depends on it does nothing.
+
+    Attributes:
+        reason: what could not be asked.
+    """
+
+    def __init__(self, reason: StrEnum) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+#: What a sign-in route may fail with and still know what to say.
+Failure = (
+    BadRequest,
+    Refused,
+    ProviderUnavailable,
+    SessionUnavailable,
+    StoreUnavailable,
+    DirectoryUnavailable,
+    SessionTooLarge,
+)
+
+# For answers without a page. Pages bring their own, stricter where they can be.
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+_EXPIRED: Final = frozenset({Reason.STATE_MISSING, Reason.STATE_REPEATED, Reason.STATE_UNKNOWN})
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """The forms of an answer.
+
+    Attributes:
+        public_url: our own origin; Locations are built from it and never from a request.
+        site: the app's name on pages.
+        sign_out_targets: where a form of ours that signs out may lead, over all hops of IdPs (for the page's
+            policy).
+    """
+
+    pages: Pages
+    public_url: str
+    site: str
+    sign_out_targets: tuple[str, ...]
+
+    def page(
+        self,
+        template: str,
+        environ: Mapping[str, Any],
+        *,
+        status: int = 200,
+        form_action: tuple[str, ...] = (),
+        **context: Any,
+    ) -> Response:
+        """A page in the reader's language."""
+        language = self.pages.messages.negotiate(environ.get("HTTP_ACCEPT_LANGUAGE"))
+        return self.pages.render(
+            template, status=status, language=language, form_action=form_action, site=self.site, **context
+        )
+
+    def json(self, status: int, document: Mapping[str, object]) -> Response:
+        """An answer for a program."""
+        body = json.dumps(document, ensure_ascii=True, separators=(",", ":"))
+        response = Response(body, status=status, content_type="application/json")
+        response.headers.extend(_HEADERS)
+        return response
+
+    def redirect(self, url: str) -> Response:
+        """Send a browser on with GET, whatever it came with."""
+        response = Response(status=303)
+        response.headers.extend(_HEADERS)
+        response.headers["Location"] = url
+        return response
+
+    def login_url(self, return_path: str | None = None) -> str:
+        """Where a sign-in begins."""
+        return self.public_url + self.login_path(return_path)
+
+    def login_path(self, return_path: str | None = None, **parameters: str) -> str:
+        """The same on our own origin, with what else it is to ask for."""
+        query = {**({} if return_path is None else {"rd": return_path}), **parameters}
+        return LOGIN_PATH + (f"?{urlencode(query)}" if query else "")
+
+    def login_required(self) -> Response:
+        """What a script is told that has no session: a redirect to another origin would be an opaque error
+        to it.
+        """
+        return self.json(401, {"error": "login_required", "login_url": self.login_url()})
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusals:
+    """What decisions and failures turn into.
+
+    Attributes:
+        new_incident: an id that page and log share, so that a person can be helped without being told the
+            cause.
+    """
+
+    answers: Answers
+    audit: Audit
+    new_incident: Callable[[], str]
+
+    def failure(
+        self, error: Exception, facts: Facts | None, environ: Mapping[str, Any], *, retry: str | None = None
+    ) -> Response:
+        """The answer to a route that failed, and its line in the log.
+
+        Args:
+            error: one of `Failure`, or anything else: then it is a fault of ours.
+            facts: None when the request could not be understood.
+            retry: the return path of the sign-in that failed, so that starting again leads where the person
+                wanted to.
+        """
+        incident = self.new_incident()
+        page = facts is not None and facts.kind is RequestKind.NAVIGATION
+        match error:
+            case ProviderUnavailable():
+                wait = error.retry_after_seconds
+                return self._unavailable("provider", error.detail, incident, environ, page, retry, wait)
+            case StoreUnavailable() | SessionUnavailable():
+                return self._unavailable("state", str(error), incident, environ, page, retry)
+            case DirectoryUnavailable():
+                return self._unavailable("directory", str(error), incident, environ, page, retry)
+            case Refused():
+                return self._sign_in_refused(error, incident, environ, page, retry)
+            case SessionTooLarge():
+                self.audit.emit(events.SignInRefused("session_too_large", str(error), incident))
+                return self._error(500, ErrorKind.TOO_LARGE, "session_too_large", incident, environ, page)
+            case BadRequest():
+                return self._error(400, ErrorKind.BAD_REQUEST, str(error.reason), None, environ, page)
+        log.error("incident %s: %s failed", incident, environ.get("PATH_INFO", ""), exc_info=error)
+        return self._error(500, ErrorKind.SERVER_ERROR, "internal_error", incident, environ, page)
+
+    def not_found(self, facts: Facts | None, environ: Mapping[str, Any]) -> Response:
+        """The answer under `/.oidcgate/` where there is no route."""
+        page = facts is not None and facts.kind is RequestKind.NAVIGATION
+        return self._error(404, ErrorKind.NOT_FOUND, "not_found", None, environ, page)
+
+    def _sign_in_refused(
+        self, error: Refused, incident: str, environ: Mapping[str, Any], page: bool, retry: str | None
+    ) -> Response:
+        detail = ": ".join(filter(None, (error.error, error.detail)))
+        self.audit.emit(events.SignInRefused(str(error.reason), detail, incident))
+        if error.reason in _EXPIRED:
+            status, kind = 400, ErrorKind.SIGN_IN_EXPIRED
+        elif error.error == "access_denied":
+            status, kind = 403, ErrorKind.CANCELLED
+        else:
+            status, kind = 400, ErrorKind.SIGN_IN_FAILED
+        return self._error(
+            status, kind, str(error.reason), incident, environ, page, retry_url=self.answers.login_url(retry)
+        )
+
+    def _error(
+        self,
+        status: int,
+        kind: ErrorKind,
+        code: str,
+        incident: str | None,
+        environ: Mapping[str, Any],
+        page: bool,
+        *,
+        retry_url: str | None = None,
+    ) -> Response:
+        if page:
+            return self.answers.page(
+                "error.html", environ, status=status, kind=kind, incident=incident, retry_url=retry_url
+            )
+        document = {"error": code} if incident is None else {"error": code, "incident": incident}
+        return self.answers.json(status, document)
+
+    def _unavailable(
+        self,
+        what: str,
+        detail: str,
+        incident: str,
+        environ: Mapping[str, Any],
+        page: bool,
+        retry: str | None,
+        retry_after_seconds: int = RETRY_AFTER_SECONDS,
+    ) -> Response:
+        self.audit.emit(events.ServiceUnavailable(what, detail, incident))
+        if page:
+            # An empty reference is the page itself: its address may hold a code, which is not to be repeated
+            # here.
+            reload = "" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
+            retry_url = reload if retry is None else self.answers.login_url(retry)
+            response = self.answers.page(
+                "unavailable.html",
+                environ,
+                status=503,
+                retry_url=retry_url,
+                retry_after_seconds=retry_after_seconds,
+            )
+        else:
+            response = self.answers.json(503, {"error": "temporarily_unavailable", "incident": incident})
+        response.headers["Retry-After"] = str(retry_after_seconds)
+        return response
+
+    def respond(
+        self, decision: Refuse | Unavailable, facts: Facts | None, environ: Mapping[str, Any]
+    ) -> Response:
+        """The answer to a request that was decided against; a WSGI callable.
+
+        Args:
+            facts: None when the request could not be understood.
+        """
+        incident = self.new_incident()
+        page = facts is not None and facts.kind is RequestKind.NAVIGATION
+        if isinstance(decision, Unavailable):
+            detail = str(decision.reason)
+            what = "directory" if decision.reason is UnavailableReason.DIRECTORY else "state"
+            return self._unavailable(
+                what, detail, incident, environ, page, None, decision.retry_after_seconds
+            )
+        reason = str(decision.reason)
+        if facts is None or decision.status == 400:
+            return self._error(400, ErrorKind.BAD_REQUEST, reason, None, environ, page)
+        if decision.status == 401:
+            if not page:
+                return self.answers.login_required()
+            # A form that met no session: nothing of it was passed on, and it is not kept.
+            return self.answers.page(
+                "session_ended.html",
+                environ,
+                status=401,
+                login_url=self.answers.login_url(quote_path(facts.path)),
+            )
+        self.audit.emit(events.AccessRefused(decision.user_name, facts.method, facts.path, reason, incident))
+        if decision.reason is DecisionReason.UNKNOWN_USER and page:
+            return self.unknown_user(decision.user_name or "", "/", environ)
+        return self._error(decision.status, ErrorKind.FORBIDDEN, reason, incident, environ, page)
+
+    def unknown_user(
+        self, user_name: str, return_path: str, environ: Mapping[str, Any], *, inactive: bool = False
+    ) -> Response:
+        """The page for somebody whom the IdP vouches for and the directory does not let in; offers another
+        account.
+        """
+        return self.answers.page(
+            "unknown_user.html",
+            environ,
+            status=403,
+            # The form signs out at the IdP, which may lead on to wherever it signs people out.
+            form_action=self.answers.sign_out_targets,
+            user_name=user_name,
+            inactive=inactive,
+            action=LOGOUT_PATH,
+            hidden={"switch": "1", "rd": return_path},
+        )

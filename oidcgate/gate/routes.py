@@ -1,0 +1,189 @@
+"""Everything under `/.oidcgate/`: which route answers what, and the one place where a failing route gets its
+answer.
+
+Lives here: the table of routes, the small routes that tell who and whether (`userinfo`, `healthz`, `readyz`),
+and the error boundary. The routes of signing in and out are `login` and `logout` next door.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from werkzeug import Request, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import Map, Rule
+
+from oidcgate.directory.port import DirectoryUnavailable, UserDirectory
+from oidcgate.gate.config import (
+    CALLBACK_PATH,
+    LOGGED_OUT_PATH,
+    LOGIN_PATH,
+    LOGOUT_PATH,
+    ROUTES_PREFIX,
+)
+from oidcgate.gate.known_users import KnownUsers
+from oidcgate.gate.login import Login, cookie_header
+from oidcgate.gate.logout import Logout
+from oidcgate.gate.refusals import Answers, Refusals, SessionUnavailable
+from oidcgate.gate.session import Found, Unavailable
+from oidcgate.gate.sessions import Sessions
+from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.web.facts import Facts, facts_from_environ
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class Route(NamedTuple):
+    """One line of the table. `endpoint` names the method of `Routes` that answers."""
+
+    path: str
+    methods: tuple[str, ...]
+    endpoint: str
+    help: str
+
+
+ROUTES: Final = (
+    Route(LOGIN_PATH, ("GET",), "login", "Sends a browser to the IdP; `rd` is the path to come back to."),
+    Route(CALLBACK_PATH, ("GET", "POST"), "callback", "Where the IdP sends the browser: the redirect URI."),
+    Route(LOGOUT_PATH, ("GET",), "confirm_logout", "Asks whether to sign out."),
+    Route(
+        LOGOUT_PATH,
+        ("POST",),
+        "logout",
+        "Signs out here and at the IdP; `rd` is the path to go to afterwards.",
+    ),
+    Route(LOGGED_OUT_PATH, ("GET",), "logged_out", "Where a sign-out ends: the post-logout redirect URI."),
+    Route(ROUTES_PREFIX + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
+    Route(ROUTES_PREFIX + "healthz", ("GET",), "healthz", "200 while the process answers."),
+    Route(
+        ROUTES_PREFIX + "readyz", ("GET",), "readyz", "200 when state store and directory answer, else 503."
+    ),
+)
+_MAP: Final = Map(
+    [Rule(route.path, methods=route.methods, endpoint=route.endpoint) for route in ROUTES],
+    strict_slashes=False,
+    merge_slashes=False,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Routes:
+    """A WSGI application for the paths under `/.oidcgate/`. Identity headers are gone from what it is
+    given.
+    """
+
+    sign_in: Login
+    sign_out: Logout
+    sessions: Sessions
+    known_users: KnownUsers
+    users: UserDirectory
+    state: RecordStore
+    answers: Answers
+    refusals: Refusals
+    clock: Callable[[], float]
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        return self.respond(environ)(environ, start_response)
+
+    def respond(self, environ: "WSGIEnvironment") -> Response:
+        """The answer to one request; never raises."""
+        facts: Facts | None = None
+        try:
+            facts = facts_from_environ(environ)
+            # The path that was judged, not the part of it that the server left in PATH_INFO.
+            endpoint, _ = _MAP.bind("").match(facts.path, method=facts.method)
+            answer: Callable[[Request, Facts], Response] = getattr(self, endpoint)
+            return answer(Request(environ), facts)
+        except HTTPException as error:
+            return self._no_route(error, facts, environ)
+        except Exception as error:  # the boundary: whatever it is, somebody waits for an answer
+            return self.refusals.failure(error, facts, environ)
+
+    def login(self, request: Request, facts: Facts) -> Response:
+        """See `Login.start`."""
+        return self.sign_in.start(request, facts)
+
+    def callback(self, request: Request, facts: Facts) -> Response:
+        """See `Login.callback`."""
+        if facts.method == "HEAD":
+            # The code would be spent, and the session given, on a request that only looks.
+            return self.answers.json(405, {"error": "method_not_allowed"})
+        return self.sign_in.callback(request, facts)
+
+    def confirm_logout(self, request: Request, facts: Facts) -> Response:
+        """See `Logout.confirm`."""
+        return self.sign_out.confirm(request, facts)
+
+    def logout(self, request: Request, facts: Facts) -> Response:
+        """See `Logout.end`."""
+        return self.sign_out.end(request, facts)
+
+    def logged_out(self, request: Request, facts: Facts) -> Response:
+        """See `Logout.logged_out`."""
+        return self.sign_out.logged_out(request, facts)
+
+    def userinfo(self, request: Request, facts: Facts) -> Response:
+        """Who is signed in, for scripts: what the app is told too, and only claims that `session.claims`
+        allows (G-29).
+
+        Raises:
+            SessionUnavailable: nobody can say.
+        """
+        now = int(self.clock())
+        session = self.sessions.load(cookie_header(request), now)
+        if isinstance(session, Unavailable):
+            raise SessionUnavailable(session.reason)
+        if not isinstance(session, Found):
+            return self.answers.login_required()
+        if (unavailable := self.known_users.refresh(session, now)) is not None:
+            raise SessionUnavailable(unavailable.reason)
+        identity = session.person.identity
+        return self.answers.json(
+            200,
+            {
+                "user_name": identity.user_name,
+                "display_name": identity.display_name,
+                "known": identity.known,
+                "sub": identity.sub,
+                "issuer": identity.issuer,
+                "idp": identity.idp,
+                "auth_time": identity.auth_time,
+                "acr": identity.acr,
+                "amr": list(identity.amr),
+                "claims": dict(session.record.claims),
+            },
+        )
+
+    def healthz(self, request: Request, facts: Facts) -> Response:
+        """Whether the process answers; asks nobody."""
+        return self.answers.json(200, {"status": "ok"})
+
+    def readyz(self, request: Request, facts: Facts) -> Response:
+        """Whether requests can be decided. The IdP is not asked: sessions and public paths work without it
+        (G-17).
+        """
+        now = int(self.clock())
+        checks = {
+            "state": _works(lambda: self.state.get("readyz", "readyz", now=now)),
+            "directory": _works(lambda: self.users.find("readyz", now=now)),
+        }
+        ready = all(checks.values())
+        words = {name: "ok" if works else "unavailable" for name, works in checks.items()}
+        return self.answers.json(200 if ready else 503, {"status": "ok" if ready else "unavailable", **words})
+
+    def _no_route(self, error: HTTPException, facts: Facts | None, environ: "WSGIEnvironment") -> Response:
+        if isinstance(error, MethodNotAllowed):
+            response = self.answers.json(405, {"error": "method_not_allowed"})
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            return response
+        return self.refusals.not_found(facts, environ)
+
+
+def _works(ask: Callable[[], Any]) -> bool:
+    try:
+        ask()
+    except (StoreUnavailable, DirectoryUnavailable):
+        return False
+    return True

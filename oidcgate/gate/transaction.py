@@ -1,0 +1,178 @@
+"""One sealed transaction per login attempt, kept by the browser that began it.
+
+Lives here: what an attempt remembers, the values that derive from its seed, and its cookie: how it is named,
+capped in number and opened. Not here: sealing itself (`oidcgate.web.sealing`), the two routes that begin and
+finish an attempt (`login` next door), and logout, which forbids the sessions that pending attempts would make
+(`logout` next door).
+
+An attempt per tab, each in a cookie named by its state, is what lets many tabs sign in at once. Single use is
+the deletion of the cookie together with the code, which the IdP redeems once.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import hmac
+from typing import Final
+
+import msgspec
+
+from oidcgate.gate.config import ROUTES_PREFIX
+from oidcgate.web.cookies import (
+    CookieNames,
+    cookie_value,
+    cookies_with_prefix,
+    delete_cookie,
+    set_cookie,
+)
+from oidcgate.web.sealing import Sealer
+
+TTL_SECONDS: Final = 600
+MAX_PENDING: Final = 16
+SEED_BYTES: Final = 32
+
+# Servers refuse a request head line of about 8 KB (gunicorn: 8,190), so attempts make room for each other
+# long before that.
+_COOKIE_HEADER_BYTES: Final = 7_000
+_VERSION: Final = 1
+
+
+class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A login attempt. Everything secret about it derives from `seed`, which leaves only sealed.
+
+    Attributes:
+        issuer: the IdP that this attempt went to; an answer from another one is refused (mix-up).
+        return_path: path and query on our own origin to go to afterwards.
+        max_age_seconds, acr_values: what the attempt asked for beyond a plain login, to be checked on return.
+        loops: logins that this browser completed just before, without the app accepting one.
+        started_at: epoch seconds.
+    """
+
+    seed: bytes
+    issuer: str
+    return_path: str
+    loops: int
+    started_at: int
+    max_age_seconds: int | None = None
+    acr_values: tuple[str, ...] = ()
+    version: int = _VERSION
+
+    def __repr__(self) -> str:
+        return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"
+
+    @property
+    def state(self) -> str:
+        """The `state` parameter, and the end of the cookie's name."""
+        return self._derived(b"state")
+
+    @property
+    def nonce(self) -> str:
+        """What the ID token has to carry."""
+        return self._derived(b"nonce")
+
+    @property
+    def verifier(self) -> str:
+        """The PKCE code verifier. Spec: RFC 7636 4.1."""
+        return self._derived(b"verifier")
+
+    @property
+    def session_id(self) -> str:
+        """The id of the one session that this attempt can become.
+
+        Fixed from the start, so that a logout can forbid it while the callback is still under way.
+        """
+        return self._derived(b"session")
+
+    def _derived(self, label: bytes) -> str:
+        # One-way and independent: state and nonce are seen by the IdP and in logs, verifier and session id
+        # never are.
+        digest = hmac.new(self.seed, b"oidcgate.transaction." + label, hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@dataclasses.dataclass(frozen=True)
+class Transactions:
+    """The attempts of one browser, as its cookies.
+
+    Attributes:
+        sealer: seals for this purpose and this gate only.
+        cross_site_post: the IdP answers by form_post, whose cross-site POST carries only cookies with
+            SameSite=None.
+    """
+
+    sealer: Sealer
+    names: CookieNames
+    cross_site_post: bool = False
+
+    def begin(self, transaction: Transaction, cookie_header: str, now: int) -> list[str]:
+        """The `Set-Cookie` values that store `transaction`, and that evict what is too much, oldest first.
+
+        What does not open any more goes before what does: it is of no use to anyone.
+        """
+        name = self.names.transaction(transaction.state)
+        value = self.sealer.seal(msgspec.msgpack.encode(transaction), now)
+        evicted = self._evicted(cookie_header, len(name) + len(value) + 3, now)
+        return [self._set(name, value), *map(self._delete, evicted)]
+
+    def open(self, cookie_header: str, state: str, now: int) -> Transaction | None:
+        """The attempt that `state` belongs to, or None when this browser has none, or it is over."""
+        value = cookie_value(cookie_header, self.names.transaction(state))
+        transaction = None if value is None else self._opened(value, now)
+        # The name is the browser's to choose; what was sealed is not.
+        if transaction is None or not hmac.compare_digest(transaction.state.encode(), state.encode()):
+            return None
+        return transaction
+
+    def pending(self, cookie_header: str, now: int) -> list[Transaction]:
+        """Every attempt of this browser that could still finish."""
+        cookies = cookies_with_prefix(cookie_header, self.names.transaction_prefix)
+        opened = (self._opened(value, now) for _, value in cookies)
+        return [transaction for transaction in opened if transaction is not None]
+
+    def end(self, state: str) -> str:
+        """The `Set-Cookie` value that deletes the attempt of `state`."""
+        return self._delete(self.names.transaction(state))
+
+    def _opened(self, value: str, now: int) -> Transaction | None:
+        plain = self.sealer.open(value)
+        if plain is None:
+            return None
+        try:
+            transaction = msgspec.msgpack.decode(plain, type=Transaction)
+        except msgspec.DecodeError:
+            return None
+        age = now - transaction.started_at
+        # A minute of grace the other way: hosts behind one balancer differ a little.
+        return transaction if transaction.version == _VERSION and -60 <= age < TTL_SECONDS else None
+
+    def _evicted(self, header: str, added: int, now: int) -> list[str]:
+        cookies = []
+        for name, value in cookies_with_prefix(header, self.names.transaction_prefix):
+            opened = self._opened(value, now)
+            cookies.append((opened.started_at if opened else 0, name, len(name) + len(value) + 3))
+        cookies.sort()
+        size, count, evicted = len(header) + added, len(cookies) + 1, []
+        for started_at, name, length in cookies:
+            if started_at and count <= MAX_PENDING and size <= _COOKIE_HEADER_BYTES:
+                break
+            evicted.append(name)
+            size, count = size - length, count - 1
+        return evicted
+
+    def _set(self, name: str, value: str) -> str:
+        return set_cookie(
+            name,
+            value,
+            path=ROUTES_PREFIX,
+            max_age=TTL_SECONDS,
+            secure=self.names.secure,
+            same_site="None" if self.cross_site_post else "Lax",
+        )
+
+    def _delete(self, name: str) -> str:
+        return delete_cookie(
+            name,
+            path=ROUTES_PREFIX,
+            secure=self.names.secure,
+            same_site="None" if self.cross_site_post else "Lax",
+        )
