@@ -1,0 +1,140 @@
+"""Discovery, key set and health: what they say, who may read them, what may be kept."""
+
+import json
+
+import pytest
+from authlib.oidc.discovery import OpenIDProviderMetadata
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client as Browser
+
+from provider.store.schema import keys
+from tests.provider.world import ISSUER, World
+
+METADATA = "/.well-known/openid-configuration"
+RFC_8414 = "/.well-known/oauth-authorization-server"
+
+
+@pytest.mark.row("S-17", "E-05", "E-25")
+def test_discovery_says_what_there_is(world: World) -> None:
+    response = world.browser().get(METADATA)
+
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    document = response.get_json()
+    OpenIDProviderMetadata(document).validate()
+    assert document["issuer"] == ISSUER
+    assert document["response_types_supported"] == ["code"]
+    assert document["grant_types_supported"] == ["authorization_code", "refresh_token"]
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    assert document["id_token_signing_alg_values_supported"] == ["RS256"]
+    assert document["token_endpoint_auth_methods_supported"] == [
+        "client_secret_basic",
+        "client_secret_post",
+        "none",
+    ]
+    assert document["request_parameter_supported"] is False
+    assert document["request_uri_parameter_supported"] is False
+    assert document["authorization_response_iss_parameter_supported"] is True
+    absent = (
+        "registration_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+        "check_session_iframe",
+    )
+    assert not document.keys() & set(absent)
+
+
+@pytest.mark.row("S-17")
+def test_every_endpoint_that_discovery_names_is_there(world: World) -> None:
+    document = world.browser().get(METADATA).get_json()
+    urls = [value for name, value in document.items() if name.endswith(("_endpoint", "jwks_uri"))]
+    assert len(urls) == 5
+    for url in urls:
+        assert url.startswith(f"{ISSUER}/")
+        assert world.browser().open(url.removeprefix(ISSUER), method="OPTIONS").status_code == 204
+
+
+@pytest.mark.row("S-17")
+@pytest.mark.parametrize("path", [METADATA, RFC_8414, "/jwks"])
+def test_public_documents_are_readable_by_all_and_may_be_kept(world: World, path: str) -> None:
+    response = world.browser().get(path)
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cache-Control"].startswith("public, max-age=")
+    assert response.headers["Content-Length"] == str(len(response.data))
+    head = world.browser().head(path)
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == response.headers["Content-Length"]
+    preflight = world.browser().options(path)
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert preflight.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_answers_to_one_client_are_for_no_other_origin(world: World) -> None:
+    for path in ("/token", "/userinfo", "/authorize"):
+        assert "Access-Control-Allow-Origin" not in world.browser().options(path).headers
+
+
+@pytest.mark.row("S-17", "S-25")
+@pytest.mark.parametrize("mounted", [False, True], ids=["at-the-root", "mounted"])
+def test_an_issuer_with_a_path(database, mounted: bool) -> None:
+    issuer = "https://host.example/tenant/id"
+    provider = World.over(database, issuer=issuer).provider
+    app = (
+        DispatcherMiddleware(_nothing, {"/tenant/id": provider, RFC_8414: provider}) if mounted else provider
+    )
+    browser = Browser(app)
+
+    document = browser.get(f"/tenant/id{METADATA}").get_json()
+    assert document["issuer"] == issuer
+    assert document["jwks_uri"] == f"{issuer}/jwks"
+    assert browser.get(f"{RFC_8414}/tenant/id").get_json() == document
+    assert browser.get("/tenant/id/jwks").status_code == 200
+    for path in (
+        METADATA,
+        RFC_8414,
+        "/jwks",
+        "/tenant/idx/jwks",
+        f"{RFC_8414}/tenant",
+        f"/tenant/id/{RFC_8414}/x",
+    ):
+        assert browser.get(path).status_code == 404
+
+
+def _nothing(environ, start_response):
+    start_response("404 Not Found", [("Content-Type", "text/plain")])
+    return [b"nothing here"]
+
+
+def test_the_key_set_is_public_only(world: World) -> None:
+    document = world.browser().get("/jwks").get_json()
+    (key,) = document["keys"]
+    assert key.keys() == {"kty", "n", "e", "kid", "use", "alg"}
+    assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
+
+
+def test_health_and_readiness(world: World) -> None:
+    assert world.browser().get("/healthz").get_json() == {"status": "ok"}
+    assert world.browser().get("/readyz").get_json() == {"status": "ok"}
+
+
+def test_not_ready_without_the_secret_that_sealed_the_key(database, world: World) -> None:
+    with world.provider.parts.store.begin() as conn:
+        conn.execute(keys.update().values(sealed_private="AAAA"))
+    response = world.browser().get("/readyz")
+    assert (response.status_code, response.get_json()["part"]) == (503, "signing_key")
+
+
+@pytest.mark.row("S-24")
+def test_switched_off_only_health_answers(database) -> None:
+    world = World.over(database, enabled=False)
+    for path in (METADATA, RFC_8414, "/jwks", "/authorize", "/userinfo", "/login", "/end_session"):
+        assert world.browser().get(path).status_code == 404
+    assert world.post("/token", {"a": "b"}).status_code == 404
+    assert world.browser().get("/healthz").status_code == 200
+    assert world.browser().get("/readyz").status_code == 200
+
+
+def test_the_document_is_the_same_bytes_each_time(world: World) -> None:
+    first, second = world.browser().get(METADATA), world.browser().get(METADATA)
+    assert first.data == second.data
+    assert json.loads(first.data)
