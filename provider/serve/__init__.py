@@ -1,0 +1,1 @@
+"""Running the provider under gunicorn. The application itself is `provider.app`."""
