@@ -9,10 +9,11 @@ an upstream.
 
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
+
+import msgspec
 
 __all__ = [
     "IDENTITY_ENVIRON",
@@ -30,9 +31,8 @@ IDENTITY_ENVIRON: Final = "oidcgate.identity"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The signed-in person, as the gate vouches for them.
+class Identity(msgspec.Struct, frozen=True):
+    """The signed-in person, as the gate vouches for them. Immutable.
 
     Attributes:
         user_name: the `userName` of the directory, in the directory's spelling.
@@ -55,7 +55,7 @@ class Identity:
     auth_time: int | None = None
     acr: str | None = None
     amr: tuple[str, ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    claims: Mapping[str, Any] = _NOTHING
     display_name: str | None = None
     known: bool = True
 
@@ -65,8 +65,11 @@ def read_only(value: Any) -> Any:
 
     One identity serves all requests of a remembered session: an app that could edit it would edit it for all.
     """
-    if isinstance(value, dict):
-        return MappingProxyType({key: read_only(item) for key, item in value.items()})
+    if isinstance(value, Mapping):
+        # Nearly all claims are text, and this is on the way of each session's first request.
+        return MappingProxyType(
+            {key: item if type(item) is str else read_only(item) for key, item in value.items()}
+        )
     if isinstance(value, list | tuple):
         return tuple(read_only(item) for item in value)
     return value
@@ -184,6 +187,8 @@ def strip_environ(environ: MutableMapping[str, Any]) -> None:
         are
     compared in environ form, whatever the server's own treatment of `_` in header names. Spec: RFC 9700 4.13.
     """
+    if _PLAIN_KEYS.issuperset(environ):
+        return
     for key in set(environ) - _PLAIN_KEYS:
         # A client that invents long names must not be able to fill the memory of the decision.
         if _condemned(key) if len(key) <= _REMEMBERED_KEY_LENGTH else _judge(key):

@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
-from oidcgate.gate import session as sessions
 from oidcgate.gate.policy import Access, Policy, Rule
+from oidcgate.gate.session import Absent, Found, SessionRecord
+from oidcgate.gate.session import Unavailable as SessionUnavailable
 from oidcgate.web.canonical_path import quote_path, safe_return_path
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.facts import Facts, RequestKind
@@ -141,9 +142,7 @@ _QUERY_SAFE: Final = "/?!$&'()*+,;=:@~%"
 _GATE_ROOT: Final = GATE_PATH.rstrip("/")
 
 
-def decide(
-    facts: Facts, session: sessions.Found | sessions.Absent | sessions.Unavailable, policy: Policy, now: int
-) -> Decision:
+def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: Policy, now: int) -> Decision:
     """What happens to a request.
 
     Args:
@@ -164,26 +163,27 @@ def decide(
     if allow is Access.ANYONE:
         # Somebody the directory does not know is nobody to a public page: their name could be another's
         # there.
-        known = isinstance(session, sessions.Found) and session.person.known
+        known = isinstance(session, Found) and session.person.known
         return _PUBLIC_IDENTIFIED if known else _PUBLIC
     if facts.kind is RequestKind.PREFLIGHT:
         # Before the session is looked at: a browser sends none, so nobody else should get an answer either.
         return _PREFLIGHT
-    if isinstance(session, sessions.Found):
+    if isinstance(session, Found):
         if allow is Access.KNOWN and not session.person.known:
             return Refuse(Reason.UNKNOWN_USER, 403, session.record.user_name)
-        reason = _unmet(rule, session.record, now)
-        if reason is not None:
-            return _step_up(facts, rule, reason)
+        if rule.max_age_seconds is not None or rule.acr_values:
+            reason = _unmet(rule, session.record, now)
+            if reason is not None:
+                return _step_up(facts, rule, reason)
         return _KNOWN if allow is Access.KNOWN else _SIGNED_IN
-    if isinstance(session, sessions.Unavailable):
+    if isinstance(session, SessionUnavailable):
         return Unavailable(session.reason)
     if _can_be_sent_away(facts):
         return StartLogin(session.reason, _return_path(facts))
     return Refuse(session.reason, 401)
 
 
-def _unmet(rule: Rule, record: sessions.SessionRecord, now: int) -> Reason | None:
+def _unmet(rule: Rule, record: SessionRecord, now: int) -> Reason | None:
     # A provider that does not say when has not said "recently".
     authenticated_at = record.auth_time if record.auth_time is not None else 0
     if rule.max_age_seconds is not None and now - authenticated_at > rule.max_age_seconds:

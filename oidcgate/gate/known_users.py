@@ -1,18 +1,22 @@
 """Whether the person of a session is still somebody the directory knows: asked when due, before the decision.
 
-Here lives the memory of the directory's answers and how long an unreachable directory is borne. How a
+Here lives when a directory is asked again and how long an unreachable directory is borne. How a
 directory is read is the subject of `oidcgate.directory`; what follows from the answer is decided in
 `oidcgate.gate.decision`.
 """
 
-import dataclasses
-import threading
-from typing import Final, NamedTuple
-
-from cachetools import LRUCache
+from typing import Final
 
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, UserDirectory
-from oidcgate.gate.session import Found, Person, Unavailable, UnavailableReason, person_of
+from oidcgate.gate.session import (
+    NOBODY,
+    Found,
+    Person,
+    SessionRecord,
+    Unavailable,
+    UnavailableReason,
+    identity_of,
+)
 from oidcgate.identity import environ_text
 
 __all__ = ["KnownUsers"]
@@ -21,23 +25,14 @@ _RETRY_SECONDS: Final = 1
 _UNAVAILABLE: Final = Unavailable(UnavailableReason.DIRECTORY)
 
 
-class _Answer(NamedTuple):
-    user: KnownUser | None
-    answered_at: int
-    generation: int
-
-
 class KnownUsers:
-    """The directory's answers, remembered for a while, and each session's person kept up to date with
-    them."""
+    """Keeps the person of each session up to date with the directory.
+
+    Each session holds its last answer; a directory that is slow to ask has a memory of its own.
+    """
 
     def __init__(
-        self,
-        directory: UserDirectory,
-        *,
-        recheck_seconds: int = 60,
-        max_stale_seconds: int = 3600,
-        remembered: int = 10_000,
+        self, directory: UserDirectory, *, recheck_seconds: int = 60, max_stale_seconds: int = 3600
     ) -> None:
         """Nothing is asked yet.
 
@@ -46,13 +41,10 @@ class KnownUsers:
             recheck_seconds: how old an answer may be. A directory that sees its own changes (a file) is asked
                 again at once when its generation moves.
             max_stale_seconds: how long the last answer holds while the directory cannot be asked.
-            remembered: how many users' answers are kept.
         """
         self._directory = directory
         self._recheck = recheck_seconds
         self._max_stale = max_stale_seconds
-        self._answers: LRUCache[str, _Answer] = LRUCache(maxsize=remembered)
-        self._lock = threading.Lock()
 
     def refresh(self, found: Found, now: int) -> Unavailable | None:
         """Bring `found.person` up to date if that is due.
@@ -65,53 +57,42 @@ class KnownUsers:
             generation = self._directory.generation()
             if person.generation == generation and now < person.recheck_at:
                 return None
-            answer = self._answer(found.record.user_name, generation, now)
+            user = self._ask(found.record.user_name, now)
         except DirectoryUnavailable:
-            if now - person.answered_at > self._max_stale:
-                return _UNAVAILABLE
-            # The pause is for a directory that answers slowly that it cannot answer.
-            found.person = person._replace(recheck_at=now + _RETRY_SECONDS)
-            return None
-        found.person = _person(found, answer, now + self._recheck)
+            return self._go_on(found, now)
+        found.person = _person(found.record, user, now, generation, now + self._recheck)
         return None
 
-    def _answer(self, user_name: str, generation: int, now: int) -> _Answer:
-        with self._lock:
-            answer = self._answers.get(user_name)
-        if (
-            answer is not None
-            and answer.generation == generation
-            and now - answer.answered_at < self._recheck
-        ):
-            return answer
+    def _ask(self, user_name: str, now: int) -> KnownUser | None:
         try:
             user = self._directory.find(user_name, now=now)
         except AmbiguousUser:
             # Two users compare equal: nobody can say which one this is, so it is neither.
-            user = None
-        answer = _Answer(user if user is not None and user.active else None, now, generation)
-        with self._lock:
-            self._answers[user_name] = answer
-        return answer
+            return None
+        return user if user is not None and user.active else None
+
+    def _go_on(self, found: Found, now: int) -> Unavailable | None:
+        """The last answer, for a while; for a session new to this worker, the one it was sealed with."""
+        person = found.person
+        answered_at = found.record.known_at if person is NOBODY else person.answered_at
+        if now - answered_at > self._max_stale:
+            return _UNAVAILABLE
+        # The pause is for a directory that takes its time to say that it cannot answer.
+        recheck_at = now + _RETRY_SECONDS
+        if person is NOBODY:
+            user = KnownUser(found.record.user_name)
+            found.person = _person(found.record, user, answered_at, None, recheck_at)
+        else:
+            found.person = person._replace(recheck_at=recheck_at)
+        return None
 
 
-def _person(found: Found, answer: _Answer, recheck_at: int) -> Person:
-    user = answer.user
-    identity = person_of(found.record).identity
+def _person(
+    record: SessionRecord, user: KnownUser | None, answered_at: int, generation: int | None, recheck_at: int
+) -> Person:
     if user is None:
-        identity = dataclasses.replace(identity, known=False)
+        identity = identity_of(record, record.user_name, None, known=False)
     else:
-        identity = dataclasses.replace(
-            identity,
-            user_name=user.user_name,
-            display_name=user.display_name or found.record.display_name,
-            known=True,
-        )
-    return Person(
-        identity,
-        environ_text(identity.user_name),
-        user is not None,
-        answer.answered_at,
-        answer.generation,
-        recheck_at,
-    )
+        identity = identity_of(record, user.user_name, user.display_name, known=True)
+    remote_user = environ_text(identity.user_name)
+    return Person(identity, remote_user, user is not None, answered_at, generation, recheck_at)

@@ -6,6 +6,7 @@ What a session is lives in `oidcgate.gate.session`; who may pass in `oidcgate.ga
 """
 
 import threading
+from itertools import count
 from typing import Final
 
 from oidcgate.directory.port import fold
@@ -57,6 +58,9 @@ class Revocations:
         self._retry_at = 0
         #: Another number after each read; a session judged under the same number need not be judged again.
         self.version = 0
+        # Never the same number twice, also when two threads add at once: a session judged under it is not judged
+        # again.
+        self._versions = count(1)
 
     def check(self, now: int) -> int:
         """Bring the memory up to date if the store changed; returns `version`.
@@ -96,7 +100,7 @@ class Revocations:
         """
         self._put(_SESSION + session_id, b"", now, until)
         self._sessions.add(session_id)
-        self.version += 1
+        self.version = next(self._versions)
 
     def revoke_user(self, user_name: str, now: int) -> None:
         """End every session that this user has had up to now.
@@ -107,7 +111,7 @@ class Revocations:
         name = fold(user_name)
         self._put(_USER + name, str(now).encode(), now, now + self._longest)
         self._not_before[name] = max(now, self._not_before.get(name, 0))
-        self.version += 1
+        self.version = next(self._versions)
 
     def is_revoked(self, session_id: str, now: int) -> bool:
         """Whether this session was revoked, asked of the store itself.
@@ -137,7 +141,7 @@ class Revocations:
             # The generation from before the read: what was written during it is seen at the next check.
             self._generation = generation
             self._verified_at = self._read_at = now
-            self.version += 1
+            self.version = next(self._versions)
 
     def _read_changes(self, now: int) -> None:
         if self._verified_at is None or now - self._full_read_at >= _FULL_READ_SECONDS or now < self._read_at:

@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from oidcgate.identity import Identity, environ_text, read_only
+from oidcgate.identity import Identity, read_only
 
 __all__ = [
     "COOKIE_BUDGET_BYTES",
+    "NOBODY",
     "Absent",
     "AbsentReason",
     "Found",
@@ -26,7 +27,7 @@ __all__ = [
     "UnavailableReason",
     "decode_record",
     "encode_record",
-    "person_of",
+    "identity_of",
 ]
 
 #: A cookie, name and value, never passes this. Browsers stop at 4,096, and every request carries it through
@@ -114,21 +115,24 @@ class Person(NamedTuple):
     recheck_at: int
 
 
-def person_of(record: SessionRecord) -> Person:
-    """The person as the record alone tells, due to be looked up."""
-    identity = Identity(
-        record.user_name,
+#: The person of a session for whom nobody has been asked yet: a step that was left out lets no one in.
+NOBODY: Final = Person(Identity("", "", "", known=False), "", False, 0, None, 0)
+
+
+def identity_of(record: SessionRecord, user_name: str, display_name: str | None, known: bool) -> Identity:
+    """What an app is told of the person of a session, under the name that the directory gives them."""
+    return Identity(
+        user_name,
         record.sub,
         record.iss,
         record.idp,
         record.auth_time,
         record.acr,
         record.amr,
-        read_only(dict(record.claims)),
-        record.display_name,
-        record.known_at > 0,
+        read_only(record.claims),
+        display_name or record.display_name,
+        known,
     )
-    return Person(identity, environ_text(record.user_name), record.known_at > 0, record.known_at, None, 0)
 
 
 class AbsentReason(StrEnum):
@@ -175,21 +179,28 @@ class Found:
     Attributes:
         record: what is known of the session.
         cookie: the cookie's value.
-        person: who it is, as the directory saw it last.
+        person: who it is, as the directory saw it last; `NOBODY` until it has been asked.
+        stripped: a Cookie header and what is left of it for the app; a browser repeats itself.
         expires_at: from this second on it is over: idle or at its end.
         touch_at: from this second on its use is to be recorded (`Sessions.touch`).
         revocations: the version of the revocations under which it was last found good.
     """
 
-    __slots__ = ("cookie", "expires_at", "person", "record", "revocations", "touch_at")
+    __slots__ = ("cookie", "expires_at", "person", "record", "revocations", "stripped", "touch_at")
 
     def __init__(self, record: SessionRecord, cookie: str, limits: "SessionLimits") -> None:
-        self.record = record
         self.cookie = cookie
-        self.person = person_of(record)
-        self.expires_at = min(record.absolute_at, record.seen_at + limits.idle_seconds)
-        self.touch_at = record.seen_at + limits.touch_seconds
+        self.person = NOBODY
         self.revocations: int | None = None
+        self.stripped = ("", "")
+        self.renew(record, limits)
+
+    def renew(self, record: SessionRecord, limits: "SessionLimits") -> None:
+        """Take a newer record of the same session."""
+        self.record = record
+        idle_at = record.seen_at + limits.idle_seconds
+        self.expires_at = idle_at if idle_at < record.absolute_at else record.absolute_at
+        self.touch_at = record.seen_at + limits.touch_seconds
 
     def __repr__(self) -> str:
         return f"Found({self.record!r})"
@@ -201,15 +212,17 @@ class SessionLimits(NamedTuple):
     Attributes:
         idle_seconds: without use.
         absolute_seconds: at most, however much it is used.
+        touch_seconds: how long its use goes unrecorded.
     """
 
     idle_seconds: int = 28_800
     absolute_seconds: int = 43_200
+    touch_seconds: int = 60
 
-    @property
-    def touch_seconds(self) -> int:
-        """How long use goes unrecorded: a minute, less where the idle limit is short."""
-        return min(60, self.idle_seconds // 10)
+    @classmethod
+    def of(cls, idle_seconds: int, absolute_seconds: int) -> "SessionLimits":
+        """The limits as configured; use goes unrecorded for a minute, less where the idle limit is short."""
+        return cls(idle_seconds, absolute_seconds, min(60, idle_seconds // 10))
 
 
 class SessionTooLarge(Exception):

@@ -10,6 +10,7 @@ The allowed request is the hot path: it touches the environ directly and builds 
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Gate"]
 
 Headers = list[tuple[str, str]]
+Write = Callable[[bytes], object]
+# What is not the app's to answer.
+Refusal = (
+    decisions.Answer
+    | decisions.Preflight
+    | decisions.Refuse
+    | decisions.StartLogin
+    | decisions.StepUp
+    | decisions.Unavailable
+)
 
 _NO_SESSION: Final = sessions.Absent(sessions.AbsentReason.NO_COOKIE)
 _LOGIN_PATH: Final = f"{GATE_PATH}login"
@@ -158,7 +169,7 @@ class Gate:
             if type(session) is sessions.Found:
                 session = self._refresh(session, now) or session
         decision = decisions.decide(facts, session, self._policy, now)
-        if type(decision) is not decisions.Allow:
+        if not isinstance(decision, decisions.Allow):
             return self._say(decision, facts, environ, start_response)
 
         touched: list[str] = []
@@ -169,16 +180,27 @@ class Gate:
             if now >= session.touch_at:
                 touched = self._touch(session, now)
         if cookies:
-            kept = strip_cookies(cookies, self._names)
+            kept = self._kept(cookies, session)
             if kept:
                 environ["HTTP_COOKIE"] = kept
             else:
                 del environ["HTTP_COOKIE"]
-        return self._app(environ, _guarded(start_response, self._names, touched))
+        # A partial of a plain function: cheaper than a closure, and this is made for each request.
+        return self._app(environ, partial(_begin, start_response, self._names, touched))
+
+    def _kept(self, cookies: str, session: sessions.Found | sessions.Absent | sessions.Unavailable) -> str:
+        """The Cookie header for the app, without ours."""
+        if type(session) is not sessions.Found:
+            return strip_cookies(cookies, self._names)
+        header, kept = session.stripped
+        if header != cookies:
+            kept = strip_cookies(cookies, self._names)
+            session.stripped = (cookies, kept)
+        return kept
 
     def _say(
         self,
-        decision: decisions.Decision,
+        decision: Refusal,
         facts: Facts | None,
         environ: "WSGIEnvironment",
         start_response: "StartResponse",
@@ -229,22 +251,24 @@ def _merged(data: dict[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _guarded(start_response: "StartResponse", names: CookieNames, touched: list[str]) -> "StartResponse":
+def _begin(
+    start_response: "StartResponse",
+    names: CookieNames,
+    touched: list[str],
+    status: str,
+    headers: Headers,
+    exc_info: Any = None,
+    /,
+) -> Write:
     """`start_response` for the app: gate cookies it sets are dropped, ours are added."""
-
-    def guarded(status: str, headers: Headers, exc_info: Any = None, /) -> Callable[[bytes], object]:
-        for name, value in headers:
-            # By length first: this runs for each header of each answer.
-            if len(name) == 10 and name.lower() == "set-cookie" and names_gate_cookie(value, names):
-                headers = [pair for pair in headers if not _sets_gate_cookie(pair, names)]
-                break
-        if touched:
-            headers = _with_cookies(headers, touched)
-        return (
-            start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
-        )
-
-    return guarded
+    for name, value in headers:
+        # By length first: this runs for each header of each answer.
+        if len(name) == 10 and name.lower() == "set-cookie" and names_gate_cookie(value, names):
+            headers = [pair for pair in headers if not _sets_gate_cookie(pair, names)]
+            break
+    if touched:
+        headers = _with_cookies(headers, touched)
+    return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
 
 
 def _sets_gate_cookie(pair: tuple[str, str], names: CookieNames) -> bool:

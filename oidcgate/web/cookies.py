@@ -23,6 +23,9 @@ __all__ = [
 
 SameSite = Literal["Lax", "Strict", "None"]
 
+# In every name of every gate: a header without it has nothing of ours.
+_MARK: Final = "oidcgate-"
+
 #: Path of every gate route, and of every cookie that only those need.
 GATE_PATH: Final = "/.oidcgate/"
 
@@ -105,8 +108,15 @@ def strip_cookies(header: str, names: CookieNames) -> str:
 
     The other cookies keep their order and their bytes.
     """
-    if "oidcgate-" not in header:
+    if _MARK not in header:
         return header
+    own = f"{names.session}="
+    before, found, after = header.rpartition(f"; {own}")
+    if found and _MARK not in before:
+        # As browsers send it: one cookie of ours among others, so its neighbours are joined without a look.
+        value, _, rest = after.partition("; ")
+        if _MARK not in rest and ";" not in value:
+            return f"{before}; {rest}" if rest else before
     owns = names.owns
     kept = [part for part in header.split(";") if not owns(part.partition("=")[0].strip())]
     return ";".join(kept).strip()

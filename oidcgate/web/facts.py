@@ -8,6 +8,7 @@ comes from `oidcgate.web.canonical_path`; what follows from the facts is decided
 import re
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target
@@ -109,15 +110,17 @@ def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
     if script_name and path_info and path_info[0] != "/":
         raise BadRequest(RequestFault.SPLIT_PATH)
     decoded = script_name + path_info
+    raw = get("RAW_URI") or get("REQUEST_URI")
+    target = None if raw is None else raw.partition("?")[0]
     try:
-        path = canonical_path(decoded or "/")
-        raw = get("RAW_URI") or get("REQUEST_URI")
-        if raw is not None:
-            check_raw_target(raw, decoded or "/")
+        if len(decoded) <= _REMEMBERED_LENGTH and (target is None or len(target) <= _REMEMBERED_LENGTH):
+            path = _remembered_path(decoded or "/", target)
+        else:
+            path = _path(decoded, target)
     except BadPath as bad:
         raise BadRequest(bad.fault) from None
     host: str = get("HTTP_HOST", "")
-    if host and not _HOST.fullmatch(host):
+    if host and not _is_host(host):
         raise BadRequest(RequestFault.HOST)
     return Facts(
         method,
@@ -128,6 +131,23 @@ def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
         get("HTTP_ORIGIN", ""),
         get("HTTP_SEC_FETCH_SITE", ""),
     )
+
+
+def _path(decoded: str, target: str | None) -> str:
+    path = canonical_path(decoded)
+    if target is not None:
+        check_raw_target(target, decoded)
+    return path
+
+
+@lru_cache(maxsize=256)
+def _is_host(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None
+
+
+# Both are pure, and a site has few hosts and paths compared with its requests.
+_REMEMBERED_LENGTH: Final = 256
+_remembered_path = lru_cache(maxsize=4096)(_path)
 
 
 def _kind(method: str, environ: Mapping[str, Any]) -> RequestKind:

@@ -163,16 +163,20 @@ class Sealer:
         if len(raw) <= _HEADER_BYTES + _TAG_BYTES or raw[0] != _FORMAT or len(token) % 4:
             return None
         prefix = raw[:6]
-        secret = self._hints.get(prefix[1:4])
-        if secret is None:
-            return None
-        key = self._keys.get(prefix) or self._derive(prefix, secret)
+        known = self._keys.get(prefix)
+        key = known
+        if key is None:
+            secret = self._hints.get(prefix[1:4])
+            if secret is None:
+                return None
+            key = self._derive(prefix, secret)
         try:
             data = key.decrypt(raw[6:_HEADER_BYTES], raw[_HEADER_BYTES:], self._aad + prefix)
         except InvalidTag:
             return None
-        # Kept only after it has opened something: values with invented days cannot push the real keys out.
-        self._keys[prefix] = key
+        if known is None:
+            # Only after it has opened something: values with invented days cannot push the real keys out.
+            self._keys[prefix] = key
         return data[: -data[-1]]
 
     def _key(self, prefix: bytes, secret: bytes) -> AESGCM:
