@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from provider.services.passwords import new_password_hash
+from provider.services.passwords import Passwords
 from tests.live import peers
 from tests.support.servers import free_port, gunicorn
 from tests.support.user_agent import UserAgent
@@ -15,7 +15,7 @@ from tests.support.user_agent import UserAgent
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SECRET = "a-client-secret-for-the-foreign-client-of-43-characters"
-REDIRECT = "https://client.example/callback?tenant=7"
+REDIRECT = "https://client.example/callback"
 LOGGED_OUT = "https://client.example/bye"
 
 
@@ -61,7 +61,7 @@ secret_file = "{secret}"
 user_name = "alice"
 name = "Alice Example"
 email = "alice@id.example"
-password_hash = "{new_password_hash("demo-alice")}"
+password_hash = "{Passwords().hash("demo-alice")}"
 """
     )
     env = {"PROVIDER_CONFIG": str(config)}

@@ -6,12 +6,14 @@ What the processes serve is the caller's; the certificates are in :mod:`tests.su
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from tests.support.tls import Certificate
@@ -84,6 +86,7 @@ def gunicorn(
     ]  # fmt: skip
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
     with running(command, port=port, log=log, cwd=ROOT, env={**env, "PYTHONPATH": path}) as server:
+        _wait_until_it_answers(server, tls=certificate is not None)
         yield server
 
 
@@ -99,13 +102,39 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_it_listens(server: Server) -> None:
+    def connect() -> None:
+        socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+
+    _until(server, connect)
+
+
+def _wait_until_it_answers(server: Server, *, tls: bool) -> None:
+    """gunicorn listens before its worker has imported the app; only an answer, whatever it is, shows that one did."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+
+    def ask() -> None:
+        if tls:
+            connection: HTTPConnection = HTTPSConnection("127.0.0.1", server.port, timeout=30, context=context)
+        else:
+            connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        connection.close()
+
+    _until(server, ask)
+
+
+def _until(server: Server, attempt: Callable[[], None]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         code = server.process.poll()
         assert code is None, f"the server ended with {code}:\n{server.log_text()}"
         try:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=1):
-                return
-        except OSError:
-            time.sleep(0.05)  # nothing announces a listening socket; the loop is bounded by the deadline
-    raise AssertionError(f"nothing listens on port {server.port}:\n{server.log_text()}")
+            attempt()
+        except (OSError, HTTPException):
+            time.sleep(0.05)  # nothing announces readiness; the loop is bounded by the deadline
+        else:
+            return
+    raise AssertionError(f"the server on port {server.port} is not ready:\n{server.log_text()}")

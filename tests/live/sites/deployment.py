@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provider.services.passwords import new_password_hash
+from provider.services.passwords import Passwords
 from tests.support.servers import ROOT, Server, free_port, gunicorn
 from tests.support.tls import Authority
 
@@ -58,7 +58,7 @@ def _secret_file(path: Path, text: str) -> Path:
 def _write_provider_config(folder: Path, issuer: str, app_url: str) -> Path:
     _secret_file(folder / "provider-secret", "n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
     users = "".join(
-        f'[[users]]\nuser_name = "{name}"\npassword_hash = "{new_password_hash("demo-" + name)}"\n'
+        f'[[users]]\nuser_name = "{name}"\npassword_hash = "{Passwords().hash("demo-" + name)}"\n'
         f'name = "{name.title()} Example"\nemail = "{name}@id.example"\n'
         for name in ("alice", "mallory")
     )
