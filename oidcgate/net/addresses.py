@@ -24,6 +24,8 @@ class AddressRules:
     Attributes:
         allow_private: Networks (`"10.1.0.0/16"`, `"127.0.0.0/8"`) allowed besides the public internet, for an
             identity provider that is reached inside a company.
+        trusted_hosts: Hosts, in lower case, that may be at any address: those an operator typed, not those that
+            a document named.
         insecure_allow_http_loopback: Also allow loopback addresses for the hosts `localhost`, `127.…` and
             `[::1]`, and plain http to those hosts. For demos and tests.
 
@@ -32,6 +34,7 @@ class AddressRules:
     """
 
     allow_private: tuple[str, ...] = ()
+    trusted_hosts: frozenset[str] = frozenset()
     insecure_allow_http_loopback: bool = False
     _networks: tuple[Network, ...] = field(init=False, repr=False, compare=False)
 
@@ -62,12 +65,14 @@ class AddressRules:
         return None
 
     def refused(self, host: str, addresses: Iterable[Address]) -> Address | None:
-        """Return the first of the addresses `host` resolved to that may not be connected to, or None.
+        """Return the first of the addresses of `host` that may not be connected to, or None.
 
         One refused address refuses the host: a name that points inside and outside at once is an attack or a
         mistake.
         """
         loopback = self.insecure_allow_http_loopback and is_loopback_host(host)
+        if host.lower() in self.trusted_hosts and not loopback:
+            return None
         return next((address for address in addresses if not self._allowed(address, loopback)), None)
 
     def _allowed(self, address: Address, loopback: bool) -> bool:

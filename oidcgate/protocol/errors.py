@@ -194,6 +194,7 @@ class Reason(StrEnum):
     ID_TOKEN_IAT = "id_token_iat"  # noqa: S105
     ID_TOKEN_NBF = "id_token_nbf"  # noqa: S105
     ID_TOKEN_NONCE = "id_token_nonce"  # noqa: S105
+    ID_TOKEN_ACR = "id_token_acr"  # noqa: S105
     ID_TOKEN_AUTH_TIME = "id_token_auth_time"  # noqa: S105
     ID_TOKEN_AT_HASH = "id_token_at_hash"  # noqa: S105
     USERINFO_MALFORMED = "userinfo_malformed"
