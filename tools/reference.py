@@ -14,13 +14,15 @@ from types import ModuleType
 
 import click
 
-import oidcgate.cli
-import provider.cli
+import oidcgate
+import provider
 from oidcgate.audit import Event
+from oidcgate.cli import main as gate_command
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.routes import ROUTES
 from oidcgate.settings import describe, parse
 from provider.build import build
+from provider.cli.main import main as provider_command
 from provider.config import ProviderSettings
 from tools.bootstrap import ROOT, say
 
@@ -103,11 +105,11 @@ def document() -> str:
     words = ("command", "what it does")
     lines = [HEAD, "## Gate: settings (`oidcgate.toml`)\n", *settings(GateConfig, "OIDCGATE_")]
     lines += ["\n## Gate: routes\n", *table(routes, gate_routes())]
-    lines += ["\n## Gate: commands\n", *table(words, commands(oidcgate.cli.main, "oidcgate"))]
+    lines += ["\n## Gate: commands\n", *table(words, commands(gate_command, "oidcgate"))]
     lines += ["\n## Gate: audit events\n", *events(oidcgate)]
     lines += ["\n## Provider: settings (`provider.toml`)\n", *settings(ProviderSettings, "OIDCPROVIDER_")]
     lines += ["\n## Provider: routes\n\nBelow the issuer.\n", *table(routes, provider_routes())]
-    lines += ["\n## Provider: commands\n", *table(words, commands(provider.cli.main, "oidcgate-provider"))]
+    lines += ["\n## Provider: commands\n", *table(words, commands(provider_command, "oidcgate-provider"))]
     lines += ["\n## Provider: audit events\n", *events(provider)]
     return "\n".join(lines) + "\n"
 
