@@ -31,8 +31,8 @@ class KeyRow:
 
 
 def list_keys(conn: Connection, realm_id: str, *, for_update: bool = False) -> list[KeyRow]:
-    """Every key of the realm, the oldest first."""
-    query = select(keys).where(keys.c.realm_id == realm_id).order_by(keys.c.created_at, keys.c.kid)
+    """Every key of the realm, in the order in which they sign."""
+    query = select(keys).where(keys.c.realm_id == realm_id).order_by(keys.c.not_before, keys.c.kid)
     if for_update:
         query = query.with_for_update()
     return [
