@@ -1,16 +1,12 @@
-"""Configuration: frozen dataclasses filled from TOML and the environment, all problems at once.
+"""How settings get their values: from TOML, the environment and files of secrets; all problems at once.
 
-Here live the reading, the conversion to each field's type, the checks a single field declares, secrets from
-files, and the list of settings that the reference is generated from. What the settings *are* is declared by
-each side (`oidcgate.gate.config`, `provider.config`); rules over several fields are a method `problems()` of
-those classes. Nothing here opens a store or asks the network. Next door: `oidcgate.audit`.
+Next door: `fields`, what a class of settings declares; `values`.
 """
 
 import builtins
 import copy
 import dataclasses
 import difflib
-import hmac
 import math
 import os
 import pathlib
@@ -19,24 +15,22 @@ import stat
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
+
+from oidcgate.settings.fields import Rule, describe, has_no_default, join, variables, without_none
+from oidcgate.settings.values import Problem, Secret, SettingsError
 
 T = TypeVar("T")
 
-#: Default of a setting that has none: leaving it out is a problem.
-REQUIRED: Final = object()
-
 _SECRET_FILE_LIMIT = 65_536
-_SHOWN_VALUE_LIMIT = 80
 # Kubernetes sets these in each container beside a service of the same name; refusing them would stop the pod.
 _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
-_URL_PASSWORD = re.compile(r"://.*@", re.DOTALL)
 _NOT_BOOLEAN = ("is not a boolean", "write true or false")
 _NOT_INTEGER = ("is not an integer", "write digits without quotes")
 
@@ -46,119 +40,6 @@ class _Unset:
 
 
 _UNSET: Final = _Unset()
-
-
-class Secret:
-    """A string that does not show itself: `repr`, `str` and format give `***`.
-
-    Comparison is constant in time. The value leaves only through `reveal()`, which review can search for.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return format("***", spec)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong: where, what was given, why that is wrong, what to do.
-
-    Attributes:
-        key: dotted path of the setting (`session.same_site`, `rules[0].path`), or the file's name.
-        value: what was given; None when there is nothing to show. Never the value of a secret.
-        message: continues the sentence that key and value begin.
-        fix: what to do about it.
-    """
-
-    key: str
-    value: object
-    message: str
-    fix: str
-
-    def __str__(self) -> str:
-        shown = "" if self.value is None else f"{_shown(self.value)} "
-        return f"{self.key}: {shown}{self.message}; {self.fix}"
-
-
-class SettingsError(Exception):
-    """The configuration is wrong as a whole; `problems` holds every reason, `str()` lists one per line."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(self.problems)
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self.problems))
-
-
-class SettingDoc(NamedTuple):
-    """One line of the reference. `key` has `[]` after an array of tables; a secret also has `key_file`."""
-
-    key: str
-    type: str
-    default: str
-    help: str
-    secret: bool
-
-
-class _Rule(NamedTuple):
-    """What a field declares about its values, beside its type."""
-
-    help: str = ""
-    choices: tuple[Any, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    check: Callable[[Any], str | None] | None = None
-
-
-def setting(
-    *,
-    default: Any = REQUIRED,
-    factory: Callable[[], Any] | None = None,
-    help: str,
-    choices: Iterable[Any] = (),
-    minimum: float | None = None,
-    maximum: float | None = None,
-    check: Callable[[Any], str | None] | None = None,
-) -> Any:
-    """A dataclass field that is a setting. Without `default` and `factory` it is required, and not empty.
-
-    Args:
-        help: the sentence of the reference.
-        choices: the only values there are; for a list, of each entry.
-        minimum, maximum: inclusive bounds of a number.
-        check: gets the converted value; returns None, or `what is wrong; what to do`. It must not raise.
-    """
-    metadata = {"rule": _Rule(help, tuple(choices), minimum, maximum, check)}
-    if factory is not None:
-        return dataclasses.field(default_factory=factory, metadata=metadata, kw_only=True)
-    if default is REQUIRED:
-        return dataclasses.field(metadata=metadata, kw_only=True)
-    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
 
 
 def load(cls: type[T], path: str | os.PathLike[str], *, env: Mapping[str, str], env_prefix: str) -> T:
@@ -210,11 +91,6 @@ def parse(
     return typing.cast(T, result)
 
 
-def describe(cls: type[Any]) -> list[SettingDoc]:
-    """Every setting below `cls`, in the order of declaration."""
-    return list(_describe(cls, ""))
-
-
 class _Reader:
     """One run over one configuration; gathers problems and goes on."""
 
@@ -238,17 +114,17 @@ class _Reader:
         known: set[str] = set()
         values: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
-            kind = _without_none(hints[field.name])
+            kind = without_none(hints[field.name])
             known |= {field.name, f"{field.name}_file"} if kind is Secret else {field.name}
-            values[field.name] = self._field(field, kind, data, _join(key, field.name), prefix)
+            values[field.name] = self._field(field, kind, data, join(key, field.name), prefix)
         for name in data:
             if name not in known:
-                self._unknown_key(_join(key, str(name)), str(name), known)
+                self._unknown_key(join(key, str(name)), str(name), known)
         if len(self.problems) > before:
             return _UNSET
         made = cls(**{name: value for name, value in values.items() if value is not _UNSET})
         if hasattr(made, "problems"):
-            self.problems.extend(problem._replace(key=_join(key, problem.key)) for problem in made.problems())
+            self.problems.extend(problem._replace(key=join(key, problem.key)) for problem in made.problems())
         return made
 
     def unknown_variables(self) -> None:
@@ -272,8 +148,8 @@ class _Reader:
         prefix: str | None,
     ) -> Any:
         """The value of one field; _UNSET when the default holds or a problem was noted."""
-        rule: _Rule = field.metadata.get("rule", _Rule())
-        required = _has_no_default(field)
+        rule: Rule = field.metadata.get("rule", Rule())
+        required = has_no_default(field)
         variable = None if prefix is None else prefix + field.name.upper()
         if dataclasses.is_dataclass(kind):
             return self._nested(typing.cast(type[Any], kind), field.name, data, key, variable, required)
@@ -302,7 +178,7 @@ class _Reader:
     ) -> Any:
         below = None if variable is None else f"{variable}__"
         if below is not None:
-            self._known_variables.update(_variables(kind, below))
+            self._known_variables.update(variables(kind, below))
         given = data.get(name)
         in_env = below is not None and any(candidate.startswith(below) for candidate in self._env)
         if given is None and not in_env and not required:
@@ -449,7 +325,7 @@ class _Reader:
             return self._wrong(key, str(path), what, "put the secret, and nothing else, into it")
         return Secret(text)
 
-    def _ruled(self, rule: _Rule, value: Any, key: str, *, secret: bool) -> Any:
+    def _ruled(self, rule: Rule, value: Any, key: str, *, secret: bool) -> Any:
         if rule.choices:
             for entry in value if isinstance(value, tuple) else (value,):
                 if entry not in rule.choices:
@@ -487,102 +363,9 @@ class _Reader:
         return _UNSET
 
 
-def _describe(cls: type[Any], parent: str) -> Iterator[SettingDoc]:
-    hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        kind, key = _without_none(hints[field.name]), _join(parent, field.name)
-        rule: _Rule = field.metadata.get("rule", _Rule())
-        if dataclasses.is_dataclass(kind):
-            yield from _describe(typing.cast(type[Any], kind), key)
-        elif typing.get_origin(kind) is tuple and dataclasses.is_dataclass(typing.get_args(kind)[0]):
-            yield from _describe(typing.get_args(kind)[0], f"{key}[]")
-        else:
-            named = _type_name(kind)
-            if rule.choices:
-                named += " out of " + ", ".join(map(_written, rule.choices))
-            if rule.minimum is not None or rule.maximum is not None:
-                low, high = rule.minimum, rule.maximum
-                named += (
-                    f" from {low}"
-                    if high is None
-                    else f" up to {high}"
-                    if low is None
-                    else f" {low} to {high}"
-                )
-            yield SettingDoc(key, named, _default_text(field), rule.help, kind is Secret)
-
-
-def _type_name(kind: Any) -> str:
-    names = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path", Secret: "secret"}
-    if typing.get_origin(kind) is tuple:
-        return f"list of {_type_name(typing.get_args(kind)[0])}s"
-    return names.get(kind, "table")
-
-
-def _default_text(field: "dataclasses.Field[Any]") -> str:
-    if _has_no_default(field):
-        return "required"
-    factory = field.default_factory
-    value = field.default if factory is dataclasses.MISSING else factory()
-    return "none" if value is None else _written(value)
-
-
-def _written(value: Any) -> str:
-    """A value as the file would have it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_written, value))}]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name} = {_written(entry)}" for name, entry in value.items()) + "}"
-    return str(value) if isinstance(value, int | float) else f'"{value}"'
-
-
-def _variables(cls: type[Any], prefix: str) -> Iterator[str]:
-    """The names of all variables below a table: known even while the table is left out."""
-    for name, hint in typing.get_type_hints(cls).items():
-        kind, variable = _without_none(hint), prefix + name.upper()
-        if dataclasses.is_dataclass(kind):
-            yield from _variables(typing.cast(type[Any], kind), f"{variable}__")
-        else:
-            yield from (variable, f"{variable}_FILE") if kind is Secret else (variable,)
-
-
-def _has_no_default(field: "dataclasses.Field[Any]") -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _without_none(hint: Any) -> Any:
-    """`X` for `X | None`: leaving a setting out is how it is None."""
-    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
-        return hint
-    (kind,) = (argument for argument in typing.get_args(hint) if argument is not types.NoneType)
-    return kind
-
-
-def _join(parent: str, name: str) -> str:
-    return f"{parent}.{name}" if parent else name
-
-
 def _is_unicode(text: str) -> bool:
     # The environment gives lone surrogates for bytes that are no UTF-8.
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _shown(value: object) -> str:
-    """A value as a message shows it: on one line; of a table or list only its kind (it may hold secrets)."""
-    if isinstance(value, Mapping):
-        return "a table"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, int) and value.bit_length() > 256:
-        return "a very large integer"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, str):
-        return str(value) if isinstance(value, int | float) else repr(str(value))[:_SHOWN_VALUE_LIMIT]
-    text = _URL_PASSWORD.sub("://***@", value)
-    return ascii(text if len(text) <= _SHOWN_VALUE_LIMIT else text[:_SHOWN_VALUE_LIMIT] + "…")
 
 
 def _file_problem(file: Path, message: str) -> Problem:

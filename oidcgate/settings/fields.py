@@ -1,0 +1,147 @@
+"""How a setting is declared, and what that says to a reader: `setting`, `describe`.
+
+A class of settings is a frozen dataclass whose fields carry type, default, help and rules. Next door:
+`values`, what a setting may be beside Python's own types; `reading`, which fills such a class.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from oidcgate.settings.values import Secret
+
+#: Default of a setting that has none: leaving it out is a problem.
+REQUIRED: Final = object()
+
+
+class SettingDoc(NamedTuple):
+    """One line of the reference. `key` has `[]` after an array of tables; a secret also has `key_file`."""
+
+    key: str
+    type: str
+    default: str
+    help: str
+    secret: bool
+
+
+class Rule(NamedTuple):
+    """What a field declares about its values, beside its type; found under `rule` in its metadata."""
+
+    help: str = ""
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    check: Callable[[Any], str | None] | None = None
+
+
+def setting(
+    *,
+    default: Any = REQUIRED,
+    factory: Callable[[], Any] | None = None,
+    help: str,
+    choices: Iterable[Any] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    check: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """A dataclass field that is a setting. Without `default` and `factory` it is required, and not empty.
+
+    Args:
+        help: the sentence of the reference.
+        choices: the only values there are; for a list, of each entry.
+        minimum, maximum: inclusive bounds of a number.
+        check: gets the converted value; returns None, or `what is wrong; what to do`. It must not raise.
+    """
+    metadata = {"rule": Rule(help, tuple(choices), minimum, maximum, check)}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=metadata, kw_only=True)
+    if default is REQUIRED:
+        return dataclasses.field(metadata=metadata, kw_only=True)
+    return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
+def describe(cls: type[Any]) -> list[SettingDoc]:
+    """Every setting below `cls`, in the order of declaration."""
+    return list(_describe(cls, ""))
+
+
+def _describe(cls: type[Any], parent: str) -> Iterator[SettingDoc]:
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        kind, key = without_none(hints[field.name]), join(parent, field.name)
+        rule: Rule = field.metadata.get("rule", Rule())
+        if dataclasses.is_dataclass(kind):
+            yield from _describe(typing.cast(type[Any], kind), key)
+        elif typing.get_origin(kind) is tuple and dataclasses.is_dataclass(typing.get_args(kind)[0]):
+            yield from _describe(typing.get_args(kind)[0], f"{key}[]")
+        else:
+            named = _type_name(kind)
+            if rule.choices:
+                named += " out of " + ", ".join(map(_written, rule.choices))
+            if rule.minimum is not None or rule.maximum is not None:
+                low, high = rule.minimum, rule.maximum
+                named += (
+                    f" from {low}"
+                    if high is None
+                    else f" up to {high}"
+                    if low is None
+                    else f" {low} to {high}"
+                )
+            yield SettingDoc(key, named, _default_text(field), rule.help, kind is Secret)
+
+
+def _type_name(kind: Any) -> str:
+    names = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path", Secret: "secret"}
+    if typing.get_origin(kind) is tuple:
+        return f"list of {_type_name(typing.get_args(kind)[0])}s"
+    return names.get(kind, "table")
+
+
+def _default_text(field: "dataclasses.Field[Any]") -> str:
+    if has_no_default(field):
+        return "required"
+    factory = field.default_factory
+    value = field.default if factory is dataclasses.MISSING else factory()
+    return "none" if value is None else _written(value)
+
+
+def _written(value: Any) -> str:
+    """A value as the file would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} = {_written(entry)}" for name, entry in value.items()) + "}"
+    return str(value) if isinstance(value, int | float) else f'"{value}"'
+
+
+def variables(cls: type[Any], prefix: str) -> Iterator[str]:
+    """The names of all variables below a table: known even while the table is left out."""
+    for name, hint in typing.get_type_hints(cls).items():
+        kind, variable = without_none(hint), prefix + name.upper()
+        if dataclasses.is_dataclass(kind):
+            yield from variables(typing.cast(type[Any], kind), f"{variable}__")
+        else:
+            yield from (variable, f"{variable}_FILE") if kind is Secret else (variable,)
+
+
+def has_no_default(field: "dataclasses.Field[Any]") -> bool:
+    """Whether leaving the field out is a problem."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def without_none(hint: Any) -> Any:
+    """`X` for `X | None`: leaving a setting out is how it is None."""
+    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
+        return hint
+    (kind,) = (argument for argument in typing.get_args(hint) if argument is not types.NoneType)
+    return kind
+
+
+def join(parent: str, name: str) -> str:
+    """The dotted key of `name` inside `parent`; at the top `parent` is empty."""
+    return f"{parent}.{name}" if parent else name
