@@ -100,9 +100,9 @@ def run(store: Store, *statements: str) -> None:
 
 def test_full(store: Store) -> None:
     # A cap on the pages of this connection: what a full disk says, without one.
-    fill = "INSERT INTO t WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM s LIMIT 9999) SELECT n FROM s"
+    series = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s LIMIT 9999) SELECT n FROM s"
     with pytest.raises(StoreUnavailable) as caught:
-        run(store, "PRAGMA max_page_count = 2", "INSERT INTO t VALUES (0)", fill)
+        run(store, "PRAGMA max_page_count = 2", "INSERT INTO t VALUES (0)", f"INSERT INTO t {series}")
     assert "full" in caught.value.detail
     assert count(store) == 0
 

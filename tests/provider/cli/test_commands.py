@@ -1,0 +1,259 @@
+"""`oidcgate-provider`: what each command does, prints and refuses."""
+
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from click.testing import CliRunner, Result
+
+from provider.app import Provider
+from provider.cli.main import main
+from tests.provider.world import APP_SECRET, ISSUER, SECRET, copy_database
+
+TOML = f"""
+issuer = "{ISSUER}"
+secret = "{SECRET}"
+[[clients]]
+client_id = "app"
+client_secret = "{APP_SECRET}"
+redirect_uris = ["https://app.example/cb"]
+[[users]]
+user_name = "alice"
+"""
+
+
+class Shell:
+    """Runs commands in a folder with a configuration and a database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "provider.toml"
+
+    def run(self, *arguments: str, stdin: str | None = None, code: int = 0) -> Result:
+        env = {"OIDCPROVIDER_DATABASE": f"sqlite:///{self.folder / 'provider.db'}"}
+        command = ["--config", str(self.config), *arguments]
+        result = CliRunner(env=env).invoke(main, command, input=stdin)
+        assert result.exit_code == code, result.output
+        assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
+        return result
+
+
+@pytest.fixture
+def shell(made_database: Path, tmp_path: Path) -> Shell:
+    copy_database(made_database, tmp_path / "provider.db")
+    (tmp_path / "provider.toml").write_text(TOML)
+    return Shell(tmp_path)
+
+
+def columns(result: Result) -> list[list[str]]:
+    return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+@pytest.mark.row("S-47")
+def test_client_add_shows_the_secret_once(shell: Shell) -> None:
+    result = shell.run("client", "add", "--redirect-uri", "https://x.example/cb", "--name", "X")
+    first, second = result.stdout.splitlines()
+    client_id, secret = first.removeprefix("client_id: "), second.removeprefix("client_secret: ")
+    assert 43 <= len(secret) <= 100
+    shown = shell.run("client", "show", client_id)
+    assert "name: X" in shown.stdout
+    assert secret not in shown.output + shell.run("client", "list").output
+    assert '"provider.client_changed"' in result.stderr
+
+
+@pytest.mark.row("S-47")
+def test_client_add_with_everything(shell: Shell) -> None:
+    uri, bye = "https://x.example/cb", "https://x.example/bye"
+    options = ["--id", "x", "--redirect-uri", uri, "--post-logout-redirect-uri", bye, "--auth-method", "none"]
+    flows = ["--flow", "authorization_code", "--flow", "refresh_token"]
+    scopes = ["--scope", "openid", "--scope", "offline_access"]
+    added = shell.run("client", "add", *options, *flows, *scopes, "--trusted")
+    assert added.stdout == "client_id: x\n"
+    assert shell.run("client", "show", "x").stdout.splitlines() == [
+        "client_id: x",
+        "name: x",
+        "enabled: yes",
+        "kept in: database",
+        "auth_method: none",
+        f"redirect_uris: {uri}",
+        f"post_logout_redirect_uris: {bye}",
+        "flows: authorization_code refresh_token",
+        "scopes: openid offline_access",
+        "trusted: yes",
+    ]
+
+
+@pytest.mark.row("S-53", "S-54")
+def test_client_add_names_every_problem(shell: Shell) -> None:
+    result = shell.run("client", "add", "--id", "a b", "--redirect-uri", "http://x.example/cb", code=1)
+    assert "2 problem(s)" in result.stderr
+    assert "client_id: 'a b'" in result.stderr
+    assert "redirect_uris[0]: 'http://x.example/cb'" in result.stderr
+    assert columns(shell.run("client", "list")) == [["app", "enabled", "file", "app"]]
+
+
+@pytest.mark.row("S-45")
+def test_client_disable_and_enable(shell: Shell) -> None:
+    shell.run("client", "add", "--id", "x", "--redirect-uri", "https://x.example/cb")
+    shell.run("client", "disable", "x")
+    assert columns(shell.run("client", "list"))[1][:2] == ["x", "disabled"]
+    shell.run("client", "enable", "x")
+    assert columns(shell.run("client", "list"))[1][:2] == ["x", "enabled"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["client", "disable", "app"], "is written in the configuration"),
+        (["client", "disable", "nobody"], "there is no client nobody"),
+        (["client", "show", "nobody"], "there is no client nobody"),
+        (["user", "disable", "alice"], "is written in the configuration"),
+        (["user", "disable", "nobody"], "there is no user 'nobody'"),
+        (["client", "list", "--realm", "nowhere"], "there is no realm 'nowhere'; use one of default"),
+        (["user", "add", "bob", "--no-password", "--attribute", "shoe=1"], "is not KEY=VALUE"),
+        (["user", "add", "bob", "--no-password", "--attribute", "updated_at=soon"], "is not JSON"),
+        (["user", "add", "bob", "--no-password", "--attribute", "updated_at=-1"], "updated_at"),
+        (["user", "add", "ALICE", "--no-password"], "is taken"),
+    ],
+)
+def test_what_cannot_be_done_is_said(shell: Shell, arguments: list[str], message: str) -> None:
+    assert message in shell.run(*arguments, code=1).stderr
+
+
+def test_a_person_from_standard_input(shell: Shell) -> None:
+    attributes = ["email=bob@x.example", "email_verified=true", "groups=a,b", 'address={"country": "FR"}']
+    options = [option for pair in attributes for option in ("--attribute", pair)]
+    result = shell.run("user", "add", "Bob", "--password-stdin", *options, stdin="correct horse\n")
+    assert "correct horse" not in result.output
+    assert columns(shell.run("user", "list"))[1][:3] == ["Bob", "active", "database"]
+    provider = Provider.from_config(
+        shell.config, env={"OIDCPROVIDER_DATABASE": f"sqlite:///{shell.folder}/provider.db"}
+    )
+    parts = provider.parts
+    with parts.store.read() as conn:
+        bob = parts.users.find_by_name(conn, parts.realms[0], "bob")
+    parts.store.dispose()
+    assert bob is not None
+    assert PasswordHasher().verify(bob.password_hash or "", "correct horse")
+    assert bob.attributes == {
+        "email": "bob@x.example",
+        "email_verified": True,
+        "groups": ["a", "b"],
+        "address": {"country": "FR"},
+    }
+
+
+def test_a_password_from_a_prompt_is_asked_for_twice(shell: Shell) -> None:
+    shell.run("user", "add", "bob", "--no-password")
+    result = shell.run("user", "password", "bob", stdin="one\none\n")
+    assert result.output.count("assword") >= 2
+    assert "bob has a new password" in result.output
+
+
+@pytest.mark.parametrize("given", ["\n", "x" * 1025 + "\n"])
+def test_passwords_that_are_none(shell: Shell, given: str) -> None:
+    result = shell.run("user", "add", "bob", "--password-stdin", stdin=given, code=1)
+    assert "a password has 1 to 1024 bytes" in result.stderr
+    assert len(columns(shell.run("user", "list"))) == 1
+
+
+def test_no_option_takes_a_password() -> None:
+    for name in ("add", "password"):
+        options = CliRunner().invoke(main, ["user", name, "--help"]).output
+        assert "--password-stdin" in options
+        assert "--password " not in options
+
+
+def test_user_disable_and_enable(shell: Shell) -> None:
+    shell.run("user", "add", "bob", "--no-password")
+    shell.run("user", "disable", "BOB")
+    assert columns(shell.run("user", "list"))[1][1] == "disabled"
+    shell.run("user", "enable", "bob")
+    assert columns(shell.run("user", "list"))[1][1] == "active"
+
+
+def test_a_hash_for_the_file(shell: Shell) -> None:
+    result = shell.run("user", "password", "--print-hash", "--password-stdin", stdin="secret\n")
+    shell.config.write_text(TOML + f'password_hash = "{result.stdout.strip()}"\n')
+    assert "right" in shell.run("check").stdout
+
+
+def test_user_password_needs_a_name(shell: Shell) -> None:
+    assert "name the person" in shell.run("user", "password", code=2).stderr
+
+
+def test_keys_rotate(shell: Shell) -> None:
+    (first,) = columns(shell.run("keys", "list"))
+    assert first[1:3] == ["RS256", "current"]
+    assert "signs in 24 hours" in shell.run("keys", "rotate").stdout
+    assert "is published and signs from" in shell.run("keys", "rotate", code=1).stderr
+    assert "signs from now on" in shell.run("keys", "rotate", "--now").stdout
+    assert sorted(row[2] for row in columns(shell.run("keys", "list"))) == ["current", "retired"]
+
+
+def test_check_says_what_it_found(shell: Shell) -> None:
+    lines = shell.run("check").stdout.splitlines()
+    assert lines[0].startswith(f"{ISSUER}: 1 client(s) and 1 person(s)")
+    assert lines[1:] == ["database: up to date", "The configuration is right."]
+
+
+@pytest.mark.row("S-54")
+def test_check_lists_every_problem(shell: Shell) -> None:
+    shell.config.write_text(
+        TOML.replace("user_name", "user_nmae").replace("client_secret", "enabled = 1\nclient_secret")
+    )
+    result = shell.run("check", code=1)
+    assert "3 problem(s)" in result.stderr
+    for key in ("clients[0].enabled", "users[0].user_nmae", "users[0].user_name"):
+        assert f"\n{key}: " in result.stderr
+
+
+def test_check_makes_nothing(shell: Shell) -> None:
+    (shell.folder / "provider.db").unlink()
+    assert "not there yet" in shell.run("check").stdout
+    assert not (shell.folder / "provider.db").exists()
+
+
+def test_check_compares_with_the_database(shell: Shell) -> None:
+    shell.run("user", "add", "bob", "--no-password")
+    shell.config.write_text(TOML + '[[users]]\nuser_name = "BOB"\n')
+    assert "users: 'bob' is also in the database" in shell.run("check", code=1).stderr
+
+
+def test_a_database_that_cannot_be_used(shell: Shell) -> None:
+    (shell.folder / "provider.db").unlink()
+    (shell.folder / "provider.db").mkdir()
+    assert "the database cannot be used" in shell.run("user", "list", code=1).stderr
+
+
+def test_init_writes_what_check_accepts(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.run("init")
+    assert "right" in shell.run("check").stdout
+    secret = tmp_path / "provider.secret"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert secret.read_text().strip() not in shell.config.read_text()
+
+
+def test_init_overwrites_nothing(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.run("init", "--issuer", "https://id.example")
+    before = shell.config.read_text(), (tmp_path / "provider.secret").read_text()
+    assert "insecure" not in before[0]
+    assert "exists already" in shell.run("init", code=1).stderr
+    assert before == (shell.config.read_text(), (tmp_path / "provider.secret").read_text())
+
+
+def test_init_leaves_nothing_behind_a_wrong_issuer(tmp_path: Path) -> None:
+    result = Shell(tmp_path).run("init", "--issuer", "http://id.example", code=1)
+    assert "issuer" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "init", "client", "user", "keys"])
+def test_every_command_has_help(command: str) -> None:
+    assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "provider.toml" in Shell(tmp_path).run("check", code=1).stderr
