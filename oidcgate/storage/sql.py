@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,10 @@ from oidcgate.storage.records import Record, StoreFailure, StoreUnavailable
 
 #: How late a change on another host may be seen.
 LAG_SECONDS: Final = 2
+_WRITES_PER_SWEEP: Final = 256
+_SWEPT_AT_ONCE: Final = 1024
+# Behind other hosts' clocks: a revocation must not go while a clock that is late still honours its session.
+_SWEPT_AFTER_SECONDS: Final = 3600
 _LOCK_OF_SCHEMA: Final = 0x6F69646367617465
 
 _metadata = sa.MetaData()
@@ -95,14 +99,19 @@ class SqlStore:
     Nothing is opened before the first use, and again after a fork: a SQLite connection must not cross one.
     A relative SQLite file is taken from the working directory of the moment this is made.
 
+    What has long expired is removed along with every so many writes, so that nobody has to think of it.
+
     Args:
         busy_timeout_seconds: how long a write waits for another process's.
+        clock: epoch seconds; tells what has long expired.
 
     Raises:
         ValueError: `url` is no database address, or names a kind of database that is not supported.
     """
 
-    def __init__(self, url: str, *, busy_timeout_seconds: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, busy_timeout_seconds: float = 5.0, clock: Callable[[], float] = time.time
+    ) -> None:
         try:
             parsed = sa.make_url(url)
         except sa.exc.ArgumentError:
@@ -119,6 +128,7 @@ class SqlStore:
         self._url = parsed
         self._insert: Any = sqlite_insert if parsed.get_backend_name() == "sqlite" else postgresql_insert
         self._busy_timeout_seconds = busy_timeout_seconds
+        self._clock = clock
         in_memory = parsed.get_backend_name() == "sqlite" and self._file is None
         # A database in memory is one connection, which takes one thread at a time.
         self._turn: AbstractContextManager[object] = threading.RLock() if in_memory else nullcontext()
@@ -138,6 +148,8 @@ class SqlStore:
                 statement.on_conflict_do_update(index_elements=["kind", "key"], set_=row)
             )
             _tag(write.connection, kind, key, tags)
+            if self._writes % _WRITES_PER_SWEEP == _WRITES_PER_SWEEP - 1:
+                write.connection.execute(_sweeping(int(self._clock()) - _SWEPT_AFTER_SECONDS, _SWEPT_AT_ONCE))
 
     def get(self, kind: str, key: str, *, now: int) -> Record | None:
         statement = sa.select(*_COLUMNS).where(_named(kind, key), _records.c.expires_at > now)
@@ -210,16 +222,9 @@ class SqlStore:
             return [(row.key, _record(row, tags.get(row.key, ()))) for row in rows]
 
     def sweep(self, now: int, limit: int) -> int:
-        name = sa.tuple_(_records.c.kind, _records.c.key)
-        expired = (
-            sa.select(_records.c.kind, _records.c.key)
-            .where(_records.c.expires_at <= now)
-            .order_by(_records.c.expires_at)
-            .limit(limit)
-        )
         # No new generation: what expired was absent already.
         with self._connection(writes=True) as connection:
-            return connection.execute(_records.delete().where(name.in_(expired))).rowcount
+            return connection.execute(_sweeping(now, limit)).rowcount
 
     def generation(self) -> int:
         if self._mark is None and self._file is not None:
@@ -368,6 +373,16 @@ def _row(value: bytes, expires_at: int) -> dict[str, Any]:
 
 def _named(kind: str, key: str) -> sa.ColumnElement[bool]:
     return sa.and_(_records.c.kind == kind, _records.c.key == key)
+
+
+def _sweeping(now: int, limit: int) -> sa.Delete:
+    expired = (
+        sa.select(_records.c.kind, _records.c.key)
+        .where(_records.c.expires_at <= now)
+        .order_by(_records.c.expires_at)
+        .limit(limit)
+    )
+    return _records.delete().where(sa.tuple_(_records.c.kind, _records.c.key).in_(expired))
 
 
 def _tag(connection: sa.Connection, kind: str, key: str, tags: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from oidcgate.storage.records import RecordStore, StoreFailure, StoreUnavailable
 from oidcgate.storage.sql import SqlStore
-from tests.contracts.record_store import RecordStoreContract, together
+from tests.contracts.record_store import NOW, RecordStoreContract, together
 
 NOBODY = 65534
 
@@ -335,6 +335,17 @@ def test_many_threads_write_without_an_outage(file: Path) -> None:
 
     assert together(16, write) == [None] * 16
     assert len(store.find("kind", "all", now=0)) == 80
+    store.close()
+
+
+def test_what_has_long_expired_goes_by_itself(file: Path) -> None:
+    store = SqlStore(f"sqlite:///{file}", clock=lambda: NOW)
+    for number in range(10):
+        store.put("kind", f"old{number}", b"v", expires_at=NOW - 3600, tags=("t",))
+    store.put("kind", "late", b"v", expires_at=NOW - 3599, tags=("t",))
+    for _ in range(300):
+        store.put("kind", "key", b"v", expires_at=NOW + 10, tags=("t",))
+    assert [key for key, _ in store.find("kind", "t", now=0)] == ["key", "late"]
     store.close()
 
 
