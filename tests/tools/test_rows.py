@@ -75,9 +75,14 @@ def test_the_report_holds_the_outcome_of_each_test_with_its_rows(
     assert report["totals"] == {"passed": 3, "failed": 2, "skipped": 1, "xfailed": 1}
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one-process", "xdist"])
 @pytest.mark.parametrize(
-    "marker", ['row("F-99")', "row()", 'row(id="F-09")'], ids=["unknown", "empty", "keyword"]
+    ("marker", "arguments"),
+    [
+        pytest.param('row("F-99")', (), id="unknown"),
+        pytest.param('row("F-99")', ("-n", "2"), id="unknown-xdist"),
+        pytest.param("row()", (), id="none"),
+        pytest.param('row(id="F-09")', (), id="by-name"),
+    ],
 )
 def test_a_row_that_does_not_exist_stops_the_run(
     suite: pytest.Pytester, marker: str, arguments: tuple[str, ...]
