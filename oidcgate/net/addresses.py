@@ -26,8 +26,8 @@ class AddressRules:
             identity provider that is reached inside a company.
         trusted_hosts: Hosts, in lower case, that may be at any address: those an operator typed, not those that
             a document named.
-        insecure_allow_http_loopback: Also allow loopback addresses for the hosts `localhost`, `127.…` and
-            `[::1]`, and plain http to those hosts. For demos and tests.
+        insecure_allow_http_loopback: Also allow loopback addresses for the hosts `localhost`, `127.…`
+            and `[::1]`, and plain http to those hosts. For demos and tests.
 
     Raises:
         ValueError: One of the networks is none; the message names it.

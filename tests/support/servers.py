@@ -109,14 +109,16 @@ def _wait_until_it_listens(server: Server) -> None:
 
 
 def _wait_until_it_answers(server: Server, *, tls: bool) -> None:
-    """gunicorn listens before its worker has imported the app; only an answer, whatever it is, shows that one did."""
+    """gunicorn listens before a worker has imported the app; only an answer shows that one did."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
 
     def ask() -> None:
         if tls:
-            connection: HTTPConnection = HTTPSConnection("127.0.0.1", server.port, timeout=30, context=context)
+            connection: HTTPConnection = HTTPSConnection(
+                "127.0.0.1", server.port, timeout=30, context=context
+            )
         else:
             connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
         connection.request("GET", "/healthz")
