@@ -58,8 +58,7 @@ class Revocations:
         self._retry_at = 0
         #: Another number after each read; a session judged under the same number need not be judged again.
         self.version = 0
-        # Never the same number twice, also when two threads add at once: a session judged under it is not judged
-        # again.
+        # Never the same number twice, also when two threads revoke at once.
         self._versions = count(1)
 
     def check(self, now: int) -> int:

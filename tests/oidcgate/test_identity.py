@@ -1,0 +1,135 @@
+"""The names an identity travels under: none of them comes in from outside, in any spelling."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import oidcgate
+from oidcgate.identity import (
+    IDENTITY_ENVIRON,
+    Identity,
+    environ_text,
+    is_reserved,
+    normalise_name,
+    read_only,
+    strip_environ,
+)
+
+HEADERS = [
+    *("X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username"),
+    *("X-Forwarded-Access-Token", "X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups"),
+    *("X-Auth-Request-Preferred-Username", "X-Auth-Request-Access-Token", "X-Auth-Request-Anything-Else"),
+    *("OIDC_CLAIM_sub", "OIDC-Claim-Email", "OIDC_access_token", "OIDC_id_token_payload"),
+    *("Remote-User", "Remote-Groups", "Remote-Name", "Remote-Email", "X-Remote-User"),
+    *("X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override", "X-Forwarded-Prefix"),
+    *("X-Script-Name", "Client-Cert", "Client-Cert-Chain", "X-SSL-Client-Cert", "X-SSL-Client-Verify"),
+    *("X-Forwarded-Client-Cert", "SSL-Client-S-DN", "Script-Name", "Path-Info", "Auth-Type"),
+]
+
+
+def spelled(name: str, draw: st.DrawFn) -> str:
+    """`name` as a client might write it so that a comparison misses it."""
+    out = []
+    for character in name:
+        if character in "-_":
+            out.append(draw(st.sampled_from("-_. ~:")))
+        else:
+            out.append(draw(st.sampled_from([character.lower(), character.upper()])))
+    return "".join(out)
+
+
+@st.composite
+def mutated_headers(draw: st.DrawFn) -> tuple[str, str]:
+    name = draw(st.sampled_from(HEADERS))
+    return name, f"HTTP_{spelled(name, draw)}"
+
+
+@pytest.mark.row("G-20")
+@given(mutated_headers())
+def test_every_spelling_of_every_identity_header_is_deleted(header: tuple[str, str]) -> None:
+    environ = {header[1]: "alice", "HTTP_HOST": "app.example.com"}
+    strip_environ(environ)
+    assert environ == {"HTTP_HOST": "app.example.com"}
+
+
+@pytest.mark.row("G-20")
+@pytest.mark.parametrize(
+    "key",
+    ["REMOTE_USER", "AUTH_TYPE", "REMOTE_IDENT", IDENTITY_ENVIRON, "oidcgate.anything", "HTTP_OIDCGATE_USER"],
+)
+def test_keys_that_a_server_or_a_middleware_in_front_may_have_set_are_deleted(key: str) -> None:
+    environ = {key: "alice"}
+    strip_environ(environ)
+    assert environ == {}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "HTTP_AUTHORIZATION",
+            "HTTP_X_FORWARDED_FOR",
+            "HTTP_X_FORWARDED_HOST",
+            "HTTP_X_CUSTOM",
+            "HTTP_COOKIE",
+        ),
+        *("REMOTE_ADDR", "SCRIPT_NAME", "PATH_INFO", "CONTENT_TYPE", "wsgi.input", "HTTP_REMOTELY_FUNNY"),
+        *("HTTP_X_FORWARDED_USERS", "HTTP_X_USER_AGENT"),
+    ],
+)
+def test_what_carries_no_identity_stays(key: str) -> None:
+    environ = {key: "x", "HTTP_X_SOMETHING_UNUSUAL": "y"}
+    strip_environ(environ)
+    assert environ == {key: "x", "HTTP_X_SOMETHING_UNUSUAL": "y"}
+
+
+def test_long_names_are_judged_like_short_ones() -> None:
+    environ = {"HTTP_X_AUTH_REQUEST_" + "A" * 500: "x", "HTTP_X_PLAIN_" + "A" * 500: "y"}
+    strip_environ(environ)
+    assert list(environ.values()) == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("name", "normalised"),
+    [
+        pytest.param("X-Forwarded-User", "X_FORWARDED_USER", id="hyphens"),
+        pytest.param("x.forwarded:user", "X_FORWARDED_USER", id="other separators"),
+        pytest.param("rem\u017ft", "REM_T", id="a letter that upper() makes ASCII"),
+        pytest.param("o\u0131dc", "O_DC", id="dotless i"),
+        pytest.param("é", "_", id="beyond ASCII"),
+    ],
+)
+def test_names_compare_by_ascii_letters_and_digits(name: str, normalised: str) -> None:
+    assert normalise_name(name) == normalised
+
+
+def test_prefixes_and_names_are_reserved_and_their_neighbours_are_not() -> None:
+    assert is_reserved("X_FORWARDED_USER")
+    assert is_reserved("REMOTE_GROUPS")
+    assert not is_reserved("X_FORWARDED_USERS")
+    assert not is_reserved("REMOTE")
+
+
+def test_an_identity_cannot_be_edited_by_the_app() -> None:
+    claims = read_only({"groups": ["a"], "address": {"country": "SK"}, "name": "Alice"})
+    identity = Identity("Alice", "s", "https://id.example", claims=claims)
+    with pytest.raises(AttributeError):
+        identity.user_name = "Mallory"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        identity.claims["name"] = "Mallory"  # type: ignore[index]
+    with pytest.raises(TypeError):
+        identity.claims["address"]["country"] = "CZ"
+    assert identity.claims["groups"] == ("a",)
+
+
+def test_names_beyond_ascii_travel_as_wsgi_wants_them() -> None:
+    assert environ_text("Zoë").encode("latin-1").decode() == "Zoë"
+    assert environ_text("Alice") == "Alice"
+
+
+def test_the_public_names_are_exactly_those() -> None:
+    assert oidcgate.__all__ == ["Gate", "Identity"]
+    assert oidcgate.Identity is Identity
+    assert set(oidcgate.__all__) <= set(dir(oidcgate))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = oidcgate.nothing

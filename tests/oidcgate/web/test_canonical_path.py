@@ -1,0 +1,231 @@
+"""One form of a path, or none; and return targets that stay at home."""
+
+from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from oidcgate.web.canonical_path import (
+    BadPath,
+    PathFault,
+    canonical_path,
+    check_raw_target,
+    quote_path,
+    safe_return_path,
+)
+
+ORIGIN = "https://app.example.com"
+HOSTILE = [
+    line.rstrip("\n")
+    for line in (Path(__file__).parents[2] / "data" / "redirects.txt").read_text("utf-8").split("\n")
+    if line.strip() and not line.startswith("# ")
+]
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b.c",
+        "/.well-known/x",
+        "/..a",
+        "/...",
+        "/a;v=1",
+        "/a b",
+        "/~a/@b:c",
+        "/a%zz",
+        "/100%",
+    ],
+)
+def test_plain_paths_stay_as_they_are(path: str) -> None:
+    assert canonical_path(path) == path
+
+
+def test_text_beyond_ascii_is_read_as_utf8() -> None:
+    assert canonical_path("/žába".encode().decode("latin-1")) == "/žába"
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        pytest.param("", PathFault.NOT_ABSOLUTE, id="empty"),
+        pytest.param("a/b", PathFault.NOT_ABSOLUTE, id="relative"),
+        pytest.param("*", PathFault.NOT_ABSOLUTE, id="asterisk"),
+        pytest.param("http://x/", PathFault.NOT_ABSOLUTE, id="absolute-form"),
+        pytest.param("/\xff", PathFault.NOT_UTF8, id="not UTF-8"),
+        pytest.param("/\xc0\xae\xc0\xae/x", PathFault.NOT_UTF8, id="overlong dots"),
+        pytest.param("/a\x00", PathFault.CONTROL_CHARACTER, id="NUL"),
+        pytest.param("/a\r\nb", PathFault.CONTROL_CHARACTER, id="CR LF"),
+        pytest.param("/a\tb", PathFault.CONTROL_CHARACTER, id="tab"),
+        pytest.param("/a\x7f", PathFault.CONTROL_CHARACTER, id="DEL"),
+        pytest.param("/\xc2\x85", PathFault.CONTROL_CHARACTER, id="C1 next line"),
+        pytest.param("/\xe2\x80\xa8", PathFault.CONTROL_CHARACTER, id="line separator"),
+        pytest.param("/a\\b", PathFault.BACKSLASH, id="backslash"),
+        pytest.param("//a", PathFault.EMPTY_SEGMENT, id="two slashes in front"),
+        pytest.param("/a//b", PathFault.EMPTY_SEGMENT, id="two slashes inside"),
+        pytest.param("/a//", PathFault.EMPTY_SEGMENT, id="two slashes behind"),
+        pytest.param("/;x/b", PathFault.EMPTY_SEGMENT, id="parameters of nothing"),
+        pytest.param("/a/;x", PathFault.EMPTY_SEGMENT, id="parameters of nothing, last"),
+        pytest.param("/.", PathFault.DOT_SEGMENT, id="dot"),
+        pytest.param("/a/..", PathFault.DOT_SEGMENT, id="dots, last"),
+        pytest.param("/a/../b", PathFault.DOT_SEGMENT, id="dots, inside"),
+        pytest.param("/a/..;/b", PathFault.DOT_SEGMENT, id="dots as Tomcat reads them"),
+        pytest.param("/a/.;x=1/b", PathFault.DOT_SEGMENT, id="dot as Tomcat reads it"),
+        pytest.param("/a%2fb", PathFault.ENCODED_DELIMITER, id="slash encoded twice"),
+        pytest.param("/a%5Cb", PathFault.ENCODED_DELIMITER, id="backslash encoded twice"),
+        pytest.param("/%2e%2E/b", PathFault.ENCODED_DELIMITER, id="dots encoded twice"),
+        pytest.param("/a%00", PathFault.ENCODED_DELIMITER, id="NUL encoded twice"),
+    ],
+)
+def test_what_readers_disagree_about_is_refused_by_name(path: str, fault: PathFault) -> None:
+    with pytest.raises(BadPath) as caught:
+        canonical_path(path)
+    assert caught.value.fault is fault
+
+
+@pytest.mark.row("G-21")
+@given(st.text(alphabet=st.characters(max_codepoint=255), max_size=30).map(lambda text: "/" + text))
+@example("/a/../b")
+@example("/%2e%2e/")
+def test_a_canonical_path_has_no_segment_that_resolves_away(path: str) -> None:
+    try:
+        canonical = canonical_path(path)
+    except BadPath:
+        return
+    assert canonical.encode("utf-8") == path.encode("latin-1")
+    assert not {".", ".."} & set(canonical.split("/"))
+    assert "" not in canonical.split("/")[1:-1]
+    assert "\\" not in canonical
+    # A browser that resolves it ends where it began.
+    assert urlsplit(urljoin(ORIGIN, quote_path(canonical))).path == quote_path(canonical)
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize(
+    ("raw", "decoded"),
+    [
+        pytest.param("/a/b", "/a/b", id="same"),
+        pytest.param("/a?x=/../b", "/a", id="query does not count"),
+        pytest.param("/%61b", "/ab", id="escaped letter"),
+        pytest.param("/%C5%BE", "/\xc5\xbe", id="escaped UTF-8"),
+        pytest.param("/a%20b", "/a b", id="space"),
+    ],
+)
+def test_a_target_that_decodes_to_the_path_passes(raw: str, decoded: str) -> None:
+    check_raw_target(raw, decoded)
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize(
+    ("raw", "decoded", "fault"),
+    [
+        pytest.param("/x", "/admin/x", PathFault.RAW_MISMATCH, id="moved by a header"),
+        pytest.param("/admin", "/public", PathFault.RAW_MISMATCH, id="another path"),
+        pytest.param("/a%2Fb", "/a/b", PathFault.ENCODED_DELIMITER, id="encoded slash"),
+        pytest.param("/a%5cb", "/a\\b", PathFault.ENCODED_DELIMITER, id="encoded backslash"),
+        pytest.param("/a%00", "/a\x00", PathFault.ENCODED_DELIMITER, id="encoded NUL"),
+        pytest.param("/%zz", "/%zz", PathFault.RAW_MISMATCH, id="broken escape"),
+        pytest.param("http://app.example.com/a", "/a", PathFault.NOT_ABSOLUTE, id="absolute-form"),
+        pytest.param("*", "/", PathFault.NOT_ABSOLUTE, id="asterisk-form"),
+        pytest.param("/a#b", "/a", PathFault.RAW_MISMATCH, id="fragment"),
+        pytest.param("/\u20ac", "/x", PathFault.NOT_UTF8, id="not bytes"),
+    ],
+)
+def test_a_target_that_says_another_path_is_refused(raw: str, decoded: str, fault: PathFault) -> None:
+    with pytest.raises(BadPath) as caught:
+        check_raw_target(raw, decoded)
+    assert caught.value.fault is fault
+
+
+def as_a_browser_resolves(base: str, target: str) -> str:
+    """What the WHATWG URL algorithm does with a reference, as far as it matters for where it leads."""
+    target = target.strip("".join(map(chr, range(33)))).translate(dict.fromkeys(map(ord, "\t\r\n")))
+    return urljoin(base, target.replace("\\", "/"))
+
+
+def test_the_list_of_hostile_targets_is_complete() -> None:
+    assert len(HOSTILE) >= 60
+
+
+@pytest.mark.row("G-22")
+@pytest.mark.parametrize("target", HOSTILE, ids=ascii)
+def test_hostile_targets_are_refused(target: str) -> None:
+    # Staying on the origin would do; that none of them is let through at all is simpler to be sure of.
+    assert safe_return_path(target, [ORIGIN]) is None
+
+
+@pytest.mark.row("G-22")
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *"/\\:@.?#%;&=~\t\r\n\0 ",
+                "%2f",
+                "%5c",
+                "%00",
+                "%2e",
+                "..",
+                "//",
+                "evil.example",
+                "https:",
+                ORIGIN,
+                "é",
+            ]
+        ),
+        max_size=9,
+    ).map("".join)
+)
+def test_no_target_leaves_the_origin(target: str) -> None:
+    path = safe_return_path(target, [ORIGIN])
+    if path is None:
+        return
+    assert path.startswith("/")
+    parts = urlsplit(as_a_browser_resolves(ORIGIN, path))
+    assert (parts.scheme, parts.netloc) == ("https", "app.example.com")
+    assert ORIGIN + path == as_a_browser_resolves(ORIGIN, path)
+
+
+@pytest.mark.row("G-22")
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/", "/"),
+        ("/a/b?c=d&e=/f//g", "/a/b?c=d&e=/f//g"),
+        ("/a?next=https://evil.example", "/a?next=https://evil.example"),
+        ("/a#part/2", "/a#part/2"),
+        ("/%C5%BEaba", "/%C5%BEaba"),
+        (f"{ORIGIN}/a?b", "/a?b"),
+        (ORIGIN, "/"),
+    ],
+)
+def test_own_targets_come_back_as_paths(target: str, path: str) -> None:
+    assert safe_return_path(target, [ORIGIN]) == path
+
+
+@pytest.mark.row("G-22")
+@pytest.mark.parametrize(
+    "target", ["", "a", "/" + "a" * 2048, f"{ORIGIN}:443/", f"{ORIGIN}.evil.example/", "/a?b\\c", "/žába"]
+)
+def test_what_is_not_plainly_ours_is_refused(target: str) -> None:
+    assert safe_return_path(target, [ORIGIN]) is None
+
+
+def test_an_origin_is_own_only_when_it_is_given() -> None:
+    assert safe_return_path(f"{ORIGIN}/a", []) is None
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20))
+def test_quoting_is_undone_by_reading(segment: str) -> None:
+    try:
+        path = canonical_path(f"/{segment}".encode().decode("latin-1"))
+    except BadPath:
+        return
+    quoted = quote_path(path)
+    assert quoted.isascii()
+    assert quote(segment, safe="!$&'()*+,;=:@~/") == quoted[1:]
