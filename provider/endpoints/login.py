@@ -141,7 +141,7 @@ class Login:
             session, token = begin_session(conn, realm, who, previous, now)
             save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
             forgive(conn, realm.id, scopes)
-            if verdict.new_hash is not None and not user.read_only:
+            if verdict.new_hash is not None:
                 set_password_hash(conn, realm.id, user.user_id, verdict.new_hash)
             sessions.sweep(conn, realm.id, before=now)
             throttle.sweep(conn, realm.id, before=now - realm.settings.throttle.forget_seconds)

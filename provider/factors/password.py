@@ -37,7 +37,8 @@ class PasswordVerdict:
         user: The person, when name and password were right and the person is active; else None.
         reason: For the log: "ok", "unknown_user", "no_password", "wrong_password", "inactive",
             "unusable_hash".
-        new_hash: The password hashed anew, when the stored hash was made with other parameters than today's.
+        new_hash: The password hashed anew, when the stored hash was made with other parameters than today's
+            and can be replaced.
     """
 
     user: User | None
@@ -84,8 +85,9 @@ class PasswordFactor:
                 return PasswordVerdict(None, reason)
             if not user.active:
                 return PasswordVerdict(None, "inactive")
-            new_hash = self._hasher.hash(encoded) if self._hasher.check_needs_rehash(stored) else None
-            return PasswordVerdict(user, "ok", new_hash)
+            if user.read_only or not self._hasher.check_needs_rehash(stored):
+                return PasswordVerdict(user, "ok")
+            return PasswordVerdict(user, "ok", self._hasher.hash(encoded))
 
     def _compare(self, stored: str, encoded: bytes) -> tuple[bool, str]:
         try:

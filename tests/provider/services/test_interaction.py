@@ -1,0 +1,203 @@
+"""`next_step`: a table of what happens when, and two properties that hold for every state."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oidcgate.protocol.errors import AccessDenied, ConsentRequired, LoginRequired
+from provider.services.interaction import (
+    AskConsent,
+    AskLogin,
+    ConsentAnswer,
+    Fail,
+    Finish,
+    InteractionState,
+    LoginDone,
+    LoginReason,
+    SignedIn,
+    next_step,
+)
+
+NOW = 1_000_000
+ALICE = SignedIn("alice", "sid-1", NOW - 100)
+BOB = SignedIn("bob", "sid-2", NOW - 100)
+SCOPES = ("openid", "profile", "email")
+
+QUIET = InteractionState(
+    prompt=frozenset(),
+    max_age_seconds=None,
+    scopes=SCOPES,
+    required_user=None,
+    signed_in=ALICE,
+    login_done=None,
+    consent_needed=True,
+    granted=frozenset(SCOPES),
+    answer=None,
+)
+
+
+def state(**changes: object) -> InteractionState:
+    return replace(QUIET, **changes)  # type: ignore[arg-type]
+
+
+def agreed(*scopes: str, user: str = "alice", allowed: bool = True) -> ConsentAnswer:
+    return ConsentAnswer(user, frozenset(scopes), allowed)
+
+
+HERE = LoginDone("sid-1", NOW - 100)
+DONE = Finish("alice", "sid-1", SCOPES)
+
+
+@pytest.mark.row("E-25", "A-13", "S-35")
+@pytest.mark.parametrize(
+    ("given_state", "expected"),
+    [
+        pytest.param(state(), DONE, id="session-and-consent"),
+        pytest.param(state(signed_in=None), AskLogin(LoginReason.NO_SESSION), id="no-session"),
+        pytest.param(state(prompt={"login"}), AskLogin(LoginReason.PROMPT), id="prompt-login"),
+        pytest.param(state(prompt={"login"}, login_done=HERE), DONE, id="prompt-login-done-here"),
+        pytest.param(
+            state(prompt={"login"}, login_done=LoginDone("sid-9", NOW)),
+            AskLogin(LoginReason.PROMPT),
+            id="prompt-login-done-but-another-tab-changed-the-account",
+        ),
+        pytest.param(
+            state(prompt={"login"}, login_done=LoginDone("sid-1", NOW - 99)),
+            AskLogin(LoginReason.PROMPT),
+            id="login-noted-later-than-the-session-says",
+        ),
+        pytest.param(state(prompt={"select_account"}), AskLogin(LoginReason.PROMPT), id="select-account"),
+        pytest.param(state(max_age_seconds=101), DONE, id="max-age-not-reached"),
+        pytest.param(state(max_age_seconds=100), AskLogin(LoginReason.MAX_AGE), id="max-age-reached"),
+        pytest.param(state(max_age_seconds=0, login_done=HERE), DONE, id="max-age-0-after-login-here"),
+        pytest.param(state(required_user="alice"), DONE, id="hint-of-the-signed-in"),
+        pytest.param(state(required_user="bob"), AskLogin(LoginReason.OTHER_USER), id="hint-of-another"),
+        pytest.param(state(granted=frozenset()), AskConsent(SCOPES), id="consent-never-given"),
+        pytest.param(
+            state(granted=frozenset({"openid", "email"})), AskConsent(("profile",)), id="one-new-scope"
+        ),
+        pytest.param(state(granted=frozenset(), consent_needed=False), DONE, id="trusted"),
+        pytest.param(
+            state(prompt={"consent"}, consent_needed=False), DONE, id="trusted-is-never-asked-even-by-prompt"
+        ),
+        pytest.param(state(prompt={"consent"}), AskConsent(SCOPES), id="prompt-consent-asks-all-again"),
+        pytest.param(state(prompt={"consent"}, answer=agreed(*SCOPES)), DONE, id="prompt-consent-answered"),
+        pytest.param(
+            state(granted=frozenset({"openid", "email"}), answer=agreed("profile")),
+            DONE,
+            id="new-scope-agreed",
+        ),
+        pytest.param(
+            state(granted=frozenset(), answer=agreed(*SCOPES, user="bob")),
+            AskConsent(SCOPES),
+            id="consent-of-another-user-counts-for-nothing",
+        ),
+        pytest.param(
+            state(granted=frozenset(), answer=agreed("openid")),
+            AskConsent(SCOPES),
+            id="consent-withdrawn-while-answering-is-asked-whole",
+        ),
+    ],
+)
+def test_step(given_state: InteractionState, expected: object) -> None:
+    assert next_step(given_state, NOW) == expected
+
+
+@pytest.mark.row("E-25")
+@pytest.mark.parametrize(
+    ("given_state", "error"),
+    [
+        pytest.param(state(prompt={"none"}, signed_in=None), LoginRequired, id="none-without-session"),
+        pytest.param(state(prompt={"none"}, max_age_seconds=1), LoginRequired, id="none-and-too-old"),
+        pytest.param(state(prompt={"none"}, required_user="bob"), LoginRequired, id="none-and-another-user"),
+        pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
+        pytest.param(state(answer=agreed(*SCOPES, allowed=False)), AccessDenied, id="refused"),
+        pytest.param(
+            state(required_user="bob", login_done=HERE),
+            LoginRequired,
+            id="signed-in-here-as-another-than-the-hint",
+        ),
+    ],
+)
+def test_failure(given_state: InteractionState, error: type[Exception]) -> None:
+    step = next_step(given_state, NOW)
+    assert isinstance(step, Fail)
+    assert type(step.error) is error
+
+
+USERS = st.sampled_from(["alice", "bob"])
+SIDS = st.sampled_from(["sid-1", "sid-2"])
+TIMES = st.integers(NOW - 50, NOW)
+SCOPE_SETS = st.frozensets(st.sampled_from(SCOPES))
+STATES = st.builds(
+    InteractionState,
+    prompt=st.frozensets(st.sampled_from(["none", "login", "consent", "select_account"])),
+    max_age_seconds=st.none() | st.integers(0, 60),
+    scopes=st.lists(st.sampled_from(SCOPES), unique=True, min_size=1).map(tuple),
+    required_user=st.none() | USERS,
+    signed_in=st.none() | st.builds(SignedIn, USERS, SIDS, TIMES),
+    login_done=st.none() | st.builds(LoginDone, SIDS, TIMES),
+    consent_needed=st.booleans(),
+    granted=SCOPE_SETS,
+    answer=st.none() | st.builds(ConsentAnswer, USERS, SCOPE_SETS, st.booleans()),
+)
+
+
+@pytest.mark.row("E-25", "P-10")
+@given(STATES)
+def test_never_finishes_where_something_is_missing(given_state: InteractionState) -> None:
+    step = next_step(given_state, NOW)
+    if not isinstance(step, Finish):
+        return
+    signed_in, done = given_state.signed_in, given_state.login_done
+    assert signed_in is not None
+    assert (step.user_id, step.sid) == (signed_in.user_id, signed_in.sid)
+    assert step.scopes == given_state.scopes
+    assert given_state.required_user in (None, signed_in.user_id)
+    fresh = done is not None and done.sid == signed_in.sid and done.auth_time <= signed_in.auth_time
+    if given_state.prompt & {"login", "select_account"}:
+        assert fresh
+    if given_state.max_age_seconds is not None and not fresh:
+        assert NOW - signed_in.auth_time < given_state.max_age_seconds
+    if given_state.consent_needed:
+        answer = given_state.answer
+        mine = answer is not None and answer.user_id == signed_in.user_id
+        assert not (mine and answer is not None and not answer.allowed)
+        agreed_now = answer.scopes if mine and answer is not None else frozenset()
+        before = frozenset() if "consent" in given_state.prompt else given_state.granted
+        assert set(given_state.scopes) <= agreed_now | before
+
+
+@pytest.mark.row("E-25")
+@given(STATES)
+def test_prompt_none_never_asks(given_state: InteractionState) -> None:
+    silent = replace(given_state, prompt=given_state.prompt | {"none"})
+    assert isinstance(next_step(silent, NOW), Finish | Fail)
+
+
+@pytest.mark.row("A-13")
+@given(STATES)
+def test_consent_is_asked_for_missing_scopes_only_and_never_of_the_trusted(
+    given_state: InteractionState,
+) -> None:
+    step = next_step(given_state, NOW)
+    if isinstance(step, AskConsent):
+        assert given_state.consent_needed
+        assert set(step.scopes) <= set(given_state.scopes)
+        if "consent" not in given_state.prompt:
+            assert not set(step.scopes) & given_state.granted
+
+
+@pytest.mark.row("S-23")
+@given(STATES, USERS)
+def test_a_sign_in_here_and_a_yes_always_end_the_questions(given_state: InteractionState, user: str) -> None:
+    """No state asks for ever: after one login and one consent of the same person there is an answer."""
+    answered = replace(
+        given_state,
+        signed_in=SignedIn(user, "sid-1", NOW),
+        login_done=LoginDone("sid-1", NOW),
+        answer=ConsentAnswer(user, frozenset(given_state.scopes), True),
+    )
+    assert isinstance(next_step(answered, NOW), Finish | Fail)

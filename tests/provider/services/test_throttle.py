@@ -1,0 +1,191 @@
+"""Slowing down: the rule as a table with time as argument, and its counters in a database under threads."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from oidcgate.web.forwarded import UNKNOWN_NETWORK
+from provider.config import ThrottleSettings
+from provider.services.throttle import (
+    SHARED_WAIT_SECONDS,
+    Rule,
+    Scope,
+    charged,
+    forgive,
+    give_back,
+    scopes_of,
+    take_attempt,
+    wait_seconds,
+)
+from provider.store import schema, throttle
+from provider.store.engine import Store
+from provider.store.throttle import Counter
+
+NOW = 1_000_000
+RULE = Rule(free=3, first_delay_seconds=2, longest_delay_seconds=60, forget_seconds=3600)
+NETWORK = "203.0.113.0/24"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(f"sqlite:///{tmp_path / 'throttle.db'}")
+    schema.metadata.create_all(store.engine)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param(None, Counter(1, NOW, 0), id="first"),
+        pytest.param(Counter(2, NOW - 1, 0), Counter(3, NOW, 0), id="last-free"),
+        pytest.param(Counter(3, NOW - 1, 0), Counter(4, NOW, NOW + 2), id="first-wait"),
+        pytest.param(Counter(4, NOW - 9, NOW - 7), Counter(5, NOW, NOW + 4), id="doubled"),
+        pytest.param(Counter(7, NOW - 99, NOW - 60), Counter(8, NOW, NOW + 32), id="doubled-again"),
+        pytest.param(Counter(8, NOW - 99, NOW - 60), Counter(9, NOW, NOW + 60), id="capped"),
+        pytest.param(Counter(10**9, NOW - 99, NOW - 60), Counter(10**9 + 1, NOW, NOW + 60), id="huge-count"),
+        pytest.param(Counter(9, NOW - 3600, 0), Counter(1, NOW, 0), id="forgotten"),
+        pytest.param(
+            Counter(9, NOW - 3700, NOW - 3599), Counter(10, NOW, NOW + 60), id="quiet-time-from-the-end"
+        ),
+    ],
+)
+def test_charge(before: Counter | None, expected: Counter) -> None:
+    assert charged(before, RULE, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("counters", "expected"),
+    [
+        pytest.param([], 0, id="none"),
+        pytest.param([None, Counter(9, NOW, 0)], 0, id="not-blocked"),
+        pytest.param([Counter(9, NOW, NOW)], 0, id="just-over"),
+        pytest.param([Counter(9, NOW, NOW + 5), Counter(9, NOW, NOW + 7)], 7, id="the-longest-counts"),
+    ],
+)
+def test_wait(counters: list[Counter | None], expected: int) -> None:
+    assert wait_seconds(counters, NOW) == expected
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=60))
+def test_nobody_waits_longer_than_the_cap(pauses: list[int]) -> None:
+    """However somebody guesses, the owner's next try is at most the cap away: slowed, never locked out."""
+    now, counter = NOW, None
+    for pause in pauses:
+        now += pause
+        counter = charged(counter, RULE, now)
+        assert wait_seconds([counter], now) <= RULE.longest_delay_seconds
+
+
+def test_scopes_differ_by_name_and_network_and_hold_neither_in_clear() -> None:
+    one, other = (scopes_of(name, NETWORK, ThrottleSettings()) for name in ("alice", "bob"))
+    assert len({scope.key for scope in (*one, *other)}) == 5
+    assert not any("alice" in scope.key for scope in one)
+    assert (
+        max(len(scope.key) for scope in scopes_of("x" * 9999, "2001:db8:1111:2222::/64", ThrottleSettings()))
+        <= 100
+    )
+
+
+def test_what_many_share_has_a_short_cap() -> None:
+    by_kind = {
+        scope.key.partition(":")[0]: scope for scope in scopes_of("alice", NETWORK, ThrottleSettings())
+    }
+    assert by_kind["pair"].rule.longest_delay_seconds == 900
+    assert by_kind["account"].rule.longest_delay_seconds == SHARED_WAIT_SECONDS
+    assert by_kind["network"].rule.longest_delay_seconds == SHARED_WAIT_SECONDS
+    assert [kind for kind, scope in by_kind.items() if scope.own] == ["pair", "account"]
+
+
+def test_one_network_alone_never_reaches_the_limit_over_all_networks() -> None:
+    """So guessing from one place slows that place and not the owner elsewhere."""
+    pair, account, _ = scopes_of("alice", NETWORK, ThrottleSettings())
+    now, counter, tries = NOW, None, 0
+    while now < NOW + account.rule.forget_seconds:
+        counter = charged(counter, pair.rule, now)
+        tries += 1
+        now = max(now, counter.blocked_until)
+    assert tries < account.rule.free
+
+
+def test_an_unknown_network_is_no_counter_for_everybody() -> None:
+    keys = [scope.key.partition(":")[0] for scope in scopes_of("alice", UNKNOWN_NETWORK, ThrottleSettings())]
+    assert keys == ["pair", "account"]
+
+
+def test_attempts_are_charged_until_they_wait_and_waiting_is_free(store: Store) -> None:
+    scopes = scopes_of("alice", NETWORK, ThrottleSettings(account_failures=2, first_delay_seconds=2))
+    with store.begin() as conn:
+        waits = [take_attempt(conn, "default", scopes, NOW) for _ in range(5)]
+        after = take_attempt(conn, "default", scopes, NOW + 2)
+    assert waits == [0, 0, 0, 2, 2]
+    assert after == 0
+
+
+def test_a_right_password_clears_the_account_but_the_network_only_by_one(store: Store) -> None:
+    scopes = scopes_of("alice", NETWORK, ThrottleSettings())
+    other = scopes_of("bob", NETWORK, ThrottleSettings())
+    with store.begin() as conn:
+        for _ in range(3):
+            take_attempt(conn, "default", scopes, NOW)
+        take_attempt(conn, "default", other, NOW)
+        forgive(conn, "default", other)
+        left = throttle.read_for_update(conn, "default", [scope.key for scope in (*scopes, *other)])
+    assert {key.partition(":")[0]: counter.failures for key, counter in left.items()} == {
+        "pair": 3,
+        "account": 3,
+        "network": 3,
+    }
+
+
+def test_realms_count_apart(store: Store) -> None:
+    scopes = scopes_of("alice", NETWORK, ThrottleSettings(account_failures=1))
+    with store.begin() as conn:
+        assert [take_attempt(conn, "one", scopes, NOW) for _ in range(3)] == [0, 0, 2]
+        assert take_attempt(conn, "two", scopes, NOW) == 0
+
+
+def test_a_try_that_was_not_judged_is_given_back(store: Store) -> None:
+    scopes = scopes_of("alice", NETWORK, ThrottleSettings(account_failures=1))
+    with store.begin() as conn:
+        for _ in range(5):
+            assert take_attempt(conn, "default", scopes, NOW) == 0
+            give_back(conn, "default", scopes)
+
+
+def test_a_hundred_tries_at_once_are_all_counted(store: Store) -> None:
+    """Charged before the password is checked: no burst passes before its first failure is written."""
+    scopes = scopes_of("alice", NETWORK, ThrottleSettings(account_failures=5))
+    barrier, passed = threading.Barrier(20), []
+
+    def tries() -> None:
+        barrier.wait()
+        for _ in range(5):
+            with store.begin() as conn:
+                passed.append(take_attempt(conn, "default", scopes, NOW) == 0)
+
+    threads = [threading.Thread(target=tries) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(passed) == 100
+    assert sum(passed) == 6  # five free ones and the one that begins the wait
+
+
+def test_old_counters_are_swept_in_bounded_batches_and_waiting_ones_stay(store: Store) -> None:
+    def scope(name: str) -> Scope:
+        return Scope(name, RULE, own=True)
+
+    with store.begin() as conn:
+        for number in range(5):
+            throttle.write(conn, "default", f"old-{number}", Counter(1, NOW - 9999, 0))
+        throttle.write(conn, "default", "waiting", Counter(9, NOW - 9999, NOW + 5))
+        take_attempt(conn, "default", [scope("new")], NOW)
+        assert throttle.sweep(conn, "default", before=NOW - 3600, limit=3) == 3
+        assert throttle.sweep(conn, "default", before=NOW - 3600, limit=3) == 2
+        left = conn.scalars(select(schema.throttle.c.scope_key)).all()
+    assert set(left) == {"waiting", "new"}

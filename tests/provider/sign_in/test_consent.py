@@ -1,0 +1,178 @@
+"""The consent page: when it is asked, for what, and what an answer is worth."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from provider.store import consents, schema
+from tests.provider.sign_in.place import CALLBACK, World, authorize_url
+
+
+@pytest.mark.row("A-09", "A-13")
+def test_asked_once_and_then_only_for_what_is_new(world: World) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app", scope="openid profile"))
+    assert (page.status, page.main_id) == (200, "page-consent")
+    assert "The app app" in page.text
+    assert "alice" in page.text
+    assert "app.example" in page.text
+    assert page.text.count("<li>") == 2
+    assert browser.submit(page, decision="allow").answer["code"]
+    assert browser.step(authorize_url("app", scope="openid profile")).answer["code"]
+    assert browser.step(authorize_url("app", scope="openid")).answer["code"]
+    page = browser.authorize("app", scope="openid profile email offline_access")
+    assert page.main_id == "page-consent"
+    assert page.text.count("<li>") == 2
+    assert browser.submit(page, decision="allow").answer["code"]
+    assert browser.authorize("app", scope="openid email", prompt="none").answer["code"]
+
+
+@pytest.mark.row("A-13")
+def test_consent_is_per_person_and_client(world: World) -> None:
+    browser = world.browser()
+    browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
+    page = browser.sign_in(browser.authorize("app", prompt="login"), "Bob")
+    assert page.main_id == "page-consent"
+    assert "Bob" in page.text
+
+
+@pytest.mark.row("A-13", "S-35")
+def test_a_trusted_client_is_never_asked_for(world: World) -> None:
+    assert world.browser().signed_in("trusted", prompt="consent").answer["code"]
+
+
+@pytest.mark.row("A-09")
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+def test_no_goes_back_to_the_client_and_is_not_remembered(world: World, mode: str) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app", response_mode=mode))
+    answer = browser.submit(page, decision="deny")
+    assert answer.answer["error"] == "access_denied"
+    assert answer.answer["state"] == "state-1"
+    assert (answer.location or answer.action).startswith(CALLBACK)
+    assert browser.authorize("app").main_id == "page-consent"
+    assert world.events("consent_answered")[0]["allowed"] is False
+
+
+@pytest.mark.row("A-13", "E-25")
+def test_prompt_consent_asks_again_for_everything_and_no_keeps_the_earlier_yes(world: World) -> None:
+    browser = world.browser()
+    browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
+    page = browser.authorize("app", prompt="consent")
+    assert page.main_id == "page-consent"
+    assert page.text.count("<li>") == 2
+    assert browser.submit(page, decision="deny").answer["error"] == "access_denied"
+    assert browser.authorize("app", prompt="none").answer["code"]
+    assert browser.submit(browser.authorize("app", prompt="consent"), decision="allow").answer["code"]
+
+
+@pytest.mark.row("P-11")
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"csrf": ""}, id="csrf-empty"),
+        pytest.param({"csrf": "x"}, id="csrf-wrong"),
+        pytest.param({"csrf": None}, id="csrf-missing"),
+    ],
+)
+def test_an_answer_without_its_token_is_no_answer(world: World, change: dict[str, str | None]) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    fields = {**page.hidden, "decision": "allow", **change}
+    again = browser.go(page.action, {name: value for name, value in fields.items() if value is not None})
+    assert (again.status, again.main_id) == (400, "page-consent")
+    with world.provider.parts.store.read() as conn:
+        assert not conn.execute(select(schema.consents)).all()
+    assert browser.submit(again, decision="allow").answer["code"]
+
+
+@pytest.mark.parametrize("decision", ["", "maybe", "ALLOW", None])
+def test_an_answer_that_is_neither_yes_nor_no(world: World, decision: str | None) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    fields = page.hidden if decision is None else {**page.hidden, "decision": decision}
+    answer = browser.go(page.action, fields)
+    assert (answer.status, answer.main_id) == (400, "page-error")
+    with world.provider.parts.store.read() as conn:
+        assert not conn.execute(select(schema.consents)).all()
+
+
+@pytest.mark.parametrize("name", ["interaction", "csrf", "decision"])
+def test_a_repeated_field_is_refused(world: World, name: str) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    fields = {**page.hidden, "decision": "allow"}
+    body = "&".join(f"{field}={value}" for field, value in [*fields.items(), (name, fields[name])])
+    assert browser.go(page.action, body).main_id == "page-error"
+
+
+@pytest.mark.row("P-10")
+def test_a_page_shown_to_one_person_is_not_answered_by_another(world: World) -> None:
+    """Bob signs in in another tab while alice's consent page is open: her form agrees to nothing for him."""
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    browser.sign_in(browser.authorize("trusted", prompt="login"), "Bob")
+    again = browser.submit(page, decision="allow")
+    assert (again.status, again.main_id) == (400, "page-consent")
+    assert "Bob" in again.text
+    with world.provider.parts.store.read() as conn:
+        assert not conn.execute(select(schema.consents)).all()
+
+
+@pytest.mark.row("P-10")
+def test_what_is_agreed_to_is_what_was_shown(world: World) -> None:
+    """A consent withdrawn while the page for one more scope is open does not make that page agree to all."""
+    browser = world.browser()
+    browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
+    page = browser.authorize("app", scope="openid profile email")
+    with world.provider.parts.store.begin() as conn:
+        conn.execute(schema.consents.delete())
+    again = browser.submit(page, decision="allow")
+    assert (again.status, again.main_id) == (400, "page-consent")
+    assert again.text.count("<li>") == 3
+
+
+@pytest.mark.row("P-10")
+def test_consent_cannot_be_skipped_or_given_before_signing_in(world: World) -> None:
+    browser = world.browser()
+    login = browser.authorize("app")
+    interaction = login.hidden["interaction"]
+    base = login.url.partition("/login")[0]
+    assert browser.go(f"{base}/consent?interaction={interaction}").main_id == "page-login"
+    forged = browser.go(f"{base}/consent", {**login.hidden, "decision": "allow"})
+    assert forged.main_id == "page-login"
+    consent = browser.sign_in(login)
+    skipped = browser.go(f"{base}/authorize?interaction={interaction}")
+    assert skipped.main_id == "page-consent"
+    assert browser.submit(consent, decision="allow").answer["code"]
+
+
+def test_an_answer_sent_twice_is_over(world: World) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    assert browser.submit(page, decision="allow").answer["code"]
+    again = browser.submit(page, decision="deny")
+    assert (again.status, again.main_id) == (400, "page-error")
+
+
+def test_hostile_names_are_text(world: World) -> None:
+    evil = "</strong><script>alert(1)</script>"
+    parts = world.provider.parts
+    configured = dict(parts.clients.configured["default"])
+    configured["app"] = replace(configured["app"], name=evil)
+    parts.clients.configured["default"] = configured  # type: ignore[index]
+    browser = world.browser()
+    login = browser.authorize("app")
+    consent = browser.sign_in(login)
+    assert "<script>alert" not in login.text + consent.text
+    assert "&lt;script&gt;" in consent.text
+
+
+def test_scopes_add_up(world: World) -> None:
+    with world.provider.parts.store.begin() as conn:
+        consents.add_scopes(conn, "default", "u", "c", ["openid"], 1)
+        consents.add_scopes(conn, "default", "u", "c", ["email"], 2)
+        consents.add_scopes(conn, "default", "u", "other", ["phone"], 3)
+        assert consents.granted_scopes(conn, "default", "u", "c") == {"openid", "email"}
+        assert consents.granted_scopes(conn, "second", "u", "c") == frozenset()
