@@ -21,7 +21,7 @@ class Face(Enum):
     PAGE = auto()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
     """One path of a realm.
 
