@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from wsgiref.validate import validator
 
 import pytest
 import requests
@@ -27,7 +28,7 @@ def stack(tmp_path: Path) -> "WSGIApplication":
 
 @pytest.fixture
 def browser(stack: "WSGIApplication") -> UserAgent:
-    return UserAgent({URL: WSGIAdapter(stack)})
+    return UserAgent({URL: WSGIAdapter(validator(stack))})
 
 
 @pytest.mark.row("T-06", "T-04", "F-07")
