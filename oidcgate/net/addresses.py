@@ -24,8 +24,8 @@ class AddressRules:
     Attributes:
         allow_private: Networks (`"10.1.0.0/16"`, `"127.0.0.0/8"`) allowed besides the public internet, for an
             identity provider that is reached inside a company.
-        trusted_hosts: Hosts, in lower case, that may be at any address: those an operator typed, not those that
-            a document named.
+        trusted_hosts: Hosts, in lower case, that may be at any address: those an operator typed, never those
+            that a document named.
         insecure_allow_http_loopback: Also allow loopback addresses for the hosts `localhost`, `127.…`
             and `[::1]`, and plain http to those hosts. For demos and tests.
 

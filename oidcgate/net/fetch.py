@@ -96,10 +96,11 @@ class GuardedAdapter(BaseAdapter):
         except FetchError as error:
             _discard(response)
             # The dialler knows host and port only.
-            raise FetchError(error.reason, url, error.detail, status=error.status) from error.__cause__
+            raise FetchError(error.reason, url, error.detail, status=error.status) from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             _discard(response)
-            raise self._named(url, error) from error
+            # Not chained: the messages of requests quote the URL with its query, and a traceback prints them.
+            raise self._named(url, error) from None
         except BaseException:
             _discard(response)
             raise
@@ -183,7 +184,7 @@ class Fetcher:
         except (requests.RequestException, ValueError) as error:
             # The adapter names its errors itself: this one came while the request was prepared, nothing was
             # sent.
-            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from error
+            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
         if response.status_code != requests.codes.ok:
             raise FetchError(
                 FetchFailure.STATUS, url, f"status {response.status_code}", status=response.status_code
