@@ -83,7 +83,7 @@ class Peer:
     def _converse(self, connection: socket.socket) -> None:
         try:
             if self._tls is not None:
-                # wrap_socket takes the descriptor over, so the plain socket is no handle to end it by any more.
+                # wrap_socket takes the descriptor over: the plain socket is no handle to end it by any more.
                 self._open.remove(connection)
                 connection = self._tls.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
