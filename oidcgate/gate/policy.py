@@ -96,7 +96,7 @@ def rule_problems(key: str, path: str, allow: str, methods: Sequence[str] = ()) 
 def _pattern_fault(pattern: str) -> tuple[str, str] | None:
     if not pattern.startswith("/"):
         return "does not start with '/'", "write the path from the root, as in '/public/**'"
-    plain = pattern.removesuffix("/**") if pattern != "/**" else ""
+    plain = pattern.removesuffix("/**")
     segments = plain.split("/")
     if any("*" in segment and segment != "*" for segment in segments):
         return (
@@ -104,7 +104,8 @@ def _pattern_fault(pattern: str) -> tuple[str, str] | None:
             "use '*' for one whole segment and '/**' at the end for everything below",
         )
     try:
-        canonical_path((plain or "/").encode().decode("latin-1"))
+        below = "/x" if plain != pattern else ""
+        canonical_path((plain + below).encode().decode("latin-1"))
     except BadPath as bad:
         return (
             f"can never match ({bad.fault}): requests with such a path are refused",

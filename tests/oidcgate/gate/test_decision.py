@@ -1,0 +1,178 @@
+"""The one decision, as a table."""
+
+import pytest
+
+from oidcgate.gate.decision import (
+    Allow,
+    Answer,
+    Decision,
+    Preflight,
+    Reason,
+    Refuse,
+    StartLogin,
+    StepUp,
+    Unavailable,
+    decide,
+)
+from oidcgate.gate.policy import Access, Policy, Rule
+from oidcgate.gate.session import (
+    Absent,
+    AbsentReason,
+    Found,
+    Person,
+    SessionLimits,
+    SessionRecord,
+    UnavailableReason,
+    identity_of,
+)
+from oidcgate.gate.session import Unavailable as SessionUnavailable
+from oidcgate.web.facts import Facts, RequestKind
+from tests.oidcgate.gate.parts import NOW, record
+
+POLICY = Policy(
+    [
+        Rule("/public/**", Access.ANYONE),
+        Rule("/hello", Access.SIGNED_IN),
+        Rule("/money/**", Access.KNOWN, max_age_seconds=300),
+        Rule("/vault", Access.SIGNED_IN, acr_values=("gold", "platinum")),
+    ]
+)
+
+
+def facts(
+    path: str = "/a", kind: RequestKind = RequestKind.NAVIGATION, method: str = "GET", query: str = ""
+) -> Facts:
+    return Facts(method, path, query, kind, "app.example.com", "", "")
+
+
+def found(known: bool = True, session: SessionRecord | None = None) -> Found:
+    session = session or record(acr="silver", auth_time=NOW - 100)
+    looked_up = Found(session, "cookie", SessionLimits())
+    identity = identity_of(session, session.user_name, None, known)
+    looked_up.person = Person(identity, session.user_name, known, NOW, 0, NOW + 60)
+    return looked_up
+
+
+ABSENT = Absent(AbsentReason.EXPIRED)
+OUTAGE = SessionUnavailable(UnavailableReason.STATE_STORE)
+SCRIPT, PREFLIGHT, UPGRADE = RequestKind.SCRIPT, RequestKind.PREFLIGHT, RequestKind.UPGRADE
+EXPIRED = AbsentReason.EXPIRED
+
+
+@pytest.mark.row("G-14", "G-09")
+@pytest.mark.parametrize(
+    ("request_facts", "session", "decision"),
+    [
+        # public
+        pytest.param(facts("/public/x"), ABSENT, Allow(Reason.PUBLIC, False), id="public, absent"),
+        pytest.param(facts("/public/x"), found(), Allow(Reason.PUBLIC, True), id="public, known"),
+        pytest.param(facts("/public/x"), found(False), Allow(Reason.PUBLIC, False), id="public, unknown"),
+        pytest.param(facts("/public/x"), OUTAGE, Allow(Reason.PUBLIC, False), id="public, outage"),
+        pytest.param(
+            facts("/public/x", PREFLIGHT), ABSENT, Allow(Reason.PUBLIC, False), id="public, preflight"
+        ),
+        pytest.param(
+            facts("/public/x", method="POST"), ABSENT, Allow(Reason.PUBLIC, False), id="public, POST"
+        ),
+        # known users only
+        pytest.param(facts(), found(), Allow(Reason.KNOWN_USER, True), id="known"),
+        pytest.param(facts(), found(False), Refuse(Reason.UNKNOWN_USER, 403, "Alice"), id="unknown"),
+        pytest.param(facts(), ABSENT, StartLogin(EXPIRED, "/a"), id="absent"),
+        pytest.param(facts(method="HEAD"), ABSENT, StartLogin(EXPIRED, "/a"), id="absent, HEAD"),
+        pytest.param(facts(method="POST"), ABSENT, Refuse(EXPIRED, 401), id="absent, POST"),
+        pytest.param(facts(kind=SCRIPT), ABSENT, Refuse(EXPIRED, 401), id="absent, script"),
+        pytest.param(facts(kind=UPGRADE), ABSENT, Refuse(EXPIRED, 401), id="absent, upgrade"),
+        pytest.param(facts(kind=PREFLIGHT), ABSENT, Preflight(), id="absent, preflight"),
+        pytest.param(facts(kind=PREFLIGHT), found(), Preflight(), id="known, preflight"),
+        pytest.param(facts(kind=PREFLIGHT), OUTAGE, Preflight(), id="outage, preflight"),
+        pytest.param(facts(), OUTAGE, Unavailable(UnavailableReason.STATE_STORE), id="outage"),
+        pytest.param(
+            facts(kind=SCRIPT), OUTAGE, Unavailable(UnavailableReason.STATE_STORE), id="outage, script"
+        ),
+        pytest.param(facts(kind=SCRIPT), found(), Allow(Reason.KNOWN_USER, True), id="known, script"),
+        pytest.param(facts(kind=UPGRADE), found(), Allow(Reason.KNOWN_USER, True), id="known, upgrade"),
+        # everybody signed in
+        pytest.param(facts("/hello"), found(False), Allow(Reason.SIGNED_IN, True), id="signed in, unknown"),
+        pytest.param(facts("/hello"), found(), Allow(Reason.SIGNED_IN, True), id="signed in, known"),
+        pytest.param(facts("/hello"), ABSENT, StartLogin(EXPIRED, "/hello"), id="signed in, absent"),
+        # recent and strong
+        pytest.param(facts("/money"), found(), Allow(Reason.KNOWN_USER, True), id="recent enough"),
+        pytest.param(
+            facts("/money", query="to=bob"),
+            found(session=record(auth_time=NOW - 301)),
+            StepUp(Reason.AUTHENTICATION_TOO_OLD, "/money?to=bob", 300, ()),
+            id="too long ago",
+        ),
+        pytest.param(
+            facts("/money"),
+            found(session=record(auth_time=NOW - 300)),
+            Allow(Reason.KNOWN_USER, True),
+            id="just recent enough",
+        ),
+        pytest.param(
+            facts("/money"),
+            found(session=record(auth_time=None)),
+            StepUp(Reason.AUTHENTICATION_TOO_OLD, "/money", 300, ()),
+            id="nobody said when",
+        ),
+        pytest.param(
+            facts("/money", SCRIPT),
+            found(session=record(auth_time=0)),
+            Refuse(Reason.AUTHENTICATION_TOO_OLD, 401),
+            id="too long ago, script",
+        ),
+        pytest.param(
+            facts("/money"),
+            found(False),
+            Refuse(Reason.UNKNOWN_USER, 403, "Alice"),
+            id="unknown before too old",
+        ),
+        pytest.param(
+            facts("/vault"),
+            found(),
+            StepUp(Reason.AUTHENTICATION_CONTEXT, "/vault", None, ("gold", "platinum")),
+            id="too weak",
+        ),
+        pytest.param(
+            facts("/vault"),
+            found(session=record(acr="gold")),
+            Allow(Reason.SIGNED_IN, True),
+            id="strong enough",
+        ),
+        # others
+        pytest.param(facts("/.oidcgate/login"), ABSENT, Answer(), id="route of the gate"),
+        pytest.param(facts("/.oidcgate/x", PREFLIGHT), OUTAGE, Answer(), id="any route, any kind"),
+        pytest.param(facts("/.oidcgate"), found(), Answer(), id="root of the routes"),
+        pytest.param(facts("/.oidcgatex"), ABSENT, StartLogin(EXPIRED, "/.oidcgatex"), id="not a route"),
+        pytest.param(facts("/public;x/y"), found(), Refuse(Reason.AMBIGUOUS_PATH, 400), id="parameters"),
+    ],
+)
+def test_decisions(
+    request_facts: Facts, session: Found | Absent | SessionUnavailable, decision: Decision
+) -> None:
+    assert decide(request_facts, session, POLICY, NOW) == decision
+
+
+@pytest.mark.row("G-14")
+def test_a_session_whose_person_nobody_asked_about_is_nobodys() -> None:
+    fresh = Found(record(), "cookie", SessionLimits())
+    assert decide(facts(), fresh, Policy(), NOW) == Refuse(Reason.UNKNOWN_USER, 403, "Alice")
+
+
+@pytest.mark.row("G-22")
+@pytest.mark.parametrize(
+    ("path", "query", "return_path"),
+    [
+        ("/a", "x=1&y=%2F", "/a?x=1&y=%2F"),
+        ("/ž b", "", "/%C5%BE%20b"),
+        ("/a", "filter[x]=1|2", "/a?filter%5Bx%5D=1%7C2"),
+        ("/a", "x=\\\\evil.example", "/a?x=%5C%5Cevil.example"),
+        ("/a", "x=\xc5\xbe", "/a?x=%C5%BE"),
+        ("/a", "x" * 3000, "/a"),
+        ("/" + "a" * 3000, "", "/"),
+        ("/100%", "", "/100%25"),
+    ],
+)
+def test_where_a_login_leads_back_to(path: str, query: str, return_path: str) -> None:
+    decision = decide(facts(path, query=query), ABSENT, POLICY, NOW)
+    assert decision == StartLogin(EXPIRED, return_path)
