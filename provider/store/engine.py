@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
@@ -113,6 +113,10 @@ class Store:
 
 
 def _open_sqlite(url: Any, busy_seconds: float) -> Engine:
+    # The file holds password hashes and sealed keys: made here, it is its owner's alone, and so are the files that
+    # SQLite puts beside it. A file that cannot be made is reported by the first connection.
+    with suppress(OSError):
+        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
     # isolation_level None keeps the driver from beginning transactions of its own: ours say BEGIN IMMEDIATE.
     engine = create_engine(
         url,

@@ -113,6 +113,13 @@ def test_read_only(store: Store) -> None:
     assert "readonly" in caught.value.detail
 
 
+def test_the_files_are_their_owners_alone(store: Store, tmp_path: Path) -> None:
+    insert(store, 1)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["x.db", "x.db-shm", "x.db-wal"]
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
+
+
 def test_no_database_at_all(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/missing/x.db")
     with pytest.raises(StoreUnavailable), store.read() as conn:

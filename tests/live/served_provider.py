@@ -1,0 +1,193 @@
+"""A provider under real gunicorn workers, with shortcuts to codes and raw requests over sockets."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from provider.app import Provider
+from provider.services.tokens import Authorization, issue_code
+from tests.support.servers import Server, free_port, running
+
+SECRET = "qT3vN8yZr5LwXk2PdJm7CgHs0BfEa9Ui4Ro6"
+APP_SECRET = "app-3kQzX7VbN1mRtY9wLpGdHs5JfCe2AuKo8TiZq4Ex"
+REDIRECT_URI = "https://app.example/cb"
+ALICE = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+_HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+BASIC = "Basic " + base64.b64encode(f"app:{APP_SECRET}".encode()).decode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and JSON body of one request; status 0 when the connection broke."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def error(self) -> str | None:
+        return self.body.get("error")
+
+
+@dataclass(frozen=True)
+class ServedProvider:
+    """A configuration on disk that is served on a port."""
+
+    folder: Path
+    port: int
+
+    @classmethod
+    def configured(cls, folder: Path, *, lifetimes: str = "") -> "ServedProvider":
+        """Write the configuration and prepare the database."""
+        made = cls(folder, free_port())
+        (folder / "provider.toml").write_text(
+            f"""
+            issuer = "http://127.0.0.1:{made.port}"
+            insecure_allow_http_loopback = true
+            database = "sqlite:///{folder / "provider.db"}"
+            secret = "{SECRET}"
+            [lifetimes]
+            {lifetimes}
+            [[clients]]
+            client_id = "app"
+            client_secret = "{APP_SECRET}"
+            redirect_uris = ["{REDIRECT_URI}"]
+            flows = ["authorization_code", "refresh_token"]
+            [[users]]
+            user_name = "alice"
+            user_id = "{ALICE}"
+            """
+        )
+        return made
+
+    @contextmanager
+    def served(self, *, workers: int) -> Iterator[Server]:
+        """Serve until the block ends; every worker is there when it begins."""
+        command = [sys.executable, "-m", "provider", "--config", self.folder / "provider.toml", "serve"]
+        options = ["--port", str(self.port), "--workers", str(workers)]
+        with running(
+            [*command, *options], port=self.port, log=self.folder / "log", cwd=self.folder
+        ) as server:
+            deadline = time.monotonic() + 60
+            while len(workers_of(server)) < workers or self.ask(_HEALTH).status != 200:
+                assert time.monotonic() < deadline, server.log_text()
+            yield server
+
+    @contextmanager
+    def provider(self) -> Iterator[Provider]:
+        """The same provider in this process, for looking into its database."""
+        made = Provider.from_config(self.folder / "provider.toml", env={})
+        try:
+            yield made
+        finally:
+            made.parts.store.dispose()
+
+    def codes(self, count: int) -> list[str]:
+        """Codes as the authorization endpoint would give them."""
+        with self.provider() as made:
+            realm, now = made.parts.realms[0], int(made.parts.clock())
+            authorization = Authorization(
+                client_id="app",
+                user_id=ALICE,
+                sid="",
+                redirect_uri=REDIRECT_URI,
+                scope=("openid", "offline_access"),
+                nonce=None,
+                code_challenge=None,
+                code_challenge_method=None,
+                auth_time=now,
+                acr="knowledge",
+                amr=("pwd",),
+            )
+            with made.parts.store.begin() as conn:
+                return [
+                    issue_code(conn, realm, replace(authorization, sid=f"sid-{n}"), now) for n in range(count)
+                ]
+
+    def redeem(self, code: str) -> Answer:
+        return self.ask(code_request(code))
+
+    def refresh(self, token: str) -> Answer:
+        return self.ask(refresh_request(token))
+
+    def userinfo(self, access_token: str) -> Answer:
+        head = "GET /userinfo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        return self.ask(f"{head}Authorization: Bearer {access_token}\r\n\r\n".encode())
+
+    def ask(self, request: bytes) -> Answer:
+        """One request over a connection of its own."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+                return exchange(connection, request)
+        except OSError:
+            return Answer(0, {})
+
+    def ask_at_once(self, request: bytes, count: int) -> list[Answer]:
+        """The same request over `count` connections, all open before the first byte is sent."""
+        barrier = threading.Barrier(count)
+        answers: list[Answer] = []
+
+        def ask() -> None:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+                barrier.wait(60)
+                answers.append(exchange(connection, request))
+
+        threads = [threading.Thread(target=ask) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        assert len(answers) == count
+        return answers
+
+
+def code_request(code: str) -> bytes:
+    """The bytes of a token request with a code."""
+    return _token_request({"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI})
+
+
+def refresh_request(token: str) -> bytes:
+    """The bytes of a token request with a refresh token."""
+    return _token_request({"grant_type": "refresh_token", "refresh_token": token})
+
+
+def exchange(connection: socket.socket, request: bytes) -> Answer:
+    """Send, and read what comes until the server closes."""
+    connection.sendall(request)
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+    head, end, body = b"".join(parts).partition(b"\r\n\r\n")
+    if not end:
+        return Answer(0, {})
+    try:
+        return Answer(int(head.split(b" ", 2)[1]), json.loads(body))
+    except ValueError:
+        return Answer(0, {})
+
+
+def workers_of(server: Server) -> list[int]:
+    """The worker processes of a server's arbiter."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def _token_request(form: Mapping[str, str]) -> bytes:
+    body = urlencode(form).encode()
+    head = (
+        "POST /token HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+        f"Authorization: {BASIC}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
