@@ -13,9 +13,8 @@ from oidcgate.web.sealing import new_secret
 SECRET_FILE_NAME: Final = "oidcgate.secret"  # noqa: S105 (a file's name)
 
 TEMPLATE: Final = """\
-# The gate's configuration. `oidcgate check` lists everything that is wrong with it, and the URLs to register
-at the IdP. # Single keys can also be set by environment variables: OIDCGATE_PUBLIC_URL,
-OIDCGATE_PROVIDER__CLIENT_ID, ...
+# The gate's configuration. `oidcgate check` lists everything that is wrong with it, and the URLs to register.
+# Single keys can also be set by environment variables: OIDCGATE_PUBLIC_URL, OIDCGATE_PROVIDER__CLIENT_ID, ...
 
 # Where browsers reach the app: scheme, host and port, nothing else. http only on this machine.
 public_url = {public_url}

@@ -154,8 +154,8 @@ def build(
         # What has to be registered there, to the byte; most first sign-ins fail on it.
         log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
         log.info("post-logout redirect URI: %s", config.logged_out_url)
-    for problem in users.problems():
-        log.warning("%s", problem)
+    # The directory reads its users now and tells the log what is wrong with them, not at the first sign-in.
+    users.problems()
     return GateParts(config, names, policy, sessions, users, known_users, routes, refusals, audit, clock)
 
 
@@ -171,7 +171,7 @@ def _sessions(
     state: RecordStore,
     clock: Callable[[], float],
 ) -> Sessions:
-    limits = SessionLimits(
+    limits = SessionLimits.of(
         idle_seconds=round(config.session.idle_minutes * 60),
         absolute_seconds=round(config.session.absolute_minutes * 60),
     )

@@ -164,6 +164,11 @@ class Login:
             known_at=0 if user is None else now,
             tokens=True,
         )
+        if self.sessions.is_revoked(record.session_id, now):
+            # Signed out in another tab meanwhile. The session would be dead; sending the browser on would
+            # begin anew.
+            self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
+            return self.answers.redirect(self.config.logged_out_url)
         if isinstance(before, Found):
             # The session that was here before the sign-in page does not survive it (G-23).
             self.sessions.end(before.record, now)

@@ -155,7 +155,7 @@ class Refusals:
                 wanted to.
         """
         incident = self.new_incident()
-        page = facts is not None and facts.kind is RequestKind.NAVIGATION
+        page = _is_for_a_person(facts, environ)
         match error:
             case ProviderUnavailable():
                 wait = error.retry_after_seconds
@@ -176,7 +176,7 @@ class Refusals:
 
     def not_found(self, facts: Facts | None, environ: Mapping[str, Any]) -> Response:
         """The answer under `/.oidcgate/` where there is no route."""
-        page = facts is not None and facts.kind is RequestKind.NAVIGATION
+        page = _is_for_a_person(facts, environ)
         return self._error(404, ErrorKind.NOT_FOUND, "not_found", None, environ, page)
 
     def _sign_in_refused(
@@ -249,7 +249,7 @@ class Refusals:
             facts: None when the request could not be understood.
         """
         incident = self.new_incident()
-        page = facts is not None and facts.kind is RequestKind.NAVIGATION
+        page = _is_for_a_person(facts, environ)
         if isinstance(decision, Unavailable):
             detail = str(decision.reason)
             what = "directory" if decision.reason is UnavailableReason.DIRECTORY else "state"
@@ -291,3 +291,12 @@ class Refusals:
             action=LOGOUT_PATH,
             hidden={"switch": "1", "rd": return_path},
         )
+
+
+def _is_for_a_person(facts: Facts | None, environ: Mapping[str, Any]) -> bool:
+    """Whether somebody reads the answer; where the request itself was not understood, as far as it asks for
+    a page.
+    """
+    if facts is None:
+        return "text/html" in environ.get("HTTP_ACCEPT", "")
+    return facts.kind is RequestKind.NAVIGATION

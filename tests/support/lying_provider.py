@@ -309,7 +309,7 @@ class Browser:
 
     def cookies(self) -> dict[str, str]:
         """Every cookie, whatever its path."""
-        return {cookie.key: cookie.value for cookie in self.client._cookies.values() if cookie.value}
+        return {cookie.key: cookie.value for cookie in (self.client._cookies or {}).values() if cookie.value}
 
     def start(self, path: str = "/private") -> str:
         """Open a page as a stranger; returns the authorization URL that this leads to."""
@@ -338,7 +338,7 @@ class _Both(requests.adapters.BaseAdapter):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         for provider in self._providers:
             if (request.url or "").startswith(provider.issuer + "/"):
-                return provider.adapter.send(request, **options)  # type: ignore[no-any-return]
+                return provider.adapter.send(request, **options)
         raise requests.ConnectionError(f"nobody is at {request.url}")
 
     def close(self) -> None:

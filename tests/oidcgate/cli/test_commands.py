@@ -1,0 +1,201 @@
+"""`oidcgate check`, `init`, `secret`."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oidcgate.cli import main
+from oidcgate.gate.relying_party import Discovery, ProviderUnavailable
+from oidcgate.protocol.metadata import ProviderMetadata
+from oidcgate.web.sealing import KeyRing
+
+SECRET = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
+METADATA = ProviderMetadata(
+    issuer="https://id.example",
+    authorization_endpoint="https://id.example/authorize",
+    token_endpoint="https://id.example/token",
+    jwks_uri="https://id.example/jwks",
+    userinfo_endpoint=None,
+    end_session_endpoint=None,
+    id_token_signing_alg_values_supported=("RS256",),
+    token_endpoint_auth_methods_supported=("client_secret_basic",),
+    code_challenge_methods_supported=("S256",),
+    scopes_supported=("openid", "profile", "email"),
+    iss_parameter_supported=True,
+)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, env={"OIDCGATE_CONFIG": None})
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "oidcgate.toml"
+    path.write_text(
+        'public_url = "https://app.example.com"\n'
+        '[provider]\nissuer = "https://id.example"\nclient_id = "app"\nclient_secret = "do-not-show"\n'
+        f'[users]\nsource = "file:users.toml"\n[session]\nsecret = "{SECRET}"\n'
+    )
+    (tmp_path / "users.toml").write_text('[[users]]\nuserName = "Alice"\n')
+    return path
+
+
+@pytest.fixture
+def idp(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the IdP says; `error` makes it say nothing."""
+    said: dict[str, Any] = {}
+
+    def metadata(self: Discovery) -> ProviderMetadata:
+        if "error" in said:
+            raise ProviderUnavailable("https://id.example", said["error"], 1)
+        return METADATA.__class__(**{**METADATA.__dict__, **said})
+
+    monkeypatch.setattr(Discovery, "metadata", metadata)
+    return said
+
+
+class TestCheck:
+    """All problems, or what is in force."""
+
+    @pytest.mark.row("A-05", "A-07")
+    def test_right(self, config: Path, idp: dict[str, Any]) -> None:
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert "https://app.example.com/.oidcgate/callback" in result.stdout
+        assert "https://app.example.com/.oidcgate/logged-out" in result.stdout
+        assert "scopes        openid profile email" in result.stdout
+        assert "do-not-show" not in result.output
+        assert SECRET not in result.output
+        assert result.stderr == ""
+
+    def test_every_problem_at_once(self, config: Path) -> None:
+        config.write_text(
+            'public_url = "http://app.example.com"\n[provider]\nissuer = "x"\n[sesion]\n[users]\n'
+        )
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        named = {line.split(":")[0] for line in result.stderr.splitlines()}
+        assert named == {
+            "public_url",
+            "provider.issuer",
+            "provider.client_id",
+            "sesion",
+            "users.source",
+            "session.secret",
+        }
+        assert "did you mean 'session'" in result.stderr
+        assert result.stdout == ""
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        result = run("check", "--config", str(tmp_path / "nothing.toml"))
+        assert result.exit_code == 1
+        assert "nothing.toml" in result.stderr
+
+    @pytest.mark.row("A-07")
+    def test_scopes_that_the_idp_does_not_offer(self, config: Path, idp: dict[str, Any]) -> None:
+        idp["scopes_supported"] = ("openid",)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert "does not offer profile email" in result.stderr
+
+    @pytest.mark.row("A-07")
+    def test_an_idp_that_does_not_say_its_scopes(self, config: Path, idp: dict[str, Any]) -> None:
+        idp["scopes_supported"] = None
+        assert run("check", "--config", str(config)).exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            pytest.param(
+                {"token_endpoint_auth_methods_supported": ("private_key_jwt",)}, "no client secret", id="auth"
+            ),
+            pytest.param({"code_challenge_methods_supported": ("plain",)}, "without S256", id="pkce"),
+            pytest.param({"id_token_signing_alg_values_supported": ()}, "signs with none", id="alg"),
+        ],
+    )
+    def test_an_idp_that_does_not_fit(
+        self, config: Path, idp: dict[str, Any], said: dict[str, Any], told: str
+    ) -> None:
+        idp |= said
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert told in result.stderr
+
+    @pytest.mark.row("G-17")
+    def test_an_idp_that_is_away_is_no_problem_of_the_configuration(
+        self, config: Path, idp: dict[str, Any]
+    ) -> None:
+        idp["error"] = "gone"
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0
+        assert "gone" in result.stderr
+
+    def test_offline_nobody_is_asked(self, config: Path, idp: dict[str, Any]) -> None:
+        idp["error"] = "gone"
+        assert run("check", "--offline", "--config", str(config)).stderr == ""
+
+    @pytest.mark.row("F-10")
+    def test_users_that_compare_equal(self, config: Path) -> None:
+        (config.parent / "users.toml").write_text(
+            '[[users]]\nuserName = "Alice"\n[[users]]\nuserName = "alice"\n'
+        )
+        result = run("check", "--offline", "--config", str(config))
+        assert result.exit_code == 1
+        assert "lice" in result.stderr
+
+
+class TestInit:
+    """A start that `check` accepts, and nothing overwritten."""
+
+    def test_what_it_writes_is_right_but_for_what_only_the_operator_knows(self, tmp_path: Path) -> None:
+        folder = tmp_path / "new"
+        result = run("init", str(folder), "--issuer", "https://id.example", "--client-id", 'a"b\\c')
+        assert result.exit_code == 0, result.output
+        assert (folder / "oidcgate.secret").stat().st_mode & 0o777 == 0o600
+        KeyRing([(folder / "oidcgate.secret").read_text().strip()])
+        (folder / "users.toml").write_text('[[users]]\nuserName = "Alice"\n')
+        missing = run("check", "--offline", "--config", str(folder / "oidcgate.toml"))
+        assert [line.split(":")[0] for line in missing.stderr.splitlines()] == ["provider.client_secret_file"]
+        (folder / "client.secret").write_text("secret-of-the-idp")
+        (folder / "client.secret").chmod(0o600)
+        result = run("check", "--offline", "--config", str(folder / "oidcgate.toml"))
+        assert result.exit_code == 0, result.output
+        assert 'a"b\\c' in result.stdout
+
+    @pytest.mark.parametrize("name", ["oidcgate.toml", "oidcgate.secret"])
+    def test_it_overwrites_nothing(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_text("mine")
+        result = run("init", str(tmp_path))
+        assert result.exit_code == 1
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == "mine"
+
+    def test_a_link_that_waits_is_not_followed(self, tmp_path: Path) -> None:
+        target = tmp_path / "elsewhere"
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "oidcgate.secret").symlink_to(target)
+        assert run("init", str(tmp_path / "in")).exit_code == 1
+        assert not target.exists()
+
+    def test_a_value_that_cannot_be_written(self, tmp_path: Path) -> None:
+        assert run("init", str(tmp_path), "--issuer", "https://id\n.example").exit_code == 2
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_each_secret_is_new_and_strong() -> None:
+    first, second = (run("secret").stdout.strip() for _ in range(2))
+    assert first != second
+    KeyRing([first, second])
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "oidcgate", "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("Usage: oidcgate")
+    assert all(name in done.stdout for name in ("check", "init", "secret"))

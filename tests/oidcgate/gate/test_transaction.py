@@ -1,0 +1,207 @@
+"""Login attempts as cookies: one each, capped, opened only by their own state."""
+
+import pytest
+from werkzeug.http import parse_cookie
+
+from oidcgate.gate.transaction import MAX_PENDING, TTL_SECONDS, Transaction, Transactions
+from oidcgate.web.cookies import CookieNames
+from oidcgate.web.sealing import KeyRing, Sealer
+
+NOW = 1_900_000_000
+SECRET = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
+NAMES = CookieNames.of("https://app.example.com", "app")
+
+
+def transactions(secret: str = SECRET, gate: str = "gate", *, cross_site_post: bool = False) -> Transactions:
+    return Transactions(
+        Sealer(KeyRing([secret]), "transaction", gate), NAMES, cross_site_post=cross_site_post
+    )
+
+
+def attempt(number: int = 0, *, started_at: int = NOW, return_path: str = "/x") -> Transaction:
+    return Transaction(
+        seed=number.to_bytes(32),
+        issuer="https://id.example",
+        return_path=return_path,
+        loops=0,
+        started_at=started_at,
+    )
+
+
+class Jar:
+    """The cookies of a browser, as the routes under `/.oidcgate/` see them."""
+
+    def __init__(self) -> None:
+        self.cookies: dict[str, str] = {}
+
+    def take(self, set_cookies: list[str]) -> None:
+        for line in set_cookies:
+            name, value = line.partition(";")[0].split("=", 1)
+            if "Max-Age=0" in line:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+
+    @property
+    def header(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+
+def test_an_attempt_comes_back_as_it_was() -> None:
+    jar, kept = Jar(), transactions()
+    jar.take(kept.begin(attempt(), jar.header, NOW))
+    assert kept.open(jar.header, attempt().state, NOW + 5) == attempt()
+    assert kept.pending(jar.header, NOW + 5) == [attempt()]
+
+
+def test_what_derives_from_a_seed_is_independent_and_fit_for_its_use() -> None:
+    one, other = attempt(1), attempt(2)
+    derived = [one.state, one.nonce, one.verifier, one.session_id, other.state, other.nonce, other.verifier]
+    assert len(set(derived)) == len(derived)
+    # RFC 7636 4.1 asks for 43 to 128 unreserved characters; all of them have 256 bits.
+    assert all(len(value) == 43 and value.replace("-", "").replace("_", "").isalnum() for value in derived)
+    assert one.state == attempt(1).state
+
+
+def test_repr_keeps_the_seed() -> None:
+    assert "seed" not in repr(attempt())
+    assert attempt().verifier not in repr(attempt())
+
+
+@pytest.mark.row("G-02")
+def test_the_cookie_is_short_lived_and_for_our_routes_only() -> None:
+    (line,) = transactions().begin(attempt(), "", NOW)
+    attributes = line.split("; ")[1:]
+    assert line.startswith(f"__Secure-oidcgate-tx-{NAMES.session[-12:]}-{attempt().state}=")
+    assert set(attributes) == {
+        "Path=/.oidcgate/",
+        f"Max-Age={TTL_SECONDS}",
+        "HttpOnly",
+        "Secure",
+        "SameSite=Lax",
+    }
+    assert TTL_SECONDS <= 600
+
+
+def test_form_post_needs_a_cookie_that_crosses_sites() -> None:
+    kept = transactions(cross_site_post=True)
+    (line,) = kept.begin(attempt(), "", NOW)
+    assert "SameSite=None" in line
+    assert "Secure" in line
+    assert "SameSite=None" in kept.end(attempt().state)
+
+
+@pytest.mark.row("F-13", "G-24")
+class TestNotOpened:
+    """An attempt of another browser, gate, key, time or state."""
+
+    def header(self, kept: Transactions, number: int = 0) -> str:
+        jar = Jar()
+        jar.take(kept.begin(attempt(number), "", NOW))
+        return jar.header
+
+    def test_by_a_browser_without_it(self) -> None:
+        assert transactions().open("", attempt().state, NOW) is None
+
+    def test_by_another_state(self) -> None:
+        assert transactions().open(self.header(transactions()), attempt(1).state, NOW) is None
+
+    def test_under_a_name_that_was_changed(self) -> None:
+        header = self.header(transactions()).replace(attempt().state, attempt(1).state)
+        assert transactions().open(header, attempt(1).state, NOW) is None
+
+    def test_when_it_is_there_twice(self) -> None:
+        header = self.header(transactions())
+        assert transactions().open(f"{header}; {header}", attempt().state, NOW) is None
+
+    @pytest.mark.parametrize("seconds", [TTL_SECONDS, 10 * TTL_SECONDS, -3600])
+    def test_out_of_its_time(self, seconds: int) -> None:
+        assert transactions().open(self.header(transactions()), attempt().state, NOW + seconds) is None
+
+    def test_under_a_retired_key(self) -> None:
+        assert transactions(SECRET[::-1]).open(self.header(transactions()), attempt().state, NOW) is None
+
+    def test_at_another_gate(self) -> None:
+        assert transactions(gate="other").open(self.header(transactions()), attempt().state, NOW) is None
+
+    def test_altered_or_cut(self) -> None:
+        header = self.header(transactions())
+        for broken in (header[:-1], header[:-1] + ("A" if header[-1] != "A" else "B"), header + "x" * 8000):
+            assert transactions().open(broken, attempt().state, NOW) is None
+
+    def test_sealed_by_us_for_something_else(self) -> None:
+        value = Sealer(KeyRing([SECRET]), "logout", "gate").seal(b"\x90", NOW)
+        header = f"{NAMES.transaction(attempt().state)}={value}"
+        assert transactions().open(header, attempt().state, NOW) is None
+
+    def test_sealed_by_us_and_no_attempt(self) -> None:
+        value = Sealer(KeyRing([SECRET]), "transaction", "gate").seal(b"\x93\x01", NOW)
+        header = f"{NAMES.transaction(attempt().state)}={value}"
+        assert transactions().open(header, attempt().state, NOW) is None
+
+
+@pytest.mark.row("G-01", "G-02")
+class TestManyTabs:
+    """Attempts make room for each other, the oldest first."""
+
+    def test_as_many_as_are_allowed_are_open_at_once(self) -> None:
+        jar, kept = Jar(), transactions()
+        for number in range(MAX_PENDING):
+            jar.take(kept.begin(attempt(number, started_at=NOW + number), jar.header, NOW + number))
+        assert len(jar.cookies) == MAX_PENDING
+        for number in range(MAX_PENDING):
+            assert kept.open(jar.header, attempt(number).state, NOW + 20) is not None
+
+    def test_one_more_takes_the_place_of_the_oldest(self) -> None:
+        jar, kept = Jar(), transactions()
+        for number in range(MAX_PENDING + 3):
+            jar.take(kept.begin(attempt(number, started_at=NOW + number), jar.header, NOW + number))
+        assert len(jar.cookies) == MAX_PENDING
+        gone = [
+            n for n in range(MAX_PENDING + 3) if kept.open(jar.header, attempt(n).state, NOW + 30) is None
+        ]
+        assert gone == [0, 1, 2]
+
+    def test_long_deep_links_never_fill_the_header(self) -> None:
+        jar, kept = Jar(), transactions()
+        for number in range(40):
+            jar.take(
+                kept.begin(
+                    attempt(number, started_at=NOW + number, return_path="/" + "x" * 2000),
+                    jar.header,
+                    NOW + number,
+                )
+            )
+            # gunicorn refuses a header of 8,190 bytes; what the app has set needs room too.
+            assert len(jar.header) <= 7_000
+        assert kept.open(jar.header, attempt(39).state, NOW + 50) is not None
+
+    def test_the_apps_own_cookies_count(self) -> None:
+        jar, kept = Jar(), transactions()
+        jar.cookies["app"] = "x" * 6000
+        for number in range(8):
+            jar.take(kept.begin(attempt(number, started_at=NOW + number), jar.header, NOW + number))
+        assert len(jar.header) <= 7_000
+        assert jar.cookies["app"] == "x" * 6000
+        assert kept.open(jar.header, attempt(7).state, NOW + 9) is not None
+
+    def test_what_does_not_open_goes_first(self) -> None:
+        jar, kept = Jar(), transactions()
+        jar.take(kept.begin(attempt(0, started_at=NOW - TTL_SECONDS), "", NOW - TTL_SECONDS))
+        jar.cookies[NAMES.transaction("of-an-old-key")] = "AAAA"
+        jar.take(kept.begin(attempt(1), jar.header, NOW))
+        assert set(jar.cookies) == {NAMES.transaction(attempt(1).state)}
+
+    def test_ending_one_leaves_the_others(self) -> None:
+        jar, kept = Jar(), transactions()
+        for number in range(2):
+            jar.take(kept.begin(attempt(number), jar.header, NOW))
+        jar.take([kept.end(attempt(0).state)])
+        assert kept.open(jar.header, attempt(0).state, NOW) is None
+        assert kept.open(jar.header, attempt(1).state, NOW) is not None
+
+
+def test_a_cookie_is_one_that_any_reader_understands() -> None:
+    (line,) = transactions().begin(attempt(), "", NOW)
+    name, value = line.partition(";")[0].split("=", 1)
+    assert dict(parse_cookie(f"{name}={value}")) == {name: value}
