@@ -68,6 +68,9 @@ def fold(name: str) -> str:
     Spec: RFC 7643 4.1.1 (userName is case-insensitive and unique); Unicode D146 (compatibility caseless
     match).
     """
+    if name.isascii():
+        # The same, and most names: this runs in the first request of each session.
+        return name.lower()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFD", name).casefold()).casefold()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded))
 
@@ -79,10 +82,12 @@ def same_name(presented: str, user_name: str) -> bool:
     `ß` from `ss`, lets somebody register the look-alike of another person's name; the look-alike is nobody
     here.
     """
+    if presented == user_name:
+        return True
     if presented.isascii() != user_name.isascii():
         return False
     first, second = (unicodedata.normalize("NFC", name) for name in (presented, user_name))
-    return first == second or first.lower() == second.lower()
+    return first.lower() == second.lower()
 
 
 def user_name_problem(name: object) -> tuple[str, str] | None:

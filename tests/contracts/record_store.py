@@ -1,4 +1,4 @@
-"""What every record store must do. An implementation's test module subclasses it and gives a fixture `store`."""
+"""What every record store must do. A test module subclasses it and gives the fixture `store`."""
 
 import threading
 from collections.abc import Callable

@@ -15,6 +15,14 @@ def test_folding_twice_is_folding_once(name: str) -> None:
     assert fold(fold(name)) == fold(name)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=20))
+def test_plain_names_fold_to_small_letters_beside_any_other(name: str) -> None:
+    # The full-width forms of the same characters take the long way and must meet them.
+    wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in name)
+    assert fold(name) == name.lower()
+    assert fold(wide) == fold(name)
+
+
 @given(TEXT)
 def test_a_name_is_the_same_as_itself(name: str) -> None:
     assert same_name(name, name)
