@@ -309,8 +309,14 @@ class _Reader:
                     return self._wrong(
                         key, str(path), "is not a regular file", "name a file that holds the secret"
                     )
-                if status.st_mode & 0o077:
-                    return self._wrong(key, str(path), "can be read by others", f"run chmod 600 {path}")
+                # A group may read: orchestrators hand a secret to a process through its group.
+                if status.st_mode & 0o037:
+                    return self._wrong(
+                        key,
+                        str(path),
+                        "can be read by others, or written by its group",
+                        f"run chmod 600 {path}",
+                    )
                 content = file.read(_SECRET_FILE_LIMIT + 1)
         except OSError as error:
             return self._wrong(

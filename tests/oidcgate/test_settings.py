@@ -282,11 +282,16 @@ class TestSecretFiles:
             "create it, or name another"
         )
 
-    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
+    def test_readable_by_its_group(self, file: Path) -> None:
+        file.chmod(0o640)
+        config = self.parsed(file.parent, {"secret_file": "secret"})
+        assert config.session.secret.reveal() == "from a file\nsecond line"
+
+    @pytest.mark.parametrize("mode", [0o604, 0o620, 0o602, 0o444])
     def test_open_to_others(self, file: Path, mode: int) -> None:
         file.chmod(mode)
         message = self.said(file.parent, {"secret_file": "secret"})
-        assert f"can be read by others; run chmod 600 {file}" in message
+        assert f"can be read by others, or written by its group; run chmod 600 {file}" in message
 
     @pytest.mark.parametrize(
         ("content", "message"),
