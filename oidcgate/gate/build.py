@@ -202,9 +202,7 @@ def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher
 
 
 def _targets(config: GateConfig) -> tuple[str, ...]:
-    """Where a sign-out form may lead: an IdP may send its people on to any other, but on https, or on this
-    machine.
-    """
+    """Where a sign-out form may lead: to any https origin, for an IdP sends its people on, or this machine."""
     urls = [config.public_url]
     for provider in config.identity_providers:
         urls += [provider.expected_issuer, *filter(None, [provider.logout_url])]
@@ -212,9 +210,7 @@ def _targets(config: GateConfig) -> tuple[str, ...]:
 
 
 def _speak_up() -> None:
-    """Let the audit log be seen where nobody has configured logging: who was refused and why must not
-    vanish.
-    """
+    """Let the audit log be seen where nobody has configured logging: a refusal must not vanish."""
     top = logging.getLogger("oidcgate")
     if not top.hasHandlers():
         handler = logging.StreamHandler()

@@ -36,9 +36,7 @@ class SignInRefused(Event):
 
 @dataclasses.dataclass(frozen=True)
 class UserRefused(Event):
-    """The IdP vouches for a person whom the directory does not let in. `why`: unknown, inactive or
-    ambiguous.
-    """
+    """The directory does not let in whom the IdP vouches for. `why`: unknown, inactive or ambiguous."""
 
     name: ClassVar[str] = "login.user_refused"
     claimed_name: str

@@ -66,7 +66,8 @@ class Login:
         or stronger sign-in and are checked on return; `idp` names one of several providers.
 
         Raises:
-            BadRequest, ProviderUnavailable
+            BadRequest: a parameter cannot be read.
+            ProviderUnavailable: where to send the browser is not known.
         """
         values = dict(query_pairs(request))
         target = self._return_path(values.get("rd", ""))
@@ -138,9 +139,7 @@ class Login:
         before: Found | Absent,
         now: int,
     ) -> Response:
-        """A session for the person whom the directory knows by that name; for others the page that says
-        so.
-        """
+        """A session for whom the directory knows by that name; for others the page that says so."""
         user, why = self._user(signed_in.user_name, now)
         if user is None and not (why == "unknown" and self.policy.admits_unknown):
             return self._user_refused(facts, request, transaction, signed_in, why)
@@ -277,9 +276,7 @@ class Login:
         return "/" if target is None or target.startswith(ROUTES_PREFIX) else target
 
     def _known_name(self, cookies: str, now: int) -> str | None:
-        """A name for `login_hint` that this gate has verified itself; never one that a request merely claims
-        (F-15).
-        """
+        """A name for `login_hint`: one this gate verified, never one a request merely claims (F-15)."""
         session = self.sessions.load(cookies, now)
         return session.record.user_name if isinstance(session, Found) else None
 

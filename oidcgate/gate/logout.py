@@ -190,9 +190,7 @@ class Logout:
 
 
 class _Onward(msgspec.Struct, frozen=True, array_like=True):
-    """What the `state` of a sign-out remembers: whose it was and where it was to lead. Sealed, so never a
-    request's.
-    """
+    """What the `state` of a sign-out remembers. Sealed, so it is ours and never a request's."""
 
     issuer: str | None
     target: str | None

@@ -124,9 +124,7 @@ class Answers:
         return LOGIN_PATH + (f"?{urlencode(query)}" if query else "")
 
     def login_required(self) -> Response:
-        """What a script is told that has no session: a redirect to another origin would be an opaque error
-        to it.
-        """
+        """What a script without a session is told: a redirect would be an opaque error to it."""
         return self.json(401, {"error": "login_required", "login_url": self.login_url()})
 
 
@@ -277,9 +275,7 @@ class Refusals:
     def unknown_user(
         self, user_name: str, return_path: str, environ: Mapping[str, Any], *, inactive: bool = False
     ) -> Response:
-        """The page for somebody whom the IdP vouches for and the directory does not let in; offers another
-        account.
-        """
+        """The page for whom the IdP vouches and the directory does not let in; offers another account."""
         return self.answers.page(
             "unknown_user.html",
             environ,
@@ -294,9 +290,7 @@ class Refusals:
 
 
 def _is_for_a_person(facts: Facts | None, environ: Mapping[str, Any]) -> bool:
-    """Whether somebody reads the answer; where the request itself was not understood, as far as it asks for
-    a page.
-    """
+    """Whether a person reads the answer; of a request that was not understood, whether it asks for a page."""
     if facts is None:
         return "text/html" in environ.get("HTTP_ACCEPT", "")
     return facts.kind is RequestKind.NAVIGATION

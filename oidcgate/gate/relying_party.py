@@ -90,16 +90,22 @@ class Discovery:
         known = self._known
         if known is not None and self._clock() - self._known_at < self._ttl_seconds:
             return known
+        # With something to go on with nobody waits for the one who asks.
+        if known is not None and self._asking.locked():
+            return known
         with self._asking:
-            now = self._clock()
-            if self._known is not None and now - self._known_at < self._ttl_seconds:
-                return self._known
-            if now >= self._pause_until:
-                self._ask()
-            if self._known is None:
-                wait = max(1, round(self._pause_until - self._clock()))
-                raise ProviderUnavailable(self._provider.expected_issuer, self._failure, wait)
-            return self._known
+            return self._renewed()
+
+    def _renewed(self) -> ProviderMetadata:
+        now = self._clock()
+        # Another thread may have asked while this one waited.
+        old = self._known is None or now - self._known_at >= self._ttl_seconds
+        if old and now >= self._pause_until:
+            self._ask()
+        if self._known is None:
+            wait = max(1, round(self._pause_until - self._clock()))
+            raise ProviderUnavailable(self._provider.expected_issuer, self._failure, wait)
+        return self._known
 
     def _ask(self) -> None:
         try:

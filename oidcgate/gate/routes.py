@@ -69,9 +69,7 @@ _MAP: Final = Map(
 
 @dataclasses.dataclass(frozen=True)
 class Routes:
-    """A WSGI application for the paths under `/.oidcgate/`. Identity headers are gone from what it is
-    given.
-    """
+    """A WSGI application for the paths under `/.oidcgate/`; `Gate` strips identity headers first."""
 
     sign_in: Login
     sign_out: Logout
@@ -161,9 +159,7 @@ class Routes:
         return self.answers.json(200, {"status": "ok"})
 
     def readyz(self, request: Request, facts: Facts) -> Response:
-        """Whether requests can be decided. The IdP is not asked: sessions and public paths work without it
-        (G-17).
-        """
+        """Whether requests can be decided. Not asked: the IdP, without which sessions work on (G-17)."""
         now = int(self.clock())
         checks = {
             "state": _works(lambda: self.state.get("readyz", "readyz", now=now)),

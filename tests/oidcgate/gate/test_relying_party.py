@@ -298,6 +298,27 @@ class TestDiscovery:
             thread.join()
         assert provider.calls("/.well-known/openid-configuration") == 1
 
+    def test_with_old_metadata_nobody_waits_for_the_one_who_asks(self) -> None:
+        clock = Clock()
+        provider = LyingProvider(clock)
+        discovery = self.discovery(provider, clock)
+        known = discovery.metadata()
+        clock.now += 3600
+        asked, answered = threading.Event(), threading.Event()
+
+        def slow(request: Any, context: Any) -> dict[str, Any]:
+            asked.set()
+            assert answered.wait(30)
+            return {}
+
+        provider.breaks("/.well-known/openid-configuration", json=slow)
+        asker = threading.Thread(target=discovery.metadata)
+        asker.start()
+        assert asked.wait(30)
+        assert discovery.metadata() is known
+        answered.set()
+        asker.join()
+
     @pytest.mark.parametrize(
         "lie",
         [
