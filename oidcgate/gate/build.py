@@ -202,7 +202,7 @@ def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher
 
 
 def _targets(config: GateConfig) -> tuple[str, ...]:
-    """Where a sign-out form may lead: to any https origin, for an IdP sends its people on, or this machine."""
+    """Where a sign-out form may lead: to any https origin, for an IdP sends people on, or this machine."""
     urls = [config.public_url]
     for provider in config.identity_providers:
         urls += [provider.expected_issuer, *filter(None, [provider.logout_url])]
