@@ -34,6 +34,15 @@ class Server:
         """All that the process has written so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    def wait_for_text(self, text: str) -> None:
+        """Return when the process has written ``text``."""
+
+        def look() -> None:
+            if text not in self.log_text():
+                raise OSError
+
+        _until(self, look)
+
 
 def free_port() -> int:
     """A port that was free a moment ago on the loopback interface."""

@@ -11,6 +11,7 @@ from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.gate.pages import LoopCheck
 from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
+from provider.config import DEFAULT_SCOPES
 from provider.pages import ErrorKind as ProviderError
 from provider.pages import LoginProblem, LogoutProblem
 from tests.oidcgate.web.every_page import GATE, PROVIDER
@@ -33,6 +34,10 @@ def uses(pages: Pages) -> Iterator[tuple[str, frozenset[str]]]:
                 given = frozenset(pair.key for pair in call.kwargs)
                 for key in keys(pages, path.name, call.args[0]):
                     yield key, given
+    if pages is PROVIDER:  # the consent page is given these by its endpoint
+        for scope in DEFAULT_SCOPES:
+            yield f"scope.{scope}.name", frozenset()
+            yield f"scope.{scope}.description", frozenset()
 
 
 def keys(pages: Pages, template: str, argument: ast.Expr) -> Iterator[str]:
