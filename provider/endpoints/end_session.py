@@ -112,7 +112,7 @@ class EndSession:
             pairs = query_pairs(request)
             if request.method == "POST":
                 pairs += form_pairs(request)
-            wanted = parse_end_session_request(pairs)
+            parse_end_session_request(pairs)
         except InvalidRequest as error:
             raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
         browser = this_browser(realm, request.headers.get("Cookie", ""))
@@ -121,7 +121,7 @@ class EndSession:
             # An application on another site posts without our cookies; the browser comes again by GET, with
             # them.
             with self.store.begin() as conn:
-                pending = _store(conn, realm, wanted, pairs, None, now)
+                pending = _store(conn, realm, pairs, None, now)
             return see_other(realm.url(f"/end_session?interaction={pending.identifier}"))
         names = {name for name, _ in pairs}
         if "interaction" in names and not names & _REQUEST:
@@ -145,19 +145,22 @@ class EndSession:
         cookies = request.headers.get("Cookie", "")
         browser = this_browser(realm, cookies)
         now = int(self.clock())
+        asked = None
         with self.store.begin() as conn:
             pending = load_request(conn, realm, Kind.END_SESSION, fields.get("interaction"), browser, now)
             session = live_session(conn, realm, cookies, now)
             wish = self._wish(conn, realm, parse_end_session_request(pending.parameters))
             if session is not None:
+                question = self._question(conn, realm, browser, pending, session)
                 lifetime = realm.settings.lifetimes.interaction_seconds
-                binding = _binding(realm, browser, pending, session)
-                if not self.csrf.check(fields.get("csrf"), binding, lifetime, now):
-                    return self._ask(
-                        conn, realm, request, browser, pending, session, wish, LogoutProblem.EXPIRED, now
-                    )
-                end_session(conn, realm, session, now, asked_by=_asked_by(wish))
-            finish_request(conn, realm, pending, now)
+                if self.csrf.check(fields.get("csrf"), question.binding, lifetime, now):
+                    end_session(conn, realm, session, now, asked_by=_asked_by(wish))
+                else:
+                    asked = question
+            if asked is None:
+                finish_request(conn, realm, pending, now)
+        if asked is not None:
+            return self._ask(realm, request, asked, wish, LogoutProblem.EXPIRED, now)
         return self._done(realm, request, wish, session, wish.target)
 
     def _judge(
@@ -170,17 +173,20 @@ class EndSession:
         now: int,
     ) -> Response:
         wanted = parse_end_session_request(pairs)
+        asked = None
         with self.store.begin() as conn:
             wish = self._wish(conn, realm, wanted)
             session = live_session(conn, realm, request.headers.get("Cookie", ""), now)
             if session is not None and (wish.refused or not wish.is_of(session)):
-                pending = pending or _store(conn, realm, wanted, pairs, browser, now)
-                problem = LogoutProblem.NOT_RETURNING if wish.refused else None
-                return self._ask(conn, realm, request, browser, pending, session, wish, problem, now)
-            if session is not None:
+                pending = pending or _store(conn, realm, pairs, browser, now)
+                asked = self._question(conn, realm, browser, pending, session)
+            elif session is not None:
                 end_session(conn, realm, session, now, asked_by=_asked_by(wish))
-            if pending is not None:
+            if pending is not None and asked is None:
                 finish_request(conn, realm, pending, now)
+        if asked is not None:
+            problem = LogoutProblem.NOT_RETURNING if wish.refused else None
+            return self._ask(realm, request, asked, wish, problem, now)
         # Nobody was asked, so only a hint of ours can lead back.
         return self._done(realm, request, wish, session, wish.target if wish.hint is not None else None)
 
@@ -207,21 +213,23 @@ class EndSession:
             )
         return Wish(hint, client, target, refused)
 
+    def _question(
+        self, conn: Connection, realm: Realm, browser: Browser, pending: Pending, session: BrowserSession
+    ) -> "_Question":
+        user = self.users.find(conn, realm, session.user_id)
+        return _Question(realm, browser, pending, session, None if user is None else user.user_name)
+
     def _ask(
         self,
-        conn: Connection,
         realm: Realm,
         request: Request,
-        browser: Browser,
-        pending: Pending,
-        session: BrowserSession,
+        question: "_Question",
         wish: Wish,
         problem: LogoutProblem | None,
         now: int,
     ) -> Response:
         if wish.refused:
             self.audit.emit(LogoutNotReturned(realm.id, _asked_by(wish), wish.refused))
-        user = self.users.find(conn, realm, session.user_id)
         response = self.screens.show(
             realm,
             "logout.html",
@@ -230,15 +238,15 @@ class EndSession:
             form_action=() if wish.target is None else form_targets(wish.target.uri),
             action=realm.url("/end_session/confirm"),
             hidden={
-                "interaction": pending.identifier,
-                "csrf": self.csrf.issue(_binding(realm, browser, pending, session), now),
+                "interaction": question.pending.identifier,
+                "csrf": self.csrf.issue(question.binding, now),
             },
-            user_name=None if user is None else user.user_name,
+            user_name=question.user_name,
             client_name=None if wish.client is None else wish.client.name,
             problem=problem,
         )
-        if browser.is_new:
-            response.headers.add("Set-Cookie", browser_cookie(realm, browser))
+        if question.browser.is_new:
+            response.headers.add("Set-Cookie", browser_cookie(realm, question.browser))
         return response
 
     def _done(
@@ -265,26 +273,31 @@ class EndSession:
         return response
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What one page asks, and whom."""
+
+    realm: Realm
+    browser: Browser
+    pending: Pending
+    session: BrowserSession
+    user_name: str | None
+
+    @property
+    def binding(self) -> str:
+        """What the CSRF token is for. The session is part of it: another sign-in is asked about anew."""
+        parts = (self.realm.id, self.pending.identifier, self.browser.token, self.session.session_hash)
+        return " ".join(parts)
+
+
 def _asked_by(wish: Wish) -> str | None:
     return None if wish.client is None else wish.client.client_id
 
 
-def _binding(realm: Realm, browser: Browser, pending: Pending, session: BrowserSession) -> str:
-    """What the form's CSRF token is for: the session is part of it, so another sign-in is asked about
-    anew.
-    """
-    return f"{realm.id} {pending.identifier} {browser.token} {session.session_hash}"
-
-
 def _store(
-    conn: Connection,
-    realm: Realm,
-    wanted: EndSessionRequest,
-    pairs: list[tuple[str, str]],
-    browser: Browser | None,
-    now: int,
+    conn: Connection, realm: Realm, pairs: list[tuple[str, str]], browser: Browser | None, now: int
 ) -> Pending:
-    # The columns are for the operator; what is believed is judged anew from the parameters.
+    # The columns name nobody: what is believed is judged anew from the parameters.
     return store_request(
         conn, realm, Kind.END_SESSION, pairs, browser=browser, client_id="", redirect_uri="", now=now
     )

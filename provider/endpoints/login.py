@@ -18,7 +18,7 @@ from oidcgate.web.forwarded import Network, client_network
 from provider.config import fold_user_name
 from provider.endpoints.parameters import form_pairs, query_pairs
 from provider.endpoints.screens import Screens
-from provider.factors.password import ACR, AMR, Busy, PasswordFactor, PasswordVerdict
+from provider.factors.password import ACR, AMR, Busy, PasswordFactor
 from provider.pages import ErrorKind, LoginProblem
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations, Judged, login_progress
@@ -45,7 +45,7 @@ from provider.services.users import UserStore
 from provider.sign_in_events import LoginFailed, LoginSlowed, LoginSucceeded
 from provider.store import sessions, throttle
 from provider.store.engine import Store
-from provider.store.users import set_password_hash
+from provider.store.users import User, set_password_hash
 
 #: Longest name the form is filled in with; a hint is anybody's text.
 _LONGEST_HINT: Final = 255
@@ -127,22 +127,21 @@ class Login:
             user_id = None if user is None else user.user_id
             self.audit.emit(LoginFailed(realm.id, user_id, client_id, verdict.reason, network))
             return self._show(form, username=username, problem=LoginProblem.WRONG, status=403)
-        return self._sign_in(form, verdict, scopes, network)
+        return self._sign_in(form, verdict.user, verdict.new_hash, scopes, network)
 
     def _sign_in(
-        self, form: "_Form", verdict: PasswordVerdict, scopes: tuple[Scope, ...], network: str
+        self, form: "_Form", user: User, new_hash: str | None, scopes: tuple[Scope, ...], network: str
     ) -> Response:
         """Make the session, in one transaction with the interaction's note of it."""
-        realm, now, user = form.realm, form.now, verdict.user
-        assert user is not None  # noqa: S101 (the caller has a right password)
+        realm, now = form.realm, form.now
         who = Authenticated(user.user_id, now, ACR, AMR)
         with self.store.begin() as conn:
             previous = live_session(conn, realm, form.request.headers.get("Cookie", ""), now)
             session, token = begin_session(conn, realm, who, previous, now)
             save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
             forgive(conn, realm.id, scopes)
-            if verdict.new_hash is not None:
-                set_password_hash(conn, realm.id, user.user_id, verdict.new_hash)
+            if new_hash is not None:
+                set_password_hash(conn, realm.id, user.user_id, new_hash)
             sessions.sweep(conn, realm.id, before=now)
             throttle.sweep(conn, realm.id, before=now - realm.settings.throttle.forget_seconds)
         client_id = form.accepted.target.client.client_id
