@@ -1,5 +1,8 @@
 """The names an identity travels under: none of them comes in from outside, in any spelling."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +136,14 @@ def test_the_public_names_are_exactly_those() -> None:
     assert set(oidcgate.__all__) <= set(dir(oidcgate))
     with pytest.raises(AttributeError, match="nothing"):
         _ = oidcgate.nothing
+
+
+def test_the_gate_is_read_without_what_only_its_routes_need() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, oidcgate.gate.wsgi; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert "oidcgate.gate.decision" in loaded
+    assert not {"werkzeug", "requests", "sqlalchemy", "jinja2", "authlib", "joserfc"} & set(loaded)
