@@ -35,6 +35,8 @@ _log = logging.getLogger("provider")
 
 _RETRY_AFTER_SECONDS = 5
 _MAX_BODY_BYTES = 65_536
+#: A path that no route has.
+_NOWHERE = "/-"
 _RFC_8414 = "/.well-known/oauth-authorization-server"
 
 
@@ -115,7 +117,7 @@ class Provider:
 
     def _resolve(self, request: Request) -> tuple[Realm, str]:
         """The realm that a path belongs to, and the path inside it; nothing matches an unknown one."""
-        path = request.root_path.rstrip("/") + request.path if request.root_path != "/" else request.path
+        path = str(request.environ.get("SCRIPT_NAME", "")) + str(request.environ.get("PATH_INFO", ""))
         if path == _RFC_8414 or path.startswith(f"{_RFC_8414}/"):
             # RFC 8414 3.1 puts the issuer's path behind the well-known one; inside the realm the route has
             # one name.
@@ -123,8 +125,9 @@ class Provider:
         return self._of(path)
 
     def _of(self, path: str) -> tuple[Realm, str]:
-        if not path.startswith(self._base.path + "/"):
-            return self._base, "/-"
+        # werkzeug takes `//token` for `/token`; here a second spelling of an endpoint is nothing.
+        if not path.startswith(self._base.path + "/") or "//" in path:
+            return self._base, _NOWHERE
         inner = path.removeprefix(self._base.path)
         if inner.startswith("/r/"):
             name, slash, rest = inner[3:].partition("/")

@@ -113,7 +113,7 @@ class Store:
 
 
 def _open_sqlite(url: Any, busy_seconds: float) -> Engine:
-    # The file holds password hashes and sealed keys: made here, it is its owner's alone, and so are the files that
+    # The file holds password hashes and sealed keys: made here it is its owner's alone, and so are those that
     # SQLite puts beside it. A file that cannot be made is reported by the first connection.
     with suppress(OSError):
         os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))

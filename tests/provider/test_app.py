@@ -20,6 +20,27 @@ def test_there_is_nothing_else(world: World, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("script_name", "path_info", "status"),
+    [
+        pytest.param("", "/jwks", 200, id="plain"),
+        pytest.param("", "//jwks", 404, id="two-slashes"),
+        pytest.param("", "///jwks", 404, id="three-slashes"),
+        pytest.param("/jwks", "", 200, id="all-in-script-name"),
+        pytest.param("/", "jwks", 200, id="cut-elsewhere"),
+        pytest.param("/x", "/jwks", 404, id="mounted-elsewhere"),
+        pytest.param("", "", 404, id="nothing"),
+        pytest.param("", "/jwks\xff", 404, id="not-utf-8"),
+        pytest.param("", "/r/../jwks", 404, id="dot-segments"),
+    ],
+)
+def test_the_path_is_what_both_variables_say(
+    world: World, script_name: str, path_info: str, status: int
+) -> None:
+    environ = {"SCRIPT_NAME": script_name, "PATH_INFO": path_info}
+    assert world.browser().get("/", environ_overrides=environ).status_code == status
+
+
+@pytest.mark.parametrize(
     ("path", "method", "allow"),
     [
         ("/jwks", "POST", "GET, HEAD, OPTIONS"),
