@@ -1,6 +1,7 @@
 """A provider to test with: settings, a clock that is moved by hand, shortcuts to codes and tokens.
 
-The database is a copy of one made once per run, because migrating and making an RSA key is most of what starting costs.
+The database is a copy of one made once per run, because migrating and making an RSA key is most of what
+starting costs.
 """
 
 import base64
