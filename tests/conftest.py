@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.rows import Rows, known_ids
+
+# Two workers share the machine with browsers and servers: how long one example takes says nothing here.
+hypothesis.settings.register_profile("oidcgate", deadline=None)
+hypothesis.settings.load_profile("oidcgate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 Command = Sequence[str | Path]
@@ -83,10 +83,10 @@ def works(venv: Path) -> bool:
     return f"{venv}/bin/" in written_for and run([venv / "bin" / "python", "-c", probe])
 
 
-def run(command: Command, environ: Mapping[str, str] | None = None) -> bool:
+def run(command: Command) -> bool:
     """Runs quietly; False when it fails or does not exist."""
     try:
-        done = subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
         return False
     return done.returncode == 0
@@ -112,12 +112,13 @@ def with_debian_package(venv: Path) -> bool:
         return False
     package = f"python3.{sys.version_info.minor}-venv"
     say(f"Installing the Debian package {package} (this Python comes without ensurepip) ...")
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = [*prefix, "apt-get", "install", "-y", "-q", "--no-install-recommends", package]
-    if not run(install, environ):
+    # sudo drops the environment, so the variable is set behind it.
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    install = [*apt, "install", "-y", "-q", "--no-install-recommends", package]
+    if not run(install):
         # An image that never fetched its package lists fails at the first try.
-        run([*prefix, "apt-get", "update", "-q"], environ)
-        if not run(install, environ):
+        run([*apt, "update", "-q"])
+        if not run(install):
             return False
     return with_ensurepip(venv)
 

@@ -1,14 +1,13 @@
 """Debian packages that the tests need: installs them where it may, else names them and stops.
 
-Browser tests drive Debian's own chromium: no browser is ever downloaded from elsewhere.
-Next door: bootstrap (the Python side).
+Browser tests drive Debian's own chromium: no browser is ever downloaded from elsewhere. No daemon of the
+system is started. Next door: bootstrap (the Python side).
 """
 
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tools.bootstrap import as_root, say
@@ -19,26 +18,47 @@ def has_fonts() -> bool:
     return any(Path("/usr/share/fonts").rglob("*.tt[fc]"))
 
 
+def has_postgresql() -> bool:
+    """The server's programs; Debian keeps them out of PATH."""
+    return shutil.which("initdb") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
 # package: how to see that it is there, whoever installed it
 NEEDED: Mapping[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
-    "openssl": lambda: shutil.which("openssl"),
-    "libnss3-tools": lambda: shutil.which("certutil"),
     "fonts-dejavu-core": has_fonts,
+    "libnss3-tools": lambda: shutil.which("certutil"),
+    "openssl": lambda: shutil.which("openssl"),
+    "postgresql": has_postgresql,
 }
+
+# Debian's PostgreSQL makes and starts a server of its own when it is installed. Only the programs are wanted:
+# the tests start their own, in a folder of their own. This setting has to be there first.
+NO_SERVER = """\
+mkdir -p /etc/postgresql-common/createcluster.d &&
+echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/programs-only.conf
+"""
 
 
 def missing(needed: Mapping[str, Callable[[], object]]) -> list[str]:
     return [package for package, present in needed.items() if not present()]
 
 
+def steps(packages: Sequence[str]) -> Iterable[list[str]]:
+    """The commands that install the packages, in order."""
+    if "postgresql" in packages:
+        yield ["sh", "-c", NO_SERVER]
+    yield ["apt-get", "update", "-qq"]
+    yield ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+
+
 def install(packages: Sequence[str], prefix: Sequence[str]) -> bool:
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-        done = subprocess.run([*prefix, "apt-get", *step], env=environ, stdout=sys.stderr, check=False)
-        if done.returncode != 0:
-            return False
-    return True
+    # sudo drops the environment, so the variable is set behind it.
+    quiet = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
+    return all(
+        subprocess.run([*quiet, *step], stdout=sys.stderr, check=False).returncode == 0
+        for step in steps(packages)
+    )
 
 
 def main() -> int:

@@ -32,8 +32,8 @@ def lint() -> list[str]:
     """Format, lint and types; the names of what failed."""
     python = sys.executable
     commands: dict[str, list[str | Path]] = {
-        "format": [python, "-m", "ruff", "format", "--check", "--quiet", "."],
-        "lint": [python, "-m", "ruff", "check", "--quiet", "."],
+        "format": [python, "-m", "ruff", "format", "--check", "--output-format=concise", "."],
+        "lint": [python, "-m", "ruff", "check", "--output-format=concise", "."],
         "types": [python, "-m", "mypy", "--no-error-summary"],
     }
     return [name for name, command in commands.items() if not stage(name, command)]

@@ -98,7 +98,15 @@ def test(report: Path) -> bool:
         run(python, "-c", WHERE, cwd=PLACE)
         marks = "not slow and not live and not checkout"
         pytest = (python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup")
-        run(*pytest, "-m", marks, "--ignore=tests/live", f"--rows-report={report}", cwd=PLACE)
+        run(
+            *pytest,
+            "-m",
+            marks,
+            "--ignore=tests/live",
+            "--ignore=tests/tools",
+            f"--rows-report={report}",
+            cwd=PLACE,
+        )
     except (Failed, BootstrapError) as error:
         say(f"== wheel: FAILED at: {error}")
         return False

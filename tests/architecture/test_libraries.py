@@ -5,6 +5,7 @@ import pytest
 from tools.bootstrap import ROOT
 from tools.libraries import importers, libraries, table
 
+IMPORTERS = importers()
 NAMED = [library for library in libraries() if library.named]
 pytestmark = pytest.mark.checkout
 
@@ -33,7 +34,7 @@ def test_the_requirement_names_these() -> None:
     "library", [library for library in NAMED if not library.awaits], ids=lambda x: x.name
 )
 def test_a_named_library_is_used(library) -> None:  # type: ignore[no-untyped-def]
-    by = importers()[library.name]
+    by = IMPORTERS[library.name]
 
     if library.name in ("pytest", "requests_mock"):
         assert any(name.startswith("tests.") for name in by)
@@ -45,4 +46,4 @@ def test_a_named_library_is_used(library) -> None:  # type: ignore[no-untyped-de
     "library", [library for library in libraries() if library.awaits], ids=lambda x: x.name
 )
 def test_what_awaits_its_use_has_none(library) -> None:  # type: ignore[no-untyped-def]
-    assert library.name not in importers(), "it is used now: take `awaits` out of libraries.toml"
+    assert library.name not in IMPORTERS, "it is used now: take `awaits` out of libraries.toml"

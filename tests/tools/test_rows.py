@@ -55,7 +55,9 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return pytester
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one-process", "xdist"])
+@pytest.mark.parametrize(
+    "arguments", [pytest.param((), id="one-process"), pytest.param(("-n", "2"), id="xdist")]
+)
 def test_the_report_holds_the_outcome_of_each_test_with_its_rows(
     suite: pytest.Pytester, arguments: tuple[str, ...]
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.packages import missing
+from tools.packages import missing, steps
 from tools.verify import result_line, totals
 
 
@@ -40,3 +40,15 @@ def test_passed_and_failed_are_always_named(counted: Counter[str], line: str) ->
 
 def test_only_the_packages_that_are_not_there_are_missing() -> None:
     assert missing({"chromium": lambda: None, "openssl": lambda: "/usr/bin/openssl"}) == ["chromium"]
+
+
+def test_no_database_server_of_the_system_is_started() -> None:
+    first, *others = steps(["openssl", "postgresql"])
+
+    assert "create_main_cluster = false" in first[-1]
+    assert not any("postgresql" in word for word in others[0])
+    assert others[1][-2:] == ["openssl", "postgresql"]
+
+
+def test_without_a_database_to_install_nothing_is_configured() -> None:
+    assert [step[0] for step in steps(["openssl"])] == ["apt-get", "apt-get"]
