@@ -40,9 +40,9 @@ mutants:
 	@tools/bootstrap.sh test
 	@exec .venv/bin/python -m tools.mutants
 
-# Side by side with peers; prints figures, passes no judgement.
+# Side by side with peers, which get an environment of their own; prints figures, passes no judgement.
 bench:
-	@tools/bootstrap.sh bench
+	@tools/bootstrap.sh demo
 	@exec .venv/bin/python -m benchmarks.in_process
 
 clean:

@@ -22,14 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGETS: dict[str, tuple[str, ...]] = {
     "demo": ("-e", ".[serve,provider]"),
     "test": ("-e", ".[serve,provider,sql]", "-r", "requirements-dev.txt"),
-    "bench": ("-e", ".[serve,provider,sql]", "-r", "requirements-dev.txt", "-r", "requirements-bench.txt"),
 }
 INPUTS = (
     "pyproject.toml",
     "constraints.txt",
     "requirements-test.txt",
     "requirements-dev.txt",
-    "requirements-bench.txt",
 )
 
 INSTALL_PIP = """\

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Finds a Python to build .venv with and hands over to bootstrap.py. Only sh and a Python are taken for granted.
 #
-# usage: tools/bootstrap.sh demo|test|bench
+# usage: tools/bootstrap.sh demo|test
 set -eu
 cd "$(dirname "$0")/.."
 
