@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate.protocol import urls
-from oidcgate.settings import Problem, Secret, load, setting
+from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
 
 ENV_PREFIX: Final = "OIDCPROVIDER_"
@@ -178,14 +178,16 @@ class ClientSettings:
     )
     trusted: bool = setting(default=False, help="true: people are not asked for consent.")
 
-    def problems(self) -> Iterable[Problem]:
-        """Rules over several fields."""
+    @cross_check
+    def _plain_id(self) -> Iterable[Problem]:
         if not _CLIENT_ID.fullmatch(self.client_id):
             yield Problem(
                 "client_id", self.client_id, "is not 1 to 100 characters out of A-Z a-z 0-9 . _ ~ : / @ + -",
                 "choose another",
             )  # fmt: skip
-        yield from self._secret_problems()
+
+    @cross_check
+    def _somewhere_to_answer(self) -> Iterable[Problem]:
         if "authorization_code" in self.flows and not self.redirect_uris:
             yield Problem(
                 "redirect_uris",
@@ -193,6 +195,9 @@ class ClientSettings:
                 "is empty",
                 "list where the application receives the answer, or take the flow away",
             )
+
+    @cross_check
+    def _refresh_needs_its_scope(self) -> Iterable[Problem]:
         if "refresh_token" in self.flows and "offline_access" not in self.scopes:
             yield Problem(
                 "scopes", None, "lacks offline_access, without which no refresh token is given",
@@ -211,7 +216,8 @@ class ClientSettings:
                         f"{name}[{index}]", uri, problem, "register the exact https URI of the application"
                     )
 
-    def _secret_problems(self) -> Iterator[Problem]:
+    @cross_check
+    def _one_strong_proof(self) -> Iterator[Problem]:
         given = [n for n in ("client_secret", "client_secret_sha256") if getattr(self, n) is not None]
         if self.auth_method == "none":
             for name in given:
@@ -285,13 +291,19 @@ class UserSettings:
             values["address"] = dict(values["address"])
         return values
 
-    def problems(self) -> Iterable[Problem]:
-        """Rules on the name, the identifier and the password hash."""
+    @cross_check
+    def _usable_name(self) -> Iterable[Problem]:
         problem = user_name_problem(self.user_name)
         if problem:
             yield Problem("user_name", self.user_name, problem, "choose another")
+
+    @cross_check
+    def _usable_id(self) -> Iterable[Problem]:
         if self.user_id and not _USER_ID.fullmatch(self.user_id):
             yield Problem("user_id", self.user_id, "is not 1 to 255 visible ASCII characters", "use a UUID")
+
+    @cross_check
+    def _usable_hash(self) -> Iterable[Problem]:
         if self.password_hash is not None and not _ARGON2ID.fullmatch(self.password_hash.reveal()):
             yield Problem(
                 "password_hash",
@@ -324,10 +336,16 @@ class RealmSettings:
     )
     users: tuple[UserSettings, ...] = setting(default=(), help="People who are written in the file.")
 
-    def problems(self) -> Iterable[Problem]:
-        """Names that are given twice."""
+    @cross_check
+    def _clients_apart(self) -> Iterable[Problem]:
         yield from _twice("clients", "client_id", [c.client_id for c in self.clients])
+
+    @cross_check
+    def _user_names_apart(self) -> Iterable[Problem]:
         yield from _twice("users", "user_name", [fold_user_name(u.user_name) for u in self.users])
+
+    @cross_check
+    def _user_ids_apart(self) -> Iterable[Problem]:
         yield from _twice("users", "user_id", [u.user_id for u in self.users])
 
 
@@ -337,8 +355,8 @@ class NamedRealmSettings(RealmSettings):
 
     name: str = setting(help="The realm's part of the path.")
 
-    def problems(self) -> Iterable[Problem]:
-        """The realm's own rules, and its name's."""
+    @cross_check
+    def _usable_realm_name(self) -> Iterable[Problem]:
         if not _REALM_NAME.fullmatch(self.name) or self.name == "default":
             yield Problem(
                 "name",
@@ -346,7 +364,6 @@ class NamedRealmSettings(RealmSettings):
                 "is no name for a realm",
                 "use small letters, digits and -, but not `default`",
             )
-        yield from super().problems()
 
 
 @dataclass(frozen=True)
@@ -370,16 +387,21 @@ class ProviderSettings(RealmSettings):
         default=(), help="Further realms: issuers of their own under this one's path."
     )
 
-    def problems(self) -> Iterable[Problem]:
-        """Rules that need the whole file."""
-        yield from super().problems()
+    @cross_check
+    def _usable_issuer(self) -> Iterable[Problem]:
         problem = issuer_problem(self.issuer, allow_http_loopback=self.insecure_allow_http_loopback)
         if problem:
             yield Problem("issuer", self.issuer, *problem)
+
+    @cross_check
+    def _strong_secret(self) -> Iterable[Problem]:
         try:
             KeyRing(self.secret.reveal().split())
         except WeakSecret as error:
             yield Problem("secret", None, f"cannot be used: {error}", "let `oidcgate-provider init` make one")
+
+    @cross_check
+    def _usable_database(self) -> Iterable[Problem]:
         if not re.match(r"(sqlite:///[^:]|postgresql\+psycopg://)", self.database):
             # The value is not shown: a PostgreSQL URL may hold a password.
             yield Problem(
@@ -388,6 +410,9 @@ class ProviderSettings(RealmSettings):
                 "is neither sqlite:/// with a file nor postgresql+psycopg://",
                 "give one of the two",
             )
+
+    @cross_check
+    def _real_networks(self) -> Iterable[Problem]:
         for position, network in enumerate(self.trusted_networks):
             try:
                 ipaddress.ip_network(network)
@@ -398,7 +423,13 @@ class ProviderSettings(RealmSettings):
                     f"is no network: {error}",
                     "write it as 10.0.0.0/8",
                 )
+
+    @cross_check
+    def _realms_apart(self) -> Iterable[Problem]:
         yield from _twice("realms", "name", [realm.name for realm in self.realms])
+
+    @cross_check
+    def _usable_redirects(self) -> Iterable[Problem]:
         yield from self._redirect_problems("", self)
         for position, realm in enumerate(self.realms):
             yield from self._redirect_problems(f"realms[{position}].", realm)

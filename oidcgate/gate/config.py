@@ -19,7 +19,7 @@ from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.net.addresses import is_loopback_host
 from oidcgate.protocol.metadata import configuration_url, issuer_of
-from oidcgate.settings import Problem, Secret, setting
+from oidcgate.settings import Problem, Secret, cross_check, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
 
 ENV_PREFIX: Final = "OIDCGATE_"
@@ -199,8 +199,8 @@ class ProviderSettings:
         """Whether the IdP is on this machine and speaks http, as in a demo or a test."""
         return self.discovery_url.startswith("http:")
 
-    def problems(self) -> Iterable[Problem]:
-        """Rules over several of these settings."""
+    @cross_check
+    def _one_address(self) -> Iterable[Problem]:
         if self.issuer is None and self.configuration_url is None:
             yield Problem("issuer", None, "is missing, and so is configuration_url", "set one of them")
         if self.issuer is not None and self.configuration_url is not None:
@@ -215,12 +215,18 @@ class ProviderSettings:
                     "does not end in /.well-known/openid-configuration",
                     "set issuer instead, and the rest is appended",
                 )
+
+    @cross_check
+    def _one_proof(self) -> Iterable[Problem]:
         if self.client_secret is None and self.token_endpoint_auth_method != "none":  # noqa: S105
             yield Problem("client_secret", None, "is missing", "set client_secret or client_secret_file")
         if self.client_secret is not None and self.token_endpoint_auth_method == "none":  # noqa: S105
             yield Problem(
                 "client_secret", None, "is given, and the method none never presents it", "remove one of them"
             )
+
+    @cross_check
+    def _bundle_there(self) -> Iterable[Problem]:
         if self.ca_file is not None and not self.ca_file.is_file():
             yield Problem("ca_file", str(self.ca_file), "is not a file", "name a PEM bundle")
 
@@ -273,13 +279,16 @@ class SessionSettings:
         """The keys, the sealing one first."""
         return tuple(Secret(line.strip()) for line in self.secret.reveal().splitlines() if line.strip())
 
-    def problems(self) -> Iterable[Problem]:
-        """Whether the keys are strong enough, and rules over several of these settings."""
+    @cross_check
+    def _strong_keys(self) -> Iterable[Problem]:
         try:
             KeyRing([key.reveal() for key in self.secrets])
         except WeakSecret as error:
             message, _, fix = str(error).partition("; ")
             yield Problem("secret", None, message, fix)
+
+    @cross_check
+    def _ends_in_order(self) -> Iterable[Problem]:
         if self.idle_minutes > self.absolute_minutes:
             yield Problem(
                 "idle_minutes",
@@ -314,10 +323,13 @@ class RuleSettings:
         default=(), help="Authentication contexts of which the sign-in must have one."
     )
 
-    def problems(self) -> Iterable[Problem]:
-        """What the policy finds wrong with path and methods."""
+    @cross_check
+    def _fit_for_the_policy(self) -> Iterable[Problem]:
         for problem in rule_problems("", self.path, self.allow, self.methods):
             yield problem._replace(key=problem.key.lstrip("."))
+
+    @cross_check
+    def _sign_in_is_asked_for(self) -> Iterable[Problem]:
         if self.allow == Access.ANYONE and (self.max_age_seconds is not None or self.acr_values):
             yield Problem(
                 "allow", self.allow, "asks for no sign-in, so its age and strength say nothing", "use 'known'"
@@ -362,30 +374,38 @@ class GateConfig:
         """The post-logout redirect URI to register at the IdP."""
         return self.public_url + LOGGED_OUT_PATH
 
-    def problems(self) -> Iterable[Problem]:
-        """Rules over several tables."""
+    @cross_check
+    def _some_provider(self) -> Iterable[Problem]:
         if self.provider is not None and self.providers:
             yield Problem("providers", None, "is given beside [provider]", "move all into [[providers]]")
         if not self.identity_providers:
             yield Problem(
                 "provider", None, "is missing", "add [provider] with issuer, client_id and client_secret"
             )
+
+    @cross_check
+    def _providers_apart(self) -> Iterable[Problem]:
         seen: set[str] = set()
         names: set[str] = set()
         for index, entry in enumerate(self.identity_providers):
             key = "provider" if entry is self.provider else f"providers[{index}]"
             # The issuer chooses the keys and endpoints of a login, so two entries under one issuer would be
-            # one.
-            if entry.expected_issuer in seen:
-                yield Problem(
-                    f"{key}.issuer", entry.expected_issuer, "is used twice", "keep one entry per issuer"
-                )
-            seen.add(entry.expected_issuer)
+            # one. Which document that is can be told before anything else about the entry is right.
+            document = entry.configuration_url or (entry.issuer and configuration_url(entry.issuer))
+            if document in seen:
+                yield Problem(f"{key}.issuer", entry.issuer, "is used twice", "keep one entry per issuer")
+            if document:
+                seen.add(document)
             if len(self.identity_providers) > 1 and (not entry.name or entry.name in names):
                 yield Problem(
                     f"{key}.name", entry.name, "does not tell this provider from the others", "name each"
                 )
             names.add(entry.name)
+
+    @cross_check
+    def _cross_site_answers(self) -> Iterable[Problem]:
+        for index, entry in enumerate(self.identity_providers):
+            key = "provider" if entry is self.provider else f"providers[{index}]"
             if entry.response_mode == "form_post" and not self.secure:
                 yield Problem(
                     f"{key}.response_mode",
@@ -393,6 +413,9 @@ class GateConfig:
                     "needs https: browsers take a cookie for a cross-site POST only when it is Secure",
                     "use query, or an https public_url",
                 )
+
+    @cross_check
+    def _stores_of_one_kind(self) -> Iterable[Problem]:
         if self.session.store == "memory" and self.state.store != "memory":
             yield Problem(
                 "session.store",

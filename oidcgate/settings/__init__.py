@@ -1,12 +1,12 @@
 """Configuration: frozen dataclasses filled from TOML and the environment, all problems at once.
 
 What the settings *are* is declared by each side (`oidcgate.gate.config`, `provider.config`); rules over
-several fields are a method `problems()` of those classes. Nothing here opens a store or asks the network.
-Inside: `values` (Secret, Problem), `fields` (declaring, describing), `reading` (TOML, environment, files of
-secrets).
+several fields are methods of those classes marked `@cross_check`. Nothing here opens a store or asks the
+network. Inside: `values` (Secret, Problem), `fields` (declaring, describing), `reading` (TOML, environment,
+files of secrets).
 """
 
-from oidcgate.settings.fields import REQUIRED, SettingDoc, describe, setting
+from oidcgate.settings.fields import REQUIRED, SettingDoc, contradictions, cross_check, describe, setting
 from oidcgate.settings.reading import load, parse
 from oidcgate.settings.values import Problem, Secret, SettingsError
 
@@ -16,6 +16,8 @@ __all__ = [
     "Secret",
     "SettingDoc",
     "SettingsError",
+    "contradictions",
+    "cross_check",
     "describe",
     "load",
     "parse",

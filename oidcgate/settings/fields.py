@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from oidcgate.settings.values import Secret
+from oidcgate.settings.values import Problem, Secret
+
+CrossCheck = typing.TypeVar("CrossCheck", bound=Callable[[Any], Iterable[Problem]])
 
 #: Default of a setting that has none: leaving it out is a problem.
 REQUIRED: Final = object()
@@ -61,6 +63,28 @@ def setting(
     if default is REQUIRED:
         return dataclasses.field(metadata=metadata, kw_only=True)
     return dataclasses.field(default=default, metadata=metadata, kw_only=True)
+
+
+def cross_check(method: CrossCheck) -> CrossCheck:
+    """Mark a method as a rule over several fields: it yields a `Problem` for each contradiction.
+
+    Each such method is asked on its own, also when other fields are wrong: one that reads a wrong field ends
+    there, and what the others find is still told in the same run.
+    """
+    vars(method)["is_cross_check"] = True
+    return method
+
+
+def contradictions(made: object) -> Iterator[Problem]:
+    """What the rules over several fields find in an instance that was made without `parse`."""
+    for check in cross_checks(type(made)):
+        yield from check(made)
+
+
+def cross_checks(cls: type[Any]) -> list[Callable[[Any], Iterable[Problem]]]:
+    """The methods marked by `cross_check`, in the order of declaration, those of base classes first."""
+    named = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+    return [value for value in named.values() if getattr(value, "is_cross_check", False)]
 
 
 def describe(cls: type[Any]) -> list[SettingDoc]:

@@ -4,6 +4,7 @@ Next door: `fields`, what a class of settings declares; `values`.
 """
 
 import builtins
+import contextlib
 import copy
 import dataclasses
 import difflib
@@ -19,7 +20,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from oidcgate.settings.fields import Rule, describe, has_no_default, join, variables, without_none
+from oidcgate.settings.fields import (
+    Rule,
+    cross_checks,
+    describe,
+    has_no_default,
+    join,
+    variables,
+    without_none,
+)
 from oidcgate.settings.values import Problem, Secret, SettingsError
 
 T = TypeVar("T")
@@ -40,6 +49,10 @@ class _Unset:
 
 
 _UNSET: Final = _Unset()
+
+
+class _Unread(Exception):
+    """A rule asks for a field whose own problem is noted already."""
 
 
 def load(cls: type[T], path: str | os.PathLike[str], *, env: Mapping[str, str], env_prefix: str) -> T:
@@ -78,7 +91,7 @@ def parse(
     A variable is the prefix and the key in capitals, with `__` between tables; an empty one counts as not
     set. Variables with the prefix that name no setting are problems, but for `PREFIX` + `CONFIG` (the file
     itself) and Kubernetes service links. What is None in `data` counts as not given. Relative paths are taken
-    from `base_dir`. A class's own `problems()` runs once all its fields are right.
+    from `base_dir`. Rules over several fields (`cross_check`) are asked about those that are right.
 
     Raises:
         SettingsError: with every problem found.
@@ -89,6 +102,24 @@ def parse(
     if reader.problems:
         raise SettingsError(reader.problems)
     return typing.cast(T, result)
+
+
+def _partial(cls: type[T], values: Mapping[str, Any], broken: Iterable[str]) -> T:
+    """An instance of which the broken fields cannot be read; it lives for the rules over the other ones."""
+
+    def unread(_: object) -> Any:
+        raise _Unread
+
+    view = type(cls.__name__, (cls,), {name: property(unread) for name in broken})
+    made = typing.cast(T, object.__new__(view))
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # every class of settings is a dataclass
+        if field.name in values:
+            object.__setattr__(made, field.name, values[field.name])
+        elif field.name not in broken:
+            factory = field.default_factory
+            default = field.default if factory is dataclasses.MISSING else factory()
+            object.__setattr__(made, field.name, default)
+    return made
 
 
 class _Reader:
@@ -105,26 +136,34 @@ class _Reader:
         self._known_variables: set[str] = set()
 
     def table(self, cls: type[Any], data: object, key: str, prefix: str | None) -> Any:
-        """An instance of `cls`, or _UNSET. `prefix` starts its variables' names; None: it has none."""
+        """An instance of `cls`, only partly readable where there are problems; _UNSET if it is no table.
+
+        `prefix` starts its variables' names; None: it has none.
+        """
         if not isinstance(data, Mapping):
             heading = f"[[{key.rpartition('[')[0]}]]" if key.endswith("]") else f"[{key}]"
             return self._wrong(key, data, "is not a table", f"write it as {heading}")
-        before = len(self.problems)
         hints = typing.get_type_hints(cls)
         known: set[str] = set()
         values: dict[str, Any] = {}
+        broken: set[str] = set()
         for field in dataclasses.fields(cls):
             kind = without_none(hints[field.name])
             known |= {field.name, f"{field.name}_file"} if kind is Secret else {field.name}
-            values[field.name] = self._field(field, kind, data, join(key, field.name), prefix)
+            before = len(self.problems)
+            value = self._field(field, kind, data, join(key, field.name), prefix)
+            if value is not _UNSET:
+                values[field.name] = value
+            elif len(self.problems) > before:
+                broken.add(field.name)
         for name in data:
             if name not in known:
                 self._unknown_key(join(key, str(name)), str(name), known)
-        if len(self.problems) > before:
-            return _UNSET
-        made = cls(**{name: value for name, value in values.items() if value is not _UNSET})
-        if hasattr(made, "problems"):
-            self.problems.extend(problem._replace(key=join(key, problem.key)) for problem in made.problems())
+        made = _partial(cls, values, broken) if broken else cls(**values)
+        for check in cross_checks(cls):
+            with contextlib.suppress(_Unread):
+                for problem in check(made):
+                    self.problems.append(problem._replace(key=join(key, problem.key)))
         return made
 
     def unknown_variables(self) -> None:

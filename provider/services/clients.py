@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from oidcgate.settings import Problem, Secret, SettingsError
+from oidcgate.settings import Problem, Secret, SettingsError, contradictions
 from provider.config import ClientSettings, ProviderSettings
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.store.clients import (
@@ -91,7 +91,7 @@ class Clients:
         client_id = wanted.client_id or f"client-{secrets.token_hex(8)}"
         secret = None if wanted.auth_method == "none" else Secret(secrets.token_urlsafe(32))
         complete = replace(wanted, client_id=client_id, client_secret=secret)
-        problems = [*complete.problems(), *complete.redirect_problems(self.allow_http_loopback)]
+        problems = [*contradictions(complete), *complete.redirect_problems(self.allow_http_loopback)]
         if problems:
             raise SettingsError(problems)
         client = replace(_configured(complete), created_at=now, read_only=False)

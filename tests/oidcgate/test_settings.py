@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.settings import Problem, Secret, SettingDoc, SettingsError, describe, load, parse, setting
+from oidcgate.settings import (
+    Problem,
+    Secret,
+    SettingDoc,
+    SettingsError,
+    cross_check,
+    describe,
+    load,
+    parse,
+    setting,
+)
 
 
 def starts_with_slash(value: str) -> str | None:
@@ -34,7 +44,8 @@ class Session:
     idle_minutes: float = setting(default=480.0, minimum=1, maximum=1000, help="Idle end.")
     absolute_minutes: float = setting(default=720.0, minimum=1, help="Absolute end.")
 
-    def problems(self) -> Iterable[Problem]:
+    @cross_check
+    def _ends_in_order(self) -> Iterable[Problem]:
         if self.absolute_minutes < self.idle_minutes:
             yield Problem("absolute_minutes", self.absolute_minutes, "is less than idle_minutes", "raise it")
 
@@ -121,6 +132,29 @@ def test_python_values_are_taken_too() -> None:
     config = parsed(data)
     assert (config.scopes, config.folder, config.backup) == (("a",), Path("/x"), None)
     assert config.session.secret == Secret("sealed")
+
+
+def test_rules_over_several_fields_are_asked_beside_wrong_fields() -> None:
+    data = {
+        "public_url": "https://app",
+        "workers": 0,
+        "session": {"same_site": "stric", "idle_minutes": 20, "absolute_minutes": 10, "secret": "sealed"},
+    }
+    assert said(data) == [
+        "workers: 0 is less than 1; use 1 or more",
+        "session.same_site: 'stric' is not one of 'lax', 'strict'; did you mean 'strict'?",
+        "session.absolute_minutes: 10.0 is less than idle_minutes; raise it",
+    ]
+
+
+def test_a_rule_that_needs_a_wrong_field_says_nothing_of_its_own() -> None:
+    data = {
+        "public_url": "https://app",
+        "session": {"idle_minutes": "long", "absolute_minutes": 10, "secret": "sealed"},
+    }
+    assert said(data) == [
+        "session.idle_minutes: 'long' is not a finite number; write a number without quotes, such as 0.5"
+    ]
 
 
 def test_all_problems_are_said_at_once() -> None:

@@ -85,6 +85,7 @@ class TestCheck:
             "provider.issuer",
             "provider.client_id",
             "sesion",
+            "provider.client_secret",
             "users.source",
             "session.secret",
         }
