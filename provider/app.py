@@ -27,6 +27,7 @@ from provider.pages import ErrorKind
 from provider.realm import Realm
 from provider.routes import Face, Route
 from provider.services.responses import PageError
+from provider.services.users import UserStore
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -83,9 +84,14 @@ class Provider:
         *,
         clock: Callable[[], float] = time.time,
         audit: Audit | None = None,
+        user_store: UserStore | None = None,
     ) -> "Provider":
-        """A provider from settings; as `from_config` does, it prepares the database."""
-        parts = build(settings, clock=clock, audit=audit)
+        """A provider from settings; as `from_config` does, it prepares the database.
+
+        Args:
+            user_store: a store of people of one's own, in place of those in file and database.
+        """
+        parts = build(settings, clock=clock, audit=audit, user_store=user_store)
         prepare(parts, int(clock()))
         return cls(parts)
 

@@ -36,7 +36,7 @@ from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
 from provider.services.responses import ResponseWriter
 from provider.services.tokens import Tokens
-from provider.services.users import Users
+from provider.services.users import Users, UserStore
 from provider.store.engine import Store
 from provider.store.migrations import upgrade
 
@@ -63,9 +63,17 @@ class Parts:
 
 
 def build(
-    settings: ProviderSettings, *, clock: Callable[[], float] = time.time, audit: Audit | None = None
+    settings: ProviderSettings,
+    *,
+    clock: Callable[[], float] = time.time,
+    audit: Audit | None = None,
+    user_store: UserStore | None = None,
 ) -> Parts:
-    """Put the parts together. Nothing is opened, read or written: that is `prepare`, or the first request."""
+    """Put the parts together. Nothing is opened, read or written: that is `prepare`, or the first request.
+
+    Args:
+        user_store: where people are looked up, in place of file and database; commands go on serving those.
+    """
     audit = audit or Audit(clock=clock)
     ring = KeyRing(settings.secret.reveal().split())
     store = Store(settings.database)
@@ -74,12 +82,13 @@ def build(
     keys = SigningKeys(ring, audit)
     passwords = Passwords()
     screens = Screens(provider_pages())
-    tokens = Tokens(clients, users, keys)
+    people = user_store or users
+    tokens = Tokens(clients, people, keys)
     code, refresh = AuthorizationCodeGrant(tokens), RefreshTokenGrant(tokens)
     grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
     routes = (
         *_discovery_routes(Discovery(tuple(grants), (ACR,))),
-        *_sign_in_routes(settings, store, clients, users, keys, passwords, screens, ring, audit, clock),
+        *_sign_in_routes(settings, store, clients, people, keys, passwords, screens, ring, audit, clock),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
         Route("/token", ("POST",), TokenEndpoint(store, clients, grants, audit, clock), Face.JSON),
         Route("/userinfo", ("GET", "POST"), UserInfo(store, tokens, clock), Face.JSON, bearer=True),
@@ -142,7 +151,7 @@ def _sign_in_routes(
     settings: ProviderSettings,
     store: Store,
     clients: Clients,
-    users: Users,
+    users: UserStore,
     keys: SigningKeys,
     passwords: Passwords,
     screens: Screens,

@@ -83,7 +83,7 @@ def test_a_name_that_the_directory_does_not_know_stays_out(tmp_path: Path, peer_
 
         assert page.status == 403
         assert page.main_id == "page-unknown-user"
-        assert not [name for name in agent.session.cookies if name.startswith("oidcgate-")]
+        assert not [cookie for cookie in agent.session.cookies if cookie.name.startswith("oidcgate-")]
 
 
 @pytest.mark.row("F-06", "G-06")

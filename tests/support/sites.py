@@ -1,6 +1,6 @@
 """A gate, an app and a provider in one process: real parts, a clock that tests move, no socket.
 
-The sites are `https://app.test` and `https://id.example`; a :class:`tests.support.user_agent.UserAgent` visits both.
+The sites are `https://app.test` and `https://id.example`; :mod:`tests.support.user_agent` visits both.
 """
 
 import json
