@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -236,6 +237,22 @@ class _Pools(PoolManager):
         return pool
 
 
+def _trust(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = _TimedTLSSocket
+    return context
+
+
+@lru_cache(maxsize=1)
+def _public_trust() -> ssl.SSLContext:
+    """The public certificates; read once a process, which takes longer than all the rest of a gate.
+
+    The machine's own store is not used: OpenSSL would take it from SSL_CERT_FILE, and nothing here trusts the
+    environment.
+    """
+    return _trust(DEFAULT_CA_BUNDLE_PATH)
+
+
 class DirectTransport(HTTPAdapter):
     """A requests adapter over pooled connections; no proxy, certificates always checked.
 
@@ -249,10 +266,7 @@ class DirectTransport(HTTPAdapter):
 
     def __init__(self, dialler: Dialler, ca_file: str | Path | None = None) -> None:
         self._dialler = dialler
-        # The machine's own store is not used: OpenSSL would take it from SSL_CERT_FILE, and nothing here
-        # trusts the environment.
-        self._tls = ssl.create_default_context(cafile=str(ca_file or DEFAULT_CA_BUNDLE_PATH))
-        self._tls.sslsocket_class = _TimedTLSSocket
+        self._tls = _public_trust() if ca_file is None else _trust(str(ca_file))
         super().__init__(pool_connections=_HOSTS, pool_maxsize=_CONNECTIONS_PER_HOST)
 
     def init_poolmanager(
