@@ -58,8 +58,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Scope:
-    """One counter: its key in the database and the rule it follows. `own` marks what a right password
-    resets.
+    """One counter: its key in the database and the rule it follows.
+
+    `own` marks what a right password resets.
     """
 
     key: str
@@ -112,11 +113,11 @@ def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
 def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:
     """The counter after one more try, taken as failed until it is known to be right.
 
-    `first_at` moves with every charge, so that a counter is forgotten only after a quiet time: a guesser who
-    stays just below the limit does not start anew every hour.
+    `charged_at` moves with every charge, so that a counter is forgotten only after a quiet time: a guesser
+    who stays just below the limit does not start anew every hour.
     """
     failures = 1
-    if counter is not None and now - max(counter.first_at, counter.blocked_until) < rule.forget_seconds:
+    if counter is not None and now - max(counter.charged_at, counter.blocked_until) < rule.forget_seconds:
         failures = counter.failures + 1
     excess = failures - rule.free
     if excess <= 0:
@@ -133,8 +134,7 @@ def take_attempt(conn: Connection, realm_id: str, scopes: Sequence[Scope], now: 
 
     Returns:
         0: the try is charged and may be made. Otherwise the seconds to wait: nothing was charged, so that
-            asking
-        too early never makes the wait longer.
+            asking too early never makes the wait longer.
     """
     counters: Mapping[str, Counter] = rows.read_for_update(conn, realm_id, [scope.key for scope in scopes])
     wait = wait_seconds((counters.get(scope.key) for scope in scopes), now)

@@ -202,7 +202,7 @@ throttle: Final = Table(
     _realm(),
     Column("scope_key", String(100), primary_key=True),
     Column("failures", Integer, nullable=False),
-    Column("first_at", _INSTANT, nullable=False),
+    Column("charged_at", _INSTANT, nullable=False),
     Column("blocked_until", _INSTANT, nullable=False),
-    Index("throttle_by_first", "realm_id", "first_at"),
+    Index("throttle_by_charge", "realm_id", "charged_at"),
 )

@@ -12,12 +12,10 @@ from provider.store import schema
 
 
 class Counter(NamedTuple):
-    """Failures in one scope; `first_at` is the last time it was charged, `blocked_until` the end of the
-    wait.
-    """
+    """Failures in one scope; `charged_at` is when it was last charged, `blocked_until` when the wait ends."""
 
     failures: int
-    first_at: int
+    charged_at: int
     blocked_until: int
 
 
@@ -28,12 +26,12 @@ def read_for_update(conn: Connection, realm_id: str, keys: Sequence[str]) -> Map
     """
     table = schema.throttle
     found = conn.execute(
-        select(table.c.scope_key, table.c.failures, table.c.first_at, table.c.blocked_until)
+        select(table.c.scope_key, table.c.failures, table.c.charged_at, table.c.blocked_until)
         .where(table.c.realm_id == realm_id, table.c.scope_key.in_(keys))
         .order_by(table.c.scope_key)
         .with_for_update()
     )
-    return {row.scope_key: Counter(row.failures, row.first_at, row.blocked_until) for row in found}
+    return {row.scope_key: Counter(row.failures, row.charged_at, row.blocked_until) for row in found}
 
 
 def write(conn: Connection, realm_id: str, key: str, counter: Counter) -> None:
@@ -59,7 +57,9 @@ def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> 
     table = schema.throttle
     old = (
         select(table.c.scope_key)
-        .where(and_(table.c.realm_id == realm_id, table.c.first_at < before, table.c.blocked_until < before))
+        .where(
+            and_(table.c.realm_id == realm_id, table.c.charged_at < before, table.c.blocked_until < before)
+        )
         .limit(limit)
     )
     return conn.execute(

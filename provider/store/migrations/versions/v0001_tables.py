@@ -163,11 +163,11 @@ def upgrade() -> None:
         sa.Column("realm_id", sa.String(length=63), nullable=False),
         sa.Column("scope_key", sa.String(length=100), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("charged_at", sa.BigInteger(), nullable=False),
         sa.Column("blocked_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("realm_id", "scope_key"),
     )
-    op.create_index("throttle_by_first", "throttle", ["realm_id", "first_at"], unique=False)
+    op.create_index("throttle_by_charge", "throttle", ["realm_id", "charged_at"], unique=False)
     op.create_table(
         "users",
         sa.Column("realm_id", sa.String(length=63), nullable=False),
