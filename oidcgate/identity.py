@@ -122,8 +122,7 @@ _NOT_PLAIN = re.compile(r"[^A-Z0-9]", re.ASCII)
 
 def normalise_name(name: str) -> str:
     """The form in which header names compare: ASCII upper case, anything outside A-Z 0-9 as `_`."""
-    # str.upper() would turn "ı" and "ſ" into ASCII letters, and so make two names of one: only ASCII is
-    # folded.
+    # Only ASCII is folded: str.upper() would turn "ı" and "ſ" into ASCII letters, and so make two names one.
     return _NOT_PLAIN.sub("_", name.translate(_ASCII_UPPER))
 
 
@@ -184,8 +183,9 @@ def strip_environ(environ: MutableMapping[str, Any]) -> None:
     """Delete every key of a WSGI environ that could tell an app who the user is.
 
     Called first, on every branch: what is public, refused or broken is stripped like what is allowed. Names
-        are
-    compared in environ form, whatever the server's own treatment of `_` in header names. Spec: RFC 9700 4.13.
+    are compared in environ form, whatever the server's own treatment of `_` in header names.
+
+    Spec: RFC 9700 4.13.
     """
     if _PLAIN_KEYS.issuperset(environ):
         return

@@ -1,5 +1,6 @@
-"""From settings to parts: the one place that knows them all. `provider.app`, the commands and the server call
-it.
+"""From settings to parts: the one place that knows them all.
+
+`provider.app`, the commands and the server call it.
 """
 
 import time

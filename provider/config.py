@@ -1,5 +1,4 @@
-"""What `provider.toml` may say: the settings of the provider, of one realm, and of the clients and users
-written there.
+"""What `provider.toml` may say of the provider, of a realm, and of the clients and users written there.
 
 Here live names, defaults, ranges and the rules over several fields. Reading the file is `oidcgate.settings`;
 turning settings into parts is `provider.build`. Objects written in the file are read-only: commands and pages
@@ -205,9 +204,7 @@ class ClientSettings:
             )  # fmt: skip
 
     def redirect_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
-        """What is wrong with where answers may go; whether http on this machine is allowed is the provider's
-        setting.
-        """
+        """What is wrong with where answers may go. Only the provider says whether http may be."""
         for name in ("redirect_uris", "post_logout_redirect_uris"):
             for index, uri in enumerate(getattr(self, name)):
                 problem = urls.redirect_uri_problem(uri, allow_http_loopback=allow_http_loopback)

@@ -1,5 +1,6 @@
-"""What the provider reports to the audit log. Names are stable; values are ids, never a secret, code or
-token.
+"""What the provider reports to the audit log.
+
+Names are stable; values are ids, never a secret, code or token.
 
 How an event is written is `oidcgate.audit`; who emits it is the endpoint or service that did the thing, after
 it was committed.

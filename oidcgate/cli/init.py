@@ -1,5 +1,6 @@
-"""`oidcgate init`: a configuration to start from, with a secret of its own. Never touches a file that
-exists.
+"""`oidcgate init`: a configuration to start from, with a secret of its own.
+
+Never touches a file that exists.
 """
 
 import os

@@ -1,5 +1,4 @@
-"""The settings of the gate: what `oidcgate.toml`, `OIDCGATE_…` variables and the arguments of `Gate(…)` may
-say.
+"""The settings of the gate: `oidcgate.toml`, `OIDCGATE_…` variables and the arguments of `Gate(…)`.
 
 Each setting has code behind it; a key that is not here is a problem. Reading, conversion and the list of all
 problems are `oidcgate.settings`; what the settings become is `oidcgate.gate.build`. Nothing here opens a file
@@ -439,8 +438,9 @@ def load_config(path: str | os.PathLike[str], env: Mapping[str, str]) -> GateCon
 
 
 def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
-    """The configuration that the arguments of `Gate(…)` make; relative names are taken from the working
-    directory.
+    """The configuration that the arguments of `Gate(…)` make.
+
+    Relative names are taken from the working directory.
 
     Raises:
         SettingsError: with every problem.

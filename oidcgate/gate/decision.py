@@ -33,8 +33,7 @@ __all__ = [
 
 
 class Reason(StrEnum):
-    """Why, where the session (`AbsentReason`, `UnavailableReason`) or the request's own faults do not say
-    it."""
+    """Why, where neither the session's own reason nor a fault of the request says it."""
 
     PUBLIC = "public"
     SIGNED_IN = "signed_in"
@@ -161,8 +160,7 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
         return _AMBIGUOUS
     allow = rule.allow
     if allow is Access.ANYONE:
-        # Somebody the directory does not know is nobody to a public page: their name could be another's
-        # there.
+        # Somebody the directory does not know is nobody to a public page: the name could be another's there.
         known = isinstance(session, Found) and session.person.known
         return _PUBLIC_IDENTIFIED if known else _PUBLIC
     if facts.kind is RequestKind.PREFLIGHT:

@@ -220,8 +220,7 @@ class Login:
         )
 
     def _without_attempt(self, cookies: str, now: int) -> Response:
-        """The answer of an IdP to no attempt of this browser: replayed, too late, or begun in another
-        browser.
+        """Answer an IdP's answer to no attempt of this browser: replayed, too late, or another browser's.
 
         Whoever is signed in pressed the back button or reloaded; for them the sign-in has long worked.
         """

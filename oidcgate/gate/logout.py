@@ -1,5 +1,4 @@
-"""Signing out, in the order that leaves nothing alive: here first, then at the IdP, then a page that is not
-gated.
+"""Signing out, in the order that leaves nothing alive: here, at the IdP, then a page that is not gated.
 
 Lives here: the routes `logout` and `logged-out`. Not here: how a session is ended (`session`), the request to
 the IdP (`oidcgate.protocol.logout`). The IdP's own logouts (back channel, front channel) are not here either.
@@ -50,8 +49,9 @@ class Logout:
     sealer: Sealer
 
     def confirm(self, request: Request, facts: Facts) -> Response:
-        """Ask before signing out: `GET /.oidcgate/logout`. A link or an image from elsewhere signs nobody
-        out.
+        """Ask before signing out: `GET /.oidcgate/logout`.
+
+        A link or an image from elsewhere signs nobody out.
 
         Raises:
             BadRequest: the query cannot be read. SessionUnavailable: who is signed in cannot be said.
@@ -116,8 +116,9 @@ class Logout:
         return response
 
     def logged_out(self, request: Request, facts: Facts) -> Response:
-        """Where a sign-out ends: `/.oidcgate/logged-out`. Not gated, or signing out would sign in again
-        (G-06).
+        """Where a sign-out ends: `/.oidcgate/logged-out`.
+
+        Not gated, or signing out would sign in again (G-06).
 
         Leads on to where the sign-out was to lead, else to the provider's configured `logout_url`, else says
         so itself.

@@ -5,8 +5,7 @@ syntax of their paths, and what a rule asks of the person. What follows for a gi
 decided in `oidcgate.gate.decision`; the path that is judged comes from `oidcgate.web.canonical_path`.
 
 Path syntax: `/reports` is that path alone; `*` stands for one whole segment (`/users/*/photo`); a final `/**`
-    for
-everything below and the path itself (`/public/**` also matches `/public`). Case-sensitive, no other
+for everything below and the path itself (`/public/**` also matches `/public`). Case-sensitive, no other
 wildcards.
 """
 

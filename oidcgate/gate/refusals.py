@@ -1,9 +1,8 @@
 """How the gate says no: as a page to a person, as JSON to a script, with the status that fits.
 
 Lives here: the form of every answer that the gate itself gives, and what each decision and each failure turns
-into. Not
-here: what is decided (`decision`), the routes (`login`, `logout`, `routes`), texts and templates (`pages`),
-all next door.
+into. Not here: what is decided (`decision`), the routes (`login`, `logout`, `routes`), texts and templates
+(`pages`), all next door.
 """
 
 import dataclasses
@@ -222,8 +221,7 @@ class Refusals:
     ) -> Response:
         self.audit.emit(events.ServiceUnavailable(what, detail, incident))
         if page:
-            # An empty reference is the page itself: its address may hold a code, which is not to be repeated
-            # here.
+            # An empty reference is the page itself, whose address may hold a code that is not to be repeated.
             reload = "" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
             retry_url = reload if retry is None else self.answers.login_url(retry)
             response = self.answers.page(

@@ -1,5 +1,4 @@
-"""The relying party's calls to one identity provider: discovery, code redemption, userinfo; what it proves
-about a person.
+"""The relying party of one identity provider: discovery, code redemption, userinfo, and what they prove.
 
 Lives here: when the IdP is asked, how a failing IdP is left alone for a while, and the order of the checks.
 The checks themselves are pure (`oidcgate.protocol`); who may call where is `oidcgate.net`. Not here:
@@ -55,8 +54,7 @@ class ProviderUnavailable(Exception):
 
 
 class Discovery:
-    """The IdP's metadata: fetched when it is first needed, remembered, and left alone for a while after a
-    failure.
+    """The IdP's metadata: fetched when first needed, remembered, and left alone for a while after a failure.
 
     One thread asks at a time. Metadata that grew old is kept when it cannot be renewed: endpoints that worked
     an hour ago are better than none. Nothing is asked at start, so that an IdP that is down takes no app down
@@ -328,8 +326,9 @@ def _present(claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged(response: requests.Response, answers: list[Tokens]) -> requests.Response:
-    """Read the token response strictly before Authlib reads it leniently: no repeated members, tokens only
-    with 200.
+    """Read the token response strictly, before Authlib reads it leniently.
+
+    No member twice, and tokens only with status 200.
 
     Raises:
         Refused: the IdP refused the code or us, or the answer is not what it has to be.
@@ -345,8 +344,9 @@ def _judged(response: requests.Response, answers: list[Tokens]) -> requests.Resp
 
 
 def _client_secret_basic(client: Any, method: str, uri: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
-    """HTTP Basic with both halves form-encoded; Authlib's own leaves that out, which breaks on `:`, `%` and
-    `+`.
+    """HTTP Basic with both halves form-encoded.
+
+    Authlib's own leaves that out, which breaks on `:`, `%` and `+`.
 
     Spec: RFC 6749 2.3.1.
     """

@@ -1,5 +1,4 @@
-"""Everything under `/.oidcgate/`: which route answers what, and the one place where a failing route gets its
-answer.
+"""Everything under `/.oidcgate/`: which route answers what, and what a failing one answers.
 
 Lives here: the table of routes, the small routes that tell who and whether (`userinfo`, `healthz`, `readyz`),
 and the error boundary. The routes of signing in and out are `login` and `logout` next door.
@@ -123,8 +122,7 @@ class Routes:
         return self.sign_out.logged_out(request, facts)
 
     def userinfo(self, request: Request, facts: Facts) -> Response:
-        """Who is signed in, for scripts: what the app is told too, and only claims that `session.claims`
-        allows (G-29).
+        """Who is signed in, for scripts: what the app is told, no claim beyond `session.claims` (G-29).
 
         Raises:
             SessionUnavailable: nobody can say.

@@ -140,9 +140,7 @@ class AbsentReason(StrEnum):
 
     NO_COOKIE = "no_session_cookie"  # or several of its name: `cookie_value` says why that is the same
     TOO_LONG = "session_cookie_too_long"
-    UNREADABLE = (
-        "session_cookie_unreadable"  # altered, cut off, of another gate, or sealed by a dropped secret
-    )
+    UNREADABLE = "session_cookie_unreadable"  # altered, cut off, another gate's, or under a dropped secret
     OTHER_VERSION = "session_of_another_version"
     UNKNOWN = "session_not_in_store"
     EXPIRED = "session_expired"

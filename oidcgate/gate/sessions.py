@@ -163,8 +163,7 @@ class Sessions(ABC):
                 again.
         """
         if record is not None:
-            # Another copy of the cookie can be used no longer than this, because nobody can renew it any
-            # more.
+            # Another copy of the cookie can be used no longer than this: nobody can renew it any more.
             until = max(now, min(record.absolute_at, now + self.limits.idle_seconds)) + 60
             self.revocations.revoke_session(record.session_id, now, until)
             self._delete(record, now)

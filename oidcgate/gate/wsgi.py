@@ -1,9 +1,8 @@
 """`Gate`: the gate around a WSGI app, in the app's own process.
 
 Here lives the way of one request: identity names stripped, facts read, session loaded, decision taken, and
-    only
-then the app called or an answer given. What may pass is decided in `oidcgate.gate.decision`; the routes under
-`/.oidcgate/` and the pages of a refusal come from `oidcgate.gate.build`, which composes all parts.
+only then the app called or an answer given. What may pass is decided in `oidcgate.gate.decision`; the routes
+under `/.oidcgate/` and the pages of a refusal come from `oidcgate.gate.build`, which composes all parts.
 
 The allowed request is the hot path: it touches the environ directly and builds no request object.
 """
@@ -154,8 +153,7 @@ class Gate:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""
-        # First, and on every branch: also what is public, refused or answered here is free of foreign
-        # identity.
+        # First, on every branch: what is public, refused or answered here is free of foreign identity too.
         strip_environ(environ)
         try:
             facts = facts_from_environ(environ)

@@ -59,8 +59,7 @@ class _Pinned(jws.JWSRegistry):
     max_payload_length = MAX_TOKEN_BYTES
 
     def __init__(self, algorithms: Collection[str]) -> None:
-        # Unknown header members are ignored, as RFC 7515 4 asks; some providers add a nonce or an at_hash
-        # there.
+        # Unknown header members are ignored, as RFC 7515 4 asks; some providers add a nonce or an at_hash.
         super().__init__(algorithms=algorithms, strict_check_header=False)
 
     def get_alg(self, name: str) -> JWSAlgModel:
@@ -102,9 +101,8 @@ def verify(token: str, keys: Sequence[VerificationKey], algorithms: Collection[s
     Raises:
         JWTError: MALFORMED; ALGORITHM: not one of `algorithms`; CRIT: the header demands an extension;
             UNKNOWN_KEY: no key with this `kid` fits the algorithm; MISSING_KID: no `kid` and several keys fit
-                (OIDC Core 10.1);
-            SIGNATURE: no such key signed it; NOT_AN_OBJECT: well signed, but the payload is no unambiguous
-                JSON object.
+            (OIDC Core 10.1); SIGNATURE: no such key signed it; NOT_AN_OBJECT: well signed, but the payload is
+            no unambiguous JSON object.
 
     Spec: RFC 7515 5.2; RFC 7519 7.2; RFC 8725 3.1.
     """

@@ -272,14 +272,12 @@ class SqlStore:
         engine, pid = self._engine, os.getpid()
         if engine is not None and self._pid == pid:
             return engine
-        # A lock of this process: one that was held at the moment of a fork would never be released in the
-        # child.
+        # A lock of this process: one held at the moment of a fork would never be released in the child.
         with self._opening.setdefault(pid, threading.Lock()):
             if self._engine is not None and self._pid == pid:
                 return self._engine
             if self._engine is not None:
-                # The parent's connections. Closing them here would end the locks it holds, so they are only
-                # kept.
+                # The parent's connections. Closing them here would end the locks it holds: they are kept.
                 self._inherited.append(self._engine)
             engine = self._make_engine()
             if self._file is None:

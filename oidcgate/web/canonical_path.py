@@ -127,8 +127,7 @@ def quote_path(path: str) -> str:
 
 
 _RETURN_LIMIT: Final = 2048
-# What RFC 3986 lets stand in a URL, less the characters that browsers read differently ("\\", quotes,
-# brackets).
+# What RFC 3986 lets stand in a URL, less what browsers read differently ("\\", quotes, brackets).
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?#%-]*", re.ASCII)
 
 
@@ -136,8 +135,8 @@ def safe_return_path(target: str, origins: Iterable[str]) -> str | None:
     """Where a login or logout may lead back to: a path on one of our own origins, or None.
 
     The target is parsed, rebuilt and compared, never searched for known attacks: what does not come back as
-        it
-    went in is refused. Invariant: a browser on any of `origins` that follows the result stays on that origin.
+    it went in is refused. Invariant: a browser on any of `origins` that follows the result stays on that
+    origin.
 
     Args:
         target: a path with query and fragment, or the same behind one of `origins`. Never trusted.

@@ -76,9 +76,8 @@ def cookie_value(header: str, name: str) -> str | None:
     """The value of the one cookie called `name` in a Cookie header.
 
     None when there is none, and also when there are several: a browser sends two cookies of one name only
-        when
-    somebody else (a sibling host, a script on plain http) has set the other, and which one is ours is not to
-    be told from here. Quotes are part of the value.
+    when somebody else (a sibling host, a script on plain http) has set the other, and which one is ours is
+    not to be told from here. Quotes are part of the value.
     """
     at = header.find(name)
     if at < 0:

@@ -20,9 +20,7 @@ class RequestKind(StrEnum):
     """Who waits for the answer, and so in what form a refusal must come."""
 
     NAVIGATION = "navigation"  # a browser shows the answer as a page and follows redirects
-    SCRIPT = (
-        "script"  # a program reads the answer; a redirect to another origin would be an opaque error to it
-    )
+    SCRIPT = "script"  # a program reads the answer; to it a redirect to another origin is an opaque error
     PREFLIGHT = "preflight"  # a browser asks what a script of another origin may do; it never sends cookies
     UPGRADE = "upgrade"  # a WebSocket or another protocol
 
@@ -36,8 +34,7 @@ class RequestFault(StrEnum):
 
 
 class BadRequest(Exception):
-    """The request is refused with 400 because it is not understood; `reason` is a fault of request or
-    path."""
+    """The request is not understood and is refused with 400; `reason` is a fault of request or path."""
 
     def __init__(self, reason: StrEnum) -> None:
         self.reason = reason
@@ -69,8 +66,7 @@ class Facts(NamedTuple):
         """Whether the browser vouches that a page of our own made this request.
 
         A request that says nothing of where it comes from is not: silence is what an old browser and an
-            attacker
-        have in common.
+        attacker have in common.
 
         Args:
             origins: our own origins, as a browser writes them.
@@ -105,8 +101,7 @@ def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
         raise BadRequest(RequestFault.METHOD)
     script_name: str = get("SCRIPT_NAME", "")
     path_info: str = get("PATH_INFO", "")
-    # Where the path is cut is the server's or a header's choice; only at a slash does it not change its
-    # meaning.
+    # Where the path is cut is the server's or a header's choice; only a cut at a slash changes nothing.
     if script_name and path_info and path_info[0] != "/":
         raise BadRequest(RequestFault.SPLIT_PATH)
     decoded = script_name + path_info

@@ -33,8 +33,7 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def client_network(peer: str | None, headers: HeaderLookup, trusted_networks: Sequence[Network]) -> str:
-    """Name the network of the client: its /24 in IPv4, its /64 in IPv6, which one person can change address
-    within.
+    """Name the network of the client, within which one person can change address: /24 in IPv4, /64 in IPv6.
 
     X-Forwarded-For is walked from the right, each entry believed only while the hop that wrote it is in
     `trusted_networks`. The first address that is not ours is the client; what stands left of it is anybody's

@@ -50,8 +50,7 @@ class KeyRing:
     """The secrets of one gate or provider, newest first.
 
     The first one seals, all of them open: put a new secret in front, and drop the last one when nothing that
-        it
-    sealed is in use any more.
+    it sealed is in use any more.
     """
 
     __slots__ = ("_secrets",)

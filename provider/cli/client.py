@@ -1,5 +1,6 @@
-"""`oidcgate-provider client …`: applications in the database. What they may be is
-`provider.services.clients`.
+"""`oidcgate-provider client …`: applications in the database.
+
+What they may be is `provider.services.clients`.
 """
 
 from pathlib import Path

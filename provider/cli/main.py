@@ -1,5 +1,6 @@
-"""The commands' common root: `--config` and the table of commands. Each command has a module of its own next
-to this one.
+"""The commands' common root: `--config` and the table of commands.
+
+Each command has a module of its own next to this one.
 """
 
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""What every command does first: reads the configuration and opens the parts, and says what is wrong in
-words.
-"""
+"""What every command does first: read the configuration, open the parts, and say what is wrong in words."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,5 +1,6 @@
-"""`oidcgate-provider user …`: people in the database. Passwords come from a prompt or standard input, never
-from the command line.
+"""`oidcgate-provider user …`: people in the database.
+
+Passwords come from a prompt or standard input, never from the command line.
 """
 
 import json

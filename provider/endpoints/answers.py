@@ -1,5 +1,6 @@
-"""JSON answers, and errors as JSON. Pages are `provider.pages`, answers to clients by way of the browser
-`provider.services.responses`.
+"""JSON answers, and errors as JSON.
+
+Pages are `provider.pages`, answers to clients by way of the browser `provider.services.responses`.
 """
 
 import json

@@ -113,8 +113,9 @@ class Authorize:
         pairs: list[tuple[str, str]],
         pending: Pending | None,
     ) -> Response:
-        """Do what is next. One transaction: a stored request is closed where its code is written, or
-        neither.
+        """Do what is next.
+
+        One transaction: a stored request is closed where its code is written, or neither.
         """
         now = int(self.clock())
         code = ""

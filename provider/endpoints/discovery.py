@@ -1,5 +1,6 @@
-"""Discovery: what this provider can do, as OIDC and as RFC 8414 metadata. Says what is there and nothing
-else.
+"""Discovery: what this provider can do, as OIDC and as RFC 8414 metadata.
+
+Says what is there and nothing else.
 """
 
 from collections.abc import Sequence

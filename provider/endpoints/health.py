@@ -1,5 +1,6 @@
-"""`/healthz` (the process answers) and `/readyz` (it can serve). Both are open, and say nothing that an
-attacker could use.
+"""`/healthz` (the process answers) and `/readyz` (it can serve).
+
+Both are open, and say nothing that an attacker could use.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
-"""`/token`: the phases that every grant goes through. The grants are `provider.grants`, their rules
-`provider.services.tokens`.
+"""`/token`: the phases that every grant goes through.
+
+The grants are `provider.grants`, their rules `provider.services.tokens`.
 """
 
 from collections.abc import Callable, Mapping

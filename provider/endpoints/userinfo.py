@@ -1,5 +1,6 @@
-"""`/userinfo`: the claims of the person an access token stands for. Which they are is
-`provider.services.claims`.
+"""`/userinfo`: the claims of the person an access token stands for.
+
+Which they are is `provider.services.claims`.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
-"""What a grant of the token endpoint is. One module per grant stands next to this one; `provider.build` makes
-the table.
+"""What a grant of the token endpoint is.
+
+One module per grant stands next to this one; `provider.build` makes the table.
 
 The phases that all share (method, form, client authentication, permission, commit, answer) are
 `provider.endpoints.token`, so that no grant can forget one.

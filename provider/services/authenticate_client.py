@@ -55,8 +55,7 @@ def authenticate_client(
 
     Raises:
         InvalidClient: unknown, disabled, wrong secret, or not the method it is registered for; the answer
-            does not say
-            which, `detail` does.
+            does not say which, `detail` does.
 
     Spec: RFC 6749 2.3, 5.2; OIDC Core 9.
     """

@@ -1,5 +1,4 @@
-"""An authorization request from its parameters to a code: what is accepted, who it is for, what is still
-missing.
+"""An authorization request, from its parameters to a code: what is accepted, for whom, what is missing.
 
 Phases, each with a class of error of its own: `target` finds out where an answer may go (`PageError`),
 `accept` judges everything else (`OAuthError`, which goes there by redirect), `judge` asks the pure

@@ -93,8 +93,9 @@ def browser_cookie(realm: Realm, browser: Browser) -> str:
 
 
 def session_cookie(realm: Realm, token: str) -> str:
-    """The Set-Cookie value of a session. It ends with the browser; the server ends it earlier by its own
-    clock.
+    """The Set-Cookie value of a session.
+
+    It ends with the browser; the server ends it earlier by its own clock.
     """
     names = cookie_names(realm)
     return set_cookie(names.session, token, path="/", secure=names.secure)

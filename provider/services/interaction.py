@@ -23,8 +23,9 @@ class LoginReason(StrEnum):
 
 @dataclass(frozen=True)
 class SignedIn:
-    """The live browser session, as far as the decision needs it. The caller has checked that the user is
-    active.
+    """The live browser session, as far as the decision needs it.
+
+    The caller has checked that the user is active.
     """
 
     user_id: str

@@ -128,9 +128,7 @@ class SigningKeys:
         return sign(claims, self._private(realm, row), row.alg, kid=row.kid)
 
     def key_set(self, conn: Connection, realm: Realm, now: int) -> dict[str, Any]:
-        """The public keys as `/jwks` shows them: next, current, and those retired whose tokens are still
-        good.
-        """
+        """The public keys as `/jwks` shows them: next, current, and retired ones with tokens still good."""
         published = [
             row
             for row in list_keys(conn, realm.id)
@@ -139,9 +137,7 @@ class SigningKeys:
         return {"keys": [dict(row.public_jwk) for row in published]}
 
     def verification_keys(self, conn: Connection, realm: Realm) -> tuple[VerificationKey, ...]:
-        """Every key the realm ever signed with: an ID token that comes back as a hint may be long past its
-        end.
-        """
+        """Every key the realm ever signed with: an ID token that comes back as a hint may be long past."""
         return import_public_keys({"keys": [dict(row.public_jwk) for row in list_keys(conn, realm.id)]})
 
     def unreadable(self, conn: Connection, realm: Realm) -> list[str]:

@@ -1,5 +1,6 @@
-"""Making password hashes, with argon2id. Checking one at sign-in, a few at a time, is
-`provider.factors.password`.
+"""Making password hashes, with argon2id.
+
+Checking one at sign-in, a few at a time, is `provider.factors.password`.
 """
 
 from dataclasses import dataclass, field

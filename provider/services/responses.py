@@ -173,8 +173,7 @@ class PostLogoutTarget:
 
 
 def validate_post_logout(client: Client | None, uri: str, state: str | None) -> PostLogoutTarget | None:
-    """Check a `post_logout_redirect_uri`: byte-equal to one that is registered for this enabled client, or
-    None.
+    """Check a `post_logout_redirect_uri`: byte-equal to one registered for this enabled client, else None.
 
     Spec: OIDC RP-Initiated Logout 3.1.
     """
@@ -189,8 +188,7 @@ def after_logout(target: PostLogoutTarget) -> Response:
 
 
 def see_other(location: str) -> Response:
-    """A redirect after which the browser always sends GET, and which nothing may keep or pass on as a
-    referrer.
+    """A redirect after which the browser always sends GET, and which is neither kept nor told as a referrer.
 
     To pages of our own. Answers to clients go through `ResponseWriter`.
     """

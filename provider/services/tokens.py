@@ -253,11 +253,14 @@ class Tokens:
         return self._issued(realm, grant, access, access_row, successor, id_token, "refresh_token", now)
 
     def check(self, conn: Connection, realm: Realm, access_token: str, now: int) -> LiveToken:
-        """What an access token stands for, if it is good: unexpired within the skew, and grant, client and
-        person live.
+        """What an access token stands for, if it is good.
+
+        Good means: not expired, skew included, and its grant, client and person are live.
 
         Raises:
             InvalidToken: it is not; the reason is in `detail` only.
+
+        Spec: RFC 6750 2, 3.1; RFC 6749 7.
         """
         row = find_access_token(conn, realm.id, token_hash(access_token))
         if row is None:

@@ -1,5 +1,6 @@
-"""Rows of `clients`. Clients written in `provider.toml` are not here: `provider.services.clients` joins the
-two.
+"""Rows of `clients`.
+
+Clients written in `provider.toml` are not here: `provider.services.clients` joins the two.
 """
 
 from collections.abc import Sequence

@@ -82,8 +82,9 @@ def insert_grant(conn: Connection, realm_id: str, row: GrantRow) -> None:
 def find_grant(
     conn: Connection, realm_id: str, grant_id: str, *, for_update: bool = False
 ) -> GrantRow | None:
-    """The grant of that id, revoked or not. `for_update` keeps others from revoking it until the transaction
-    ends.
+    """The grant of that id, revoked or not.
+
+    `for_update` keeps others from revoking it until the transaction ends.
     """
     query = select(grants).where(grants.c.realm_id == realm_id, grants.c.grant_id == grant_id)
     if for_update:
@@ -103,9 +104,7 @@ def revoke_grant(conn: Connection, realm_id: str, grant_id: str, now: int, reaso
 def revoke_session_grants(
     conn: Connection, realm_id: str, sid: str, now: int, reason: str, *, client_id: str | None = None
 ) -> int:
-    """Stop what was granted in one browser session, to one client or to all; returns how many grants that
-    were.
-    """
+    """Stop what was granted in one browser session, to one client or to all; returns how many grants."""
     query = update(grants).where(
         grants.c.realm_id == realm_id, grants.c.sid == sid, grants.c.revoked_at.is_(None)
     )

@@ -14,10 +14,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from provider.store import schema
 
+#: `browser_hash` of a row stored by a cross-site POST, without cookies of ours: the first browser takes it.
 UNCLAIMED = ""
-"""`browser_hash` of a row stored by a cross-site POST, in which our cookies are absent: the first browser
-takes it.
-"""
 
 
 @dataclass(frozen=True)

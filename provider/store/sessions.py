@@ -64,8 +64,7 @@ def add(conn: Connection, realm_id: str, session: BrowserSession) -> None:
 
 
 def renew(conn: Connection, realm_id: str, old_hash: str, session: BrowserSession) -> bool:
-    """Replace a live session by its successor, under a new cookie hash: the old cookie is dead in the same
-    moment.
+    """Replace a live session by its successor under a new cookie hash; the old cookie is dead at once.
 
     Returns:
         False when the session was ended meanwhile: a logout that came first wins.

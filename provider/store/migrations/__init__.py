@@ -1,5 +1,6 @@
-"""Bringing a database to the tables of this version. One file per change in `versions`; `env.py` is how
-Alembic is told.
+"""Bringing a database to the tables of this version.
+
+One file per change in `versions`; `env.py` is how Alembic is told.
 
 Runs inside one transaction that holds the database's write lock, so that any number of processes may ask at
 once and a change is there wholly or not at all.

@@ -1,6 +1,4 @@
-"""Run by Alembic: applies changes over the connection, and inside the transaction, that `upgrade` handed
-over.
-"""
+"""Run by Alembic: applies changes over the connection and in the transaction that `upgrade` handed over."""
 
 from alembic import context
 
