@@ -2,6 +2,7 @@
 go.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -14,6 +15,21 @@ REDIRECTS = [
     for line in (Path(__file__).parents[2] / "data" / "redirects.txt").read_text("utf-8").splitlines()
     if line and not line.startswith("# ")
 ]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One provider for all of this module: what is refused changes nothing."""
+    made = World.make(tmp_path_factory.mktemp("shared"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(shared: World) -> World:
+    """The shared provider, with an empty log."""
+    shared.lines.clear()
+    return shared
 
 
 def refused_with_a_page(page: Page, status: int = 400) -> None:

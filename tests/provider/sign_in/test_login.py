@@ -483,3 +483,26 @@ def test_nothing_secret_is_reported(world: World) -> None:
     log = "\n".join(world.lines)
     secrets = [*browser.cookies().values(), page.answer["code"], "hunter2-canary", "demo-alice"]
     assert not [secret for secret in secrets if secret in log]
+
+
+@pytest.mark.row("P-10")
+def test_a_finished_request_shows_no_form_even_after_signing_out(world: World) -> None:
+    browser = world.browser()
+    form = browser.authorize("trusted")
+    browser.sign_in(form)
+    browser.submit(browser.go(f"{ISSUER}/end_session"))
+    assert browser.session_cookie is None
+    assert browser.go(form.url).main_id == "page-error"
+
+
+@pytest.mark.row("P-10")
+def test_a_stored_request_of_one_kind_is_not_one_of_the_other(world: World) -> None:
+    browser = world.browser()
+    browser.signed_in()
+    authorize = browser.authorize("app").hidden
+    logout = browser.go(f"{ISSUER}/end_session").hidden
+    assert browser.go(f"{ISSUER}/end_session?interaction={authorize['interaction']}").main_id == "page-error"
+    assert browser.go(f"{ISSUER}/end_session/confirm", authorize).main_id == "page-error"
+    for path in ("login", "consent", "authorize"):
+        assert browser.go(f"{ISSUER}/{path}?interaction={logout['interaction']}").main_id == "page-error"
+    assert [event["detail"] for event in world.events("incident")] == ["no such interaction"] * 5
