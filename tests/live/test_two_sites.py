@@ -4,7 +4,6 @@ Ports of localhost are one site and hide what these tests are for.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -22,7 +21,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority.create(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture(scope="module", params=["query", "form_post"])
+@pytest.fixture(
+    scope="module",
+    # Each pair of sites is started once, by the one worker that runs its tests.
+    params=[
+        pytest.param(mode, marks=pytest.mark.xdist_group(f"two-sites-{mode}"))
+        for mode in ("query", "form_post")
+    ],
+)
 def sites(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
 ) -> Iterator[Sites]:
@@ -30,12 +36,28 @@ def sites(
         yield running
 
 
-@pytest.fixture(params=[False, True], ids=["third-party-cookies", "no-third-party-cookies"])
-def browser(request: pytest.FixtureRequest, tmp_path: Path, authority: Authority) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="module", params=[False, True], ids=["third-party-cookies", "no-third-party-cookies"])
+def started(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[BrowserContext]:
     with chromium(
-        tmp_path, authority=authority.certificate, hosts=SITES, block_third_party_cookies=request.param
+        tmp_path_factory.mktemp("browser"),
+        authority=authority.certificate,
+        hosts=SITES,
+        block_third_party_cookies=request.param,
     ) as context:
         yield context
+
+
+@pytest.fixture
+def browser(started: BrowserContext) -> BrowserContext:
+    """A browser that has not been anywhere: one page, no cookie."""
+    started.clear_cookies()
+    fresh = started.new_page()
+    for page in started.pages:
+        if page != fresh:
+            page.close()
+    return started
 
 
 def sign_in(page: Page, name: str) -> None:
