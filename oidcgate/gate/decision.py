@@ -167,7 +167,8 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
         # Before the session is looked at: a browser sends none, so nobody else should get an answer either.
         return _PREFLIGHT
     if isinstance(session, Found):
-        if allow is Access.KNOWN and not session.person.known:
+        # Whom the directory has switched off is let in nowhere, as at sign-in: "signed-in" is for strangers.
+        if session.person.barred or (allow is Access.KNOWN and not session.person.known):
             return Refuse(Reason.UNKNOWN_USER, 403, session.record.user_name)
         if rule.max_age_seconds is not None or rule.acr_values:
             reason = _unmet(rule, session.record, now)

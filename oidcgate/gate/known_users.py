@@ -57,19 +57,21 @@ class KnownUsers:
             generation = self._directory.generation()
             if person.generation == generation and now < person.recheck_at:
                 return None
-            user = self._ask(found.record.user_name, now)
+            user, barred = self._ask(found.record.user_name, now)
         except DirectoryUnavailable:
             return self._go_on(found, now)
-        found.person = _person(found.record, user, now, generation, now + self._recheck)
+        person = _person(found.record, user, now, generation, now + self._recheck)
+        found.person = person._replace(barred=True) if barred else person
         return None
 
-    def _ask(self, user_name: str, now: int) -> KnownUser | None:
+    def _ask(self, user_name: str, now: int) -> tuple[KnownUser | None, bool]:
+        """The active user of that name, or None and whether the name is there all the same."""
         try:
             user = self._directory.find(user_name, now=now)
         except AmbiguousUser:
             # Two users compare equal: nobody can say which one this is, so it is neither.
-            return None
-        return user if user is not None and user.active else None
+            return None, True
+        return (user, False) if user is None or user.active else (None, True)
 
     def _go_on(self, found: Found, now: int) -> Unavailable | None:
         """The last answer, for a while; for a session new to this worker, the one it was sealed with."""

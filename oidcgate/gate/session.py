@@ -105,6 +105,8 @@ class Person(NamedTuple):
         answered_at: when the directory said so.
         generation: the directory's generation then; None: from an earlier process.
         recheck_at: when it is to be asked again.
+        barred: whether the directory has that name and lets nobody in under it: the user is switched off, or
+            there are several. A stranger is neither known nor barred.
     """
 
     identity: Identity
@@ -113,6 +115,7 @@ class Person(NamedTuple):
     answered_at: int
     generation: int | None
     recheck_at: int
+    barred: bool = False
 
 
 #: The person of a session for whom nobody has been asked yet: a step that was left out lets no one in.

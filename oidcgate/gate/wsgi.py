@@ -17,7 +17,7 @@ from oidcgate.gate import decision as decisions
 from oidcgate.gate import session as sessions
 from oidcgate.identity import IDENTITY_ENVIRON, strip_environ
 from oidcgate.web.cookies import GATE_PATH, CookieNames, names_gate_cookie, strip_cookies
-from oidcgate.web.facts import BadRequest, Facts, facts_from_environ
+from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_environ
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -153,9 +153,14 @@ class Gate:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""
+        # gunicorn takes the cut from a client's header when it trusts the peer: /public/users, cut behind
+        # /public, would be judged as public and served as /users.
+        cut_by_client = "HTTP_SCRIPT_NAME" in environ and environ.get("SCRIPT_NAME", "") != ""
         # First, on every branch: what is public, refused or answered here is free of foreign identity too.
         strip_environ(environ)
         try:
+            if cut_by_client:
+                raise BadRequest(RequestFault.CUT_BY_CLIENT)
             facts = facts_from_environ(environ)
         except BadRequest as bad:
             return self._say(decisions.Refuse(bad.reason, 400), None, environ, start_response)

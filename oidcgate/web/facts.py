@@ -31,6 +31,7 @@ class RequestFault(StrEnum):
     METHOD = "method_malformed"
     HOST = "host_malformed"
     SPLIT_PATH = "path_split_inside_a_segment"
+    CUT_BY_CLIENT = "path_cut_by_a_header"
 
 
 class BadRequest(Exception):

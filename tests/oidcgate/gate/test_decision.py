@@ -45,11 +45,11 @@ def facts(
     return Facts(method, path, query, kind, "app.example.com", "", "")
 
 
-def found(known: bool = True, session: SessionRecord | None = None) -> Found:
+def found(known: bool = True, session: SessionRecord | None = None, barred: bool = False) -> Found:
     session = session or record(acr="silver", auth_time=NOW - 100)
     looked_up = Found(session, "cookie", SessionLimits())
     identity = identity_of(session, session.user_name, None, known)
-    looked_up.person = Person(identity, session.user_name, known, NOW, 0, NOW + 60)
+    looked_up.person = Person(identity, session.user_name, known, NOW, 0, NOW + 60, barred)
     return looked_up
 
 
@@ -94,6 +94,12 @@ EXPIRED = AbsentReason.EXPIRED
         # everybody signed in
         pytest.param(facts("/hello"), found(False), Allow(Reason.SIGNED_IN, True), id="signed in, unknown"),
         pytest.param(facts("/hello"), found(), Allow(Reason.SIGNED_IN, True), id="signed in, known"),
+        pytest.param(
+            facts("/hello"),
+            found(False, barred=True),
+            Refuse(Reason.UNKNOWN_USER, 403, "Alice"),
+            id="signed in, switched off",
+        ),
         pytest.param(facts("/hello"), ABSENT, StartLogin(EXPIRED, "/hello"), id="signed in, absent"),
         # recent and strong
         pytest.param(facts("/money"), found(), Allow(Reason.KNOWN_USER, True), id="recent enough"),

@@ -178,6 +178,24 @@ def test_everybody_signed_in_reaches_only_what_says_so_and_is_marked_unknown(wor
     assert "oidcgate.identity" not in world.app.environ
 
 
+@pytest.mark.row("F-08", "F-10")
+@pytest.mark.parametrize("why", ["inactive", "ambiguous"])
+def test_whom_the_directory_switches_off_is_out_of_what_everybody_signed_in_may_see(
+    why: str, world: World
+) -> None:
+    cookie = world.sign_in()
+    assert world.request("/hello", cookie=cookie).status == 200
+    if why == "inactive":
+        world.directory.change(KnownUser("Alice", active=False))
+    else:
+        world.directory.failure = AmbiguousUser("Alice")
+        world.clock.now += 60
+    assert world.request("/hello", cookie=cookie).status == 403
+    assert world.app.calls == 1
+    assert world.request("/public/x", cookie=cookie).status == 200
+    assert "REMOTE_USER" not in world.app.environ
+
+
 def test_a_public_page_knows_who_is_signed_in_and_serves_who_is_not(world: World) -> None:
     assert world.request("/public").status == 200
     assert "REMOTE_USER" not in world.app.environ
@@ -370,6 +388,23 @@ def test_what_a_header_moved_out_of_the_path_is_judged_with_it(world: World) -> 
     assert world.request("/x", SCRIPT_NAME="/admin").status == 401
     assert world.request("/x", SCRIPT_NAME="/admin", RAW_URI="/x").status == 400
     assert world.app.calls == 1
+
+
+@pytest.mark.row("G-18", "G-21")
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_a_client_that_cuts_a_public_path_reaches_nothing_behind_the_cut(
+    signed_in: bool, world: World
+) -> None:
+    cookie = world.sign_in() if signed_in else ""
+    # As gunicorn hands over `GET /public/users` with `SCRIPT_NAME: /public` from a peer that it trusts: the
+    # app looks at PATH_INFO alone, and would serve /users.
+    cut = {"SCRIPT_NAME": "/public", "HTTP_SCRIPT_NAME": "/public", "RAW_URI": "/public/users"}
+    answer = world.request("/users", cookie=cookie, **cut)
+    assert (answer.status, world.app.calls) == (400, 0)
+    assert answer.body == b'{"error":"path_cut_by_a_header"}'
+    # Where the server did not follow the header, it is a header like any other of its kind: deleted.
+    assert world.request("/public/users", HTTP_SCRIPT_NAME="/public").status == 200
+    assert "HTTP_SCRIPT_NAME" not in world.app.environ
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "get", "TRACE"]
