@@ -31,6 +31,11 @@ TTL_SECONDS: Final = 600
 MAX_PENDING: Final = 16
 SEED_BYTES: Final = 32
 
+# Past the cap a browser is only for a moment, when it opens many tabs at once. Whoever sends more than this
+# is none, and each attempt costs a decryption, a cookie in the answer, and at logout a write to the state
+# store.
+_MOST_LOOKED_AT: Final = 4 * MAX_PENDING
+
 # Servers refuse a request head line of about 8 KB (gunicorn: 8,190), so attempts make room for each other
 # long before that.
 _COOKIE_HEADER_BYTES: Final = 7_000
@@ -125,13 +130,16 @@ class Transactions:
 
     def pending(self, cookie_header: str, now: int) -> list[Transaction]:
         """Every attempt of this browser that could still finish."""
-        cookies = cookies_with_prefix(cookie_header, self.names.transaction_prefix)
-        opened = (self._opened(value, now) for _, value in cookies)
+        opened = (self._opened(value, now) for _, value in self._cookies(cookie_header))
         return [transaction for transaction in opened if transaction is not None]
 
     def end(self, state: str) -> str:
         """The `Set-Cookie` value that deletes the attempt of `state`."""
         return self._delete(self.names.transaction(state))
+
+    def _cookies(self, header: str) -> list[tuple[str, str]]:
+        # Of too many the last: a browser sends the oldest first. Spec: RFC 6265 5.4.
+        return cookies_with_prefix(header, self.names.transaction_prefix)[-_MOST_LOOKED_AT:]
 
     def _opened(self, value: str, now: int) -> Transaction | None:
         plain = self.sealer.open(value)
@@ -147,7 +155,7 @@ class Transactions:
 
     def _evicted(self, header: str, added: int, now: int) -> list[str]:
         cookies = []
-        for name, value in cookies_with_prefix(header, self.names.transaction_prefix):
+        for name, value in self._cookies(header):
             opened = self._opened(value, now)
             cookies.append((opened.started_at if opened else 0, name, len(name) + len(value) + 3))
         cookies.sort()

@@ -6,6 +6,7 @@ how long a session lives (`oidcgate.gate.session`) or how many logins may be in 
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -98,8 +99,9 @@ def cookie_value(header: str, name: str) -> str | None:
 def cookies_with_prefix(header: str, prefix: str) -> list[tuple[str, str]]:
     """Name and value of each cookie whose name starts with `prefix`, in order, without repeated names."""
     pairs = [pair for pair in _pairs(header) if pair[0].startswith(prefix)]
-    names = [name for name, _ in pairs]
-    return [pair for pair in pairs if names.count(pair[0]) == 1]
+    # Counted in one go: a client may send tens of thousands.
+    times = Counter(name for name, _ in pairs)
+    return [pair for pair in pairs if times[pair[0]] == 1]
 
 
 def strip_cookies(header: str, names: CookieNames) -> str:

@@ -1,5 +1,7 @@
 """Login attempts as cookies: one each, capped, opened only by their own state."""
 
+import time
+
 import pytest
 from werkzeug.http import parse_cookie
 
@@ -191,6 +193,25 @@ class TestManyTabs:
         jar.cookies[NAMES.transaction("of-an-old-key")] = "AAAA"
         jar.take(kept.begin(attempt(1), jar.header, NOW))
         assert set(jar.cookies) == {NAMES.transaction(attempt(1).state)}
+
+    @pytest.mark.row("G-02", "G-28")
+    def test_a_header_full_of_attempts_costs_and_answers_no_more_than_a_browsers(self) -> None:
+        kept = transactions()
+        forged = "; ".join(f"{NAMES.transaction_prefix}{number:x}=v" for number in range(20_000))
+        began = time.process_time()
+        answer = kept.begin(attempt(), forged, NOW)
+        # Counting each name among all others took half a minute here.
+        assert time.process_time() - began < 2
+        assert len(answer) <= 1 + 4 * MAX_PENDING
+
+    @pytest.mark.row("G-28")
+    def test_a_header_full_of_real_attempts_is_no_burden_to_a_logout(self) -> None:
+        kept, jar = transactions(), Jar()
+        for number in range(6 * MAX_PENDING):
+            jar.take(kept.begin(attempt(number), "", NOW))
+        # Each of them is a write to the state store. Those that count are the youngest.
+        pending = kept.pending(jar.header, NOW)
+        assert pending == [attempt(number) for number in range(2 * MAX_PENDING, 6 * MAX_PENDING)]
 
     def test_ending_one_leaves_the_others(self) -> None:
         jar, kept = Jar(), transactions()
