@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory
+from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, user_name_problem
 from oidcgate.gate import events
 from oidcgate.gate.config import ROUTES_PREFIX, GateConfig
 from oidcgate.gate.pages import LoopCheck
@@ -141,7 +141,10 @@ class Login:
     ) -> Response:
         """A session for whom the directory knows by that name; for others the page that says so."""
         user, why = self._user(signed_in.user_name, now)
-        if user is None and not (why == "unknown" and self.policy.admits_unknown):
+        # A stranger's name is the IdP's word alone, and it becomes REMOTE_USER: what no directory could hold
+        # (a line break, an invisible character) is no name.
+        stranger = why == "unknown" and user_name_problem(signed_in.user_name) is None
+        if user is None and not (stranger and self.policy.admits_unknown):
             return self._user_refused(facts, request, transaction, signed_in, why)
         proof = signed_in.id_token
         record = SessionRecord(

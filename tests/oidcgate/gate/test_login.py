@@ -448,6 +448,15 @@ class TestWhoIsNotKnown:
         assert browser.get("/open/x").status_code == 200
         assert browser.get("/private").status_code == 403
 
+    @pytest.mark.row("G-30")
+    @pytest.mark.parametrize("name", ["mal\nlory", "alice\u200b", " alice", "a" * 151, "\x00"])
+    def test_a_stranger_needs_a_name_that_could_be_one(self, name: str) -> None:
+        scene = Scene.set({"rules": [{"path": "/open/**", "allow": "signed-in"}]})
+        scene.provider.claims["preferred_username"] = name
+        browser = scene.browser()
+        assert browser.sign_in("/open/x").status_code == 403
+        assert not browser.has_session()
+
     def test_a_directory_that_is_away_lets_nobody_in(self) -> None:
         scene = Scene.set()
         scene.directory.failure = DirectoryUnavailable("gone")
@@ -457,6 +466,17 @@ class TestWhoIsNotKnown:
         assert answer.headers["Retry-After"]
         scene.directory.failure = None
         assert not browser.has_session()
+
+
+@pytest.mark.row("G-22")
+@pytest.mark.parametrize(
+    "target", ["/.oidcgate/logout", "/%2eoidcgate/logout", "/.oidcgat%65/login", f"{APP}/%2Eoidcgate/login"]
+)
+def test_a_sign_in_never_leads_to_a_route_of_ours(target: str) -> None:
+    scene = Scene.set()
+    browser = scene.browser()
+    asked = browser.get(f"/.oidcgate/login?{urlencode({'rd': target})}").headers["Location"]
+    assert browser.get(scene.provider.answer(asked)).headers["Location"] == f"{APP}/"
 
 
 @pytest.mark.row("G-12")

@@ -216,6 +216,15 @@ def test_what_is_not_plainly_ours_is_refused(target: str) -> None:
     assert safe_return_path(target, [ORIGIN]) is None
 
 
+@pytest.mark.row("G-22")
+@given(st.sampled_from("-._~09azAZ"), st.booleans())
+def test_a_target_has_one_spelling(character: str, small: bool) -> None:
+    escape = f"%{ord(character):02x}" if small else f"%{ord(character):02X}"
+    assert safe_return_path(f"/{escape}oidcgate/logout", [ORIGIN]) is None
+    # In the query it is the app's to read.
+    assert safe_return_path(f"/a?b={escape}", [ORIGIN]) == f"/a?b={escape}"
+
+
 def test_an_origin_is_own_only_when_it_is_given() -> None:
     assert safe_return_path(f"{ORIGIN}/a", []) is None
 
