@@ -184,8 +184,9 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
 
 def _unmet(rule: Rule, record: SessionRecord, now: int) -> Reason | None:
     # A provider that does not say when has not said "recently".
-    authenticated_at = record.auth_time if record.auth_time is not None else 0
-    if rule.max_age_seconds is not None and now - authenticated_at > rule.max_age_seconds:
+    if rule.max_age_seconds is not None and (
+        record.auth_time is None or now - record.auth_time > rule.max_age_seconds
+    ):
         return Reason.AUTHENTICATION_TOO_OLD
     if rule.acr_values and record.acr not in rule.acr_values:
         return Reason.AUTHENTICATION_CONTEXT

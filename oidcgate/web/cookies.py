@@ -111,8 +111,7 @@ def strip_cookies(header: str, names: CookieNames) -> str:
     """
     if _MARK not in header:
         return header
-    own = f"{names.session}="
-    before, found, after = header.rpartition(f"; {own}")
+    before, found, after = header.rpartition(f"; {names.session}=")
     if found and _MARK not in before:
         # As browsers send it: one cookie of ours among others, so its neighbours are joined without a look.
         value, _, rest = after.partition("; ")

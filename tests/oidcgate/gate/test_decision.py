@@ -35,6 +35,8 @@ POLICY = Policy(
         Rule("/hello", Access.SIGNED_IN),
         Rule("/money/**", Access.KNOWN, max_age_seconds=300),
         Rule("/vault", Access.SIGNED_IN, acr_values=("gold", "platinum")),
+        Rule("/form", Access.ANYONE, methods=("GET",)),
+        Rule("/ever", Access.KNOWN, max_age_seconds=2 * NOW),
     ]
 )
 
@@ -122,6 +124,12 @@ EXPIRED = AbsentReason.EXPIRED
             id="nobody said when",
         ),
         pytest.param(
+            facts("/ever"),
+            found(session=record(auth_time=None)),
+            StepUp(Reason.AUTHENTICATION_TOO_OLD, "/ever", 2 * NOW, ()),
+            id="nobody said when, whatever the age",
+        ),
+        pytest.param(
             facts("/money", SCRIPT),
             found(session=record(auth_time=0)),
             Refuse(Reason.AUTHENTICATION_TOO_OLD, 401),
@@ -145,6 +153,9 @@ EXPIRED = AbsentReason.EXPIRED
             Allow(Reason.SIGNED_IN, True),
             id="strong enough",
         ),
+        # by method
+        pytest.param(facts("/form"), ABSENT, Allow(Reason.PUBLIC, False), id="public to read"),
+        pytest.param(facts("/form", method="POST"), ABSENT, Refuse(EXPIRED, 401), id="not public to write"),
         # others
         pytest.param(facts("/.oidcgate/login"), ABSENT, Answer(), id="route of the gate"),
         pytest.param(facts("/.oidcgate/x", PREFLIGHT), OUTAGE, Answer(), id="any route, any kind"),

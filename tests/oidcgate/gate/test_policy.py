@@ -143,6 +143,7 @@ def test_a_policy_with_a_bad_rule_does_not_come_into_being() -> None:
     with pytest.raises(PolicyError) as caught:
         Policy([rule("/a"), rule("b"), Rule("/c", Access.ANYONE, ("post",))])
     assert [problem.key for problem in caught.value.problems] == ["rules[1].path", "rules[2].methods"]
+    assert str(caught.value) == "\n".join(str(problem) for problem in caught.value.problems)
 
 
 def test_a_policy_knows_whether_it_lets_in_people_the_directory_does_not_know() -> None:

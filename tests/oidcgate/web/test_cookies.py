@@ -26,13 +26,21 @@ S = NAMES.session
         pytest.param("a=1", "1", id="alone"),
         pytest.param("b=2; a=1", "1", id="last"),
         pytest.param("a=1; b=2", "1", id="first"),
+        pytest.param("a=1; b=2; c=3", "1", id="first of several"),
         pytest.param("b=2;a=1;c=3", "1", id="no spaces"),
         pytest.param("b=2;  a = 1 ; c=3", "1", id="many spaces"),
         pytest.param("a=", "", id="empty value"),
         pytest.param("a=x=y==", "x=y==", id="equals in the value"),
         pytest.param('a="1"', '"1"', id="quotes stay"),
         pytest.param("a", None, id="no equals"),
+        pytest.param("a=X", "X", id="any letter in the value"),
+        pytest.param("b=a; a=X", "X", id="any letter in the value, name twice"),
+        pytest.param("a=1\xa0", "1\xa0", id="blank beyond ASCII stays"),
+        pytest.param("b=a; a=1\xa0", "1\xa0", id="blank beyond ASCII stays, name twice"),
+        pytest.param("\xa0a=1", None, id="blank beyond ASCII before the name"),
         pytest.param("xa=1", None, id="end of another name"),
+        pytest.param("Xa=1", None, id="end of another name in capitals"),
+        pytest.param("b=2;xa=1", None, id="end of another name without a space"),
         pytest.param("ab=1", None, id="start of another name"),
         pytest.param("b=a=1", None, id="inside a value"),
         pytest.param("b=2 a=1", None, id="after a space only"),
@@ -61,26 +69,33 @@ def test_cookies_of_a_prefix_come_in_order_and_without_repeated_names() -> None:
 
 
 def test_names_on_https_are_prefixed_and_on_http_are_not() -> None:
+    # Spelled out: another name would end every session and login in flight at an update.
+    assert CookieNames.of("https://app.example.com", "app") == CookieNames(
+        session="__Host-oidcgate-c7531da0ba54",
+        transaction_prefix="__Secure-oidcgate-tx-c7531da0ba54-",
+        loop="__Secure-oidcgate-loop-c7531da0ba54",
+        secure=True,
+    )
     plain = CookieNames.of("http://localhost:8000", "app")
-    assert NAMES.secure
-    assert not plain.secure
-    assert S.startswith("__Host-oidcgate-")
-    assert NAMES.transaction("s1").startswith("__Secure-oidcgate-tx-")
-    assert NAMES.transaction("s1").endswith("-s1")
-    assert plain.session.startswith("oidcgate-")
-    assert plain.transaction_prefix.startswith("oidcgate-tx-")
+    assert plain == CookieNames(
+        session="oidcgate-a276340bd155",
+        transaction_prefix="oidcgate-tx-a276340bd155-",
+        loop="oidcgate-loop-a276340bd155",
+        secure=False,
+    )
+    assert plain.transaction("s1") == "oidcgate-tx-a276340bd155-s1"
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("public_url", "client_id"),
     [
-        CookieNames.of("http://localhost:8001", "app"),
-        CookieNames.of("http://localhost:8000", "other"),
-        CookieNames.of("http://localhost:800", "0app"),
+        pytest.param("http://localhost:8001", "app", id="another URL"),
+        pytest.param("http://localhost:8000", "other", id="another client"),
+        pytest.param("http://localhost:800", "0app", id="the same letters, cut elsewhere"),
     ],
 )
-def test_two_gates_never_share_a_name(other: CookieNames) -> None:
-    mine = CookieNames.of("http://localhost:8000", "app")
+def test_two_gates_never_share_a_name(public_url: str, client_id: str) -> None:
+    mine, other = CookieNames.of("http://localhost:8000", "app"), CookieNames.of(public_url, client_id)
     assert not {mine.session, mine.loop} & {other.session, other.loop}
     assert not other.owns(mine.transaction("x"))
     assert not other.owns(mine.session)
@@ -103,6 +118,8 @@ def test_two_gates_never_share_a_name(other: CookieNames) -> None:
         pytest.param(f"a=1; {S}=v;b=2", "a=1;b=2", id="mixed"),
         pytest.param(f"a=1; {S}=v; {S}=w; b=2", "a=1; b=2", id="twice"),
         pytest.param(f"{NAMES.transaction('s')}=v; a=1; {S}=v; {NAMES.loop}=1", "a=1", id="all kinds"),
+        pytest.param(f"a=1; {S}=v; {NAMES.loop}=1", "a=1", id="another kind behind"),
+        pytest.param(f"{S}=v=w==; a=1", "a=1", id="equals in the value"),
         pytest.param(f"a=1; {OTHER.session}=v", f"a=1; {OTHER.session}=v", id="another gate's"),
         pytest.param(f"a=1; {S}=v; {OTHER.session}=w", f"a=1; {OTHER.session}=w", id="both gates'"),
         pytest.param(f"a={S}; b=2", f"a={S}; b=2", id="our name as a value"),
@@ -137,6 +154,10 @@ def test_a_cookie_is_written_exactly() -> None:
     assert set_cookie("t", "v", path="/", secure=False, http_only=False) == "t=v; Path=/; SameSite=Lax"
     assert (
         delete_cookie(S, path="/", secure=True) == f"{S}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"
+    )
+    assert (
+        delete_cookie("t", path="/", secure=True, same_site="None")
+        == "t=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=None"
     )
 
 
@@ -176,6 +197,11 @@ def test_same_site_none_needs_secure() -> None:
         pytest.param(f"={S}=v", True, id="nameless cookie that is sent back as ours"),
         pytest.param(f"{S.upper()}=v", True, id="upper case"),
         pytest.param(f"{S}", True, id="no value"),
+        pytest.param(f"{S}; Path=/", True, id="no value, but attributes"),
+        pytest.param(f"X{S}=v", False, id="a letter before our name"),
+        pytest.param(f"{S}X=v", False, id="a letter behind our name"),
+        pytest.param(f"\xa0{S}=v", False, id="a blank beyond ASCII before our name"),
+        pytest.param(f"{S}\xa0=v", False, id="a blank beyond ASCII behind our name"),
         pytest.param(f"{NAMES.transaction('x')}=v", True, id="transaction"),
         pytest.param(f"{NAMES.loop}=9", True, id="loop"),
         pytest.param("sessionid=v", False, id="the app's own"),
