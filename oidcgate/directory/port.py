@@ -84,10 +84,16 @@ def same_name(presented: str, user_name: str) -> bool:
     """
     if presented == user_name:
         return True
-    if presented.isascii() != user_name.isascii():
+    if presented.isascii() != user_name.isascii() or any(map(_is_a_duplicate, presented + user_name)):
         return False
     first, second = (unicodedata.normalize("NFC", name) for name in (presented, user_name))
     return first.lower() == second.lower()
+
+
+def _is_a_duplicate(character: str) -> bool:
+    """Whether Unicode has it a second time, which NFC puts in its place (`K` for the Kelvin sign)."""
+    kept = unicodedata.normalize("NFC", character)
+    return kept != character and len(kept) == 1
 
 
 def user_name_problem(name: object) -> tuple[str, str] | None:

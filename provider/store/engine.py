@@ -108,6 +108,7 @@ class Store:
             max_overflow=16,
             pool_timeout=self._busy_seconds,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"connect_timeout": max(1, round(self._busy_seconds))},
         )
 
@@ -123,6 +124,8 @@ def _open_sqlite(url: Any, busy_seconds: float) -> Engine:
         pool_size=16,
         max_overflow=16,
         pool_timeout=busy_seconds,
+        # An error that nobody expected is logged as it is; what it was bound to may be a hint or a hash.
+        hide_parameters=True,
         connect_args={"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False},
     )
 

@@ -37,6 +37,30 @@ def test_names_that_find_one_user_fold_alike(first: str, second: str) -> None:
             assert same_name(other, first)
 
 
+@pytest.mark.row("G-15")
+@pytest.mark.parametrize(
+    ("look_alike", "user_name"),
+    [
+        pytest.param("\u212aevin", "Kevin", id="Kelvin sign"),
+        pytest.param("\u212aévin", "Kévin", id="Kelvin sign beside an accent"),
+        pytest.param("\u212bsa", "Åsa", id="Angstrom sign"),
+        pytest.param("\uf900", "\u8c48", id="compatibility ideograph"),
+        pytest.param("ｋévin", "kévin", id="full width"),
+        pytest.param("straße", "strasse", id="sharp s"),
+    ],
+)
+def test_a_look_alike_that_an_idp_tells_apart_is_nobody_here(look_alike: str, user_name: str) -> None:
+    assert fold(look_alike) == fold(user_name)
+    assert not same_name(look_alike, user_name)
+
+
+@pytest.mark.parametrize(
+    ("presented", "user_name"), [("ZOË", "Zoe\u0308"), ("zoe\u0308", "Zoë"), ("ÅSA", "åsa")]
+)
+def test_case_and_composition_make_no_other_name(presented: str, user_name: str) -> None:
+    assert same_name(presented, user_name)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from oidcgate.protocol.errors import TemporarilyUnavailable
 from provider.store.engine import Store, StoreUnavailable
@@ -30,6 +31,21 @@ def count(store: Store) -> int:
 def insert(store: Store, n: int) -> None:
     with store.begin() as conn:
         conn.execute(text("INSERT INTO t VALUES (:n)"), {"n": n})
+
+
+@pytest.mark.row("P-15")
+@pytest.mark.parametrize("url", ["sqlite:///{}/x.db", "postgresql+psycopg://nobody@127.0.0.1:1/{}"])
+def test_an_unexpected_error_does_not_tell_what_was_written(url: str, tmp_path: Path) -> None:
+    engine = Store(url.format(tmp_path)).engine
+    assert engine.hide_parameters
+
+
+@pytest.mark.row("P-15")
+def test_the_text_of_a_broken_constraint_holds_no_value(store: Store) -> None:
+    insert(store, 70_707)
+    with pytest.raises(IntegrityError) as caught:
+        insert(store, 70_707)
+    assert "70707" not in str(caught.value)
 
 
 def test_sqlite_keeps_what_it_acknowledged(store: Store) -> None:
