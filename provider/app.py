@@ -167,7 +167,8 @@ class Provider:
         except OAuthError as error:
             _log.info("%s refused: %s (%s)", route.path, error.code, error.detail or error.description)
             if route.face is Face.PAGE:
-                return self._page(realm, request, _as_page(error), error.detail or error.code)
+                detail = error.detail or error.description or error.code
+                return self._page(realm, request, _as_page(error), detail)
             return self._oauth_error(realm, route, request, error)
         except HTTPException as error:
             status = error.code or 400

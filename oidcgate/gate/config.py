@@ -17,39 +17,31 @@ from oidcgate import settings
 from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.net.addresses import is_loopback_host
+from oidcgate.protocol import urls
 from oidcgate.protocol.metadata import configuration_url, issuer_of
 from oidcgate.settings import Problem, Secret, cross_check, setting
+from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.sealing import KeyRing, WeakSecret
 
 ENV_PREFIX: Final = "OIDCGATE_"
-ROUTES_PREFIX: Final = "/.oidcgate/"
-CALLBACK_PATH: Final = "/.oidcgate/callback"
-LOGIN_PATH: Final = "/.oidcgate/login"
-LOGOUT_PATH: Final = "/.oidcgate/logout"
-LOGGED_OUT_PATH: Final = "/.oidcgate/logged-out"
+CALLBACK_PATH: Final = f"{GATE_PATH}callback"
+LOGIN_PATH: Final = f"{GATE_PATH}login"
+LOGOUT_PATH: Final = f"{GATE_PATH}logout"
+LOGGED_OUT_PATH: Final = f"{GATE_PATH}logged-out"
 
 _MINUTES_OF_A_YEAR = 525_600
 
 
-def _url_problem(value: str) -> str | None:
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        return "is not a URL; write it like https://id.example.com"
-    if not value.isascii() or any(character <= " " or character in "\\\x7f" for character in value):
+def _issuer_problem(value: str) -> str | None:
+    if not value.isascii():
         return "has characters that a URL cannot have; write international names in their xn-- form"
-    if parts.scheme not in ("https", "http") or not parts.hostname or port == 0:
-        return "is not an absolute URL; write it like https://id.example.com"
-    if parts.scheme == "http" and not is_loopback_host(parts.hostname):
-        return "is not https; only localhost, 127.0.0.1 and [::1] may be http"
-    if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
-        return "has a user, query or fragment; leave it out"
-    return None
+    # The rule that the discovery document is held to as well: what passes here is not refused there.
+    wrong = urls.issuer_problem(value, insecure_allow_http_loopback=True)
+    return None if wrong is None else f"{wrong}; write it like https://id.example.com"
 
 
 def _public_url_problem(value: str) -> str | None:
-    if (wrong := _url_problem(value)) is not None:
+    if (wrong := _issuer_problem(value)) is not None:
         return wrong
     parts = urlsplit(value)
     if parts.path:
@@ -125,12 +117,12 @@ class ProviderSettings:
     )
     issuer: str | None = setting(
         default=None,
-        check=_url_problem,
+        check=_issuer_problem,
         help="The IdP's issuer, byte for byte as its discovery document says it. This or configuration_url.",
     )
     configuration_url: str | None = setting(
         default=None,
-        check=_url_problem,
+        check=_issuer_problem,
         help="Where the discovery document is; ends in /.well-known/openid-configuration. This or issuer.",
     )
     client_id: str = setting(help="The client id that the IdP gave for this app.")

@@ -9,14 +9,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
-from urllib.parse import parse_qsl
 
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
 from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, user_name_problem
 from oidcgate.gate import events
-from oidcgate.gate.config import ROUTES_PREFIX, GateConfig
+from oidcgate.gate.config import GateConfig
 from oidcgate.gate.pages import LoopCheck
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Answers, Failure, Refusals, SessionUnavailable
@@ -25,14 +24,12 @@ from oidcgate.gate.session import Absent, Found, SessionRecord, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
 from oidcgate.protocol.errors import Reason, Refused
-from oidcgate.web.canonical_path import safe_return_path
-from oidcgate.web.cookies import cookie_value, delete_cookie, set_cookie
+from oidcgate.web.cookies import GATE_PATH, cookie_value, delete_cookie, set_cookie
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
+from oidcgate.web.parameters import form_pairs, query_pairs
 
 MAX_LOOPS: Final = 3
 LOOP_SECONDS: Final = 60
-_MAX_FORM_BYTES: Final = 65_536
-_MAX_FIELDS: Final = 50
 # What a link may ask of the IdP's sign-in page. None of them can skip it.
 _PROMPTS: Final = frozenset({"login", "select_account"})
 
@@ -70,11 +67,11 @@ class Login:
             ProviderUnavailable: where to send the browser is not known.
         """
         values = dict(query_pairs(request))
-        target = self._return_path(values.get("rd", ""))
+        target = self.answers.return_path(values.get("rd", "")) or "/"
         if facts.kind is not RequestKind.NAVIGATION:
             # An attempt that no person will finish would only take a place among those that one does (G-02).
             return self.answers.login_required()
-        now, cookies = int(self.clock()), cookie_header(request)
+        now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         loops = self._loops(cookies)
         if loops >= MAX_LOOPS:
             return self._looped(request, target, cookies, now)
@@ -106,8 +103,8 @@ class Login:
             ProviderUnavailable, StoreUnavailable: before the code was sent anywhere: reloading the page tries
                 again.
         """
-        pairs = [*query_pairs(request), *form_pairs(request)]
-        now, cookies = int(self.clock()), cookie_header(request)
+        pairs = query_pairs(request) + (form_pairs(request) if request.method == "POST" else [])
+        now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         state = _only_state(pairs)
         transaction = self.transactions.open(cookies, state, now)
         if transaction is None:
@@ -267,15 +264,10 @@ class Login:
     def _loop_cookie(self, count: int) -> str:
         names = self.transactions.names
         if not count:
-            return delete_cookie(names.loop, path=ROUTES_PREFIX, secure=names.secure)
+            return delete_cookie(names.loop, path=GATE_PATH, secure=names.secure)
         return set_cookie(
-            names.loop, str(min(count, 9)), path=ROUTES_PREFIX, max_age=LOOP_SECONDS, secure=names.secure
+            names.loop, str(min(count, 9)), path=GATE_PATH, max_age=LOOP_SECONDS, secure=names.secure
         )
-
-    def _return_path(self, wanted: str) -> str:
-        target = safe_return_path(wanted, (self.config.public_url,)) if wanted else None
-        # Never to a route of ours: a sign-in that leads to a sign-in or a sign-out is a circle or a trick.
-        return "/" if target is None or target.startswith(ROUTES_PREFIX) else target
 
     def _known_name(self, cookies: str, now: int) -> str | None:
         """A name for `login_hint`: one this gate verified, never one a request merely claims (F-15)."""
@@ -295,45 +287,9 @@ class Login:
 class LoginFault(StrEnum):
     """What makes a request to these routes impossible to understand."""
 
-    PARAMETERS = "parameters_malformed"
     MAX_AGE = "max_age_malformed"
     PROVIDER = "provider_unknown"
     RESPONSE_MODE = "response_mode_mismatch"
-
-
-def cookie_header(request: Request) -> str:
-    """The Cookie header as it came."""
-    return str(request.environ.get("HTTP_COOKIE", ""))
-
-
-def query_pairs(request: Request) -> list[tuple[str, str]]:
-    """Name and value of each query parameter, in order, repeated ones included.
-
-    Raises:
-        BadRequest: too many, or not UTF-8.
-    """
-    return _pairs(request.environ.get("QUERY_STRING", ""))
-
-
-def form_pairs(request: Request) -> list[tuple[str, str]]:
-    """The same for a urlencoded form; empty for any other body.
-
-    Raises:
-        BadRequest: too long, too many, or not UTF-8.
-    """
-    if request.method != "POST" or request.mimetype != "application/x-www-form-urlencoded":
-        return []
-    if (request.content_length or 0) > _MAX_FORM_BYTES:
-        raise BadRequest(LoginFault.PARAMETERS)
-    # werkzeug ends the stream at Content-Length; without one there is no form.
-    return _pairs(request.stream.read(_MAX_FORM_BYTES).decode("latin-1"))
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
-    except ValueError:
-        raise BadRequest(LoginFault.PARAMETERS) from None
 
 
 def _only_state(pairs: Iterable[tuple[str, str]]) -> str:

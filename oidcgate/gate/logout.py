@@ -14,17 +14,16 @@ from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
 from oidcgate.gate import events
-from oidcgate.gate.config import LOGOUT_PATH, ROUTES_PREFIX, GateConfig
-from oidcgate.gate.login import cookie_header, form_pairs, query_pairs
+from oidcgate.gate.config import LOGOUT_PATH, GateConfig
 from oidcgate.gate.refusals import Answers, SessionUnavailable
 from oidcgate.gate.relying_party import ProviderUnavailable, RelyingParty
 from oidcgate.gate.session import Found, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import Transactions
 from oidcgate.protocol.logout import build_end_session_url
-from oidcgate.web.canonical_path import safe_return_path
-from oidcgate.web.cookies import delete_cookie
+from oidcgate.web.cookies import GATE_PATH, delete_cookie
 from oidcgate.web.facts import Facts, RequestKind
+from oidcgate.web.parameters import form_pairs, query_pairs
 from oidcgate.web.sealing import Sealer
 
 # How long a person may take at the IdP and still land where the sign-out was to lead.
@@ -57,12 +56,12 @@ class Logout:
             BadRequest: the query cannot be read. SessionUnavailable: who is signed in cannot be said.
         """
         wanted = dict(query_pairs(request)).get("rd", "")
-        session = self.sessions.load(cookie_header(request), int(self.clock()))
+        session = self.sessions.load(request.headers.get("Cookie", ""), int(self.clock()))
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
         if facts.kind is not RequestKind.NAVIGATION:
             return self.answers.json(405, {"error": "use_post"})
-        target = self._return_path(wanted)
+        target = self.answers.return_path(wanted)
         return self.answers.page(
             "logout.html",
             request.environ,
@@ -87,7 +86,7 @@ class Logout:
             # The browser does not vouch for one of our pages. Asking is safe, and works in every browser.
             return self.confirm(request, facts)
         values = dict(form_pairs(request))
-        now, cookies = int(self.clock()), cookie_header(request)
+        now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         session = self.sessions.load(cookies, now)
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
@@ -110,7 +109,7 @@ class Logout:
         for cookie in (
             *ended,
             *(self.transactions.end(attempt.state) for attempt in attempts),
-            delete_cookie(names.loop, path=ROUTES_PREFIX, secure=names.secure),
+            delete_cookie(names.loop, path=GATE_PATH, secure=names.secure),
         ):
             response.headers.add("Set-Cookie", cookie)
         return response
@@ -128,7 +127,7 @@ class Logout:
                 said.
         """
         now = int(self.clock())
-        session = self.sessions.load(cookie_header(request), now)
+        session = self.sessions.load(request.headers.get("Cookie", ""), now)
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
         if isinstance(session, Found):
@@ -152,7 +151,7 @@ class Logout:
     def _onward(self, issuer: str | None, hint: str | None, values: Mapping[str, str], now: int) -> str:
         """Where a browser goes once nothing of it is alive here: to the IdP if it can end its session too."""
         party = self.relying_parties.get(issuer or "") or next(iter(self.relying_parties.values()))
-        target = self._return_path(values.get("rd", ""))
+        target = self.answers.return_path(values.get("rd", ""))
         if values.get("switch"):
             # Where the IdP cannot end its session, only asking for the password lets another person in.
             target = self.answers.login_path(target or "/", prompt="login")
@@ -184,10 +183,6 @@ class Logout:
             if 0 <= now - onward.at < _RETURN_SECONDS:
                 return onward
         return _NOWHERE
-
-    def _return_path(self, wanted: str) -> str | None:
-        target = safe_return_path(wanted, (self.config.public_url,)) if wanted else None
-        return None if target is None or target.startswith(ROUTES_PREFIX) else target
 
 
 class _Onward(msgspec.Struct, frozen=True, array_like=True):

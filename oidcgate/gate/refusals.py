@@ -19,14 +19,15 @@ from oidcgate.audit import Audit
 from oidcgate.directory.port import DirectoryUnavailable
 from oidcgate.gate import events
 from oidcgate.gate.config import LOGIN_PATH, LOGOUT_PATH
+from oidcgate.gate.decision import Preflight, Refuse, StartLogin, StepUp, Unavailable
 from oidcgate.gate.decision import Reason as DecisionReason
-from oidcgate.gate.decision import Refuse, Unavailable
 from oidcgate.gate.pages import ErrorKind
 from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.gate.session import SessionTooLarge, UnavailableReason
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.storage.records import StoreUnavailable
-from oidcgate.web.canonical_path import quote_path
+from oidcgate.web.canonical_path import quote_path, safe_return_path
+from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.pages import Pages
 
@@ -57,6 +58,9 @@ Failure = (
     DirectoryUnavailable,
     SessionTooLarge,
 )
+
+#: What is neither the app's to answer nor a route of ours.
+Refusal = StartLogin | StepUp | Refuse | Unavailable | Preflight
 
 # For answers without a page. Pages bring their own, stricter where they can be.
 _HEADERS: Final = (
@@ -106,21 +110,40 @@ class Answers:
         response.headers.extend(_HEADERS)
         return response
 
-    def redirect(self, url: str) -> Response:
-        """Send a browser on with GET, whatever it came with."""
-        response = Response(status=303)
+    def redirect(self, url: str, *, status: int = 303) -> Response:
+        """Send a browser on: with GET, whatever it came with, unless another status is asked for."""
+        response = Response(status=status)
         response.headers.extend(_HEADERS)
         response.headers["Location"] = url
         return response
 
-    def login_url(self, return_path: str | None = None) -> str:
-        """Where a sign-in begins."""
-        return self.public_url + self.login_path(return_path)
+    def no_grant(self) -> Response:
+        """The answer to a CORS preflight: no CORS header at all is the browser's "no"."""
+        response = Response(status=204)
+        del response.headers["Content-Type"]
+        response.headers.extend(_HEADERS)
+        return response
+
+    def login_url(self, return_path: str | None = None, **parameters: str) -> str:
+        """Where a sign-in begins.
+
+        On the configured origin: whoever came by another name of this host would otherwise sign in there and
+        never see the cookie again.
+        """
+        return self.public_url + self.login_path(return_path, **parameters)
 
     def login_path(self, return_path: str | None = None, **parameters: str) -> str:
         """The same on our own origin, with what else it is to ask for."""
         query = {**({} if return_path is None else {"rd": return_path}), **parameters}
         return LOGIN_PATH + (f"?{urlencode(query)}" if query else "")
+
+    def return_path(self, wanted: str) -> str | None:
+        """Where a sign-in or a sign-out may lead: `wanted`, if it is a path on our own origin, else None.
+
+        Never to a route of the gate: a sign-in that leads to a sign-in or a sign-out is a circle or a trick.
+        """
+        path = safe_return_path(wanted, (self.public_url,)) if wanted else None
+        return None if path is None or path.startswith(GATE_PATH) else path
 
     def login_required(self) -> Response:
         """What a script without a session is told: a redirect would be an opaque error to it."""
@@ -236,14 +259,18 @@ class Refusals:
         response.headers["Retry-After"] = str(retry_after_seconds)
         return response
 
-    def respond(
-        self, decision: Refuse | Unavailable, facts: Facts | None, environ: Mapping[str, Any]
-    ) -> Response:
-        """The answer to a request that was decided against; a WSGI callable.
+    def respond(self, decision: Refusal, facts: Facts | None, environ: Mapping[str, Any]) -> Response:
+        """The answer to a request that is not passed on; a WSGI callable.
 
         Args:
             facts: None when the request could not be understood.
         """
+        if isinstance(decision, StartLogin):
+            return self.answers.redirect(self.answers.login_url(decision.return_path), status=302)
+        if isinstance(decision, StepUp):
+            return self.answers.redirect(self._step_up_url(decision), status=302)
+        if isinstance(decision, Preflight):
+            return self.answers.no_grant()
         incident = self.new_incident()
         page = _is_for_a_person(facts, environ)
         if isinstance(decision, Unavailable):
@@ -269,6 +296,14 @@ class Refusals:
         if decision.reason is DecisionReason.UNKNOWN_USER and page:
             return self.unknown_user(decision.user_name or "", "/", environ)
         return self._error(decision.status, ErrorKind.FORBIDDEN, reason, incident, environ, page)
+
+    def _step_up_url(self, decision: StepUp) -> str:
+        asked = {}
+        if decision.max_age_seconds is not None:
+            asked["max_age"] = str(decision.max_age_seconds)
+        if decision.acr_values:
+            asked["acr_values"] = " ".join(decision.acr_values)
+        return self.answers.login_url(decision.return_path, **asked)
 
     def unknown_user(
         self, user_name: str, return_path: str, environ: Mapping[str, Any], *, inactive: bool = False

@@ -24,11 +24,11 @@ from oidcgate.protocol.authorization import (
     AuthorizationRequest,
     build_authorization_url,
     check_authorization_response,
-    s256_challenge,
 )
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules, id_token_kid, verify_id_token
 from oidcgate.protocol.metadata import ProviderMetadata, check_provider_metadata
+from oidcgate.protocol.pkce import s256_challenge
 from oidcgate.protocol.token import Tokens, check_token_response
 from oidcgate.protocol.userinfo import check_userinfo
 from oidcgate.strict_json import NotStrictJSON, parse_object

@@ -18,15 +18,15 @@ from oidcgate.gate.config import (
     LOGGED_OUT_PATH,
     LOGIN_PATH,
     LOGOUT_PATH,
-    ROUTES_PREFIX,
 )
 from oidcgate.gate.known_users import KnownUsers
-from oidcgate.gate.login import Login, cookie_header
+from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.refusals import Answers, Refusals, SessionUnavailable
 from oidcgate.gate.session import Found, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.facts import Facts, facts_from_environ
 
 if TYPE_CHECKING:
@@ -53,11 +53,9 @@ ROUTES: Final = (
         "Signs out here and at the IdP; `rd` is the path to go to afterwards.",
     ),
     Route(LOGGED_OUT_PATH, ("GET",), "logged_out", "Where a sign-out ends: the post-logout redirect URI."),
-    Route(ROUTES_PREFIX + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
-    Route(ROUTES_PREFIX + "healthz", ("GET",), "healthz", "200 while the process answers."),
-    Route(
-        ROUTES_PREFIX + "readyz", ("GET",), "readyz", "200 when state store and directory answer, else 503."
-    ),
+    Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
+    Route(GATE_PATH + "healthz", ("GET",), "healthz", "200 while the process answers."),
+    Route(GATE_PATH + "readyz", ("GET",), "readyz", "200 when state store and directory answer, else 503."),
 )
 _MAP: Final = Map(
     [Rule(route.path, methods=route.methods, endpoint=route.endpoint) for route in ROUTES],
@@ -128,7 +126,7 @@ class Routes:
             SessionUnavailable: nobody can say.
         """
         now = int(self.clock())
-        session = self.sessions.load(cookie_header(request), now)
+        session = self.sessions.load(request.headers.get("Cookie", ""), now)
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
         if not isinstance(session, Found):

@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
-from oidcgate.gate.config import ROUTES_PREFIX
 from oidcgate.web.cookies import (
+    GATE_PATH,
     CookieNames,
     cookie_value,
     cookies_with_prefix,
@@ -171,7 +171,7 @@ class Transactions:
         return set_cookie(
             name,
             value,
-            path=ROUTES_PREFIX,
+            path=GATE_PATH,
             max_age=TTL_SECONDS,
             secure=self.names.secure,
             same_site="None" if self.cross_site_post else "Lax",
@@ -180,7 +180,7 @@ class Transactions:
     def _delete(self, name: str) -> str:
         return delete_cookie(
             name,
-            path=ROUTES_PREFIX,
+            path=GATE_PATH,
             secure=self.names.secure,
             same_site="None" if self.cross_site_post else "Lax",
         )

@@ -11,13 +11,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
 
 from oidcgate.gate import decision as decisions
 from oidcgate.gate import session as sessions
 from oidcgate.identity import IDENTITY_ENVIRON, strip_environ
 from oidcgate.web.cookies import GATE_PATH, CookieNames, names_gate_cookie, strip_cookies
-from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_environ
+from oidcgate.web.facts import BadRequest, RequestFault, facts_from_environ
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,19 +28,8 @@ __all__ = ["Gate"]
 
 Headers = list[tuple[str, str]]
 Write = Callable[[bytes], object]
-# What is not the app's to answer.
-Refusal = (
-    decisions.Answer
-    | decisions.Preflight
-    | decisions.Refuse
-    | decisions.StartLogin
-    | decisions.StepUp
-    | decisions.Unavailable
-)
 
 _NO_SESSION: Final = sessions.Absent(sessions.AbsentReason.NO_COOKIE)
-_LOGIN_PATH: Final = f"{GATE_PATH}login"
-_NO_STORE: Final = ("Cache-Control", "no-store")
 
 
 class Gate:
@@ -149,7 +137,6 @@ class Gate:
         self._routes = parts.routes
         self._refusals = parts.refusals
         self._clock: Callable[[], float] = parts.clock
-        self._public_url = parts.config.public_url
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""
@@ -163,7 +150,8 @@ class Gate:
                 raise BadRequest(RequestFault.CUT_BY_CLIENT)
             facts = facts_from_environ(environ)
         except BadRequest as bad:
-            return self._say(decisions.Refuse(bad.reason, 400), None, environ, start_response)
+            refused = decisions.Refuse(bad.reason, 400)
+            return self._refusals.respond(refused, None, environ)(environ, start_response)
         now = int(self._clock())
         cookies: str = environ.get("HTTP_COOKIE", "")
         session: sessions.Found | sessions.Absent | sessions.Unavailable = _NO_SESSION
@@ -172,8 +160,10 @@ class Gate:
             if type(session) is sessions.Found:
                 session = self._refresh(session, now) or session
         decision = decisions.decide(facts, session, self._policy, now)
+        if isinstance(decision, decisions.Answer):
+            return self._routes(environ, start_response)
         if not isinstance(decision, decisions.Allow):
-            return self._say(decision, facts, environ, start_response)
+            return self._refusals.respond(decision, facts, environ)(environ, start_response)
 
         touched: list[str] = []
         if decision.identified and type(session) is sessions.Found:
@@ -200,40 +190,6 @@ class Gate:
             kept = strip_cookies(cookies, self._names)
             session.stripped = (cookies, kept)
         return kept
-
-    def _say(
-        self,
-        decision: Refusal,
-        facts: Facts | None,
-        environ: "WSGIEnvironment",
-        start_response: "StartResponse",
-    ) -> Iterable[bytes]:
-        """Every answer that is not the app's."""
-        match decision:
-            case decisions.Answer():
-                return self._routes(environ, start_response)
-            case decisions.StartLogin():
-                return self._redirect({"rd": decision.return_path}, start_response)
-            case decisions.StepUp():
-                query = {"rd": decision.return_path}
-                if decision.max_age_seconds is not None:
-                    query["max_age"] = str(decision.max_age_seconds)
-                if decision.acr_values:
-                    query["acr_values"] = " ".join(decision.acr_values)
-                return self._redirect(query, start_response)
-            case decisions.Preflight():
-                # No CORS header at all is the browser's "no"; the status only says that nothing is broken.
-                start_response("204 No Content", [_NO_STORE])
-                return []
-        return self._refusals.respond(decision, facts, environ)(environ, start_response)
-
-    def _redirect(self, query: Mapping[str, str], start_response: "StartResponse") -> Iterable[bytes]:
-        # Absolute, on the configured origin: whoever came by another name of this host would otherwise sign
-        # in there and never see the cookie again.
-        location = f"{self._public_url}{_LOGIN_PATH}?{urlencode(query)}"
-        headers = [("Location", location), _NO_STORE, ("Content-Type", "text/plain"), ("Content-Length", "0")]
-        start_response("302 Found", headers)
-        return []
 
 
 def _merged(data: dict[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:

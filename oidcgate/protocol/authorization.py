@@ -3,8 +3,7 @@
 The provider reads a request in two steps, because an error may go back by redirect only after client and
 redirect URI are known to belong together (P-02): `client_and_redirect` raises what has to be a page,
 `complete` what may be redirected. Writing the answer is the provider's own (`provider.services.responses`).
-PKCE and URL rules are next door in `oidcgate.protocol.pkce` and `oidcgate.protocol.urls`; their functions for
-this message are offered here too.
+PKCE and URL rules are next door in `oidcgate.protocol.pkce` and `oidcgate.protocol.urls`.
 """
 
 import hmac
@@ -12,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
 
 from oidcgate.protocol.errors import (
     InvalidRequest,
@@ -25,23 +23,8 @@ from oidcgate.protocol.errors import (
     UnsupportedResponseType,
 )
 from oidcgate.protocol.parameters import MAX_VALUE_CHARACTERS, Parameters, collect
-from oidcgate.protocol.pkce import check_challenge, s256_challenge, verify_pkce
-from oidcgate.protocol.urls import match_redirect_uri, redirect_uri_problem
-
-__all__ = [
-    "AuthorizationRequest",
-    "RawRequest",
-    "build_authorization_url",
-    "check_authorization_response",
-    "client_and_redirect",
-    "complete",
-    "match_redirect_uri",
-    "parse_authorization_request",
-    "parse_scope",
-    "redirect_uri_problem",
-    "s256_challenge",
-    "verify_pkce",
-]
+from oidcgate.protocol.pkce import check_challenge
+from oidcgate.protocol.urls import with_query
 
 _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_AGE: Final = re.compile(r"[0-9]{1,9}")
@@ -89,23 +72,23 @@ class AuthorizationRequest:
 class RawRequest:
     """An authorization request of which nothing is believed yet."""
 
-    values: dict[str, str]
-    repeated: frozenset[str]
+    parameters: Parameters
+
+    @property
+    def response_type(self) -> str | None:
+        """As it came, to choose how an error answer is sent."""
+        return self.parameters.get("response_type")
 
     @property
     def state(self) -> str | None:
         """What an error answer may echo: None if it is absent, repeated or malformed."""
-        return self._parameters.safe("state")
+        return self.parameters.safe("state")
 
     @property
     def response_mode(self) -> str | None:
         """How an error answer may be sent: None if it is absent, repeated or unknown."""
-        mode = self._parameters.safe("response_mode")
+        mode = self.parameters.safe("response_mode")
         return mode if mode in _RESPONSE_MODES else None
-
-    @property
-    def _parameters(self) -> Parameters:
-        return Parameters(self.values, self.repeated)
 
 
 def parse_authorization_request(pairs: Iterable[tuple[str, str]]) -> RawRequest:
@@ -113,8 +96,7 @@ def parse_authorization_request(pairs: Iterable[tuple[str, str]]) -> RawRequest:
 
     Spec: OIDC Core 3.1.2.1; RFC 6749 3.1.
     """
-    values, repeated = collect(pairs)
-    return RawRequest(values, repeated)
+    return RawRequest(collect(pairs))
 
 
 def client_and_redirect(raw: RawRequest) -> tuple[str, str | None]:
@@ -124,7 +106,7 @@ def client_and_redirect(raw: RawRequest) -> tuple[str, str | None]:
         InvalidRequest: One is missing (client_id), repeated or malformed. Has to be a page: there is nowhere
             to redirect.
     """
-    parameters = raw._parameters
+    parameters = raw.parameters
     parameters.check("client_id", "redirect_uri")
     return parameters.required("client_id"), parameters.get("redirect_uri")
 
@@ -138,7 +120,7 @@ def complete(raw: RawRequest) -> AuthorizationRequest:
 
     Spec: OIDC Core 3.1.2.2; RFC 6749 4.1.2.1.
     """
-    parameters = raw._parameters
+    parameters = raw.parameters
     parameters.check()
     for name, error in _NOT_SUPPORTED.items():
         if parameters.get(name) is not None:
@@ -201,12 +183,6 @@ def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str
         "ui_locales": " ".join(request.ui_locales),
     }
     return with_query(endpoint, {name: value for name, value in values.items() if value})
-
-
-def with_query(url: str, values: dict[str, str]) -> str:
-    """Return `url` with `values` added to the query it may have. `url` has no fragment."""
-    separator = "" if not values or url.endswith(("?", "&")) else "&" if "?" in url else "?"
-    return f"{url}{separator}{urlencode(values)}"
 
 
 def check_authorization_response(

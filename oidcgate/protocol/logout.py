@@ -6,8 +6,8 @@ Whether a post-logout target is registered, and whose session ends, is the provi
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from oidcgate.protocol.authorization import with_query
 from oidcgate.protocol.parameters import collect
+from oidcgate.protocol.urls import with_query
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
+from urllib.parse import urlencode
 
 _MAX_URL: Final = 2048
 _LEGAL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
@@ -95,6 +96,12 @@ def is_loopback_url(url: str) -> bool:
     return not isinstance(parts, str) and _is_loopback(parts.host)
 
 
+def with_query(url: str, values: dict[str, str]) -> str:
+    """Return `url` with `values` added to the query it may have. `url` has no fragment."""
+    separator = "" if not values or url.endswith(("?", "&")) else "&" if "?" in url else "?"
+    return f"{url}{separator}{urlencode(values)}"
+
+
 def _same_but_port(registered: str, presented: str) -> bool:
     one, other = _LOOPBACK_REDIRECT.fullmatch(registered), _LOOPBACK_REDIRECT.fullmatch(presented)
     if one is None or other is None or not _LEGAL.fullmatch(presented):
@@ -107,12 +114,12 @@ def _same_but_port(registered: str, presented: str) -> bool:
 def _parse(url: str) -> _Parts | str:
     """The parts of an absolute http(s) URL, or what is wrong with it: a grammar, no guessing."""
     if len(url) > _MAX_URL:
-        return f"longer than {_MAX_URL} characters"
+        return f"is longer than {_MAX_URL} characters"
     if not _LEGAL.fullmatch(url) or _BROKEN_ESCAPE.search(url):
         return "holds characters that no URL has; percent-encode them"
     match = _URL.fullmatch(url)
     if match is None:
-        return "not an absolute URL that starts with https://"
+        return "is not an absolute URL that starts with https://"
     if "@" in match["authority"]:
         return "carries user info"
     authority = _AUTHORITY.fullmatch(match["authority"])

@@ -32,6 +32,7 @@ class RequestFault(StrEnum):
     HOST = "host_malformed"
     SPLIT_PATH = "path_split_inside_a_segment"
     CUT_BY_CLIENT = "path_cut_by_a_header"
+    PARAMETERS = "parameters_malformed"
 
 
 class BadRequest(Exception):

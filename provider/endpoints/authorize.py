@@ -14,10 +14,10 @@ from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
 from oidcgate.protocol.authorization import RawRequest, parse_authorization_request
-from oidcgate.protocol.errors import InvalidRequest, OAuthError, TemporarilyUnavailable
-from provider.endpoints.parameters import form_pairs, query_pairs
+from oidcgate.protocol.errors import OAuthError, TemporarilyUnavailable
+from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
-from provider.pages import ErrorKind
+from provider.events import AuthorizationRefused
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations
 from provider.services.browser_session import Browser, browser_cookie, this_browser
@@ -28,11 +28,9 @@ from provider.services.pending import (
     claim_request,
     finish_request,
     load_request,
-    single,
     store_request,
 )
-from provider.services.responses import PageError, ResponseWriter, ValidatedTarget, see_other
-from provider.sign_in_events import AuthorizationRefused
+from provider.services.responses import ResponseWriter, ValidatedTarget, see_other
 from provider.store.engine import Store
 
 #: How our own pages name the stored request they belong to.
@@ -55,17 +53,15 @@ class Authorize:
 
         Raises:
             PageError: the request may not be answered to anybody but the person.
+            InvalidRequest: its parameters cannot be read; has to be a page too.
         """
-        try:
-            pairs = query_pairs(request)
-            if request.method == "POST":
-                # Together, so that a parameter in both places counts as repeated.
-                pairs += form_pairs(request)
-        except InvalidRequest as error:
-            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
+        pairs = query_pairs(request)
+        if request.method == "POST":
+            # Together, so that a parameter in both places counts as repeated.
+            pairs += form_pairs(request)
         names = {name for name, _ in pairs}
         if request.method != "POST" and INTERACTION in names and "client_id" not in names:
-            return self._resume(realm, request, single(pairs, (INTERACTION,))[INTERACTION])
+            return self._resume(realm, request, own_fields(pairs, (INTERACTION,))[INTERACTION])
         return self._begin(realm, request, pairs)
 
     def _begin(self, realm: Realm, request: Request, pairs: list[tuple[str, str]]) -> Response:

@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.web.csrf import CsrfTokens
-from provider.endpoints.parameters import form_pairs, query_pairs
+from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
+from provider.events import ConsentAnswered
 from provider.pages import ErrorKind, ScopeLine
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations, consent_progress
@@ -27,11 +27,9 @@ from provider.services.pending import (
     Pending,
     load_request,
     save_progress,
-    single,
     with_progress,
 )
 from provider.services.responses import PageError, form_targets, see_other
-from provider.sign_in_events import ConsentAnswered
 from provider.store import consents
 from provider.store.engine import Store
 from provider.store.users import User
@@ -60,13 +58,11 @@ class Consent:
 
         Raises:
             PageError: there is no such request of this browser, or it is over.
+            InvalidRequest: the form or query cannot be read.
         """
         posted = request.method == "POST"
-        try:
-            pairs = form_pairs(request) if posted else query_pairs(request)
-        except InvalidRequest as error:
-            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
-        fields = single(pairs, _FIELDS)
+        pairs = form_pairs(request) if posted else query_pairs(request)
+        fields = own_fields(pairs, _FIELDS)
         now = int(self.clock())
         cookies = request.headers.get("Cookie", "")
         browser = this_browser(realm, cookies)

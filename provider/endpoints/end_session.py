@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.protocol.logout import EndSessionRequest, parse_end_session_request
 from oidcgate.web.csrf import CsrfTokens
-from provider.endpoints.parameters import form_pairs, query_pairs
+from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
-from provider.pages import ErrorKind, LogoutProblem
+from provider.events import LoggedOut, LogoutNotReturned
+from provider.pages import LogoutProblem
 from provider.realm import Realm
 from provider.services.browser_session import (
     Browser,
@@ -40,11 +40,9 @@ from provider.services.pending import (
     claim_request,
     finish_request,
     load_request,
-    single,
     store_request,
 )
 from provider.services.responses import (
-    PageError,
     PostLogoutTarget,
     after_logout,
     form_targets,
@@ -52,7 +50,6 @@ from provider.services.responses import (
     validate_post_logout,
 )
 from provider.services.users import UserStore
-from provider.sign_in_events import LoggedOut, LogoutNotReturned
 from provider.store.clients import Client
 from provider.store.engine import Store
 from provider.store.sessions import BrowserSession
@@ -106,15 +103,13 @@ class EndSession:
         """Sign out, or ask.
 
         Raises:
-            PageError: the request is malformed, or names a stored request that is over.
+            PageError: the request names a stored request that is over.
+            InvalidRequest: it is malformed.
         """
-        try:
-            pairs = query_pairs(request)
-            if request.method == "POST":
-                pairs += form_pairs(request)
-            parse_end_session_request(pairs)
-        except InvalidRequest as error:
-            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
+        pairs = query_pairs(request)
+        if request.method == "POST":
+            pairs += form_pairs(request)
+        parse_end_session_request(pairs)
         browser = this_browser(realm, request.headers.get("Cookie", ""))
         now = int(self.clock())
         if request.method == "POST":
@@ -126,7 +121,7 @@ class EndSession:
         names = {name for name, _ in pairs}
         if "interaction" in names and not names & _REQUEST:
             with self.store.begin() as conn:
-                identifier = single(pairs, _FIELDS)["interaction"]
+                identifier = own_fields(pairs, _FIELDS)["interaction"]
                 claim_request(conn, realm, identifier, browser)
                 pending = load_request(conn, realm, Kind.END_SESSION, identifier, browser, now)
             return self._judge(realm, request, browser, pending.parameters, pending, now)
@@ -137,11 +132,9 @@ class EndSession:
 
         Raises:
             PageError: there is no such request of this browser, or it is over.
+            InvalidRequest: the form cannot be read.
         """
-        try:
-            fields = single(form_pairs(request), _FIELDS)
-        except InvalidRequest as error:
-            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
+        fields = own_fields(form_pairs(request), _FIELDS)
         cookies = request.headers.get("Cookie", "")
         browser = this_browser(realm, cookies)
         now = int(self.clock())

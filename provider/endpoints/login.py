@@ -12,14 +12,14 @@ from typing import Final
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import Network, client_network
 from provider.config import fold_user_name
-from provider.endpoints.parameters import form_pairs, query_pairs
+from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
+from provider.events import LoginFailed, LoginSlowed, LoginSucceeded
 from provider.factors.password import ACR, AMR, Busy, PasswordFactor
-from provider.pages import ErrorKind, LoginProblem
+from provider.pages import LoginProblem
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations, Judged, login_progress
 from provider.services.browser_session import (
@@ -36,13 +36,11 @@ from provider.services.pending import (
     Pending,
     load_request,
     save_progress,
-    single,
     with_progress,
 )
-from provider.services.responses import PageError, form_targets, see_other
+from provider.services.responses import form_targets, see_other
 from provider.services.throttle import Scope, forgive, give_back, scopes_of, take_attempt
 from provider.services.users import UserStore
-from provider.sign_in_events import LoginFailed, LoginSlowed, LoginSucceeded
 from provider.store import sessions, throttle
 from provider.store.engine import Store
 from provider.store.users import User, set_password_hash
@@ -77,12 +75,10 @@ class Login:
 
         Raises:
             PageError: there is no such request of this browser, or it is over.
+            InvalidRequest: the form or query cannot be read.
         """
-        try:
-            pairs = form_pairs(request) if request.method == "POST" else query_pairs(request)
-        except InvalidRequest as error:
-            raise PageError(ErrorKind.BAD_REQUEST, detail=error.description) from None
-        fields = single(pairs, _FIELDS)
+        pairs = form_pairs(request) if request.method == "POST" else query_pairs(request)
+        fields = own_fields(pairs, _FIELDS)
         browser = this_browser(realm, request.headers.get("Cookie", ""))
         now = int(self.clock())
         with self.store.read() as conn:

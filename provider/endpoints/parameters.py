@@ -1,19 +1,15 @@
-"""The parameters of a request as a list of pairs, so that a repeated one is seen.
+"""The parameters of a request: what `oidcgate.web.parameters` reads, with its refusals in OAuth's words."""
 
-Not here: what they mean (`oidcgate.protocol`). Werkzeug's own mappings would do but for two things: they
-replace bytes that are no UTF-8, and a `state` that comes back altered is a bug nobody finds.
-"""
-
-from typing import Final
-from urllib.parse import parse_qsl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from werkzeug import Request
 
 from oidcgate.protocol.errors import InvalidRequest
-
-#: Longest query or form, in bytes. A request with an ID token hint has 2 to 4 KB.
-MAX_BYTES: Final = 32_768
-_MAX_PARAMETERS: Final = 100
+from oidcgate.web import parameters
+from oidcgate.web.facts import BadRequest
+from provider.pages import ErrorKind
+from provider.services.responses import PageError
 
 
 def query_pairs(request: Request) -> list[tuple[str, str]]:
@@ -22,32 +18,40 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
     Raises:
         InvalidRequest: too long, too many, or not UTF-8.
     """
-    return _pairs(request.query_string)
+    with _in_oauth_words():
+        return parameters.query_pairs(request)
 
 
 def form_pairs(request: Request) -> list[tuple[str, str]]:
     """The parameters of an `application/x-www-form-urlencoded` body in their order.
 
     Raises:
-        InvalidRequest: another content type, too long, too many, or not UTF-8.
+        InvalidRequest: another content type, too long, of a length that is not said, too many, or not UTF-8.
     """
-    if request.mimetype != "application/x-www-form-urlencoded":
-        raise InvalidRequest("The body is not application/x-www-form-urlencoded.")
-    length = request.content_length
-    if length is None or length > MAX_BYTES:
-        raise InvalidRequest("The body is too long, or its length is not given.")
-    return _pairs(request.stream.read(length))
+    if request.mimetype != parameters.FORM:
+        raise InvalidRequest(f"The body is not {parameters.FORM}.")
+    with _in_oauth_words():
+        return parameters.form_pairs(request)
 
 
-def _pairs(encoded: bytes) -> list[tuple[str, str]]:
-    if len(encoded) > MAX_BYTES:
-        raise InvalidRequest("The request is too long.")
+def own_fields(pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
+    """Those of `names` that one of our own forms or links carries.
+
+    Raises:
+        PageError: a field is there twice. Our pages never send that.
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise PageError(ErrorKind.BAD_REQUEST, detail=f"the field {name} is repeated")
+        if name in names:
+            found[name] = value
+    return found
+
+
+@contextmanager
+def _in_oauth_words() -> Iterator[None]:
     try:
-        return parse_qsl(
-            encoded.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MAX_PARAMETERS,
-        )
-    except ValueError:
-        raise InvalidRequest("The parameters are too many, or not UTF-8.") from None
+        yield
+    except BadRequest:
+        raise InvalidRequest("The parameters are too long, too many, or not UTF-8.") from None

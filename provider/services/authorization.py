@@ -101,7 +101,7 @@ class Authorizations:
         return validate_target(
             self.clients.find(conn, realm, client_id),
             redirect_uri,
-            response_type=raw.values.get("response_type"),
+            response_type=raw.response_type,
             response_mode=raw.response_mode,
             state=raw.state,
         )

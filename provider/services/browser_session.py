@@ -13,7 +13,6 @@ A session belongs to no grant. A revoked grant, or all of them, leaves the next 
 """
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,14 +20,12 @@ from sqlalchemy import Connection
 
 from oidcgate.web.cookies import cookie_value, delete_cookie, set_cookie
 from provider.realm import Realm
+from provider.services.opaque import CHARACTERS, new_token, token_hash
 from provider.store import grants, sessions
 from provider.store.sessions import BrowserSession
 
 #: `seen_at` moves in steps of this, so that an idle clock does not cost a write on every request.
 SEEN_STEP_SECONDS: Final = 60
-_TOKEN_BYTES: Final = 32
-#: 32 bytes in base64url. Another length is not ours and not worth a look-up.
-_TOKEN_CHARACTERS: Final = 43
 #: The longest a browser keeps a cookie, by its own rules.
 _BROWSER_COOKIE_SECONDS: Final = 400 * 86_400
 
@@ -58,16 +55,6 @@ def cookie_names(realm: Realm) -> CookieNames:
     secure = realm.issuer.startswith("https:")
     prefix = "__Host-" if secure else ""
     return CookieNames(f"{prefix}oidcprovider-{digest}", f"{prefix}oidcprovider-browser-{digest}", secure)
-
-
-def new_token() -> str:
-    """256 random bits for a cookie or a URL."""
-    return secrets.token_urlsafe(_TOKEN_BYTES)
-
-
-def token_hash(token: str) -> str:
-    """What is stored of such a token. It has 256 bits of its own, so a plain hash cannot be searched."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -182,4 +169,4 @@ def end_session(
 
 
 def _well_formed(token: str | None) -> str | None:
-    return token if token is not None and len(token) == _TOKEN_CHARACTERS and token.isascii() else None
+    return token if token is not None and len(token) == CHARACTERS and token.isascii() else None

@@ -6,7 +6,7 @@ back button and a replayed form lead nowhere. Rows are `provider.store.interacti
 `browser_session`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from provider.pages import ErrorKind
 from provider.realm import Realm
-from provider.services.browser_session import Browser, new_token, token_hash
+from provider.services.browser_session import Browser
+from provider.services.opaque import new_token, token_hash
 from provider.services.responses import PageError
 from provider.store import interactions
 from provider.store.interactions import UNCLAIMED, Interaction
@@ -130,21 +131,6 @@ def finish_request(conn: Connection, realm: Realm, pending: Pending, now: int) -
     """
     if not interactions.finish(conn, realm.id, pending.row.id_hash, now):
         raise _over("the interaction was finished meanwhile")
-
-
-def single(pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
-    """The fields of one of our own forms.
-
-    Raises:
-        PageError: one of them is there twice. Our pages never send that.
-    """
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        if name in found:
-            raise PageError(ErrorKind.BAD_REQUEST, detail=f"the field {name} is repeated")
-        if name in names:
-            found[name] = value
-    return found
 
 
 def _over(detail: str) -> PageError:

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 from werkzeug import Response
 
-from oidcgate.protocol.authorization import match_redirect_uri, with_query
 from oidcgate.protocol.errors import OAuthError
+from oidcgate.protocol.urls import match_redirect_uri, with_query
 from oidcgate.web.pages import Pages
 from provider.pages import ErrorKind, form_post
 from provider.realm import Realm

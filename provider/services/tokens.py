@@ -10,15 +10,14 @@ import json
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from oidcgate.audit import Event
-from oidcgate.protocol.authorization import verify_pkce
 from oidcgate.protocol.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidToken, OAuthError
 from oidcgate.protocol.id_token import half_hash, id_token_claims
+from oidcgate.protocol.pkce import verify_pkce
 from oidcgate.protocol.token import TokenResponse
 from oidcgate.web.sealing import KeyRing, Sealer
 from provider.events import CodeReused, RefreshTokenReused, TokensIssued
@@ -26,6 +25,7 @@ from provider.realm import Realm
 from provider.services.claims import id_token_claims_of
 from provider.services.clients import Clients
 from provider.services.keyring import SIGNING_ALGORITHM, SigningKeys
+from provider.services.opaque import new_token, token_hash
 from provider.services.users import UserStore
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -47,8 +47,6 @@ from provider.store.grants import (
     revoke_grant,
 )
 from provider.store.users import User
-
-_TOKEN_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -98,11 +96,6 @@ class Refusal(NamedTuple):
     event: Event | None = None
 
 
-def token_hash(token: str) -> str:
-    """The form in which a code or token is stored and looked up; 256 random bits need no salt."""
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def issue_code(conn: Connection, realm: Realm, authorization: Authorization, now: int) -> str:
     """Write a grant and a code for it; returns the code, which is stored only as a hash.
 
@@ -113,7 +106,7 @@ def issue_code(conn: Connection, realm: Realm, authorization: Authorization, now
     """
     if authorization.code_challenge is not None and authorization.code_challenge_method != "S256":
         raise InvalidRequest("code_challenge_method must be S256")
-    code = secrets.token_urlsafe(_TOKEN_BYTES)
+    code = new_token()
     grant = GrantRow(
         grant_id=secrets.token_urlsafe(16),
         client_id=authorization.client_id,
@@ -194,9 +187,9 @@ class Tokens:
             return self._code_reused(conn, realm, grant, now)
         refresh = None
         if "offline_access" in row.scope and "refresh_token" in current.flows:
-            refresh = secrets.token_urlsafe(_TOKEN_BYTES)
+            refresh = new_token()
             insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, row.scope, None, now))
-        access = secrets.token_urlsafe(_TOKEN_BYTES)
+        access = new_token()
         access_row = self._insert_access(conn, realm, grant, access, row.scope, now)
         id_token = self._id_token(conn, realm, grant, user, access, row.scope, row.nonce, now)
         return self._issued(realm, grant, access, access_row, refresh, id_token, "authorization_code", now)
@@ -243,7 +236,7 @@ class Tokens:
             return Refusal(InvalidScope("the scope exceeds what was granted"))
         if row.consumed_at is not None:
             return self._repeat(conn, realm, grant, user, row, refresh_token, wanted, now)
-        successor, access = secrets.token_urlsafe(_TOKEN_BYTES), secrets.token_urlsafe(_TOKEN_BYTES)
+        successor, access = new_token(), new_token()
         sealed = _pair_sealer(refresh_token, row).seal(json.dumps([successor, access]).encode(), now)
         if not consume_refresh_token(conn, realm.id, row.token_hash, now, sealed):
             return self._family_stopped(conn, realm, grant, now)
@@ -317,7 +310,7 @@ class Tokens:
         if access_row is None or set(access_row.scope) != set(wanted):
             # Two parts of a client that ask for different scopes at once: one family still, each its own
             # access token.
-            access = secrets.token_urlsafe(_TOKEN_BYTES)
+            access = new_token()
             access_row = self._insert_access(conn, realm, grant, access, tuple(wanted), now)
         id_token = self._id_token(conn, realm, grant, user, access, access_row.scope, None, now)
         return self._issued(realm, grant, access, access_row, successor, id_token, "refresh_token", now)

@@ -99,6 +99,12 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
         pytest.param(
             {"provider": {"issuer": "https://id.example?x=1"}}, "provider.issuer", id="issuer-query"
         ),
+        # Each of these the discovery document's own check would refuse at the first sign-in.
+        pytest.param({"provider": {"issuer": "https://id_x.example"}}, "provider.issuer", id="issuer-host"),
+        pytest.param(
+            {"provider": {"issuer": "https://id.example/{a}"}}, "provider.issuer", id="issuer-brace"
+        ),
+        pytest.param({"provider": {"issuer": "https://id.example:0"}}, "provider.issuer", id="issuer-port"),
         pytest.param({"provider": {"scopes": ["profile"]}}, "provider.scopes", id="no-openid"),
         pytest.param({"provider": {"scopes": ["openid", "a b"]}}, "provider.scopes", id="scope-of-two-words"),
         pytest.param(

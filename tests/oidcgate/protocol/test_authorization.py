@@ -13,7 +13,6 @@ from oidcgate.protocol.authorization import (
     client_and_redirect,
     complete,
     parse_authorization_request,
-    s256_challenge,
 )
 from oidcgate.protocol.errors import (
     InvalidRequest,
@@ -26,6 +25,7 @@ from oidcgate.protocol.errors import (
     RequestUriNotSupported,
     UnsupportedResponseType,
 )
+from oidcgate.protocol.pkce import s256_challenge
 
 Pairs = list[tuple[str, str]]
 
