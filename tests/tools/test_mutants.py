@@ -33,6 +33,7 @@ def test_the_change_holds_only_the_changed_lines() -> None:
     [
         pytest.param('    raise A("no such thing")', '    raise A("XXno such thingXX")', id="wording"),
         pytest.param('    raise A("No such thing")', '    raise A("NO SUCH THING")', id="capitals"),
+        pytest.param('    a.encode("utf-8")', '    a.encode("UTF-8")', id="name-of-an-encoding"),
     ],
 )
 def test_wording_is_argued(removed: str, added: str) -> None:
@@ -45,6 +46,10 @@ def test_wording_is_argued(removed: str, added: str) -> None:
         pytest.param('    claims.get("iss")', '    claims.get("XXissXX")', id="a-claim-name"),
         pytest.param('    claims.get("iss")', '    claims.get("ISS")', id="a-claim-name-in-capitals"),
         pytest.param("    if a == b:", "    if a != b:", id="a-comparison"),
+        pytest.param('    " ".join(a)', '    "XX XX".join(a)', id="a-separator"),
+        pytest.param('    a.strip(" \\t")', '    a.strip("XX \\tXX")', id="white-space"),
+        pytest.param('    a, b = "A-", "B-"', '    a, b = "a-", "B-"', id="one-of-two-names"),
+        pytest.param('    "a" in b or "c"', '    "a" in b or "C"', id="a-name-after-a-name"),
         pytest.param('    raise A("no such thing")', "    raise A(None)", id="a-text-left-out"),
     ],
 )

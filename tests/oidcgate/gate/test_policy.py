@@ -29,6 +29,8 @@ def rule(path: str, allow: Access = Access.ANYONE, *methods: str) -> Rule:
         ("/a/**", "/b/a", False),
         ("/**", "/", True),
         ("/**", "/x/y", True),
+        # No canonical path has a line break; none may leave its rule by one either.
+        ("/a/**", "/a/b\nc", True),
         ("/", "/", True),
         ("/", "/x", False),
         ("/*", "/x", True),
@@ -83,10 +85,20 @@ def test_methods_choose_between_rules_and_get_includes_head() -> None:
         pytest.param("/public;v=1/a", False, id="public only when the parameters are cut off"),
         pytest.param("/admin;x/a", False, id="around a stricter rule"),
         pytest.param("/other;x", True, id="no rule either way"),
+        pytest.param("/deep;v=1/a", False, id="cut off in each segment"),
+        pytest.param("/form/a;v=1", True, id="same rule for the method either way"),
     ],
 )
 def test_parameters_that_change_the_rule_make_it_nobodys(path: str, clear: bool) -> None:
-    policy = Policy([rule("/public/**"), rule("/admin/**", Access.KNOWN), rule("/*/a", Access.SIGNED_IN)])
+    policy = Policy(
+        [
+            rule("/public/**"),
+            rule("/deep/a"),
+            rule("/form/**", Access.ANYONE, "GET"),
+            rule("/admin/**", Access.KNOWN),
+            rule("/*/a", Access.SIGNED_IN),
+        ]
+    )
     assert (policy.rule_for("GET", path) is not None) is clear
 
 
@@ -102,8 +114,17 @@ def test_the_memory_of_answers_changes_none_and_long_paths_are_judged_alike(path
 
 
 def test_a_long_path_falls_under_its_rule() -> None:
-    chosen = rule("/a/**")
-    assert Policy([chosen]).rule_for("GET", "/a" + "/x" * 300) is chosen
+    write, read = rule("/a/**", Access.KNOWN, "POST"), rule("/a/**", Access.ANYONE, "GET")
+    policy = Policy([write, read])
+    assert policy.rule_for("GET", "/a" + "/x" * 300) is read
+    assert policy.rule_for("POST", "/a" + "/x" * 300) is write
+
+
+def test_the_memory_of_answers_is_bounded() -> None:
+    policy = Policy([rule("/a/**")], remembered=2)
+    for number in range(5):
+        policy.rule_for("GET", f"/a/{number}")
+    assert policy._remembered.cache_info().currsize == 2
 
 
 @pytest.mark.row("G-30")
@@ -118,6 +139,7 @@ def test_a_long_path_falls_under_its_rule() -> None:
         pytest.param("/a//b", "known", (), ["path"], id="empty segment"),
         pytest.param("//**", "known", (), ["path"], id="only slashes"),
         pytest.param("/a/../b", "known", (), ["path"], id="dots"),
+        pytest.param("/a/..", "known", (), ["path"], id="dots, last"),
         pytest.param("/a%2fb", "known", (), ["path"], id="escape"),
         pytest.param("/a?b", "known", (), ["path"], id="query"),
         pytest.param("/a#b", "known", (), ["path"], id="fragment"),
@@ -136,6 +158,15 @@ def test_a_rule_that_is_not_understood_is_a_problem(
     problems = rule_problems("rules[2]", path, allow, methods)
     assert [problem.key for problem in problems] == [f"rules[2].{key}" for key in keys]
     assert all(problem.fix for problem in problems)
+    assert all(problem.message not in ("", None, problem.fix) for problem in problems)
+    # What was given is told back.
+    told = {"path": {path}, "allow": {allow}, "methods": set(methods)}
+    assert all(problem.value in told[problem.key.removeprefix("rules[2].")] for problem in problems)
+
+
+def test_who_writes_an_unknown_word_is_told_the_known_ones() -> None:
+    (problem,) = rule_problems("rules[0]", "/", "everyone")
+    assert problem.message == "is not one of 'anyone', 'signed-in', 'known'"
 
 
 @pytest.mark.row("G-30")

@@ -77,3 +77,4 @@ def test_userinfo_about_somebody_else_is_refused(document: dict[str, object], re
     with pytest.raises(Refused) as caught:
         check_userinfo(document, "s")
     assert caught.value.reason is reason
+    assert ("sub" in caught.value.detail) is (reason is Reason.USERINFO_MALFORMED)

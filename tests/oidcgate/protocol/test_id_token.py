@@ -61,11 +61,15 @@ def altered(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (CLAIMS | changes).items() if value is not MISSING}
 
 
-def refusal(claims: dict[str, Any], header: dict[str, Any] = HEADER, rules: IdTokenRules = RULES) -> Reason:
+def refused(claims: dict[str, Any], header: dict[str, Any] = HEADER, rules: IdTokenRules = RULES) -> Refused:
     with pytest.raises(Refused) as caught:
         check(claims, header, rules)
     assert "canary" not in f"{caught.value!r} {caught.value.detail}"
-    return caught.value.reason
+    return caught.value
+
+
+def refusal(claims: dict[str, Any], header: dict[str, Any] = HEADER, rules: IdTokenRules = RULES) -> Reason:
+    return refused(claims, header, rules).reason
 
 
 @pytest.mark.row("F-14", "G-24")
@@ -139,7 +143,10 @@ def test_a_token_that_says_what_it_has_to_is_believed() -> None:
     ],
 )
 def test_one_faulty_claim_is_one_named_refusal(changes: dict[str, Any], reason: Reason) -> None:
-    assert refusal(altered(**changes)) is reason
+    told = refused(altered(**changes))
+    assert told.reason is reason
+    if reason is Reason.ID_TOKEN_MALFORMED:
+        assert next(iter(changes)) in told.detail
 
 
 @pytest.mark.parametrize(
@@ -327,12 +334,14 @@ def test_a_token_that_is_not_signed_right_is_refused_by_name(token: str, reason:
     with pytest.raises(Refused) as caught:
         verify_id_token(token, KEYS, RULES, NOW)
     assert caught.value.reason is reason
+    assert caught.value.detail
 
 
 def test_the_kid_of_no_token_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         id_token_kid("x")
     assert caught.value.reason is Reason.ID_TOKEN_MALFORMED
+    assert caught.value.detail
 
 
 claim_values = (

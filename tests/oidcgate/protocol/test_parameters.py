@@ -1,0 +1,67 @@
+"""Request parameters as they arrived."""
+
+import pytest
+
+from oidcgate.protocol.errors import InvalidRequest
+from oidcgate.protocol.parameters import Parameters, collect
+
+
+def test_the_first_value_is_kept_and_a_repetition_noted() -> None:
+    assert collect([("a", "1"), ("b", ""), ("a", "2"), ("c", "3")]) == Parameters(
+        {"a": "1", "c": "3"}, frozenset({"a"})
+    )
+    # Once empty and once not: still given twice.
+    assert collect([("a", ""), ("a", "2")]) == Parameters({"a": "2"}, frozenset({"a"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"),
+    [
+        pytest.param("state", 4096, id="value"),
+        pytest.param("id_token_hint", 16_384, id="whole-token"),
+        pytest.param("refresh_token", 16_384, id="refresh-token"),
+    ],
+)
+def test_the_longest_value_passes_and_one_more_character_does_not(name: str, longest: int) -> None:
+    whole, too_long = collect([(name, "x" * longest)]), collect([(name, "x" * (longest + 1))])
+    whole.check()
+    assert whole.safe(name) == "x" * longest
+    assert too_long.safe(name) is None
+    with pytest.raises(InvalidRequest, match=f"{name} is too long"):
+        too_long.check()
+
+
+def test_only_the_named_parameters_are_checked() -> None:
+    parameters = collect([("a", "1"), ("a", "2"), ("b", "3")])
+    parameters.check("b")
+    with pytest.raises(InvalidRequest, match="a is given more than once"):
+        parameters.check("b", "a")
+    with pytest.raises(InvalidRequest, match="a is given more than once"):
+        parameters.check()
+
+
+@pytest.mark.parametrize("name", ["resource", "audience"])
+def test_what_extensions_let_be_repeated_is_still_checked(name: str) -> None:
+    collect([(name, "1"), (name, "2")]).check()
+    with pytest.raises(InvalidRequest, match=f"{name} has control characters"):
+        collect([(name, "1\x00"), (name, "2")]).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        pytest.param("a" * 40, "a" * 40, id="longest-shown"),
+        pytest.param("a" * 41, "a parameter", id="too-long-to-show"),
+        pytest.param("a b", "a parameter", id="no-name"),
+    ],
+)
+def test_a_name_is_shown_only_if_it_is_one(name: str, shown: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        collect([(name, "1"), (name, "2")]).check()
+    assert caught.value.description == f"{shown} is given more than once"
+
+
+def test_what_is_required_is_named_when_it_is_absent() -> None:
+    assert collect([("code", "x")]).required("code") == "x"
+    with pytest.raises(InvalidRequest, match="code is missing"):
+        collect([("code", "")]).required("code")

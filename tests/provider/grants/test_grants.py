@@ -1,0 +1,71 @@
+"""What each grant hands on of a token request, and what it cannot do without."""
+
+from typing import Any
+from unittest.mock import create_autospec, sentinel
+
+import pytest
+
+from oidcgate.protocol.errors import InvalidGrant, InvalidRequest
+from oidcgate.protocol.token import TokenRequest
+from provider.grants.authorization_code import AuthorizationCodeGrant
+from provider.grants.base import Grant
+from provider.grants.refresh_token import RefreshTokenGrant
+from provider.services.authenticate_client import AuthenticatedClient
+from provider.services.tokens import Refusal, Tokens
+
+NOW = 1_000_000
+CLIENT = AuthenticatedClient(sentinel.client)
+ANSWER = Refusal(InvalidGrant("unknown code"))
+
+
+@pytest.fixture
+def tokens() -> Any:
+    return create_autospec(Tokens, instance=True)
+
+
+def exchange(grant: Grant, **presented: Any) -> object:
+    request = TokenRequest(grant.grant_type, **presented)
+    return grant.exchange(sentinel.transaction, sentinel.realm, CLIENT, request, NOW)
+
+
+@pytest.mark.parametrize("verifier", [pytest.param("v" * 43, id="pkce"), pytest.param(None, id="no-pkce")])
+def test_a_code_is_redeemed_with_all_that_was_presented_for_it(tokens: Any, verifier: str | None) -> None:
+    tokens.redeem_code.return_value = ANSWER
+    grant = AuthorizationCodeGrant(tokens)
+    presented = {"code": "code-1", "redirect_uri": "https://app.example/cb", "code_verifier": verifier}
+    assert exchange(grant, **presented) is ANSWER
+    tokens.redeem_code.assert_called_once_with(
+        sentinel.transaction, sentinel.realm, sentinel.client, **presented, now=NOW
+    )
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        pytest.param({"code": "code-1"}, id="redirect-uri-missing"),
+        pytest.param({"redirect_uri": "https://app.example/cb"}, id="code-missing"),
+    ],
+)
+def test_nothing_is_redeemed_without_code_and_redirect_uri(tokens: Any, presented: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest):
+        exchange(AuthorizationCodeGrant(tokens), **presented)
+    tokens.redeem_code.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    "scope", [pytest.param(None, id="as-before"), pytest.param(("openid",), id="narrower")]
+)
+def test_a_refresh_token_is_exchanged_for_the_scope_asked_for(
+    tokens: Any, scope: tuple[str, ...] | None
+) -> None:
+    tokens.refresh.return_value = ANSWER
+    assert exchange(RefreshTokenGrant(tokens), refresh_token="token-1", scope=scope) is ANSWER
+    tokens.refresh.assert_called_once_with(
+        sentinel.transaction, sentinel.realm, sentinel.client, refresh_token="token-1", scope=scope, now=NOW
+    )
+
+
+def test_nothing_is_refreshed_without_a_refresh_token(tokens: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        exchange(RefreshTokenGrant(tokens), scope=("openid",))
+    tokens.refresh.assert_not_called()
