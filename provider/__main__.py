@@ -1,6 +1,15 @@
 """`oidcgate-provider`, also as `python -m provider`. The commands are `provider.cli`."""
 
-from provider.cli.main import main
+import sys
+
+from provider import EXTRA, NEEDS_EXTRA
+
+try:
+    from provider.cli.main import main
+except ModuleNotFoundError as error:
+    if error.name not in EXTRA:
+        raise
+    sys.exit(f"oidcgate-provider: {NEEDS_EXTRA}")
 
 __all__ = ["main"]
 

@@ -11,12 +11,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
+
+_TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
 
 ENV_PREFIX: Final = "OIDCPROVIDER_"
 CONFIG_VARIABLE: Final = "OIDCPROVIDER_CONFIG"
@@ -209,9 +212,10 @@ class ClientSettings:
             for index, uri in enumerate(getattr(self, name)):
                 problem = urls.redirect_uri_problem(uri, allow_http_loopback=allow_http_loopback)
                 if problem:
-                    yield Problem(
-                        f"{name}[{index}]", uri, problem, "register the exact https URI of the application"
-                    )
+                    fix = "register the exact https URI of the application"
+                    if urls.is_loopback_url(uri) and not allow_http_loopback:
+                        fix = f"{fix}, or {_TRY_OUT}"
+                    yield Problem(f"{name}[{index}]", uri, problem, fix)
 
     @cross_check
     def _one_strong_proof(self) -> Iterator[Problem]:
@@ -407,6 +411,8 @@ class ProviderSettings(RealmSettings):
                 "is neither sqlite:/// with a file nor postgresql+psycopg://",
                 "give one of the two",
             )
+        elif self.database.startswith("postgresql") and find_spec("psycopg") is None:
+            yield Problem("database", None, "needs psycopg", "pip install 'oidcgate[sql]'")
 
     @cross_check
     def _real_networks(self) -> Iterable[Problem]:
@@ -452,6 +458,8 @@ def issuer_problem(issuer: str, *, allow_http_loopback: bool) -> tuple[str, str]
     Spec: OIDC Discovery 1.0 section 3; RFC 8414 section 2.
     """
     problem = urls.issuer_problem(issuer, insecure_allow_http_loopback=allow_http_loopback)
+    if problem and urls.is_loopback_url(issuer) and not allow_http_loopback:
+        return problem, f"write it as https://id.example.com, or {_TRY_OUT}"
     if problem:
         return problem, "write it as https://id.example.com"
     if issuer.endswith("/"):

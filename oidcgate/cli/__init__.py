@@ -8,6 +8,7 @@ from oidcgate.cli.secret import secret
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="oidcgate")
 def main() -> None:
     """OpenID Connect in front of an app: checks and prepares its configuration."""
 

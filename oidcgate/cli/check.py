@@ -31,15 +31,15 @@ def check(path: Path, offline: bool) -> None:
     Exit status 1 when something is wrong with the configuration or does not fit the IdP; an IdP that does not
     answer is only reported, because the gate starts without it.
     """
+    # What is told below needs no second telling by the log.
+    logging.getLogger("oidcgate").addHandler(logging.NullHandler())
     try:
         config = load_config(path, os.environ)
+        parts = build(config)
     except SettingsError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         raise SystemExit(1) from None
-    # What is told below needs no second telling by the log.
-    logging.getLogger("oidcgate").addHandler(logging.NullHandler())
-    parts = build(config)
     problems = [str(problem) for problem in parts.users.problems()]
     _summary(config)
     if not offline:
@@ -49,6 +49,7 @@ def check(path: Path, offline: bool) -> None:
         click.echo(line, err=True)
     if problems:
         raise SystemExit(1)
+    click.echo("The configuration is right.")
 
 
 def _summary(config: GateConfig) -> None:
@@ -79,6 +80,8 @@ def _compared(parts: GateParts, provider: ProviderSettings) -> list[str]:
     try:
         metadata = party.discovery.metadata()
     except ProviderUnavailable as error:
+        if error.answered:
+            return [f"{provider.expected_issuer}: {error.detail}; correct provider.issuer, or the IdP"]
         click.echo(f"not compared with the IdP: {error.detail}", err=True)
         return []
     return [f"{provider.expected_issuer}: {problem}" for problem in _differences(provider, metadata)]

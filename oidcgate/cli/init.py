@@ -77,7 +77,12 @@ def init(folder: Path, public_url: str, issuer: str, client_id: str) -> None:
     _write_new(secret, new_secret() + "\n", 0o600)
     _write_new(config, text, 0o644)
     click.echo(f"wrote {config} and {secret}")
-    click.echo(f"next: put the client secret into {folder / 'client.secret'} (chmod 600), then run")
+    click.echo("next:")
+    click.echo(f"  set public_url, issuer and client_id in {config}")
+    click.echo(f"  put the client secret of the IdP into {folder / 'client.secret'} (chmod 600)")
+    click.echo(
+        f'  list who may come in in {folder / "users.toml"}: [[users]] and userName = "alice", for each'
+    )
     click.echo(f"  oidcgate check --config {config}")
 
 

@@ -20,6 +20,7 @@ _log = logging.getLogger("oidcgate.directory")
 #: A file that was written within the last second may still be being written.
 _SETTLING_SECONDS: Final = 1
 _LOGGED_PROBLEMS: Final = 20
+_FIX: Final = 'list the users in it, in TOML as [[users]] and userName = "alice", or name another'
 
 
 class _Content(NamedTuple):
@@ -82,7 +83,7 @@ class FileDirectory:
         self._look(self._clock())
         found = [] if self._content is None else list(self._content.problems)
         if self._failure is not None:
-            found.append(Problem(str(self._path), None, self._failure, "correct the file, or name another"))
+            found.append(Problem(str(self._path), None, self._failure, _FIX))
         return found
 
     def _look(self, now: float) -> None:

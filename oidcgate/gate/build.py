@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from oidcgate.gate.sessions import SealedSessions, Sessions, StoredSessions
 from oidcgate.gate.transaction import Transactions
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
+from oidcgate.settings import Problem, SettingsError
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.records import RecordStore
 from oidcgate.storage.sql import SqlStore
@@ -80,6 +82,9 @@ def build(
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> GateParts:
     """Put a gate together.
+
+    Raises:
+        SettingsError: what the settings ask for is not installed.
 
     Args:
         config: right as a whole.
@@ -160,7 +165,12 @@ def build(
 
 
 def _state(config: GateConfig, clock: Callable[[], float]) -> RecordStore:
-    return MemoryStore(clock=clock) if config.state.store == "memory" else SqlStore(config.state.store)
+    if config.state.store == "memory":
+        return MemoryStore(clock=clock)
+    if config.state.store.startswith("postgresql") and find_spec("psycopg") is None:
+        # Now and not at the first request, which would be too late to say it to whoever starts this.
+        raise SettingsError([Problem("state.store", None, "needs psycopg", "pip install 'oidcgate[sql]'")])
+    return SqlStore(config.state.store)
 
 
 def _sessions(

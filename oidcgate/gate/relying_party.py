@@ -44,13 +44,15 @@ class ProviderUnavailable(Exception):
     Attributes:
         retry_after_seconds: when asking again makes sense.
         detail: for the log.
+        answered: something did answer, and it is not the metadata of this issuer: waiting will not help.
     """
 
-    def __init__(self, issuer: str, detail: str, retry_after_seconds: int) -> None:
+    def __init__(self, issuer: str, detail: str, retry_after_seconds: int, *, answered: bool = False) -> None:
         super().__init__(f"{issuer}: {detail}")
         self.issuer = issuer
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
+        self.answered = answered
 
 
 class Discovery:
@@ -78,6 +80,7 @@ class Discovery:
         self._failures = 0
         self._pause_until = 0.0
         self._failure = ""
+        self._answered = False
 
     def metadata(self) -> ProviderMetadata:
         """The checked metadata of exactly the configured issuer.
@@ -102,7 +105,8 @@ class Discovery:
             self._ask()
         if self._known is None:
             wait = max(1, round(self._pause_until - self._clock()))
-            raise ProviderUnavailable(self._provider.expected_issuer, self._failure, wait)
+            issuer = self._provider.expected_issuer
+            raise ProviderUnavailable(issuer, self._failure, wait, answered=self._answered)
         return self._known
 
     def _ask(self) -> None:
@@ -115,11 +119,20 @@ class Discovery:
             )
         except (FetchError, Refused) as error:
             self._failure = f"the discovery document cannot be used: {error}"
+            self._answered = _has_answered(error)
             self._failures += 1
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 6))
             self._pause_until = self._clock() + pause
             return
         self._known, self._known_at, self._failures = metadata, self._clock(), 0
+
+
+def _has_answered(error: FetchError | Refused) -> bool:
+    """Whether somebody is there who serves no such document; what breaks off or says 5xx is an outage."""
+    if isinstance(error, Refused):
+        return True
+    refused = error.status is not None and 400 <= error.status < 500
+    return refused or error.reason in (FetchFailure.NOT_JSON, FetchFailure.REDIRECT)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,8 @@ from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.urls import endpoint_problem, is_loopback_url, issuer_problem
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
+# How much of an issuer that somebody else wrote goes into a message.
+_SHOWN_CHARACTERS: Final = 200
 _REQUIRED_URLS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _OPTIONAL_URLS: Final = ("userinfo_endpoint", "end_session_endpoint")
 _REQUIRED_LISTS: Final = (
@@ -103,8 +105,10 @@ def check_provider_metadata(
     """
     issuer = document.get("issuer")
     if not isinstance(issuer, str) or not same_issuer(issuer, expected_issuer):
+        said = ascii(issuer)[:_SHOWN_CHARACTERS] if isinstance(issuer, str) else "missing"
         raise Refused(
-            Reason.METADATA_ISSUER, "the metadata's issuer is not the configured one, byte for byte"
+            Reason.METADATA_ISSUER,
+            f"the metadata's issuer is {said}, the configured one {expected_issuer!r}; they must be the same",
         )
     problem = issuer_problem(issuer, insecure_allow_http_loopback=insecure_allow_http_loopback)
     if problem is not None:

@@ -66,7 +66,10 @@ def load(cls: type[T], path: str | os.PathLike[str], *, env: Mapping[str, str], 
         text = file.read_bytes().decode()
         data = tomllib.loads(text)
     except OSError as error:
-        raise SettingsError([_file_problem(file, f"cannot be read: {error.strerror}")]) from None
+        problem = _file_problem(file, f"cannot be read: {error.strerror}")
+        if isinstance(error, FileNotFoundError):
+            problem = problem._replace(fix="write it with the command init, or name another by --config")
+        raise SettingsError([problem]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError([_file_problem(file, f"line {line}: is not UTF-8 text")]) from None
@@ -74,6 +77,8 @@ def load(cls: type[T], path: str | os.PathLike[str], *, env: Mapping[str, str], 
         # tomllib ends each message with "(at line 3, column 5)"; a number too long to convert has none.
         found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error), re.DOTALL)
         what = f"line {found[2]}, column {found[3]}: {found[1]}" if found else f"is no TOML: {error}"
+        if found and found[1] == "Invalid value":
+            what += " (text needs quotes)"
         raise SettingsError([_file_problem(file, what)]) from None
     return parse(cls, data, env=env, env_prefix=env_prefix, base_dir=file.parent)
 

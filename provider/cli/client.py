@@ -65,6 +65,8 @@ def add(
     if made.secret is not None:
         click.echo(f"client_secret: {made.secret.reveal()}")
         click.echo("The secret is not kept and cannot be shown again.", err=True)
+    if not post_logout_redirect_uris:
+        click.echo("No --post-logout-redirect-uri: a sign-out ends here, not at the application.", err=True)
 
 
 @client.command("list")

@@ -11,7 +11,7 @@ from provider.cli.opening import explained
 from provider.config import load_settings
 
 _TEMPLATE = """\
-# What there is to set: docs/reference. Objects written here are read-only; commands write the database.
+# What there is to set: docs/reference.md. Objects written here are read-only; commands write the database.
 issuer = {issuer}
 database = "sqlite:///provider.db"
 secret_file = {secret_file}
@@ -54,7 +54,10 @@ def init(config: Path, issuer: str) -> None:
         secret_file.unlink()
         raise
     click.echo(f"Wrote {config} and {secret_file}. Keep the latter secret, with a copy: it opens the keys.")
-    click.echo("Next: oidcgate-provider user add NAME, client add --redirect-uri URI, serve")
+    click.echo("Next: oidcgate-provider user add NAME")
+    click.echo("      oidcgate-provider client add --redirect-uri URI --post-logout-redirect-uri URI")
+    click.echo("      oidcgate-provider serve")
+    click.echo("`oidcgate check` prints both URIs of a gate.")
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -8,7 +8,8 @@ says so.
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
@@ -18,17 +19,25 @@ from provider.store.engine import StoreUnavailable
 
 _log = logging.getLogger("provider")
 
+_BEHIND_A_PROXY: Final = 9000
+
 
 class ProviderServer(BaseApplication):  # type: ignore[misc]
     """gunicorn's arbiter over one provider.
+
+    Args:
+        port: None: the port of an http issuer, which nobody but this server can answer at; else 9000.
 
     Raises:
         SettingsError: the configuration is wrong.
         StoreUnavailable: the database cannot be prepared.
     """
 
-    def __init__(self, config: Path, *, host: str, port: int, workers: int, threads: int) -> None:
+    def __init__(self, config: Path, *, host: str, port: int | None, workers: int, threads: int) -> None:
         self._config = config
+        self._provider = Provider.from_config(config)
+        if port is None:
+            port = _port_of(self._provider.parts.settings.issuer)
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
@@ -44,7 +53,6 @@ class ProviderServer(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "keepalive": 5,
         }
-        self._provider = Provider.from_config(config)
         _log_to_standard_error()
         super().__init__()
 
@@ -65,6 +73,12 @@ class ProviderServer(BaseApplication):  # type: ignore[misc]
             _log.error("the configuration was not reloaded:\n%s", error)
         self.callable = None
         super().reload()
+
+
+def _port_of(issuer: str) -> int:
+    parts = urlsplit(issuer)
+    # An https issuer names the proxy in front, and this server speaks no TLS.
+    return (parts.port or 80) if parts.scheme == "http" else _BEHIND_A_PROXY
 
 
 def _log_to_standard_error() -> None:

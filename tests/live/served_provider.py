@@ -73,7 +73,8 @@ class ServedProvider:
     def served(self, *, workers: int) -> Iterator[Server]:
         """Serve until the block ends; every worker is there when it begins."""
         command = [sys.executable, "-m", "provider", "--config", self.folder / "provider.toml", "serve"]
-        options = ["--port", str(self.port), "--workers", str(workers)]
+        # No --port: that of the issuer.
+        options = ["--workers", str(workers)]
         with running(
             [*command, *options], port=self.port, log=self.folder / "log", cwd=self.folder
         ) as server:

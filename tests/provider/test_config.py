@@ -158,6 +158,25 @@ def test_people_who_are_refused(user: dict[str, Any], key: str) -> None:
     assert "secret" not in problem.replace("password_hash", "")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"issuer": "http://localhost:9000"}, id="issuer"),
+        pytest.param({"clients": [{**CLIENT, "redirect_uris": ["http://localhost/cb"]}]}, id="redirect-uri"),
+    ],
+)
+def test_who_tries_it_out_is_told_of_the_switch(changes: dict[str, Any]) -> None:
+    (problem,) = problems(**changes)
+    assert problem.endswith("to try it out on this machine set insecure_allow_http_loopback = true")
+
+
+def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provider.config.find_spec", lambda name: None)
+    assert problems(database="postgresql+psycopg://u:pw@db/x") == [
+        "database: needs psycopg; pip install 'oidcgate[sql]'"
+    ]
+
+
 @pytest.mark.row("S-27")
 @pytest.mark.parametrize(
     ("changes", "key"),

@@ -52,7 +52,8 @@ def idp(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def metadata(self: Discovery) -> ProviderMetadata:
         if "error" in said:
-            raise ProviderUnavailable("https://id.example", said["error"], 1)
+            answered = said.get("answered", False)
+            raise ProviderUnavailable("https://id.example", said["error"], 1, answered=answered)
         return METADATA.__class__(**{**METADATA.__dict__, **said})
 
     monkeypatch.setattr(Discovery, "metadata", metadata)
@@ -72,6 +73,7 @@ class TestCheck:
         assert "do-not-show" not in result.output
         assert SECRET not in result.output
         assert result.stderr == ""
+        assert result.stdout.endswith("The configuration is right.\n")
 
     def test_every_problem_at_once(self, config: Path) -> None:
         config.write_text(
@@ -95,7 +97,8 @@ class TestCheck:
     def test_no_file(self, tmp_path: Path) -> None:
         result = run("check", "--config", str(tmp_path / "nothing.toml"))
         assert result.exit_code == 1
-        assert "nothing.toml" in result.stderr
+        assert "nothing.toml: cannot be read: No such file" in result.stderr
+        assert "write it with the command init" in result.stderr
 
     @pytest.mark.row("A-07")
     def test_scopes_that_the_idp_does_not_offer(self, config: Path, idp: dict[str, Any]) -> None:
@@ -135,6 +138,20 @@ class TestCheck:
         result = run("check", "--config", str(config))
         assert result.exit_code == 0
         assert "gone" in result.stderr
+
+    def test_an_address_where_no_such_idp_is(self, config: Path, idp: dict[str, Any]) -> None:
+        idp |= {"error": "status 404", "answered": True}
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert "https://id.example: status 404; correct provider.issuer, or the IdP" in result.stderr
+        assert "The configuration is right." not in result.stdout
+
+    def test_a_driver_that_is_not_installed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        config.write_text(config.read_text() + '[state]\nstore = "postgresql+psycopg://u:pw@db/x"\n')
+        monkeypatch.setattr("oidcgate.gate.build.find_spec", lambda name: None)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr == "state.store: needs psycopg; pip install 'oidcgate[sql]'\n"
 
     def test_offline_nobody_is_asked(self, config: Path, idp: dict[str, Any]) -> None:
         idp["error"] = "gone"
@@ -192,6 +209,10 @@ def test_each_secret_is_new_and_strong() -> None:
     first, second = (run("secret").stdout.strip() for _ in range(2))
     assert first != second
     KeyRing([first, second])
+
+
+def test_version() -> None:
+    assert ", version 0." in run("--version").stdout
 
 
 def test_it_runs_as_a_module() -> None:

@@ -281,6 +281,34 @@ class TestDiscovery:
         clock.now += 1
         assert discovery.metadata().issuer == ISSUER
 
+    @pytest.mark.parametrize(
+        ("answer", "answered"),
+        [
+            pytest.param({"json": {"issuer": f"{ISSUER}/"}}, True, id="another-issuer"),
+            pytest.param({"status_code": 404}, True, id="not-found"),
+            pytest.param({"text": "<html>"}, True, id="no-json"),
+            pytest.param({"status_code": 503}, False, id="server-error"),
+            pytest.param({"exc": requests.ConnectionError}, False, id="gone"),
+        ],
+    )
+    def test_a_wrong_address_is_told_from_an_outage(self, answer: dict[str, Any], answered: bool) -> None:
+        clock = Clock()
+        provider = LyingProvider(clock)
+        discovery = self.discovery(provider, clock)
+        provider.breaks("/.well-known/openid-configuration", **answer)
+        with pytest.raises(ProviderUnavailable) as caught:
+            discovery.metadata()
+        assert caught.value.answered is answered
+
+    def test_the_log_has_both_issuers(self) -> None:
+        clock = Clock()
+        provider = LyingProvider(clock)
+        discovery = self.discovery(provider, clock)
+        provider.metadata["issuer"] = f"{ISSUER}/"
+        with pytest.raises(ProviderUnavailable) as caught:
+            discovery.metadata()
+        assert f"is '{ISSUER}/', the configured one '{ISSUER}'" in caught.value.detail
+
     def test_one_asks_while_the_others_wait(self) -> None:
         clock = Clock()
         provider = LyingProvider(clock)

@@ -1,5 +1,7 @@
 """`oidcgate-provider`: what each command does, prints and refuses."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -253,6 +255,35 @@ def test_init_leaves_nothing_behind_a_wrong_issuer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["serve", "check", "init", "client", "user", "keys"])
 def test_every_command_has_help(command: str) -> None:
     assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
+
+
+def test_a_client_that_has_no_way_back_after_sign_out_is_told(shell: Shell) -> None:
+    back = ["--post-logout-redirect-uri", "https://x.example/bye"]
+    with_it = shell.run("client", "add", "--redirect-uri", "https://x.example/cb", *back)
+    without = shell.run("client", "add", "--redirect-uri", "https://x.example/cb")
+    assert "No --post-logout-redirect-uri" in without.stderr
+    assert "No --post-logout-redirect-uri" not in with_it.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "told"),
+    [
+        pytest.param("argon2", ["check"], "pip install 'oidcgate[serve,provider]'", id="provider"),
+        pytest.param("gunicorn", ["serve"], "pip install 'oidcgate[serve]'", id="serve"),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_named(
+    tmp_path: Path, missing: str, arguments: list[str], told: str
+) -> None:
+    # None in sys.modules is what an import of something that is not there comes to.
+    code = f"import sys; sys.modules[{missing!r}] = None; import runpy; sys.argv[1:] = {arguments!r}; "
+    code += "runpy.run_module('provider', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
