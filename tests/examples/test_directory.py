@@ -16,8 +16,6 @@ from oidcgate.identity import Identity
 
 NOW = 1_800_000_000
 
-pytestmark = pytest.mark.row("T-04")
-
 
 class Reader(Client):
     """Reads every answer to its end and closes it, as a server does."""
@@ -50,6 +48,7 @@ def text(response: TestResponse) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", response.get_data(as_text=True)).split())
 
 
+@pytest.mark.row("T-04")
 def test_person_is_greeted_by_user_name_with_what_only_the_directory_holds() -> None:
     response = signed_in("Alice").get("/")
     assert response.status_code == 200
@@ -69,6 +68,7 @@ def test_sign_out_is_a_post_to_the_gate() -> None:
     assert '<form class="leave" method="post" action="/.oidcgate/logout"><button id="logout"' in html
 
 
+@pytest.mark.row("T-04")
 def test_who_is_not_in_the_directory_sees_nothing_of_it() -> None:
     for path in ("/", "/people", "/people/Alice", "/Users", "/me"):
         response = signed_in("mallory").get(path)
@@ -181,6 +181,7 @@ def test_scim_refusals(query: dict[str, str], kind: str) -> None:
     assert response.json["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
 
 
+@pytest.mark.row("T-04")
 def test_me_is_the_directorys_own_record() -> None:
     me = signed_in("ALICE").get("/me").json
     assert me is not None
@@ -210,6 +211,7 @@ def test_answers_carry_their_headers(path: str) -> None:
     assert response.status_code == (404 if path == "/nothing" else 200)
 
 
+@pytest.mark.row("T-04")
 def test_the_gate_reads_the_same_file() -> None:
     directory = FileDirectory(USERS_FILE, clock=lambda: NOW)
     alice = directory.find("alice", now=NOW)

@@ -45,10 +45,11 @@ def copy_of(browser: Browser, scene: Scene) -> Browser:
     return thief
 
 
-@pytest.mark.row("F-06", "G-06", "T-03")
+@pytest.mark.row("F-06", "G-06")
 class TestTheOrder:
     """Here first, then the IdP, then a page that is not gated."""
 
+    @pytest.mark.row("T-03")
     def test_through_the_idp_and_back(self) -> None:
         scene, browser = signed_in()
         thief = copy_of(browser, scene)

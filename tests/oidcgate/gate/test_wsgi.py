@@ -265,6 +265,39 @@ def test_somebody_who_navigates_is_sent_to_sign_in_on_our_own_origin(world: Worl
     assert answer.all("Set-Cookie") == []
 
 
+CLAIMS = {
+    "HTTP_X_FORWARDED_HOST": "evil.example",
+    "HTTP_X_FORWARDED_PROTO": "http",
+    "HTTP_X_FORWARDED_PORT": "1",
+    "HTTP_X_FORWARDED_URI": "/public/x",
+    "HTTP_X_FORWARDED_METHOD": "OPTIONS",
+    "HTTP_X_FORWARDED_FOR": "127.0.0.1",
+    "HTTP_X_REAL_IP": "127.0.0.1",
+    "HTTP_FORWARDED": "for=127.0.0.1;host=evil.example;proto=http",
+    "HTTP_X_ORIGINAL_URL": "/public/x",
+    "HTTP_X_REWRITE_URL": "/public/x",
+}
+
+
+@pytest.mark.row("G-18")
+@pytest.mark.parametrize("claims", [*({name: CLAIMS[name]} for name in CLAIMS), CLAIMS], ids=[*CLAIMS, "all"])
+def test_no_header_says_where_a_request_was_for_or_from(claims: dict[str, str], world: World) -> None:
+    for environ in (BROWSER, {}):
+        plain = world.request("/private", **environ)
+        claiming = world.request("/private", **environ, **claims)
+        assert (claiming.status, claiming.headers) == (plain.status, plain.headers)
+    assert world.app.calls == 0
+
+
+@pytest.mark.row("G-19")
+@pytest.mark.parametrize("agent", ["GoogleHC/1.0", "kube-probe/1.31", "ELB-HealthChecker/2.0", "curl/8.5"])
+@pytest.mark.parametrize("path", ["/", "/ping", "/healthz", "/private"])
+def test_a_health_checker_is_a_stranger_like_any_other(agent: str, path: str, world: World) -> None:
+    answer = world.request(path, HTTP_USER_AGENT=agent)
+    assert (answer.status, world.app.calls) == (401, 0)
+    assert world.request("/.oidcgate/healthz", HTTP_USER_AGENT=agent).status == 200
+
+
 @pytest.mark.row("G-12")
 def test_the_login_is_on_the_configured_host_whatever_host_was_asked(world: World) -> None:
     answer = world.request("/", HTTP_HOST="127.0.0.1:8000", HTTP_X_FORWARDED_HOST="evil.example", **BROWSER)

@@ -39,10 +39,12 @@ def test_client_network(peer: str | None, forwarded: str | None, network: str) -
     assert client_network(peer, Headers(headers), PROXIES) == network
 
 
+@pytest.mark.row("G-18")
 def test_nobody_is_trusted_by_default() -> None:
     assert client_network("127.0.0.1", {"X-Forwarded-For": "198.51.100.1"}, ()) == "127.0.0.0/24"
 
 
+@pytest.mark.row("G-18")
 @given(st.text())
 def test_a_stranger_cannot_choose_its_network(forwarded: str) -> None:
     assert client_network("203.0.113.9", {"X-Forwarded-For": forwarded}, PROXIES) == "203.0.113.0/24"

@@ -89,7 +89,7 @@ def test_the_grace_can_be_switched_off(database) -> None:
     assert error_of(world.refresh(first["refresh_token"])) == INVALID_GRANT
 
 
-@pytest.mark.row("S-34")
+@pytest.mark.row("S-03", "S-34")
 def test_refreshing_ends_with_the_first_tokens_lifetime(database) -> None:
     world = World.over(database, lifetimes={"refresh_token_hours": 2})
     token = world.tokens()["refresh_token"]

@@ -25,7 +25,7 @@ INVALID_REQUEST = (400, "invalid_request")
 INVALID_CLIENT = (401, "invalid_client")
 
 
-@pytest.mark.row("E-01", "S-01", "S-13", "S-15")
+@pytest.mark.row("E-01", "S-13", "S-15")
 def test_a_code_gives_every_token(world: World) -> None:
     response = world.redeem(world.code())
 
@@ -46,7 +46,7 @@ def test_a_code_gives_every_token(world: World) -> None:
     assert body["scope"] == "openid profile email offline_access"
 
 
-@pytest.mark.row("E-01", "S-25")
+@pytest.mark.row("E-01", "F-14", "S-25")
 def test_the_id_token_says_how_and_when_the_person_signed_in(world: World) -> None:
     body = world.tokens()
     keys = import_public_keys(world.browser().get("/jwks").get_json())

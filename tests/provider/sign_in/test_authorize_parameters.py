@@ -260,7 +260,7 @@ def test_a_parameter_in_query_and_form_is_repeated(world: World) -> None:
     refused_by_redirect(page, "invalid_request")
 
 
-@pytest.mark.row("E-25")
+@pytest.mark.row("E-25", "F-13")
 @pytest.mark.parametrize(
     "state",
     [
@@ -324,13 +324,13 @@ def test_queries_that_cannot_be_read_end_on_a_page(world: World, path: str, quer
     refused_with_a_page(world.browser().step(f"{ISSUER}{path}?{query}"))
 
 
-@pytest.mark.row("P-05")
+@pytest.mark.row("E-05", "P-05")
 def test_a_public_client_needs_a_challenge(world: World) -> None:
     url = authorize_url("public", code_challenge=None, code_challenge_method=None)
     refused_by_redirect(world.browser().step(url), "invalid_request")
 
 
-@pytest.mark.row("S-53")
+@pytest.mark.row("S-50")
 def test_a_client_without_the_flow_is_told_so(world: World) -> None:
     refused_by_redirect(world.browser().step(authorize_url("nocode")), "unauthorized_client")
 
@@ -345,7 +345,7 @@ def test_other_response_types_are_refused_in_the_fragment(world: World, response
     assert page.location.startswith(f"{CALLBACK}#")
 
 
-@pytest.mark.row("S-53")
+@pytest.mark.row("P-40")
 def test_the_log_says_which_uri_was_refused_and_the_page_does_not(world: World) -> None:
     page = world.browser().step(authorize_url("app", redirect_uri="https://evil.test/cb"))
     refused_with_a_page(page)
@@ -372,7 +372,7 @@ def test_granted_scope(world: World, client_id: str, scope: str, granted: str) -
     assert world.tokens(page, client_id)["scope"] == granted
 
 
-@pytest.mark.row("S-53")
+@pytest.mark.row("S-52")
 def test_a_scope_that_the_client_may_not_have_is_refused(world: World) -> None:
     refused_by_redirect(world.browser().step(authorize_url("narrow", scope="openid email")), "invalid_scope")
 

@@ -22,7 +22,7 @@ def id_token(world: World, page: Page, client_id: str = "trusted") -> dict[str, 
     return claims(world.tokens(page, client_id)["id_token"])
 
 
-@pytest.mark.row("E-01", "E-25", "A-09")
+@pytest.mark.row("E-01", "E-25", "A-09", "F-13", "F-14", "S-01")
 def test_oidcc_server(world: World) -> None:
     browser = world.browser()
     page = browser.sign_in(browser.authorize("app"))
@@ -30,6 +30,8 @@ def test_oidcc_server(world: World) -> None:
     page = browser.submit(page, decision="allow")
     assert page.location is not None
     assert page.location.startswith(f"{CALLBACK}?")
+    # A code and nothing that is a token.
+    assert page.answer.keys() == {"code", "state", "iss"}
     assert page.answer["state"] == "state-1"
     token = id_token(world, page, "app")
     assert (token["iss"], token["aud"], token["sub"], token["nonce"]) == (
@@ -282,7 +284,7 @@ def test_oidcc_request_uri_unsigned_and_unsigned_request_object_are_rejected_as_
         assert answer["error"] == f"{name}_not_supported"
 
 
-@pytest.mark.row("S-35")
+@pytest.mark.row("S-35", "A-09")
 def test_auto_accept_shows_no_consent_page(tmp_path: Path) -> None:
     world = World.make(tmp_path, consent={"auto_accept": True}, clients=[client("app")])
     assert world.tokens(world.browser().signed_in("app"), "app")["scope"] == "openid profile"

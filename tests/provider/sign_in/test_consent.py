@@ -37,7 +37,7 @@ def test_consent_is_per_person_and_client(world: World) -> None:
     assert "Bob" in page.text
 
 
-@pytest.mark.row("A-13", "S-35")
+@pytest.mark.row("A-09", "A-13", "P-31")
 def test_a_trusted_client_is_never_asked_for(world: World) -> None:
     assert world.browser().signed_in("trusted", prompt="consent").answer["code"]
 

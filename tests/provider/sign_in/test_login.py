@@ -68,7 +68,6 @@ WRONG = [
 ]
 
 
-@pytest.mark.row("E-01")
 @pytest.mark.parametrize(("name", "password", "reason"), WRONG)
 def test_every_wrong_answer_looks_the_same(world: World, name: str, password: str, reason: str) -> None:
     browser = world.browser()
@@ -88,7 +87,6 @@ def test_every_wrong_answer_looks_the_same(world: World, name: str, password: st
     assert said[0] == said[1]
 
 
-@pytest.mark.row("E-01")
 def test_a_wrong_answer_can_be_corrected_and_the_name_stays(world: World) -> None:
     browser = world.browser()
     page = browser.submit(browser.authorize("trusted"), username="alice", password="wrong")
@@ -108,7 +106,6 @@ class CountingHasher(PasswordHasher):
         return super().verify(hash, password)
 
 
-@pytest.mark.row("E-13")
 @pytest.mark.parametrize(("name", "password"), [(p.values[0], p.values[1]) for p in WRONG])
 def test_every_try_costs_one_argon2_of_the_same_cost(world: World, name: str, password: str) -> None:
     """Time would tell who exists, else."""
@@ -362,7 +359,6 @@ def test_realms_do_not_share_sessions_or_interactions(tmp_path: Path) -> None:
     world.close()
 
 
-@pytest.mark.row("E-01")
 def test_tries_are_slowed_and_a_right_password_clears(world: World) -> None:
     browser = world.browser()
     page = browser.authorize("trusted")
@@ -383,7 +379,6 @@ def test_tries_are_slowed_and_a_right_password_clears(world: World) -> None:
         assert page.status == 403
 
 
-@pytest.mark.row("E-01")
 def test_guessing_elsewhere_does_not_slow_the_owner(world: World) -> None:
     guesser = world.browser("198.51.100.9")
     page = guesser.authorize("trusted")
@@ -393,7 +388,6 @@ def test_guessing_elsewhere_does_not_slow_the_owner(world: World) -> None:
     assert world.browser("203.0.113.7").signed_in().answer["code"]
 
 
-@pytest.mark.row("E-13")
 def test_a_name_that_nobody_has_is_slowed_in_the_same_way(world: World) -> None:
     pages = []
     for name in ("alice", "nobody"):

@@ -1,0 +1,68 @@
+"""What costs the same however much there is: statements are counted, not seconds."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import event
+
+from provider.config import ClientSettings
+from tests.provider.world import World, error_of
+
+
+def statements(world: World, act: Callable[[], object]) -> list[str]:
+    """The statements that `act` sends to the database, in order."""
+    sent: list[str] = []
+
+    def note(*arguments: object) -> None:
+        sent.append(str(arguments[2]))
+
+    engine = world.provider.parts.store.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        act()
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return sent
+
+
+@pytest.mark.row("P-26")
+def test_a_family_of_any_size_is_stopped_by_the_same_statements(world: World) -> None:
+    def stopped(size: int) -> list[str]:
+        first = newest = world.tokens()["refresh_token"]
+        for _ in range(size):
+            newest = world.refresh(newest).get_json()["refresh_token"]
+        sent = statements(world, lambda: world.refresh(first))
+        assert error_of(world.refresh(newest)) == (400, "invalid_grant")
+        return sent
+
+    small, large = stopped(2), stopped(30)
+
+    assert small == large
+    assert sum(statement.startswith("UPDATE") for statement in large) == 1
+
+
+@pytest.mark.row("P-32")
+def test_signing_out_looks_at_one_client_however_many_there_are(world: World) -> None:
+    address = "https://client.example/bye"
+
+    def add(number: int) -> str:
+        wanted = ClientSettings(
+            client_id=f"client-{number}",
+            redirect_uris=("https://client.example/cb",),
+            post_logout_redirect_uris=(address,),
+        )
+        with world.provider.parts.store.begin() as conn:
+            return world.provider.parts.clients.add(conn, world.realm, wanted, world.now).client.client_id
+
+    client_id = add(0)
+    query = {"client_id": client_id, "post_logout_redirect_uri": address}
+
+    def sign_out() -> list[str]:
+        return statements(world, lambda: world.browser().get("/end_session", query_string=query))
+
+    alone = sign_out()
+    for number in range(1, 60):
+        add(number)
+
+    assert sign_out() == alone
+    assert alone
