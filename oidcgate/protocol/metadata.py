@@ -113,10 +113,8 @@ def check_provider_metadata(
     problem = issuer_problem(issuer, insecure_allow_http_loopback=insecure_allow_http_loopback)
     if problem is not None:
         raise _invalid("issuer", problem)
-    urls = {
-        name: _url(document, name, insecure_allow_http_loopback)
-        for name in (*_REQUIRED_URLS, *_OPTIONAL_URLS)
-    }
+    urls = {name: _required_url(document, name, insecure_allow_http_loopback) for name in _REQUIRED_URLS}
+    optional_urls = {name: _url(document, name, insecure_allow_http_loopback) for name in _OPTIONAL_URLS}
     lists = {name: _list(document, name) for name in (*_REQUIRED_LISTS, *_OPTIONAL_LISTS)}
     _check_with_authlib(document)
     if "code" not in (lists["response_types_supported"] or ()):
@@ -130,11 +128,11 @@ def check_provider_metadata(
         raise _invalid("authorization_response_iss_parameter_supported", "not a boolean")
     return ProviderMetadata(
         issuer=issuer,
-        authorization_endpoint=_required(urls, "authorization_endpoint"),
-        token_endpoint=_required(urls, "token_endpoint"),
-        jwks_uri=_required(urls, "jwks_uri"),
-        userinfo_endpoint=urls["userinfo_endpoint"],
-        end_session_endpoint=urls["end_session_endpoint"],
+        authorization_endpoint=urls["authorization_endpoint"],
+        token_endpoint=urls["token_endpoint"],
+        jwks_uri=urls["jwks_uri"],
+        userinfo_endpoint=optional_urls["userinfo_endpoint"],
+        end_session_endpoint=optional_urls["end_session_endpoint"],
         id_token_signing_alg_values_supported=algorithms,
         # RFC 8414 2: the default when it is left out.
         token_endpoint_auth_methods_supported=lists["token_endpoint_auth_methods_supported"]
@@ -176,6 +174,13 @@ def _url(document: Mapping[str, Any], name: str, http_loopback: bool) -> str | N
     return str(value)
 
 
+def _required_url(document: Mapping[str, Any], name: str, http_loopback: bool) -> str:
+    url = _url(document, name, http_loopback)
+    if url is None:
+        raise _invalid(name, "missing")
+    return url
+
+
 def _list(document: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     value = document.get(name)
     if value is None:
@@ -185,13 +190,6 @@ def _list(document: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise _invalid(name, "not a list of strings")
     return tuple(value)
-
-
-def _required(urls: Mapping[str, str | None], name: str) -> str:
-    url = urls[name]
-    if url is None:
-        raise _invalid(name, "missing")
-    return url
 
 
 def _invalid(name: str, problem: str) -> Refused:

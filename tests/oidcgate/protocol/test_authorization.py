@@ -93,6 +93,12 @@ def test_scope_may_be_separated_by_percent_20_or_plus(query: str) -> None:
     assert read(pairs(scope=decoded["scope"])).scope == ("openid", "profile")
 
 
+def test_words_that_stand_alone_are_taken_and_others_sorted() -> None:
+    assert read(pairs(response_type="none")).response_type == "none"
+    assert read(pairs(response_type="token id_token  code")).response_type == "code id_token token"
+    assert read(pairs(prompt="none")).prompt == ("none",)
+
+
 def test_a_parameter_without_value_counts_as_absent() -> None:
     request = read([*pairs(), ("prompt", ""), ("max_age", ""), ("request", "")])
     assert (request.prompt, request.max_age) == ((), None)
@@ -226,6 +232,36 @@ def test_the_url_has_the_parameters_of_the_request_and_keeps_the_endpoints_query
     assert parse_qsl(urlsplit(url).query, strict_parsing=True) == [("tenant", "a b"), *sorted_like_request()]
 
 
+@pytest.mark.row("F-12")
+def test_every_field_of_a_request_has_its_parameter() -> None:
+    request = AuthorizationRequest(
+        client_id="app",
+        redirect_uri="https://app.example.com/cb",
+        scope=("openid", "email"),
+        response_mode="form_post",
+        prompt=("login", "consent"),
+        max_age=0,
+        login_hint="alice",
+        id_token_hint="h.h.h",
+        acr_values=("gold", "silver"),
+        ui_locales=("de", "en"),
+    )
+    url = build_authorization_url("https://id.example.com/authorize", request)
+    assert parse_qsl(urlsplit(url).query, strict_parsing=True) == [
+        ("client_id", "app"),
+        ("scope", "openid email"),
+        ("response_type", "code"),
+        ("redirect_uri", "https://app.example.com/cb"),
+        ("response_mode", "form_post"),
+        ("prompt", "login consent"),
+        ("max_age", "0"),
+        ("login_hint", "alice"),
+        ("id_token_hint", "h.h.h"),
+        ("acr_values", "gold silver"),
+        ("ui_locales", "de en"),
+    ]
+
+
 def sorted_like_request() -> Pairs:
     order = (
         "client_id",
@@ -302,6 +338,7 @@ def check(response: Pairs, *, expected_state: str | None = "state-1", supported:
 def test_an_answer_to_our_own_request_yields_its_code() -> None:
     assert check(RESPONSE) == "canary-code"
     assert check([*answer(without="iss"), ("session_state", "x")], supported=False) == "canary-code"
+    assert check(answer(code="c" * 4096)) == "c" * 4096
 
 
 @pytest.mark.row("F-13", "A-08", "G-24", "G-13")

@@ -25,6 +25,11 @@ def test_the_token_is_found(header: str | None, form: Form | None) -> None:
     assert bearer_token(header, form) == "a.b-c_~+/="
 
 
+def test_a_token_is_taken_whole() -> None:
+    assert bearer_token("Bearer XaX", None) == "XaX"
+    assert bearer_token(f"Bearer {'a' * 16_384} ", None) == "a" * 16_384
+
+
 @pytest.mark.row("E-08", "S-16")
 @pytest.mark.parametrize(
     ("header", "form", "error"),

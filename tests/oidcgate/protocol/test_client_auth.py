@@ -47,6 +47,12 @@ def basic(text: str | bytes) -> str:
             id="basic-without-secret",
         ),
         pytest.param(
+            basic("_app:x").replace(" ", "  ") + " ",
+            [],
+            PresentedClient(ClientAuthMethod.CLIENT_SECRET_BASIC, "_app", Secret("x")),
+            id="basic-between-blanks",
+        ),
+        pytest.param(
             None,
             [("client_id", "app"), ("client_secret", "s3cret")],
             PresentedClient(ClientAuthMethod.CLIENT_SECRET_POST, "app", Secret("s3cret")),
@@ -78,11 +84,14 @@ def test_presented(header: str | None, form: list[tuple[str, str]], expected: Pr
         pytest.param("Basic", [], InvalidClient, id="no-credentials"),
         pytest.param("Basic !", [], InvalidClient, id="not-base64"),
         pytest.param("Basic ä", [], InvalidClient, id="not-ascii"),
+        pytest.param("Basic YXBw*OnM=", [], InvalidClient, id="base64-with-a-foreign-character"),
+        pytest.param("Basic \tYXBwOnM=", [], InvalidClient, id="base64-after-a-tab"),
         pytest.param(basic("app"), [], InvalidClient, id="no-colon"),
         pytest.param(basic(":x"), [], InvalidClient, id="no-name"),
         pytest.param(basic(b"app:\xff"), [], InvalidClient, id="not-utf8"),
         pytest.param(basic("app:%ff"), [], InvalidClient, id="not-utf8-encoded"),
         pytest.param(basic("app:%00"), [], InvalidClient, id="nul"),
+        pytest.param(basic("app:%7f"), [], InvalidClient, id="del"),
         pytest.param(basic("app:x"), [("client_secret", "x")], InvalidRequest, id="basic-and-post"),
         pytest.param(basic("app:x"), [("client_id", "other")], InvalidRequest, id="two-names"),
         pytest.param(basic("app:x"), [("client_assertion", "x")], InvalidRequest, id="basic-and-assertion"),
@@ -94,6 +103,12 @@ def test_presented(header: str | None, form: list[tuple[str, str]], expected: Pr
             None, [("client_id", "app"), ("client_assertion_type", "x")], InvalidClient, id="assertion-type"
         ),
         pytest.param(None, [("client_id", "app"), ("client_id", "app")], InvalidRequest, id="name-repeated"),
+        *(
+            pytest.param(
+                None, [("client_id", "app"), (name, "x"), (name, "x")], InvalidRequest, id=f"{name}-repeated"
+            )
+            for name in ("client_assertion", "client_assertion_type")
+        ),
         pytest.param(
             None,
             [("client_id", "app"), ("client_secret", "a"), ("client_secret", "b")],

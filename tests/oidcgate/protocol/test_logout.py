@@ -28,6 +28,27 @@ def test_what_is_built_is_read_back(hint: str | None, client_id: str, target: st
     assert request == EndSessionRequest(hint, client_id, target, state)
 
 
+@pytest.mark.row("F-06", "S-19")
+def test_every_part_of_a_logout_has_its_parameter() -> None:
+    url = build_end_session_url(
+        "https://id.example.com/end",
+        id_token_hint="h.h.h",
+        client_id="app",
+        post_logout_redirect_uri="https://app.example.com/bye",
+        state="s",
+    )
+    sent = parse_qsl(urlsplit(url).query, strict_parsing=True)
+    assert sent == [
+        ("id_token_hint", "h.h.h"),
+        ("client_id", "app"),
+        ("post_logout_redirect_uri", "https://app.example.com/bye"),
+        ("state", "s"),
+    ]
+    assert parse_end_session_request(sent) == EndSessionRequest(
+        "h.h.h", "app", "https://app.example.com/bye", "s"
+    )
+
+
 def test_state_goes_only_with_a_target() -> None:
     url = build_end_session_url(
         "https://id.example.com/end",

@@ -36,6 +36,7 @@ def test_a_code_request_is_read_and_hides_its_secrets() -> None:
 @pytest.mark.row("S-13")
 def test_a_refresh_without_scope_differs_from_one_with_an_empty_wish() -> None:
     refresh = [("grant_type", "refresh_token"), ("refresh_token", "r" * 10_000)]
+    assert parse_token_request(refresh) == TokenRequest("refresh_token", refresh_token="r" * 10_000)
     assert parse_token_request(refresh).scope is None
     assert parse_token_request([*refresh, ("scope", "")]).scope is None
     assert parse_token_request([*refresh, ("scope", "openid  email")]).scope == ("openid", "email")
@@ -112,6 +113,10 @@ def test_an_answer_is_read_and_hides_its_tokens() -> None:
         pytest.param({"expires_in": "3600"}, Tokens("a", "i", expires_in=3600), id="expires-in-as-digits"),
         pytest.param({"expires_in": None, "refresh_token": None}, Tokens("a", "i"), id="null-is-absent"),
         pytest.param({"scope": ""}, Tokens("a", "i", scope=()), id="scope-empty"),
+        pytest.param({"expires_in": 0}, Tokens("a", "i", expires_in=0), id="expires-at-once"),
+        pytest.param({"expires_in": 10**10}, Tokens("a", "i", expires_in=10**10), id="expires-in-longest"),
+        pytest.param({"access_token": "a" * 16_384}, Tokens("a" * 16_384, "i"), id="access-token-longest"),
+        pytest.param({"id_token": "i" * 65_536}, Tokens("a", "i" * 65_536), id="id-token-longest"),
     ],
 )
 def test_what_providers_in_use_send_is_read(changes: dict[str, Any], tokens: Tokens) -> None:
@@ -143,6 +148,7 @@ def test_what_providers_in_use_send_is_read(changes: dict[str, Any], tokens: Tok
         pytest.param({"expires_in": "1h"}, Reason.TOKEN_RESPONSE_MALFORMED, id="expires-in-text"),
         pytest.param({"scope": ["openid"]}, Reason.TOKEN_RESPONSE_MALFORMED, id="scope-list"),
         pytest.param({"id_token": {}}, Reason.TOKEN_RESPONSE_MALFORMED, id="id-token-object"),
+        pytest.param({"id_token": "i" * 65_537}, Reason.TOKEN_RESPONSE_MALFORMED, id="id-token-oversized"),
         pytest.param({"id_token": None}, Reason.ID_TOKEN_MISSING, id="id-token-missing"),
         pytest.param({"error": "invalid_grant"}, Reason.PROVIDER_ERROR, id="error-beside-tokens"),
         pytest.param({"error": {}}, Reason.PROVIDER_ERROR, id="error-object"),
@@ -152,6 +158,8 @@ def test_one_faulty_member_is_one_named_refusal(changes: dict[str, Any], reason:
     with pytest.raises(Refused) as caught:
         check_token_response(ANSWER | changes)
     assert caught.value.reason is reason
+    if reason is Reason.TOKEN_RESPONSE_MALFORMED:
+        assert next(iter(changes)) in caught.value.detail
     assert "canary" not in f"{caught.value!r} {caught.value.detail}"
 
 
@@ -191,9 +199,9 @@ def test_what_the_provider_builds_the_relying_party_reads() -> None:
         "canary-a", "canary.i.t", "canary-r", 300, ("openid", "email")
     )
     assert "canary" not in repr(response)
-    assert TokenResponse("a", 1, ()).document().keys() == {
-        "access_token",
-        "token_type",
-        "expires_in",
-        "scope",
+    assert TokenResponse("a", 1, ("openid", "email")).document() == {
+        "access_token": "a",
+        "token_type": "Bearer",
+        "expires_in": 1,
+        "scope": "openid email",
     }

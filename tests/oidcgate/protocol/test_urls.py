@@ -9,6 +9,7 @@ from oidcgate.protocol.urls import (
     issuer_problem,
     match_redirect_uri,
     redirect_uri_problem,
+    with_query,
 )
 
 REGISTERED = (
@@ -194,6 +195,21 @@ def test_the_switch_opens_http_for_issuer_and_endpoint_on_loopback() -> None:
     assert endpoint_problem("http://[::1]:9000/token?x=1", insecure_allow_http_loopback=True) is None
     assert endpoint_problem("http://id.example.com/token", insecure_allow_http_loopback=True) is not None
     assert endpoint_problem("https://id.example.com/token#x") == "an endpoint has no fragment"
+
+
+@pytest.mark.parametrize(
+    ("url", "values", "result"),
+    [
+        pytest.param("https://a.example/x", {"b": "c d"}, "https://a.example/x?b=c+d", id="no-query"),
+        pytest.param("https://a.example/x?y=z", {"b": "c"}, "https://a.example/x?y=z&b=c", id="query"),
+        pytest.param("https://a.example/x?", {"b": "c"}, "https://a.example/x?b=c", id="empty-query"),
+        pytest.param("https://a.example/x?y=z&", {"b": "c"}, "https://a.example/x?y=z&b=c", id="open-query"),
+        pytest.param("https://a.example/x?y=z", {}, "https://a.example/x?y=z", id="nothing-to-add"),
+        pytest.param("https://a.example/x", {}, "https://a.example/x", id="nothing-at-all"),
+    ],
+)
+def test_what_is_added_to_a_url_joins_the_query_it_has(url: str, values: dict[str, str], result: str) -> None:
+    assert with_query(url, values) == result
 
 
 @given(st.text(max_size=60) | st.from_regex(r"https?://[a-z0-9.:\[\]@%]{0,20}(/[^ ]{0,10})?"))

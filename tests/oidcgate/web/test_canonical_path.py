@@ -243,6 +243,10 @@ def test_an_origin_is_own_only_when_it_is_given() -> None:
     assert safe_return_path(f"{ORIGIN}/a", []) is None
 
 
+def test_only_what_a_path_cannot_hold_is_escaped() -> None:
+    assert quote_path("/a b/ž%/!$&'()*+,;=:@~") == "/a%20b/%C5%BE%25/!$&'()*+,;=:@~"
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20))
 def test_quoting_is_undone_by_reading(segment: str) -> None:
     try:
