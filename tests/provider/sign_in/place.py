@@ -3,6 +3,7 @@
 For the tests of this folder: everything between an authorization request and its answer, and signing out.
 """
 
+import atexit
 import base64
 import hashlib
 import html
@@ -103,7 +104,9 @@ def _prepared_database() -> Path:
     """A database with its tables and a signing key, made once and copied: making a key takes longer than most
     tests.
     """
-    path = Path(mkdtemp(prefix="provider-tests-")) / "prepared.db"
+    folder = Path(mkdtemp(prefix="provider-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "prepared.db"
     document = settings_document(database=f"sqlite:///{path}", realms=[{"name": "second"}])
     provider = Provider.from_settings(parse(ProviderSettings, document))
     provider.parts.store.dispose()
