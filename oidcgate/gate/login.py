@@ -163,7 +163,11 @@ class Login:
             known_at=0 if user is None else now,
             tokens=True,
         )
+        # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
+        # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).
+        self.sessions.keep_tokens(record.session_id, signed_in.raw_id_token, now)
         if self.sessions.is_revoked(record.session_id, now):
+            self.sessions.take_tokens(record.session_id, now)
             # Signed out in another tab meanwhile. The session would be dead; sending the browser on would
             # begin anew.
             self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
@@ -171,8 +175,6 @@ class Login:
         if isinstance(before, Found):
             # The session that was here before the sign-in page does not survive it (G-23).
             self.sessions.end(before.record, now)
-        # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
-        self.sessions.keep_tokens(record.session_id, signed_in.raw_id_token, now)
         cookies = self.sessions.create(record, now)
         self.audit.emit(
             events.SignedIn(

@@ -93,7 +93,7 @@ class Logout:
         record = session.record if isinstance(session, Found) else None
         attempts = self.transactions.pending(cookies, now)
         for attempt in attempts:
-            self.sessions.revoke(attempt.session_id, now)
+            self.sessions.forbid(attempt.session_id, now)
         hint = None if record is None else self.sessions.take_tokens(record.session_id, now)
         ended = self.sessions.end(record, now)
         self.audit.emit(

@@ -34,6 +34,8 @@ __all__ = ["SealedSessions", "Sessions", "StoredSessions"]
 _LONGEST_VALUE: Final = 4096
 #: A cookie that was just renewed is not renewed again at once by the requests that were under way with it.
 _TOUCH_PAUSE_SECONDS: Final = 5
+#: Longer than a login can be under way: the life of its transaction, the calls to the IdP, unequal clocks.
+_IN_FLIGHT_SECONDS: Final = 1200
 _TOKENS: Final = "tokens"
 _SESSIONS: Final = "session"
 _NO_COOKIE: Final = Absent(AbsentReason.NO_COOKIE)
@@ -173,15 +175,29 @@ class Sessions(ABC):
         return [delete_cookie(names.session, path="/", secure=names.secure)]
 
     def revoke(self, session_id: str, now: int) -> None:
-        """Revoke a session by its id, also one that a login in flight has yet to create.
+        """Revoke a session by its id, for as long as any can live.
 
         Raises:
             StoreUnavailable: it may not be in force.
         """
         self.revocations.revoke_session(session_id, now, now + self.limits.absolute_seconds + 3600)
 
+    def forbid(self, session_id: str, now: int) -> None:
+        """Revoke the session that a login in flight has yet to create.
+
+        Anybody can begin logins and sign out of them, so what is written for one that never finishes is kept
+        only for as long as it could. It can have finished just now: then its tokens are there, because a
+        login keeps them before it asks `is_revoked`, and its session is revoked like any other.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self.revocations.revoke_session(session_id, now, now + _IN_FLIGHT_SECONDS)
+        if self._state.get(_TOKENS, session_id, now=now) is not None:
+            self.revoke(session_id, now)
+
     def is_revoked(self, session_id: str, now: int) -> bool:
-        """Whether `revoke` or `end` was called for this id, asked of the state store itself.
+        """Whether `revoke`, `forbid` or `end` was called for this id, asked of the state store itself.
 
         Raises:
             StoreUnavailable: it cannot be said.

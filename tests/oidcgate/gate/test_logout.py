@@ -278,6 +278,46 @@ class TestALogoutRacingACallback:
         browser.get(callback)
         assert browser.has_session()
 
+    def test_in_the_last_moment_holds_for_as_long_as_the_session_could(self) -> None:
+        scene = Scene.set()
+        browser = scene.browser()
+        callback = scene.provider.answer(browser.start())
+        other = scene.browser()
+        for name, value in browser.cookies().items():
+            other.client.set_cookie(name, value, domain="app.example.com", path="/.oidcgate/", secure=True)
+        sessions: Any = scene.parts.sessions
+        is_revoked = sessions.is_revoked
+
+        def asked_then_overtaken(session_id: str, now: int) -> bool:
+            answer: bool = is_revoked(session_id, now)
+            other.post(LOGOUT, {})
+            return answer
+
+        sessions.is_revoked = asked_then_overtaken
+        browser.get(callback)
+        # The cookie came after the sign-out, and is used long after its attempt would have been forgotten.
+        assert scene.parts.names.session in browser.cookies()
+        scene.clock.now += 7 * 3600
+        assert not browser.has_session()
+
+
+@pytest.mark.row("G-28")
+def test_sign_outs_of_strangers_leave_nothing_behind_for_long() -> None:
+    scene = Scene.set()
+    state: Any = scene.parts.routes.state
+    state._max_records = 100
+    for _ in range(50):
+        stranger = scene.browser()
+        stranger.start()
+        stranger.start()
+        stranger.post(LOGOUT, {})
+    assert len(state._records) == 100
+    browser = scene.browser()
+    assert browser.sign_in().status_code == 503
+    scene.clock.now += 1800
+    assert browser.sign_in().status_code == 303
+    assert browser.has_session()
+
 
 def test_a_store_that_is_away_keeps_the_session() -> None:
     scene, browser = signed_in()
