@@ -11,7 +11,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.protocol.errors import Reason, Refused
-from oidcgate.protocol.urls import endpoint_problem, is_loopback_url, issuer_problem
+from oidcgate.protocol.urls import endpoint_problem, issuer_problem
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # How much of an issuer that somebody else wrote goes into a message.
@@ -30,12 +30,10 @@ _OPTIONAL_LISTS: Final = (
     "token_endpoint_auth_methods_supported",
     "code_challenge_methods_supported",
 )
-# Of Authlib's checks, those of members that are used here. The others would refuse providers in use over
-# members nobody reads, and its check of the ID token algorithms insists on RS256 even where both sides have
-# agreed on something better.
-_CHECKED_BY_AUTHLIB: Final = (
-    "issuer", *_REQUIRED_URLS, "response_types_supported", "subject_types_supported", *_OPTIONAL_LISTS,
-)  # fmt: skip
+# Of Authlib's checks, those of lists that are used here. URLs are judged by `oidcgate.protocol.urls`, more
+# strictly. The others would refuse providers in use over members nobody reads, and its check of the ID token
+# algorithms insists on RS256 even where both sides have agreed on something better.
+_CHECKED_BY_AUTHLIB: Final = ("response_types_supported", "subject_types_supported", *_OPTIONAL_LISTS)
 
 
 @dataclass(frozen=True)
@@ -144,14 +142,7 @@ def check_provider_metadata(
 
 
 def _check_with_authlib(document: Mapping[str, Any]) -> None:
-    # Authlib knows no http; what is allowed under the switch was judged above and is shown to it as https.
-    shown = {
-        name: value.replace("http://", "https://", 1)
-        if isinstance(value, str) and is_loopback_url(value)
-        else value
-        for name, value in document.items()
-    }
-    metadata = OpenIDProviderMetadata(shown)
+    metadata = OpenIDProviderMetadata(document)
     for member in _CHECKED_BY_AUTHLIB:
         validate: Callable[[], None] = getattr(metadata, f"validate_{member}")
         try:

@@ -85,6 +85,11 @@ DONE = Finish("alice", "sid-1", SCOPES)
         pytest.param(state(prompt={"consent"}), AskConsent(SCOPES), id="prompt-consent-asks-all-again"),
         pytest.param(state(prompt={"consent"}, answer=agreed(*SCOPES)), DONE, id="prompt-consent-answered"),
         pytest.param(
+            state(prompt={"consent"}, answer=agreed("openid")),
+            AskConsent(SCOPES),
+            id="prompt-consent-answered-in-part-is-not-filled-up-with-earlier-consent",
+        ),
+        pytest.param(
             state(granted=frozenset({"openid", "email"}), answer=agreed("profile")),
             DONE,
             id="new-scope-agreed",
