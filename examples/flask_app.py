@@ -1,6 +1,8 @@
 """A Flask app, and the three lines that put the gate around it.
 
-oidcgate init                              # writes oidcgate.toml into this folder
+pip install flask gunicorn
+oidcgate init                              # writes oidcgate.toml into this folder; fill it in
+oidcgate check                             # until nothing is left to say
 gunicorn examples.flask_app:app
 """
 

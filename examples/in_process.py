@@ -1,6 +1,7 @@
 """A plain WSGI app, and the three lines that put the gate around it.
 
-oidcgate init                              # writes oidcgate.toml into this folder
+oidcgate init                              # writes oidcgate.toml into this folder; fill it in
+oidcgate check                             # until nothing is left to say
 gunicorn examples.in_process:application
 """
 

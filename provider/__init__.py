@@ -1,15 +1,11 @@
 """An OpenID Provider and OAuth 2.0 authorization server."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provider.app import Provider
 
 __all__ = ["Provider"]
-
-#: What the extra `[provider]` installs, by import name.
-EXTRA: Final = frozenset({"alembic", "argon2"})
-NEEDS_EXTRA: Final = "the provider needs more than the gate does: pip install 'oidcgate[serve,provider]'"
 
 
 def __getattr__(name: str) -> Any:
@@ -18,9 +14,9 @@ def __getattr__(name: str) -> Any:
         try:
             from provider.app import Provider
         except ModuleNotFoundError as error:
-            if error.name not in EXTRA:
+            if (error.name or "").startswith(("provider", "oidcgate")):
                 raise
-            raise ImportError(NEEDS_EXTRA) from error
+            raise ImportError(f"Provider needs {error.name}: pip install 'oidcgate[provider]'") from error
         return Provider
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

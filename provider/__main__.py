@@ -2,14 +2,13 @@
 
 import sys
 
-from provider import EXTRA, NEEDS_EXTRA
-
 try:
     from provider.cli.main import main
 except ModuleNotFoundError as error:
-    if error.name not in EXTRA:
+    if (error.name or "").startswith(("provider", "oidcgate")):
         raise
-    sys.exit(f"oidcgate-provider: {NEEDS_EXTRA}")
+    # The gate can be installed alone, and its distribution has this command too.
+    sys.exit(f"oidcgate-provider needs {error.name}: pip install 'oidcgate[serve,provider]'")
 
 __all__ = ["main"]
 

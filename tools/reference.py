@@ -37,6 +37,10 @@ Key in the TOML file, or `{prefix}` and the key in capitals as environment varia
 (`[]`: an array of tables, in the file only). A secret `x` can also be given as `x_file`.
 """
 
+CONFIG_OPTION = """\
+Another file than `provider.toml`: `oidcgate-provider --config FILE` before the command, or `OIDCPROVIDER_CONFIG`.
+"""
+
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     columns = list(head)
@@ -58,13 +62,23 @@ def settings(cls: type[object], prefix: str) -> Iterator[str]:
     yield from table(("key", "type", "default", "meaning"), rows)
 
 
-def commands(group: click.Command, name: str) -> Iterator[tuple[str, str]]:
+def parameters(command: click.Command) -> Iterator[str]:
+    """Arguments and options as a person types them."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            name = (parameter.name or "").upper()
+            yield f"`{name}`" if parameter.required else f"`[{name}]`"
+        else:
+            yield f"`{max(parameter.opts, key=len)}`"
+
+
+def commands(group: click.Command, name: str) -> Iterator[tuple[str, str, str]]:
     """Every command below a group, by the words a person types, with the first line of its help."""
     if isinstance(group, click.Group):
         for word, command in sorted(group.commands.items()):
             yield from commands(command, f"{name} {word}")
     else:
-        yield name, (group.help or "").strip().partition("\n")[0]
+        yield name, " ".join(parameters(group)), (group.help or "").strip().partition("\n")[0]
 
 
 def event_types(package: ModuleType) -> list[type[Event]]:
@@ -92,7 +106,11 @@ def provider_routes() -> Iterator[tuple[str, str, str]]:
         "database": "sqlite:///none.db",
     }
     for route in build(parse(ProviderSettings, example)).routes:
-        yield f"`{route.path}`", " ".join(route.methods), first_line(type(route.endpoint))
+        yield (
+            f"`{route.path}`",
+            " ".join(route.methods),
+            first_line(route.endpoint if inspect.ismethod(route.endpoint) else type(route.endpoint)),
+        )
 
 
 def gate_routes() -> Iterator[tuple[str, str, str]]:
@@ -102,14 +120,15 @@ def gate_routes() -> Iterator[tuple[str, str, str]]:
 
 def document() -> str:
     routes = ("path", "methods", "what it does")
-    words = ("command", "what it does")
+    words = ("command", "takes", "what it does")
     lines = [HEAD, "## Gate: settings (`oidcgate.toml`)\n", *settings(GateConfig, "OIDCGATE_")]
     lines += ["\n## Gate: routes\n", *table(routes, gate_routes())]
     lines += ["\n## Gate: commands\n", *table(words, commands(gate_command, "oidcgate"))]
     lines += ["\n## Gate: audit events\n", *events(oidcgate)]
     lines += ["\n## Provider: settings (`provider.toml`)\n", *settings(ProviderSettings, "OIDCPROVIDER_")]
     lines += ["\n## Provider: routes\n\nBelow the issuer.\n", *table(routes, provider_routes())]
-    lines += ["\n## Provider: commands\n", *table(words, commands(provider_command, "oidcgate-provider"))]
+    lines += ["\n## Provider: commands\n", CONFIG_OPTION]
+    lines += [*table(words, commands(provider_command, "oidcgate-provider"))]
     lines += ["\n## Provider: audit events\n", *events(provider)]
     return "\n".join(lines) + "\n"
 

@@ -51,7 +51,7 @@ def _run(folder: Path, provider_port: int, app_port: int) -> None:
         ready = "/.oidcgate/readyz"
         servers.append(start("directory app", gunicorn, port=app_port, ready_path=ready, folder=folder))
         wait_until_ready(servers)
-        print(_welcome(issuer, public_url), flush=True)
+        print(_welcome(issuer, public_url, folder), flush=True)
         watch(servers)
     finally:
         # Whoever is impatient and presses Ctrl-C again must not leave a server behind.
@@ -60,7 +60,7 @@ def _run(folder: Path, provider_port: int, app_port: int) -> None:
         stop(servers)
 
 
-def _welcome(issuer: str, public_url: str) -> str:
+def _welcome(issuer: str, public_url: str, logs: Path) -> str:
     rows = [("Sign in as", "Password", "What happens")]
     rows += [(account.user_name, account.password, account.outcome) for account in ACCOUNTS]
     accounts = "\n".join(f"  {name:<12}{password:<16}{outcome}" for name, password, outcome in rows)
@@ -73,6 +73,7 @@ The demo is up. Open  {public_url}
 {accounts}
 
 Known users are in {os.path.relpath(USERS_FILE)}; a change is seen within a minute.
+Logs, with what stands behind an incident number, are in {logs} until it ends.
 Ctrl-C stops everything.
 """
 

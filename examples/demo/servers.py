@@ -71,7 +71,8 @@ def require_free(name: str, port: int, option: str) -> None:
             variable, other = f"DEMO_{option.upper().replace('-', '_')}", port + 100
             raise DemoFailed(
                 f"Port {port}, wanted by the {name}, is in use. End what listens there, or choose another:\n"
-                f"  make demo {variable}={other}      (or: python -m examples.demo --{option} {other})"
+                f"  make demo {variable}={other}\n"
+                f"  or: .venv/bin/python -m examples.demo --{option} {other}"
             )
 
 

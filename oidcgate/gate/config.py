@@ -30,6 +30,7 @@ LOGOUT_PATH: Final = f"{GATE_PATH}logout"
 LOGGED_OUT_PATH: Final = f"{GATE_PATH}logged-out"
 
 _MINUTES_OF_A_YEAR = 525_600
+_WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
 def _issuer_problem(value: str) -> str | None:
@@ -196,6 +197,13 @@ class ProviderSettings:
             yield Problem("issuer", None, "is missing, and so is configuration_url", "set one of them")
         if self.issuer is not None and self.configuration_url is not None:
             yield Problem("configuration_url", None, "is given beside issuer", "keep one of them")
+        if self.issuer is not None and self.issuer.endswith(_WELL_KNOWN):
+            yield Problem(
+                "issuer",
+                self.issuer,
+                "is the address of the discovery document",
+                f"name it configuration_url, or leave off {_WELL_KNOWN}",
+            )
         if self.configuration_url is not None:
             try:
                 issuer_of(self.configuration_url)

@@ -97,6 +97,11 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
         pytest.param({"provider": {"issuer": "http://id.example"}}, "provider.issuer", id="issuer-http"),
         pytest.param({"provider": {"issuer": "id.example"}}, "provider.issuer", id="issuer-no-url"),
         pytest.param(
+            {"provider": {"issuer": "https://id.example/.well-known/openid-configuration"}},
+            "provider.issuer",
+            id="issuer-is-the-configuration-url",
+        ),
+        pytest.param(
             {"provider": {"issuer": "https://id.example?x=1"}}, "provider.issuer", id="issuer-query"
         ),
         # Each of these the discovery document's own check would refuse at the first sign-in.

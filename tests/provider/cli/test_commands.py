@@ -286,5 +286,11 @@ def test_an_extra_that_is_not_installed_is_named(
     assert "Traceback" not in done.stderr
 
 
+def test_the_import_names_the_extra() -> None:
+    code = "import sys; sys.modules['argon2'] = None; from provider import Provider"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "ImportError: Provider needs argon2: pip install 'oidcgate[provider]'" in done.stderr
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "provider.toml" in Shell(tmp_path).run("check", code=1).stderr
