@@ -21,13 +21,14 @@ from oidcgate.audit import Audit
 from oidcgate.directory.anyone import AnyoneDirectory
 from oidcgate.directory.file import FileDirectory
 from oidcgate.directory.port import UserDirectory
+from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig, ProviderSettings
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.pages import gate_pages
 from oidcgate.gate.policy import Access, Policy, Rule
-from oidcgate.gate.refusals import Answers, Refusals
+from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.session import SessionLimits

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from oidcgate import settings
 from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
-from oidcgate.net.addresses import is_loopback_host
+from oidcgate.loopback import is_loopback_host
 from oidcgate.protocol import urls
 from oidcgate.protocol.metadata import configuration_url, issuer_of
 from oidcgate.settings import Problem, Secret, cross_check, setting

@@ -15,12 +15,13 @@ from werkzeug import Request, Response
 from oidcgate.audit import Audit
 from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, user_name_problem
 from oidcgate.gate import events
+from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.pages import LoopCheck
 from oidcgate.gate.policy import Policy
-from oidcgate.gate.refusals import Answers, Failure, Refusals, SessionUnavailable
+from oidcgate.gate.refusals import Failure, Refusals
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
-from oidcgate.gate.session import Absent, Found, SessionRecord, Unavailable
+from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
 from oidcgate.protocol.errors import Reason, Refused

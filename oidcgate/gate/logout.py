@@ -14,10 +14,10 @@ from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
 from oidcgate.gate import events
+from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import LOGOUT_PATH, GateConfig
-from oidcgate.gate.refusals import Answers, SessionUnavailable
 from oidcgate.gate.relying_party import ProviderUnavailable, RelyingParty
-from oidcgate.gate.session import Found, Unavailable
+from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import Transactions
 from oidcgate.protocol.logout import build_end_session_url

@@ -1,51 +1,35 @@
 """How the gate says no: as a page to a person, as JSON to a script, with the status that fits.
 
-Lives here: the form of every answer that the gate itself gives, and what each decision and each failure turns
-into. Not here: what is decided (`decision`), the routes (`login`, `logout`, `routes`), texts and templates
-(`pages`), all next door.
+Lives here: what each decision and each failure turns into. Not here: what is decided (`decision`), the routes
+(`login`, `logout`, `routes`), the forms of an answer (`answers`), texts and templates (`pages`); all are next
+door.
 """
 
 import dataclasses
-import json
 import logging
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from werkzeug import Response
 
 from oidcgate.audit import Audit
 from oidcgate.directory.port import DirectoryUnavailable
 from oidcgate.gate import events
-from oidcgate.gate.config import LOGIN_PATH, LOGOUT_PATH
+from oidcgate.gate.answers import Answers
+from oidcgate.gate.config import LOGOUT_PATH
 from oidcgate.gate.decision import Preflight, Refuse, StartLogin, StepUp, Unavailable
 from oidcgate.gate.decision import Reason as DecisionReason
 from oidcgate.gate.pages import ErrorKind
 from oidcgate.gate.relying_party import ProviderUnavailable
-from oidcgate.gate.session import SessionTooLarge, UnavailableReason
+from oidcgate.gate.session import SessionTooLarge, SessionUnavailable, UnavailableReason
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.storage.records import StoreUnavailable
-from oidcgate.web.canonical_path import quote_path, safe_return_path
-from oidcgate.web.cookies import GATE_PATH
+from oidcgate.web.canonical_path import quote_path
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
-from oidcgate.web.pages import Pages
 
 log = logging.getLogger("oidcgate.gate")
 
 RETRY_AFTER_SECONDS: Final = 5
-
-
-class SessionUnavailable(Exception):
-    """Nobody can say whether there is a session, so a route that depends on it does nothing.
-
-    Attributes:
-        reason: what could not be asked.
-    """
-
-    def __init__(self, reason: StrEnum) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 #: What a sign-in route may fail with and still know what to say.
@@ -62,92 +46,7 @@ Failure = (
 #: What is neither the app's to answer nor a route of ours.
 Refusal = StartLogin | StepUp | Refuse | Unavailable | Preflight
 
-# For answers without a page. Pages bring their own, stricter where they can be.
-_HEADERS: Final = (
-    ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Content-Type-Options", "nosniff"),
-)
 _EXPIRED: Final = frozenset({Reason.STATE_MISSING, Reason.STATE_REPEATED, Reason.STATE_UNKNOWN})
-
-
-@dataclasses.dataclass(frozen=True)
-class Answers:
-    """The forms of an answer.
-
-    Attributes:
-        public_url: our own origin; Locations are built from it and never from a request.
-        site: the app's name on pages.
-        sign_out_targets: where a form of ours that signs out may lead, over all hops of IdPs (for the page's
-            policy).
-    """
-
-    pages: Pages
-    public_url: str
-    site: str
-    sign_out_targets: tuple[str, ...]
-
-    def page(
-        self,
-        template: str,
-        environ: Mapping[str, Any],
-        *,
-        status: int = 200,
-        form_action: tuple[str, ...] = (),
-        **context: Any,
-    ) -> Response:
-        """A page in the reader's language."""
-        language = self.pages.messages.negotiate(environ.get("HTTP_ACCEPT_LANGUAGE"))
-        return self.pages.render(
-            template, status=status, language=language, form_action=form_action, site=self.site, **context
-        )
-
-    def json(self, status: int, document: Mapping[str, object]) -> Response:
-        """An answer for a program."""
-        body = json.dumps(document, ensure_ascii=True, separators=(",", ":"))
-        response = Response(body, status=status, content_type="application/json")
-        response.headers.extend(_HEADERS)
-        return response
-
-    def redirect(self, url: str, *, status: int = 303) -> Response:
-        """Send a browser on: with GET, whatever it came with, unless another status is asked for."""
-        response = Response(status=status)
-        response.headers.extend(_HEADERS)
-        response.headers["Location"] = url
-        return response
-
-    def no_grant(self) -> Response:
-        """The answer to a CORS preflight: no CORS header at all is the browser's "no"."""
-        response = Response(status=204)
-        del response.headers["Content-Type"]
-        response.headers.extend(_HEADERS)
-        return response
-
-    def login_url(self, return_path: str | None = None, **parameters: str) -> str:
-        """Where a sign-in begins.
-
-        On the configured origin: whoever came by another name of this host would otherwise sign in there and
-        never see the cookie again.
-        """
-        return self.public_url + self.login_path(return_path, **parameters)
-
-    def login_path(self, return_path: str | None = None, **parameters: str) -> str:
-        """The same on our own origin, with what else it is to ask for."""
-        query = {**({} if return_path is None else {"rd": return_path}), **parameters}
-        return LOGIN_PATH + (f"?{urlencode(query)}" if query else "")
-
-    def return_path(self, wanted: str) -> str | None:
-        """Where a sign-in or a sign-out may lead: `wanted`, if it is a path on our own origin, else None.
-
-        Never to a route of the gate: a sign-in that leads to a sign-in or a sign-out is a circle or a trick.
-        """
-        path = safe_return_path(wanted, (self.public_url,)) if wanted else None
-        return None if path is None or path.startswith(GATE_PATH) else path
-
-    def login_required(self) -> Response:
-        """What a script without a session is told: a redirect would be an opaque error to it."""
-        return self.json(401, {"error": "login_required", "login_url": self.login_url()})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 
 from oidcgate.directory.port import DirectoryUnavailable, UserDirectory
+from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import (
     CALLBACK_PATH,
     LOGGED_OUT_PATH,
@@ -22,8 +23,8 @@ from oidcgate.gate.config import (
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
-from oidcgate.gate.refusals import Answers, Refusals, SessionUnavailable
-from oidcgate.gate.session import Found, Unavailable
+from oidcgate.gate.refusals import Refusals
+from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.web.cookies import GATE_PATH

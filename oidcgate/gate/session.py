@@ -23,6 +23,7 @@ __all__ = [
     "SessionLimits",
     "SessionRecord",
     "SessionTooLarge",
+    "SessionUnavailable",
     "Unavailable",
     "UnavailableReason",
     "decode_record",
@@ -169,6 +170,18 @@ class Unavailable(NamedTuple):
     """Nobody can say whether there is a session. Neither lets anyone in nor logs anyone out."""
 
     reason: UnavailableReason
+
+
+class SessionUnavailable(Exception):
+    """Nobody can say whether there is a session, so a route that depends on it does nothing.
+
+    Attributes:
+        reason: what could not be asked.
+    """
+
+    def __init__(self, reason: StrEnum) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class Found:

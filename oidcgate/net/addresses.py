@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
+from oidcgate.loopback import is_loopback_host
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -83,16 +85,6 @@ class AddressRules:
             _is_public(reached) or any(reached in network for network in self._networks)
             for reached in _reached_by(address)
         )
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether the host of a URL names this machine: `localhost`, `127.0.0.0/8` or `::1`, spelled out."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _reached_by(address: Address) -> list[Address]:

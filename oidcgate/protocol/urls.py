@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
+from oidcgate.loopback import is_loopback_host
+
 _MAX_URL: Final = 2048
 _LEGAL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -93,7 +95,7 @@ def match_redirect_uri(registered: Iterable[str], presented: str) -> bool:
 def is_loopback_url(url: str) -> bool:
     """Whether `url` leads to this machine by name or address."""
     parts = _parse(url)
-    return not isinstance(parts, str) and _is_loopback(parts.host)
+    return not isinstance(parts, str) and is_loopback_host(parts.host)
 
 
 def with_query(url: str, values: dict[str, str]) -> str:
@@ -145,15 +147,6 @@ def _host_is_sound(host: str) -> bool:
 def _scheme_problem(parts: _Parts, http_loopback: bool) -> str | None:
     if parts.scheme == "https":
         return None
-    if not _is_loopback(parts.host):
+    if not is_loopback_host(parts.host):
         return "has to start with https://"
     return None if http_loopback else "has to start with https://; http on loopback needs the insecure switch"
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

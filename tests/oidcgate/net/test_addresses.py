@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.net.addresses import AddressRules, is_loopback_host
+from oidcgate.loopback import is_loopback_host
+from oidcgate.net.addresses import AddressRules
 
 DEFAULT = AddressRules()
 LOOPBACK = AddressRules(insecure_allow_http_loopback=True)

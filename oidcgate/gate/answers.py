@@ -1,0 +1,103 @@
+"""The forms of an answer that the gate itself gives: a page, JSON, a redirect; and where a sign-in begins.
+
+What is said in which case is `refusals` next door and the routes'; texts and templates are `pages`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from werkzeug import Response
+
+from oidcgate.gate.config import LOGIN_PATH
+from oidcgate.web.canonical_path import safe_return_path
+from oidcgate.web.cookies import GATE_PATH
+from oidcgate.web.pages import Pages
+
+# For answers without a page. Pages bring their own, stricter where they can be.
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """The forms of an answer.
+
+    Attributes:
+        public_url: our own origin; Locations are built from it and never from a request.
+        site: the app's name on pages.
+        sign_out_targets: where a form of ours that signs out may lead, over all hops of IdPs (for the page's
+            policy).
+    """
+
+    pages: Pages
+    public_url: str
+    site: str
+    sign_out_targets: tuple[str, ...]
+
+    def page(
+        self,
+        template: str,
+        environ: Mapping[str, Any],
+        *,
+        status: int = 200,
+        form_action: tuple[str, ...] = (),
+        **context: Any,
+    ) -> Response:
+        """A page in the reader's language."""
+        language = self.pages.messages.negotiate(environ.get("HTTP_ACCEPT_LANGUAGE"))
+        return self.pages.render(
+            template, status=status, language=language, form_action=form_action, site=self.site, **context
+        )
+
+    def json(self, status: int, document: Mapping[str, object]) -> Response:
+        """An answer for a program."""
+        body = json.dumps(document, ensure_ascii=True, separators=(",", ":"))
+        response = Response(body, status=status, content_type="application/json")
+        response.headers.extend(_HEADERS)
+        return response
+
+    def redirect(self, url: str, *, status: int = 303) -> Response:
+        """Send a browser on: with GET, whatever it came with, unless another status is asked for."""
+        response = Response(status=status)
+        response.headers.extend(_HEADERS)
+        response.headers["Location"] = url
+        return response
+
+    def no_grant(self) -> Response:
+        """The answer to a CORS preflight: no CORS header at all is the browser's "no"."""
+        response = Response(status=204)
+        del response.headers["Content-Type"]
+        response.headers.extend(_HEADERS)
+        return response
+
+    def login_url(self, return_path: str | None = None, **parameters: str) -> str:
+        """Where a sign-in begins.
+
+        On the configured origin: whoever came by another name of this host would otherwise sign in there and
+        never see the cookie again.
+        """
+        return self.public_url + self.login_path(return_path, **parameters)
+
+    def login_path(self, return_path: str | None = None, **parameters: str) -> str:
+        """The same on our own origin, with what else it is to ask for."""
+        query = {**({} if return_path is None else {"rd": return_path}), **parameters}
+        return LOGIN_PATH + (f"?{urlencode(query)}" if query else "")
+
+    def return_path(self, wanted: str) -> str | None:
+        """Where a sign-in or a sign-out may lead: `wanted`, if it is a path on our own origin, else None.
+
+        Never to a route of the gate: a sign-in that leads to a sign-in or a sign-out is a circle or a trick.
+        """
+        path = safe_return_path(wanted, (self.public_url,)) if wanted else None
+        return None if path is None or path.startswith(GATE_PATH) else path
+
+    def login_required(self) -> Response:
+        """What a script without a session is told: a redirect would be an opaque error to it."""
+        return self.json(401, {"error": "login_required", "login_url": self.login_url()})
