@@ -38,7 +38,8 @@ Key in the TOML file, or `{prefix}` and the key in capitals as environment varia
 """
 
 CONFIG_OPTION = """\
-Another file than `provider.toml`: `oidcgate-provider --config FILE` before the command, or `OIDCPROVIDER_CONFIG`.
+Another file than `provider.toml`: `oidcgate-provider --config FILE` before the command, or
+`OIDCPROVIDER_CONFIG`.
 """
 
 
