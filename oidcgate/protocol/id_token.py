@@ -203,7 +203,7 @@ def half_hash(value: str, alg: str) -> str:
 def _check_audience(claims: Mapping[str, Any], rules: IdTokenRules) -> None:
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
-    if audience is None or not audiences:
+    if audience is None:
         raise Refused(Reason.ID_TOKEN_AUD)
     if not isinstance(audiences, list) or not all(isinstance(entry, str) for entry in audiences):
         raise _malformed("aud")

@@ -130,6 +130,8 @@ def test_the_redirect_target_is_known_although_the_rest_is_wrong() -> None:
         [("client_id", "app"), ("request", "x"), ("state", "s"), ("state", "s")]
     )
     assert client_and_redirect(raw) == ("app", None)
+    raw = parse_authorization_request([*pairs(), ("state", "again")])
+    assert client_and_redirect(raw) == ("app", "https://app.example.com/cb")
 
 
 @pytest.mark.row("E-25")
@@ -144,6 +146,7 @@ def test_the_redirect_target_is_known_although_the_rest_is_wrong() -> None:
         pytest.param(pairs(response_type=" "), UnsupportedResponseType, id="response-type-blank"),
         pytest.param(pairs(scope='open"id'), InvalidScope, id="scope-quote"),
         pytest.param(pairs(scope="öpenid"), InvalidScope, id="scope-not-ascii"),
+        pytest.param(pairs(scope="openid\xa0email"), InvalidScope, id="scope-other-blank"),
         pytest.param(pairs(request="a.b.c"), RequestNotSupported, id="request"),
         pytest.param(
             pairs(request_uri="https://app.example.com/r"), RequestUriNotSupported, id="request-uri"

@@ -202,6 +202,8 @@ def test_an_issuer_that_is_no_issuer_is_refused_even_if_both_say_so() -> None:
         with pytest.raises(Refused) as caught:
             check_provider_metadata(DOCUMENT | {"issuer": issuer}, issuer)
         assert caught.value.reason is Reason.METADATA_INVALID
+        assert caught.value.detail.startswith("issuer: ")
+        assert caught.value.detail != "issuer: None"
 
 
 @pytest.mark.row("S-53")

@@ -100,6 +100,8 @@ def test_nothing_else_matches_an_https_uri(registered: str, presented: str) -> N
         "https://app.example.com:8443/a/b;c?x=%20&y=(1)",
         "https://192.0.2.1/cb",
         "https://[2001:db8::1]:8443/cb",
+        "https://app.example.com:65535/cb",
+        "https://app.example.com/" + "x" * 2024,
     ],
 )
 def test_web_redirect_uris_may_be_registered(uri: str) -> None:
@@ -126,6 +128,7 @@ def test_web_redirect_uris_may_be_registered(uri: str) -> None:
         pytest.param("https://-app.example.com/cb", "host", id="host-begins-with-hyphen"),
         pytest.param("https://app.example.com./cb", "host", id="trailing-dot"),
         pytest.param("https://[::g]/cb", "host", id="not-an-address"),
+        pytest.param("https://[::12345]/cb", "host", id="not-an-address-by-one-digit"),
         pytest.param("https://[1.2.3.4]/cb", "host", id="v4-in-brackets"),
         pytest.param("https://app.example.com:0/cb", "host", id="port-zero"),
         pytest.param("https://app.example.com:65536/cb", "port", id="port-too-high"),
@@ -143,7 +146,7 @@ def test_web_redirect_uris_may_be_registered(uri: str) -> None:
         pytest.param("https://app.example.com/cb\x00", "characters", id="nul"),
         pytest.param("https://äpp.example.com/cb", "characters", id="not-ascii"),
         pytest.param("https://app.example.com/%zz", "characters", id="broken-escape"),
-        pytest.param("https://app.example.com/" + "x" * 2048, "longer", id="oversized"),
+        pytest.param("https://app.example.com/" + "x" * 2025, "longer", id="oversized"),
         pytest.param("", "absolute", id="empty"),
     ],
 )
@@ -163,6 +166,7 @@ def test_what_may_not_be_registered_is_told_why(uri: str, problem: str) -> None:
         ("http://[::1]:8000/cb", True),
         ("http://localhost.evil.test/cb", False),
         ("http://127.0.0.1.evil.test/cb", False),
+        ("http://X127.0.0.1/cb", False),
         ("http://10.0.0.1/cb", False),
         ("http://127.1/cb", False),
     ],
@@ -194,6 +198,8 @@ def test_the_switch_opens_http_for_issuer_and_endpoint_on_loopback() -> None:
     assert issuer_problem("http://localhost:9000/op", insecure_allow_http_loopback=True) is None
     assert endpoint_problem("http://[::1]:9000/token?x=1", insecure_allow_http_loopback=True) is None
     assert endpoint_problem("http://id.example.com/token", insecure_allow_http_loopback=True) is not None
+    assert endpoint_problem("http://[::1]:9000/token") is not None
+    assert issuer_problem("http://localhost:9000/op") is not None
     assert endpoint_problem("https://id.example.com/token#x") == "an endpoint has no fragment"
 
 

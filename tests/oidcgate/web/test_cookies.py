@@ -56,6 +56,19 @@ def test_the_one_cookie_of_a_name_is_read(header: str, value: str | None) -> Non
     assert cookie_value(header, "a") == value
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        pytest.param("ab=1; c=3", "1", id="first, another as far from the end"),
+        pytest.param("c=3; ab=1", "1", id="last"),
+        pytest.param("c=ab; ab=1; ab", "1", id="elsewhere too"),
+        pytest.param("abab=2", None, id="name repeated inside a name"),
+    ],
+)
+def test_a_longer_name_is_read_alike(header: str, value: str | None) -> None:
+    assert cookie_value(header, "ab") == value
+
+
 @given(st.lists(st.tuples(st.sampled_from(["a", "aa", "b", "ab"]), st.text("a=1b", max_size=4)), max_size=5))
 def test_reading_agrees_with_splitting(pairs: list[tuple[str, str]]) -> None:
     values = [value for name, value in pairs if name == "a"]
