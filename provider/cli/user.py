@@ -77,7 +77,7 @@ def list_(config: Path, realm_id: str) -> None:
 @realm_option
 @click.pass_obj
 def disable(config: Path, name: str, realm_id: str) -> None:
-    """Keep a person from signing in; what was granted stops."""
+    """Keep a person from signing in; sessions and tokens end for good."""
     _set_active(config, name, realm_id, False)
 
 
@@ -97,7 +97,7 @@ def enable(config: Path, name: str, realm_id: str) -> None:
 @realm_option
 @click.pass_obj
 def password(config: Path, name: str | None, print_hash: bool, password_stdin: bool, realm_id: str) -> None:
-    """Set a person's password."""
+    """Set a person's password; sessions and tokens end."""
     if print_hash:
         click.echo(Passwords().hash(_password(password_stdin)))
         return
@@ -106,7 +106,7 @@ def password(config: Path, name: str | None, print_hash: bool, password_stdin: b
     with opened(config, realm_id) as (parts, realm):
         password_hash = parts.passwords.hash(_password(password_stdin))
         with parts.store.begin() as conn:
-            changed = parts.users.set_password_hash(conn, realm, name, password_hash)
+            changed = parts.users.set_password_hash(conn, realm, name, password_hash, int(parts.clock()))
         parts.audit.emit(UserChanged(realm.id, changed.user_id, "password"))
     click.echo(f"{changed.user_name} has a new password")
 
@@ -114,7 +114,7 @@ def password(config: Path, name: str | None, print_hash: bool, password_stdin: b
 def _set_active(config: Path, name: str, realm_id: str, active: bool) -> None:
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
-            changed = parts.users.set_active(conn, realm, name, active)
+            changed = parts.users.set_active(conn, realm, name, active, int(parts.clock()))
         parts.audit.emit(UserChanged(realm.id, changed.user_id, "enabled" if active else "disabled"))
     click.echo(f"{changed.user_name} is {'active' if active else 'disabled'}")
 

@@ -23,6 +23,8 @@ from provider.config import (
 )
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.clients import ReadOnlyObject, UnknownObject
+from provider.store.grants import revoke_user_grants
+from provider.store.sessions import end_of_user
 from provider.store.users import (
     User,
     existing_users,
@@ -123,8 +125,10 @@ class Users:
             raise SettingsError([taken]) from None
         return user
 
-    def set_active(self, conn: Connection, realm: Realm, name: str, active: bool) -> User:
+    def set_active(self, conn: Connection, realm: Realm, name: str, active: bool, now: int) -> User:
         """Let a person of the database sign in or not; returns who that is.
+
+        Switching off ends sessions and tokens for good: switching on again brings none of them back.
 
         Raises:
             ReadOnlyObject: the person is written in the file.
@@ -132,10 +136,16 @@ class Users:
         """
         user = self._changeable(conn, realm, name, "set `active` there")
         set_user_active(conn, realm.id, user.user_id, active)
+        if not active:
+            _end_everything(conn, realm, user, now, "user_disabled")
         return user
 
-    def set_password_hash(self, conn: Connection, realm: Realm, name: str, password_hash: str) -> User:
+    def set_password_hash(
+        self, conn: Connection, realm: Realm, name: str, password_hash: str, now: int
+    ) -> User:
         """Replace the password of a person of the database; returns who that is.
+
+        Whoever knew the old one may be signed in with it, so sessions and tokens end.
 
         Raises:
             ReadOnlyObject: the person is written in the file.
@@ -143,6 +153,7 @@ class Users:
         """
         user = self._changeable(conn, realm, name, "write `password_hash` there")
         set_password_hash(conn, realm.id, user.user_id, password_hash)
+        _end_everything(conn, realm, user, now, "password_changed")
         return user
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
@@ -162,6 +173,11 @@ class Users:
         if user.read_only:
             raise ReadOnlyObject(f"user {user.user_name} is written in the configuration: {fix}")
         return user
+
+
+def _end_everything(conn: Connection, realm: Realm, user: User, now: int, reason: str) -> None:
+    end_of_user(conn, realm.id, user.user_id, now)
+    revoke_user_grants(conn, realm.id, user.user_id, now, reason)
 
 
 def _configured(realm: Realm, settings: UserSettings) -> User:

@@ -113,6 +113,14 @@ def revoke_session_grants(
     return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
 
 
+def revoke_user_grants(conn: Connection, realm_id: str, user_id: str, now: int, reason: str) -> int:
+    """Stop everything that was granted in a person's name; returns how many grants."""
+    query = update(grants).where(
+        grants.c.realm_id == realm_id, grants.c.user_id == user_id, grants.c.revoked_at.is_(None)
+    )
+    return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
+
+
 def insert_code(conn: Connection, realm_id: str, row: CodeRow) -> None:
     """Add a code."""
     values = _values(row)

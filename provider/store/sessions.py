@@ -99,6 +99,17 @@ def end(conn: Connection, realm_id: str, session_hash: str, now: int) -> bool:
     return changed.rowcount == 1
 
 
+def end_of_user(conn: Connection, realm_id: str, user_id: str, now: int) -> int:
+    """End every session of a person; returns how many."""
+    table = schema.browser_sessions
+    changed = conn.execute(
+        update(table)
+        .where(table.c.realm_id == realm_id, table.c.user_id == user_id, table.c.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    return changed.rowcount
+
+
 def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> int:
     """Delete at most `limit` sessions whose absolute end is before `before`."""
     table = schema.browser_sessions

@@ -164,6 +164,28 @@ def test_a_rule_that_is_not_understood_is_a_problem(
     assert all(problem.value in told[problem.key.removeprefix("rules[2].")] for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("method", "understood"),
+    [
+        ("GET", True),
+        ("M", True),
+        ("M-SEARCH", True),
+        ("VERSION_2", True),
+        ("X09", True),
+        ("X" * 32, True),
+        ("X" * 33, False),
+        ("", False),
+        ("0X", False),
+        ("[X", False),
+        ("X[", False),
+        ("GÉT", False),
+        ("GET ", False),
+    ],
+)
+def test_methods_are_words_in_upper_case(method: str, understood: bool) -> None:
+    assert (rule_problems("rules[0]", "/", "known", (method,)) == []) is understood
+
+
 def test_who_writes_an_unknown_word_is_told_the_known_ones() -> None:
     (problem,) = rule_problems("rules[0]", "/", "everyone")
     assert problem.message == "is not one of 'anyone', 'signed-in', 'known'"

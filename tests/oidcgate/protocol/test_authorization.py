@@ -97,6 +97,22 @@ def test_words_that_stand_alone_are_taken_and_others_sorted() -> None:
     assert read(pairs(response_type="none")).response_type == "none"
     assert read(pairs(response_type="token id_token  code")).response_type == "code id_token token"
     assert read(pairs(prompt="none")).prompt == ("none",)
+    assert read(pairs(prompt="select_account")).prompt == ("select_account",)
+    assert [read(pairs(response_mode=mode)).response_mode for mode in ("query", "fragment")] == [
+        "query",
+        "fragment",
+    ]
+    assert [read(pairs(max_age=text)).max_age for text in ("9", "123456789")] == [9, 123456789]
+
+
+def test_each_character_of_a_scope_is_one_that_rfc_6749_allows() -> None:
+    for character in map(chr, range(0x21, 0x100)):
+        try:
+            scope = read(pairs(scope=f"a{character}")).scope
+        except (InvalidScope, InvalidRequest):
+            scope = ()
+        legal = "\x21" <= character <= "\x7e" and character not in '"\\'
+        assert scope == ((f"a{character}",) if legal else ()), ascii(character)
 
 
 def test_a_parameter_without_value_counts_as_absent() -> None:
@@ -402,7 +418,12 @@ def test_nothing_is_believed_in_a_browser_that_was_not_sent_out() -> None:
         pytest.param("<script>", "<script>", id="legal-but-odd"),
         pytest.param('a"b', "malformed", id="quote"),
         pytest.param("a\r\nb", "malformed", id="line-break"),
+        pytest.param("x", "x", id="one-letter"),
+        pytest.param("x" * 100, "x" * 100, id="longest"),
         pytest.param("x" * 101, "malformed", id="oversized"),
+        pytest.param("a b!~", "a b!~", id="blank-and-marks"),
+        pytest.param("a\\b", "malformed", id="backslash"),
+        pytest.param("a\x7f", "malformed", id="del"),
     ],
 )
 def test_the_providers_error_code_is_kept_if_it_is_one(sent: str, kept: str) -> None:

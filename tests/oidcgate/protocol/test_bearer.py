@@ -27,6 +27,7 @@ def test_the_token_is_found(header: str | None, form: Form | None) -> None:
 
 def test_a_token_is_taken_whole() -> None:
     assert bearer_token("Bearer XaX", None) == "XaX"
+    assert bearer_token("Bearer AZaz09-._~+/=", None) == "AZaz09-._~+/="
     assert bearer_token(f"Bearer {'a' * 16_384} ", None) == "a" * 16_384
 
 

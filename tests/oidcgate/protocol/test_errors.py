@@ -47,6 +47,13 @@ def test_a_description_holds_only_what_rfc_6749_allows(text: str) -> None:
     assert len(described) == len(text)
 
 
+def test_each_character_of_a_description() -> None:
+    # RFC 6749 5.2: %x20-21 / %x23-5B / %x5D-7E.
+    for character in map(chr, range(0x100)):
+        legal = "\x20" <= character <= "\x7e" and character not in '"\\'
+        assert InvalidRequest(character).description == (character if legal else "?"), ascii(character)
+
+
 def test_the_detail_is_not_for_the_client() -> None:
     error = InvalidRequest("x is missing", detail="canary")
     assert error.document() == {"error": "invalid_request", "error_description": "x is missing"}

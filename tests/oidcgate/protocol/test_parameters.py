@@ -20,6 +20,9 @@ def test_the_first_value_is_kept_and_a_repetition_noted() -> None:
         pytest.param("state", 4096, id="value"),
         pytest.param("id_token_hint", 16_384, id="whole-token"),
         pytest.param("refresh_token", 16_384, id="refresh-token"),
+        pytest.param("access_token", 16_384, id="access-token"),
+        pytest.param("client_assertion", 16_384, id="client-assertion"),
+        pytest.param("assertion", 16_384, id="assertion"),
     ],
 )
 def test_the_longest_value_passes_and_one_more_character_does_not(name: str, longest: int) -> None:
@@ -29,6 +32,12 @@ def test_the_longest_value_passes_and_one_more_character_does_not(name: str, lon
     assert too_long.safe(name) is None
     with pytest.raises(InvalidRequest, match=f"{name} is too long"):
         too_long.check()
+
+
+@pytest.mark.parametrize("value", ["\x00", "\x1f", "\x7f", "\ud800", "\udbff", "\udfff"], ids=ascii)
+def test_no_control_character_and_no_half_of_one(value: str) -> None:
+    assert collect([("state", f"a{value}")]).safe("state") is None
+    assert collect([("state", "a \x80\ud7ff\ue000")]).safe("state") == "a \x80\ud7ff\ue000"
 
 
 def test_only_the_named_parameters_are_checked() -> None:

@@ -1,11 +1,14 @@
 """Proof Key for Code Exchange."""
 
+import base64
+import string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.protocol.errors import InvalidGrant
-from oidcgate.protocol.pkce import s256_challenge, verify_pkce
+from oidcgate.protocol.errors import InvalidGrant, InvalidRequest
+from oidcgate.protocol.pkce import check_challenge, s256_challenge, verify_pkce
 
 # RFC 7636 appendix B.
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -22,6 +25,30 @@ def test_the_example_of_rfc_7636() -> None:
 def test_what_is_no_verifier_gets_no_challenge(verifier: str) -> None:
     with pytest.raises(ValueError, match="43 to 128"):
         s256_challenge(verifier)
+
+
+def test_the_shortest_the_longest_and_each_character_of_a_verifier() -> None:
+    for length in (43, 128):
+        assert len(s256_challenge("a" * length)) == 43
+    for character in map(chr, range(0x100)):
+        unreserved = character in string.ascii_letters + string.digits + "-._~"
+        try:
+            s256_challenge("a" * 42 + character)
+        except ValueError:
+            assert not unreserved, ascii(character)
+        else:
+            assert unreserved, ascii(character)
+
+
+def test_a_challenge_ends_in_what_32_bytes_can_end_in() -> None:
+    ends = {base64.urlsafe_b64encode(bytes([*range(31), last])).decode()[42] for last in range(256)}
+    for character in map(chr, range(0x100)):
+        try:
+            check_challenge("aZ09-_" * 7 + character, "S256")
+        except InvalidRequest:
+            assert character not in ends, ascii(character)
+        else:
+            assert character in ends, ascii(character)
 
 
 def test_a_client_that_never_used_pkce_needs_none() -> None:

@@ -1,5 +1,7 @@
 """Issuers, endpoints and redirect URIs: what may be one, and what equals what."""
 
+import string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +156,30 @@ def test_what_may_not_be_registered_is_told_why(uri: str, problem: str) -> None:
     told = redirect_uri_problem(uri, allow_http_loopback=False)
     assert told is not None
     assert problem in told
+
+
+def test_each_character_of_a_url() -> None:
+    # RFC 3986 2.2 and 2.3; "%" only as an escape, "#" begins a fragment.
+    legal = string.ascii_letters + string.digits + "-._~:/?[]@!$&'()*+,;="
+    for character in map(chr, range(0x100)):
+        told = redirect_uri_problem(f"https://app.example.com/x{character}y", allow_http_loopback=False)
+        assert (told is None) is (character in legal), ascii(character)
+
+
+@pytest.mark.parametrize(
+    ("escape", "sound"),
+    [
+        ("%0a", True),
+        ("%fF", True),
+        ("%9A", True),
+        ("%", False),
+        ("%a", False),
+        ("%g0", False),
+        ("%0g", False),
+    ],
+)
+def test_an_escape_is_two_digits(escape: str, sound: bool) -> None:
+    assert (redirect_uri_problem(f"https://a.example/{escape}", allow_http_loopback=False) is None) is sound
 
 
 @pytest.mark.row("S-53")

@@ -1,5 +1,7 @@
 """One form of a path, or none; and return targets that stay at home."""
 
+import string
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -67,6 +69,7 @@ def test_text_beyond_ascii_is_read_as_utf8() -> None:
         pytest.param("/a\x7f", PathFault.CONTROL_CHARACTER, id="DEL"),
         pytest.param("/\xc2\x85", PathFault.CONTROL_CHARACTER, id="C1 next line"),
         pytest.param("/\xe2\x80\xa8", PathFault.CONTROL_CHARACTER, id="line separator"),
+        pytest.param("/\xe2\x80\xa9", PathFault.CONTROL_CHARACTER, id="paragraph separator"),
         pytest.param("/a\\b", PathFault.BACKSLASH, id="backslash"),
         pytest.param("//a", PathFault.EMPTY_SEGMENT, id="two slashes in front"),
         pytest.param("/a//b", PathFault.EMPTY_SEGMENT, id="two slashes inside"),
@@ -89,6 +92,51 @@ def test_what_readers_disagree_about_is_refused_by_name(path: str, fault: PathFa
         canonical_path(path)
     assert caught.value.fault is fault
     assert str(caught.value) == fault.value
+
+
+def fault_of(check: Callable[[], object]) -> PathFault | None:
+    try:
+        check()
+    except BadPath as bad:
+        return bad.fault
+    return None
+
+
+@pytest.mark.row("G-21")
+def test_each_byte_by_itself() -> None:
+    """Which characters a path may hold, and which of them may still be escaped after it was decoded."""
+    unsafe = {".", "/", "\\", "\0"}
+    for byte in range(128):
+        character = chr(byte)
+        expected = PathFault.CONTROL_CHARACTER if byte < 0x20 or byte == 0x7F else None
+        expected = PathFault.BACKSLASH if character == "\\" else expected
+        assert fault_of(lambda text=f"/a{character}b": canonical_path(text)) is expected, ascii(character)  # type: ignore[misc]
+        for escape in (f"%{byte:02x}", f"%{byte:02X}"):
+            twice = fault_of(lambda text=f"/a{escape}b": canonical_path(text))  # type: ignore[misc]
+            assert twice is (PathFault.ENCODED_DELIMITER if character in unsafe else None), escape
+
+
+@pytest.mark.row("G-21")
+def test_each_escape_on_the_wire() -> None:
+    for byte in range(256):
+        for escape in (f"%{byte:02x}", f"%{byte:02X}"):
+            fault = fault_of(lambda raw=f"/a{escape}", byte=byte: check_raw_target(raw, f"/a{chr(byte)}"))  # type: ignore[misc]
+            assert fault is (PathFault.ENCODED_DELIMITER if byte in b"/\\\0" else None), escape
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize("raw", ["/%", "/a%2", "/%4g", "/%g4", "/%%41", "/%-1"])
+def test_half_an_escape_is_refused_even_if_the_server_let_it_stand(raw: str) -> None:
+    with pytest.raises(BadPath) as caught:
+        check_raw_target(raw, raw)
+    assert caught.value.fault is PathFault.RAW_MISMATCH
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize("path", ["/2f", "/a5c", "/00"])
+def test_digits_are_no_escape(path: str) -> None:
+    check_raw_target(f"/%20{path[1:]}", f"/ {path[1:]}")
+    assert canonical_path(path) == path
 
 
 @pytest.mark.row("G-21")
@@ -239,12 +287,37 @@ def test_a_target_has_one_spelling(character: str, small: bool) -> None:
     assert safe_return_path(f"/a?b={escape}", [ORIGIN]) == f"/a?b={escape}"
 
 
+# RFC 3986 2.3 and 2.2, less the brackets.
+UNRESERVED = string.ascii_letters + string.digits + "-._~"
+RESERVED = ":/?#@!$&'()*+,;="
+
+
+@pytest.mark.row("G-22")
+def test_each_character_of_a_return_path() -> None:
+    for character in map(chr, range(256)):
+        target = f"/a?b={character}c"
+        # "#" begins the fragment, "%" an escape: neither is refused as such.
+        expected = target if character in UNRESERVED + RESERVED + "%" else None
+        assert safe_return_path(target, []) == expected, ascii(character)
+
+
+@pytest.mark.row("G-22")
+def test_what_stands_for_itself_may_not_be_escaped_in_a_return_path() -> None:
+    for byte in range(0x20, 0x7F):
+        for escape in (f"%{byte:02x}", f"%{byte:02X}"):
+            expected = None if chr(byte) in UNRESERVED + "/\\" else f"/a{escape}b"
+            assert safe_return_path(f"/a{escape}b", []) == expected, escape
+
+
 def test_an_origin_is_own_only_when_it_is_given() -> None:
     assert safe_return_path(f"{ORIGIN}/a", []) is None
 
 
 def test_only_what_a_path_cannot_hold_is_escaped() -> None:
-    assert quote_path("/a b/ž%/!$&'()*+,;=:@~") == "/a%20b/%C5%BE%25/!$&'()*+,;=:@~"
+    for character in map(chr, range(0x20, 0x7F)):
+        expected = character if character in UNRESERVED + "/!$&'()*+,;=:@" else f"%{ord(character):02X}"
+        assert quote_path(f"/a{character}") == f"/a{expected}"
+    assert quote_path("/ž") == "/%C5%BE"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20))

@@ -1,5 +1,7 @@
 """Cookies in and out."""
 
+import string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,6 +191,25 @@ def test_a_cookie_is_written_exactly() -> None:
 def test_nothing_breaks_out_of_a_cookie(name: str, value: str, path: str) -> None:
     with pytest.raises(ValueError, match="cannot hold"):
         set_cookie(name, value, path=path, secure=True)
+
+
+TOKEN = string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~"
+PRINTABLE = set(map(chr, range(0x20, 0x7F)))
+
+
+def written(name: str = "a", value: str = "v", path: str = "/") -> bool:
+    try:
+        set_cookie(name, value, path=path, secure=True)
+    except ValueError:
+        return False
+    return True
+
+
+def test_each_character_stands_only_where_rfc_6265_lets_it() -> None:
+    for character in map(chr, range(256)):
+        assert written(name=character) is (character in TOKEN), ascii(character)
+        assert written(value=character) is (character in PRINTABLE - set(' ",;\\')), ascii(character)
+        assert written(path=character) is (character in PRINTABLE - {";"}), ascii(character)
 
 
 def test_a_refused_value_is_not_in_the_message() -> None:

@@ -8,7 +8,9 @@ import pytest
 from oidcgate.settings import SettingsError, parse
 from provider.config import ClientSettings, UserSettings
 from provider.services.clients import ReadOnlyObject, UnknownObject, secret_hash
-from tests.provider.world import ALICE, APP_SECRET, REDIRECT_URI, World
+from provider.store.sessions import BrowserSession
+from provider.store.sessions import add as add_session
+from tests.provider.world import ALICE, ALICE_HASH, APP_SECRET, REDIRECT_URI, World, error_of
 
 WANTED = ClientSettings(client_id="", redirect_uris=(REDIRECT_URI,))
 
@@ -89,11 +91,39 @@ def test_what_the_file_says_is_changed_in_the_file(world: World) -> None:
         with pytest.raises(ReadOnlyObject, match="configuration"):
             parts.clients.set_enabled(conn, world.realm, "app", False)
         with pytest.raises(ReadOnlyObject, match="configuration"):
-            parts.users.set_active(conn, world.realm, "ALICE", False)
+            parts.users.set_active(conn, world.realm, "ALICE", False, world.now)
         with pytest.raises(UnknownObject):
             parts.clients.set_enabled(conn, world.realm, "nobody", False)
         with pytest.raises(UnknownObject):
-            parts.users.set_password_hash(conn, world.realm, "nobody", "x")
+            parts.users.set_password_hash(conn, world.realm, "nobody", "x", world.now)
+
+
+@pytest.mark.row("P-12")
+@pytest.mark.parametrize("change", ["password", "disabled-and-enabled"])
+def test_a_new_password_or_a_switch_ends_what_the_person_had(world: World, change: str) -> None:
+    users, store = world.provider.parts.users, world.provider.parts.store
+    added, other = add_user(world, "dora"), add_user(world, "emil")
+    tokens = world.tokens(user_id=added.user_id)
+    others = world.tokens(user_id=other.user_id)
+    with store.begin() as conn:
+        for number, person in enumerate((added, other)):
+            session = BrowserSession(
+                f"hash-{number}", f"sid-{number}", person.user_id, 1, "a", ("pwd",), 1, 1, 2
+            )
+            add_session(conn, world.realm.id, session)
+
+    with store.begin() as conn:
+        if change == "password":
+            users.set_password_hash(conn, world.realm, "dora", ALICE_HASH, world.now)
+        else:
+            users.set_active(conn, world.realm, "dora", False, world.now)
+            users.set_active(conn, world.realm, "dora", True, world.now)
+
+    assert world.userinfo(tokens["access_token"]).status_code == 401
+    assert error_of(world.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+    ended = {row["session_hash"]: row["ended_at"] for row in world.rows("browser_sessions")}
+    assert ended == {"hash-0": world.now, "hash-1": None}
+    assert world.userinfo(others["access_token"]).status_code == 200
 
 
 @pytest.mark.row("S-54")

@@ -50,7 +50,7 @@ class TestDatabase(UserStoreContract):
         with self.parts.store.begin() as conn:
             alice = self.parts.users.add(conn, realm, "alice", None, {"email": "alice@id.example"}, 1)
             carol = self.parts.users.add(conn, realm, "carol", None, {}, 1)
-            self.parts.users.set_active(conn, realm, "carol", False)
+            self.parts.users.set_active(conn, realm, "carol", False, 1)
         self.subs = {"alice": alice.user_id, "carol": carol.user_id}
 
     @contextmanager
