@@ -188,6 +188,7 @@ def test_a_session_whose_person_nobody_asked_about_is_nobodys() -> None:
         ("/a", "x" * 3000, "/a"),
         ("/" + "a" * 3000, "", "/"),
         ("/100%", "", "/100%25"),
+        ("/a", "b=-._~!$&'()*+,;=:@/?", "/a?b=-._~!$&'()*+,;=:@/?"),
     ],
 )
 def test_where_a_login_leads_back_to(path: str, query: str, return_path: str) -> None:

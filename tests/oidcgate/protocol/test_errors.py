@@ -59,6 +59,7 @@ def test_the_detail_is_not_for_the_client() -> None:
     assert error.document() == {"error": "invalid_request", "error_description": "x is missing"}
     assert InvalidRequest().document() == {"error": "invalid_request"}
     assert "canary" not in str(error)
+    assert (error.detail, InvalidRequest("x is missing").detail) == ("canary", "")
 
 
 def test_reasons_are_what_logs_and_tests_call_them() -> None:

@@ -192,6 +192,23 @@ def test_one_faulty_member_is_named(document: dict[str, Any], reason: Reason, me
         assert member in told
 
 
+@pytest.mark.parametrize(
+    ("issuer", "said"),
+    [
+        pytest.param("https://evil.example", "'https://evil.example'", id="foreign"),
+        pytest.param("https://evil.example/\x1b\n", r"'https://evil.example/\x1b\n'", id="control"),
+        pytest.param("x" * 500, "'" + "x" * 199, id="long"),
+        pytest.param([ISSUER], "missing", id="list"),
+        pytest.param(None, "missing", id="null"),
+    ],
+)
+def test_the_log_says_which_issuer_spoke_instead_of_which(issuer: object, said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        check_provider_metadata(DOCUMENT | {"issuer": issuer}, ISSUER)
+    assert f" {said}, " in caught.value.detail
+    assert ISSUER in caught.value.detail
+
+
 def test_an_issuer_that_is_no_issuer_is_refused_even_if_both_say_so() -> None:
     for issuer in (
         "http://id.example.com",

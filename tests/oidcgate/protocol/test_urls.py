@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from oidcgate.protocol.urls import (
     endpoint_problem,
+    is_loopback_url,
     issuer_problem,
     match_redirect_uri,
     redirect_uri_problem,
@@ -40,6 +41,13 @@ def test_registered_uris_match(presented: str) -> None:
     assert match_redirect_uri(REGISTERED, presented)
 
 
+@pytest.mark.row("S-53")
+@pytest.mark.parametrize("rest", ["", "?x=1", "/", "/cb?x=1"])
+def test_the_port_on_loopback_is_free_whatever_follows(rest: str) -> None:
+    assert match_redirect_uri([f"http://127.0.0.1{rest}"], f"http://127.0.0.1:51004{rest}")
+    assert not match_redirect_uri([f"http://127.0.0.1{rest}"], f"http://127.0.0.1:51004{rest}x")
+
+
 @pytest.mark.row("P-01", "S-53", "F-11")
 @pytest.mark.parametrize(
     "presented",
@@ -68,6 +76,7 @@ def test_registered_uris_match(presented: str) -> None:
         pytest.param("http://127.0.0.1:8000@evil.test:80/cb", id="loopback-as-user-with-port"),
         pytest.param("http://127.0.0.1:99999/cb", id="loopback-no-port"),
         pytest.param("http://127.0.0.1:65536/cb", id="loopback-port-too-high"),
+        pytest.param("http://127.0.0.1:008000/cb", id="loopback-port-of-six-digits"),
         pytest.param("http://127.0.0.1:0/cb", id="loopback-port-zero"),
         pytest.param("http://127.0.0.1:/cb", id="loopback-empty-port"),
         pytest.param("http://127.0.0.1:8000/cb#f", id="loopback-fragment"),
@@ -102,6 +111,12 @@ def test_nothing_else_matches_an_https_uri(registered: str, presented: str) -> N
         "https://app.example.com:8443/a/b;c?x=%20&y=(1)",
         "https://192.0.2.1/cb",
         "https://[2001:db8::1]:8443/cb",
+        "https://[2001:DB8::9:A]/cb",
+        "https://[::ffff:192.0.2.1]/cb",
+        "https://a/cb",
+        "https://My-App.Example.COM:1/cb/",
+        "https://app.example.com/a./b../..c/.d/...",
+        "https://app.example.com/cb?next=/../x",
         "https://app.example.com:65535/cb",
         "https://app.example.com/" + "x" * 2024,
     ],
@@ -133,10 +148,12 @@ def test_web_redirect_uris_may_be_registered(uri: str) -> None:
         pytest.param("https://[::12345]/cb", "host", id="not-an-address-by-one-digit"),
         pytest.param("https://[1.2.3.4]/cb", "host", id="v4-in-brackets"),
         pytest.param("https://app.example.com:0/cb", "host", id="port-zero"),
+        pytest.param("https://app.example.com:123456/cb", "host", id="port-of-six-digits"),
         pytest.param("https://app.example.com:65536/cb", "port", id="port-too-high"),
         pytest.param("https://user@app.example.com/cb", "user info", id="user"),
         pytest.param("https://user:pw@app.example.com/cb", "user info", id="user-and-password"),
         pytest.param("https://a@b@app.example.com/cb", "user info", id="two-ats"),
+        pytest.param("https://app.example.com#f", "fragment", id="fragment-without-path"),
         pytest.param("https://app.example.com/cb#f", "fragment", id="fragment"),
         pytest.param("https://app.example.com/cb#", "fragment", id="empty-fragment"),
         pytest.param("https://app.example.com/a/../cb", "dot segments", id="dot-dot"),
@@ -209,6 +226,7 @@ def test_the_named_switch_opens_http_on_loopback_only(uri: str, allowed: bool) -
         pytest.param("https://id.example.com/", None, id="slash"),
         pytest.param("https://id.example.com:8443/a/b", None, id="path"),
         pytest.param("https://id.example.com?x", "query", id="query"),
+        pytest.param("https://id.example.com/a?x", "query", id="query-after-a-path"),
         pytest.param("https://id.example.com/#x", "fragment", id="fragment"),
         pytest.param("http://id.example.com", "https", id="http"),
         pytest.param("http://localhost:9000", "insecure switch", id="http-loopback"),
@@ -227,6 +245,24 @@ def test_the_switch_opens_http_for_issuer_and_endpoint_on_loopback() -> None:
     assert endpoint_problem("http://[::1]:9000/token") is not None
     assert issuer_problem("http://localhost:9000/op") is not None
     assert endpoint_problem("https://id.example.com/token#x") == "an endpoint has no fragment"
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        pytest.param("http://localhost:9000/op", True, id="name"),
+        pytest.param("https://LocalHost/", True, id="name-in-other-case"),
+        pytest.param("http://127.9.9.9", True, id="v4"),
+        pytest.param("http://[::1]:9000/x?y#z", True, id="v6"),
+        pytest.param("http://id.example.com", False, id="elsewhere"),
+        pytest.param("http://10.0.0.1/", False, id="private-network"),
+        pytest.param("http://localhost.evil.test/", False, id="look-alike"),
+        pytest.param("localhost", False, id="no-url"),
+        pytest.param("http://localhost\\@evil.test", False, id="no-url-either"),
+    ],
+)
+def test_what_leads_to_this_machine(url: str, loopback: bool) -> None:
+    assert is_loopback_url(url) is loopback
 
 
 @pytest.mark.parametrize(
