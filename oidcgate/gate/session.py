@@ -92,7 +92,8 @@ def decode_record(data: bytes) -> SessionRecord | None:
         return None
     try:
         return _decode(memoryview(data)[1:])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # msgspec has no class of its own for text that is not UTF-8.
         return None
 
 

@@ -75,6 +75,7 @@ def test_a_record_survives_its_codec() -> None:
         pytest.param(b"\x01\x91\xa1s", id="too few fields"),
         pytest.param(b"\x01{}", id="JSON"),
         pytest.param(encode_record(record()) + b"\xc0", id="trailing bytes"),
+        pytest.param(b"\x01\xdc\x00\x04\xa1\x80", id="text that is not UTF-8"),
     ],
 )
 def test_what_is_no_record_of_this_version_is_absent(data: bytes) -> None:
