@@ -40,6 +40,16 @@ def test_the_shortest_the_longest_and_each_character_of_a_verifier() -> None:
             assert unreserved, ascii(character)
 
 
+def test_each_character_of_a_challenge() -> None:
+    for character in map(chr, range(0x100)):
+        try:
+            check_challenge(character + "A" * 42, "S256")
+        except InvalidRequest:
+            assert character not in string.ascii_letters + string.digits + "-_", ascii(character)
+        else:
+            assert character in string.ascii_letters + string.digits + "-_", ascii(character)
+
+
 def test_a_challenge_ends_in_what_32_bytes_can_end_in() -> None:
     ends = {base64.urlsafe_b64encode(bytes([*range(31), last])).decode()[42] for last in range(256)}
     for character in map(chr, range(0x100)):

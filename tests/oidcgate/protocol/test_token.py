@@ -171,6 +171,9 @@ def test_the_error_code_of_the_token_endpoint_is_kept() -> None:
     with pytest.raises(Refused) as caught:
         check_token_response({"error": "invalid_grant", "error_description": "canary"})
     assert caught.value.error == "invalid_grant"
+    with pytest.raises(Refused) as caught:
+        check_token_response({"error": ""})
+    assert caught.value.error == "malformed"
 
 
 @given(
