@@ -178,7 +178,7 @@ class Logout:
         if plain is not None:
             try:
                 onward = msgspec.msgpack.decode(plain, type=_Onward)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):  # the latter for text that is not UTF-8
                 return _NOWHERE
             if 0 <= now - onward.at < _RETURN_SECONDS:
                 return onward

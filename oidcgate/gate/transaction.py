@@ -147,7 +147,7 @@ class Transactions:
             return None
         try:
             transaction = msgspec.msgpack.decode(plain, type=Transaction)
-        except msgspec.DecodeError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):  # the latter for text that is not UTF-8
             return None
         age = now - transaction.started_at
         # A minute of grace the other way: hosts behind one balancer differ a little.

@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 from werkzeug.http import parse_cookie
 
@@ -133,6 +134,12 @@ class TestNotOpened:
 
     def test_sealed_by_us_for_something_else(self) -> None:
         value = Sealer(KeyRing([SECRET]), "logout", "gate").seal(b"\x90", NOW)
+        header = f"{NAMES.transaction(attempt().state)}={value}"
+        assert transactions().open(header, attempt().state, NOW) is None
+
+    def test_sealed_by_us_with_a_text_that_is_not_utf_8(self) -> None:
+        plain = msgspec.msgpack.encode(attempt()).replace(b"https://id.example", b"https://id.exampl\xff")
+        value = transactions().sealer.seal(plain, NOW)
         header = f"{NAMES.transaction(attempt().state)}={value}"
         assert transactions().open(header, attempt().state, NOW) is None
 
