@@ -24,7 +24,7 @@ def peers_python() -> str:
     if not installed.is_file() or installed.read_text() != wanted:
         venv.create(ENVIRONMENT, clear=True, with_pip=False)
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        subprocess.run([*pip, "--requirement", str(HERE / "peers.txt")], check=True)  # noqa: S603
+        subprocess.run([*pip, "--requirement", str(HERE / "peers.txt")], check=True)  # noqa: S603 (our own command)
         installed.write_text(wanted)
     return str(python)
 
@@ -32,7 +32,7 @@ def peers_python() -> str:
 def peer(python: str, app: str, sessions: int, rounds: int) -> Cost:
     """What a request costs in one of the peers' apps, in a process of its own."""
     command = [python, "-m", "benchmarks.in_process.peers", app, str(sessions), str(rounds)]
-    answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603
+    answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 (our own command)
     return Cost(*json.loads(answer.stdout))
 
 

@@ -31,7 +31,7 @@ def gate_with_users(number: int) -> Iterator[Gate]:
             app,
             issuer="https://id.example.com",
             client_id="app",
-            client_secret="client-secret",  # noqa: S106
+            client_secret="client-secret",  # noqa: S106 (only for this benchmark)
             public_url="https://app.example.com",
             secret=new_secret(),
             users=f"file:{users}",

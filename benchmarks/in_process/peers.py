@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.in_process.measure import Application, cost
 
 ISSUER = "https://id.example.com"
-SECRET_KEY = "kX3v0Yt8qP2sZ5uW7xB1nD4fG6hJ9lM0"  # noqa: S105
+SECRET_KEY = "kX3v0Yt8qP2sZ5uW7xB1nD4fG6hJ9lM0"  # noqa: S105 (only for this benchmark)
 PROFILE = {"preferred_username": "user", "name": "A User", "email": "user@example.com"}
 # About as long as one that a provider issues as a JWT.
 ACCESS_TOKEN = "e" * 600
@@ -82,7 +82,7 @@ def _django(middleware: list[str]) -> None:
         MIDDLEWARE=middleware,
         AUTHENTICATION_BACKENDS=["mozilla_django_oidc.auth.OIDCAuthenticationBackend"],
         OIDC_RP_CLIENT_ID="app",
-        OIDC_RP_CLIENT_SECRET="client-secret",  # noqa: S106
+        OIDC_RP_CLIENT_SECRET="client-secret",  # noqa: S106 (only for this benchmark)
         OIDC_OP_AUTHORIZATION_ENDPOINT=f"{ISSUER}/authorize",
         OIDC_OP_TOKEN_ENDPOINT=f"{ISSUER}/token",
         OIDC_OP_USER_ENDPOINT=f"{ISSUER}/userinfo",

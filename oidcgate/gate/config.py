@@ -217,9 +217,9 @@ class ProviderSettings:
 
     @cross_check
     def _one_proof(self) -> Iterable[Problem]:
-        if self.client_secret is None and self.token_endpoint_auth_method != "none":  # noqa: S105
+        if self.client_secret is None and self.token_endpoint_auth_method != "none":  # noqa: S105 (a method)
             yield Problem("client_secret", None, "is missing", "set client_secret or client_secret_file")
-        if self.client_secret is not None and self.token_endpoint_auth_method == "none":  # noqa: S105
+        if self.client_secret is not None and self.token_endpoint_auth_method == "none":  # noqa: S105 (a method)
             yield Problem(
                 "client_secret", None, "is given, and the method none never presents it", "remove one of them"
             )

@@ -210,8 +210,9 @@ class _Pool(HTTPConnectionPool):
     dialler: Dialler
 
     def _new_conn(self) -> Any:
-        connection = super()._new_conn()
-        connection.dialler = self.dialler  # type: ignore[attr-defined]
+        # urllib3 types what it makes as its own class, though it makes a `ConnectionCls`; so in the others.
+        connection: Any = super()._new_conn()
+        connection.dialler = self.dialler
         return connection
 
 
@@ -220,8 +221,8 @@ class _TLSPool(HTTPSConnectionPool):
     dialler: Dialler
 
     def _new_conn(self) -> Any:
-        connection = super()._new_conn()
-        connection.dialler = self.dialler  # type: ignore[attr-defined]
+        connection: Any = super()._new_conn()
+        connection.dialler = self.dialler
         return connection
 
 
@@ -231,9 +232,9 @@ class _Pools(PoolManager):
         self._dialler = dialler
         self.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
-    def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        pool = super()._new_pool(*args, **kwargs)
-        pool.dialler = self._dialler  # type: ignore[attr-defined]
+    def _new_pool(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super()._new_pool(*args, **kwargs)
+        pool.dialler = self._dialler
         return pool
 
 

@@ -122,7 +122,7 @@ class GuardedAdapter(BaseAdapter):
                 )
         # What iter_content would leave behind, had requests read the body itself.
         response._content = bytes(body)
-        response._content_consumed = True  # type: ignore[attr-defined]
+        response._content_consumed = True  # type: ignore[attr-defined]  # set by requests, unknown to its types
 
     def _named(self, url: str, error: Exception) -> FetchError:
         # All waiting ends at one deadline, so an error after it is that deadline, whatever urllib3 made of

@@ -148,7 +148,7 @@ def _response(request: requests.PreparedRequest, call: _Call) -> requests.Respon
         reason=reason or responses.get(int(code), ""),
         preload_content=False,
         decode_content=False,
-        original_response=_Original(message),  # type: ignore[arg-type]
+        original_response=_Original(message),  # type: ignore[arg-type]  # two of its members are used
         request_method=request.method,
     )
     response = requests.Response()
@@ -159,7 +159,7 @@ def _response(request: requests.PreparedRequest, call: _Call) -> requests.Respon
     response.raw = raw
     response.url = request.url or ""
     response.request = request
-    extract_cookies_to_jar(response.cookies, request, raw)  # type: ignore[no-untyped-call]
+    extract_cookies_to_jar(response.cookies, request, raw)  # type: ignore[no-untyped-call]  # no types there
     return response
 
 

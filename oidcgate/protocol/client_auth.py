@@ -19,8 +19,8 @@ class ClientAuthMethod(StrEnum):
     """The methods of OIDC Core 9 that are understood."""
 
     NONE = "none"
-    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105
-    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105
+    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 (a method, no secret)
+    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 (a method, no secret)
 
 
 class PresentedClient(NamedTuple):

@@ -26,7 +26,7 @@ def s256_challenge(verifier: str) -> str:
     """
     if not _VERIFIER.fullmatch(verifier):
         raise ValueError("a code verifier is 43 to 128 characters of A-Z a-z 0-9 - . _ ~")
-    return str(create_s256_code_challenge(verifier))  # type: ignore[no-untyped-call]
+    return str(create_s256_code_challenge(verifier))  # type: ignore[no-untyped-call]  # Authlib has no types
 
 
 def check_challenge(challenge: str | None, method: str | None) -> None:

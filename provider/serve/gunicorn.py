@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
 
 from oidcgate.settings import SettingsError
 from provider.app import Provider
@@ -22,7 +22,7 @@ _log = logging.getLogger("provider")
 _BEHIND_A_PROXY: Final = 9000
 
 
-class ProviderServer(BaseApplication):  # type: ignore[misc]
+class ProviderServer(BaseApplication):  # type: ignore[misc]  # so its class is Any
     """gunicorn's arbiter over one provider.
 
     Args:
