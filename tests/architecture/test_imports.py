@@ -18,6 +18,7 @@ GROUND = (
     "oidcgate.identity",
     "oidcgate.loopback",
     "oidcgate.strict_json",
+    "oidcgate.waiting",
 )
 
 # Rooms that know neither gate nor provider, and the provider's own ground.
@@ -88,6 +89,7 @@ PURE = (
     "oidcgate.identity",
     "oidcgate.protocol",
     "oidcgate.strict_json",
+    "oidcgate.waiting",
     "oidcgate.web.canonical_path",
     "oidcgate.web.cookies",
     "oidcgate.web.facts",
