@@ -89,7 +89,6 @@ PURE = (
     "oidcgate.identity",
     "oidcgate.protocol",
     "oidcgate.strict_json",
-    "oidcgate.waiting",
     "oidcgate.web.canonical_path",
     "oidcgate.web.cookies",
     "oidcgate.web.facts",
