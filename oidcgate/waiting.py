@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class WouldWait(Exception):
-    """The answer is not in memory. Nothing was asked, nothing was changed: ask again where waiting is fine."""
+    """The answer is not in memory. Nothing was asked or changed: ask again where waiting is fine."""
 
 
 class _Caller(threading.local):
