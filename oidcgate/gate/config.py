@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate import settings
+from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
 from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.loopback import is_loopback_host
@@ -352,6 +353,9 @@ class GateConfig:
     rules: tuple[RuleSettings, ...] = setting(
         default=(), help="First match wins; no match: known users only."
     )
+    forward: ForwardSettings = setting(factory=ForwardSettings, help="How the app is told who the user is.")
+    proxy: ProxySettings = setting(factory=ProxySettings, help="The app behind the sidecar.")
+    serve: ServeSettings = setting(factory=ServeSettings, help="The sidecar's own server.")
 
     @property
     def identity_providers(self) -> tuple[ProviderSettings, ...]:

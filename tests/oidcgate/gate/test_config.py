@@ -165,7 +165,7 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
             id="rule-age",
         ),
         pytest.param({"provider": {"template": "entrust"}}, "provider.template", id="key-without-code"),
-        pytest.param({"proxy": {"upstream": "http://127.0.0.1"}}, "proxy", id="table-without-code"),
+        pytest.param({"sidecar": {"upstream": "http://127.0.0.1"}}, "sidecar", id="table-without-code"),
         pytest.param({"provider": None}, "provider", id="no-provider"),
     ],
 )

@@ -1,0 +1,295 @@
+"""The settings of what stands in front of an app that is not changed: `[forward]`, `[proxy]`, `[serve]`.
+
+Here live the names under which an app hears who the user is, the upstreams, and the server's own limits.
+Who may pass is set in `oidcgate.gate.config`, which holds these tables; what they become is composed in
+`oidcgate.gate.build` and `oidcgate.serve`.
+"""
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from oidcgate.identity import normalise_name
+from oidcgate.settings import Problem, cross_check, setting
+
+PRESETS: Final = ("none", "oauth2-proxy")
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
+# Headers that mean something to HTTP, to a server or to the browser's rules: a user name there would change
+# what the request is.
+_TAKEN: Final = frozenset(
+    {
+        *("ACCEPT", "AUTHORIZATION", "CONNECTION", "COOKIE", "DATE", "EXPECT", "FORWARDED", "HOST", "ORIGIN"),
+        *("KEEP_ALIVE", "PROXY_AUTHORIZATION", "PROXY_CONNECTION", "RANGE", "REFERER", "TE", "TRAILER"),
+        *("TRANSFER_ENCODING", "UPGRADE", "USER_AGENT", "VIA", "X_FORWARDED_FOR", "X_FORWARDED_HOST"),
+        *("X_FORWARDED_PORT", "X_FORWARDED_PROTO", "X_REAL_IP", "PATH_INFO", "SCRIPT_NAME", "REMOTE_ADDR"),
+    }
+)
+_TAKEN_PREFIXES: Final = ("CONTENT_", "ACCEPT_", "IF_", "SEC_", "PROXY_")
+
+
+def _user_headers_problem(value: tuple[str, ...]) -> str | None:
+    for name in value:
+        if not _TOKEN.fullmatch(name):
+            return f"has an entry that is no header name ({name!r}); write names such as X-Remote-User"
+        normal = normalise_name(name)
+        if normal in _TAKEN or normal.startswith(_TAKEN_PREFIXES):
+            return f"has {name!r}, which means something else to HTTP; choose a name such as X-Remote-User"
+    return None
+
+
+def upstream_problem(value: str) -> str | None:
+    """What is wrong with the address of an upstream, and what to do; None when nothing is."""
+    example = "write it like http://127.0.0.1:8081, https://app.internal:8443 or unix:/run/app.sock"
+    if value.startswith("unix:"):
+        return None if value.startswith("unix:/") and len(value) > 6 else f"names no socket; {example}"
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not value.isascii() or any(c <= " " or c in "\\\x7f" for c in value):
+        return f"is no address of a server; {example}"
+    if parts.username is not None or parts.password is not None:
+        return f"holds a user name or password; {example}"
+    if parts.path or parts.query or parts.fragment:
+        # The path that is judged is the path that is served: nothing is put in front of it.
+        return (
+            "has a path, and what is asked for is passed on as it is; leave it out, also a slash at the end"
+        )
+    return None
+
+
+def _trusted_problem(value: tuple[str, ...]) -> str | None:
+    for entry in value:
+        if entry == "unix":
+            continue
+        try:
+            network = ipaddress.ip_network(entry)
+        except ValueError as error:
+            return f'has an entry that is no network ({error}); write it like 10.0.0.0/8, or "unix"'
+        if network.prefixlen == 0:
+            return "has an entry that is everybody; name the proxies that stand in front of this one"
+    return None
+
+
+def _bind_problem(value: str) -> str | None:
+    example = "write it like 127.0.0.1:8080, [::1]:8080 or unix:/run/oidcgate.sock"
+    if value.startswith("unix:"):
+        return None if value.startswith("unix:/") and len(value) > 6 else f"names no socket; {example}"
+    try:
+        parts = urlsplit(f"//{value}")
+        usable = bool(parts.hostname) and parts.port is not None and parts.netloc == value
+    except ValueError:
+        usable = False
+    return None if usable else f"is no address to listen on; {example}"
+
+
+def _metrics_bind_problem(value: str) -> str | None:
+    if not value:
+        return None
+    if value.startswith("unix:") or _bind_problem(value) is not None:
+        return "is no address to listen on; write it like 127.0.0.1:9090, or leave it empty"
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class ForwardSettings:
+    """`[forward]`: the headers by which an app is told who the user is."""
+
+    preset: str | None = setting(
+        default=None,
+        choices=PRESETS,
+        help="Whose header names the app expects; unless given: sidecar oauth2-proxy, in process none.",
+    )
+    user_headers: tuple[str, ...] = setting(
+        default=(),
+        check=_user_headers_problem,
+        help="Further headers that carry the userName, such as X-Remote-User; no client can send them.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class UpstreamSettings:
+    """One of `[[proxy.upstreams]]`: what is served where."""
+
+    upstream: str = setting(check=upstream_problem, help="http://…, https://… or unix:/PATH, without a path.")
+    host: str | None = setting(
+        default=None, help="Only for this Host (`app.example.com`, with a port other than the scheme's)."
+    )
+    path: str = setting(
+        default="/", help="Only for this path and what lies below it; the longest that matches is taken."
+    )
+    ca_file: Path | None = setting(
+        default=None, help="Certificates (PEM) that vouch for an https upstream, instead of the system's."
+    )
+    client_cert_file: Path | None = setting(
+        default=None, help="Certificate (PEM) that the sidecar shows to an https upstream."
+    )
+    client_key_file: Path | None = setting(
+        default=None, help="Key (PEM) of client_cert_file, unless it is in the same file."
+    )
+
+    @cross_check
+    def _usable_place(self) -> Iterable[Problem]:
+        if self.host is not None and not _HOST.fullmatch(self.host):
+            yield Problem("host", self.host, "is no host", "write it in lower case, like app.example.com")
+        if not self.path.startswith("/") or "//" in self.path or "%" in self.path or "?" in self.path:
+            yield Problem("path", self.path, "is no path", "write it like /reports, without escapes")
+
+    @cross_check
+    def _files_there(self) -> Iterable[Problem]:
+        yield from tls_problems(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
+
+
+def tls_problems(
+    upstream: str, ca_file: Path | None, client_cert_file: Path | None, client_key_file: Path | None
+) -> Iterable[Problem]:
+    """What is wrong with the certificates of one upstream."""
+    files = {"ca_file": ca_file, "client_cert_file": client_cert_file, "client_key_file": client_key_file}
+    for key, file in files.items():
+        if file is None:
+            continue
+        if not upstream.startswith("https://"):
+            yield Problem(key, str(file), "is for an https upstream only", "leave it out, or use https://")
+        elif not file.is_file():
+            yield Problem(key, str(file), "is not there", "name a file of PEM certificates or keys")
+    if client_key_file is not None and client_cert_file is None:
+        yield Problem("client_key_file", str(client_key_file), "has no certificate", "add client_cert_file")
+
+
+@dataclasses.dataclass(frozen=True)
+class ProxySettings:
+    """`[proxy]`: the app behind the sidecar."""
+
+    upstream: str | None = setting(
+        default=None,
+        check=upstream_problem,
+        help="Where the app listens: http://…, https://… or unix:/PATH. Several: `[[proxy.upstreams]]`.",
+    )
+    upstreams: tuple[UpstreamSettings, ...] = setting(
+        default=(), help="Several upstreams, chosen by host and path."
+    )
+    ca_file: Path | None = setting(
+        default=None, help="Certificates (PEM) that vouch for an https upstream, instead of the system's."
+    )
+    client_cert_file: Path | None = setting(
+        default=None, help="Certificate (PEM) that the sidecar shows to an https upstream."
+    )
+    client_key_file: Path | None = setting(
+        default=None, help="Key (PEM) of client_cert_file, unless it is in the same file."
+    )
+    engine: str = setting(
+        default="async",
+        choices=("async", "wsgi"),
+        help="wsgi: gunicorn's threads around `Gate(ReverseProxy(…))`, which can do no WebSockets.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        default=(),
+        check=_trusted_problem,
+        help='Networks whose X-Forwarded-For is believed; "unix": peers on a Unix socket.',
+    )
+    connect_seconds: float = setting(
+        default=5, minimum=0.1, maximum=300, help="How long a connection to the app may take."
+    )
+    head_seconds: float = setting(
+        default=60, minimum=0.1, maximum=3600, help="How long the app may take to begin its answer."
+    )
+    idle_seconds: float = setting(
+        default=60,
+        minimum=0.1,
+        maximum=86_400,
+        help="How long a body may stand still, in either direction; how long it takes in all is not limited.",
+    )
+    max_connections: int = setting(
+        default=1000, minimum=1, maximum=100_000, help="Connections to one upstream, for each worker."
+    )
+    response_head_bytes: int = setting(
+        default=65_536, minimum=4096, maximum=1_048_576, help="The largest head of an answer of the app."
+    )
+    message_bytes: int = setting(
+        default=16_777_216, minimum=1024, help="The largest message on a WebSocket, as it travels."
+    )
+
+    @property
+    def places(self) -> tuple[UpstreamSettings, ...]:
+        """All upstreams, however they were written; empty when there is none."""
+        if self.upstream is None:
+            return self.upstreams
+        return (
+            UpstreamSettings(
+                upstream=self.upstream,
+                ca_file=self.ca_file,
+                client_cert_file=self.client_cert_file,
+                client_key_file=self.client_key_file,
+            ),
+        )
+
+    @cross_check
+    def _one_way_to_say_it(self) -> Iterable[Problem]:
+        if self.upstream is not None and self.upstreams:
+            yield Problem("upstreams", None, "is given beside upstream", "move all into [[proxy.upstreams]]")
+        if self.upstream is None:
+            for key in ("ca_file", "client_cert_file", "client_key_file"):
+                if getattr(self, key) is not None:
+                    yield Problem(key, str(getattr(self, key)), "has no upstream beside it", "move it there")
+
+    @cross_check
+    def _files_there(self) -> Iterable[Problem]:
+        if self.upstream is not None:
+            yield from tls_problems(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
+
+    @cross_check
+    def _places_apart(self) -> Iterable[Problem]:
+        seen: set[tuple[str | None, str]] = set()
+        for index, entry in enumerate(self.upstreams):
+            place = (entry.host, entry.path.rstrip("/"))
+            if place in seen:
+                yield Problem(
+                    f"upstreams[{index}].path", entry.path, "is taken by another upstream", "keep one of them"
+                )
+            seen.add(place)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeSettings:
+    """`[serve]`: the sidecar's own server."""
+
+    bind: str = setting(
+        default="127.0.0.1:8080", check=_bind_problem, help="Where it listens: HOST:PORT, or unix:/PATH."
+    )
+    workers: int | None = setting(
+        default=None, minimum=1, maximum=1024, help="Processes. Unless given: as many as there are cores."
+    )
+    threads: int = setting(
+        default=8, minimum=1, maximum=256, help="Threads of each worker, with engine = wsgi."
+    )
+    worker_connections: int = setting(
+        default=20_000, minimum=10, maximum=1_000_000, help="Connections of clients, for each worker."
+    )
+    head_seconds: float = setting(
+        default=10, minimum=0.1, maximum=300, help="How long the head of a request may take."
+    )
+    client_idle_seconds: float = setting(
+        default=60,
+        minimum=0.1,
+        maximum=86_400,
+        help="How long a client may send or take nothing while a body is under way.",
+    )
+    keepalive_seconds: int = setting(
+        default=75, minimum=1, maximum=3600, help="How long an idle connection stays open."
+    )
+    graceful_seconds: int = setting(
+        default=30, minimum=0, maximum=86_400, help="How long a stop waits for what is under way."
+    )
+    access_log: bool = setting(default=True, help="One JSON line for each request, on standard output.")
+    metrics_bind: str = setting(
+        default="",
+        check=_metrics_bind_problem,
+        help="Where Prometheus reads metrics, HOST:PORT; empty: nowhere.",
+    )

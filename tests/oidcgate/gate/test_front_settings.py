@@ -1,0 +1,91 @@
+"""`[forward]`, `[proxy]` and `[serve]`: what they may say, and what each mistake is told as."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oidcgate.gate.config import config_from_mapping
+from tests.oidcgate.gate.test_config import keys_of_problems, minimal
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:8081", "http://app.internal", "https://app.internal:8443", "unix:/run/app.sock"],
+)
+def test_addresses_of_an_upstream(address: str) -> None:
+    places = config_from_mapping(minimal(proxy={"upstream": address})).proxy.places
+    assert [(place.upstream, place.host, place.path) for place in places] == [(address, None, "/")]
+
+
+@pytest.mark.parametrize(
+    ("tables", "key"),
+    [
+        pytest.param({"proxy": {"upstream": "127.0.0.1:8081"}}, "proxy.upstream", id="no-scheme"),
+        pytest.param({"proxy": {"upstream": "http://app/base"}}, "proxy.upstream", id="path"),
+        pytest.param({"proxy": {"upstream": "http://app/"}}, "proxy.upstream", id="slash"),
+        pytest.param({"proxy": {"upstream": "http://u:p@app"}}, "proxy.upstream", id="password"),
+        pytest.param({"proxy": {"upstream": "http://app:port"}}, "proxy.upstream", id="port"),
+        pytest.param({"proxy": {"upstream": "http://a b"}}, "proxy.upstream", id="blank"),
+        pytest.param({"proxy": {"upstream": "unix:app.sock"}}, "proxy.upstream", id="relative-socket"),
+        pytest.param(
+            {"proxy": {"upstream": "http://app", "ca_file": "ca.pem"}}, "proxy.ca_file", id="ca-for-http"
+        ),
+        pytest.param(
+            {"proxy": {"upstream": "https://app", "ca_file": "/nowhere.pem"}},
+            "proxy.ca_file",
+            id="ca-missing",
+        ),
+        pytest.param({"proxy": {"ca_file": "ca.pem"}}, "proxy.ca_file", id="ca-alone"),
+        pytest.param(
+            {"proxy": {"upstream": "http://a", "upstreams": [{"upstream": "http://b"}]}},
+            "proxy.upstreams",
+            id="two-ways-to-say-it",
+        ),
+        pytest.param(
+            {
+                "proxy": {
+                    "upstreams": [
+                        {"upstream": "http://a", "path": "/x"},
+                        {"upstream": "http://b", "path": "/x/"},
+                    ]
+                }
+            },
+            "proxy.upstreams[1].path",
+            id="same-place-twice",
+        ),
+        pytest.param(
+            {"proxy": {"upstreams": [{"upstream": "http://a", "path": "x"}]}},
+            "proxy.upstreams[0].path",
+            id="relative-path",
+        ),
+        pytest.param(
+            {"proxy": {"upstreams": [{"upstream": "http://a", "host": "https://app"}]}},
+            "proxy.upstreams[0].host",
+            id="host-with-scheme",
+        ),
+        pytest.param({"proxy": {"trusted_proxies": ["0.0.0.0/0"]}}, "proxy.trusted_proxies", id="everybody"),
+        pytest.param({"proxy": {"trusted_proxies": ["proxy"]}}, "proxy.trusted_proxies", id="no-network"),
+        pytest.param({"proxy": {"engine": "threads"}}, "proxy.engine", id="engine"),
+        pytest.param({"forward": {"preset": "oauth2proxy"}}, "forward.preset", id="preset"),
+        pytest.param({"forward": {"user_headers": ["X User"]}}, "forward.user_headers", id="header-blank"),
+        pytest.param({"forward": {"user_headers": ["Cookie"]}}, "forward.user_headers", id="header-cookie"),
+        pytest.param(
+            {"forward": {"user_headers": ["Content_Length"]}}, "forward.user_headers", id="header-length"
+        ),
+        pytest.param({"serve": {"bind": "8080"}}, "serve.bind", id="bind-port-only"),
+        pytest.param({"serve": {"metrics_bind": "unix:/x"}}, "serve.metrics_bind", id="metrics-on-a-socket"),
+        pytest.param({"serve": {"workers": 0}}, "serve.workers", id="no-workers"),
+    ],
+)
+def test_one_thing_is_wrong(tables: dict[str, Any], key: str) -> None:
+    assert keys_of_problems(minimal(**tables)) == {key}
+
+
+def test_a_client_certificate_needs_no_second_file_but_a_key_needs_its_certificate(tmp_path: Path) -> None:
+    pem = tmp_path / "client.pem"
+    pem.write_text("")
+    good = {"upstream": "https://app", "client_cert_file": str(pem)}
+    assert config_from_mapping(minimal(proxy=good)).proxy.places[0].client_cert_file == pem
+    alone = {"upstream": "https://app", "client_key_file": str(pem)}
+    assert keys_of_problems(minimal(proxy=alone)) == {"proxy.client_key_file"}
