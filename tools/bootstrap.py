@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # What `pip install` is told for each use. A later one holds the earlier ones, so that `make test`
 # after `make demo` adds packages and `make demo` after `make test` has nothing to do.
 TARGETS: dict[str, tuple[str, ...]] = {
-    "demo": ("-e", ".[serve,provider]"),
-    "test": ("-e", ".[serve,provider,sql]", "-r", "requirements-dev.txt"),
+    "demo": ("-e", ".[serve,provider,memcached]"),
+    "test": ("-e", ".[serve,provider,sql,memcached]", "-r", "requirements-dev.txt"),
 }
 INPUTS = (
     "pyproject.toml",
