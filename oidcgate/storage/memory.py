@@ -79,6 +79,10 @@ class MemoryStore:
             self.put(kind, key, value, expires_at=expires_at, tags=tags)
             return True
 
+    def delete(self, kind: str, key: str) -> None:
+        with self._lock:
+            self._writes += self._remove((kind, key)) is not None
+
     def delete_tagged(self, kind: str, tag: str) -> int:
         with self._lock:
             keys = tuple(self._tagged.get((kind, tag), ()))

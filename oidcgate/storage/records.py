@@ -1,8 +1,8 @@
 """The port of the small stores: records with an expiry, found by kind and key or by tag.
 
-The state store (revocations, replay, leases, kept tokens) and shared sessions are written once over these
-verbs; what the records mean is not known here. Implementations: `memory` (this process), `sql` (SQLite,
-PostgreSQL).
+The state store (revocations, replay, leases, kept tokens) is written once over the verbs of `RecordStore`,
+shared sessions over the few of `RecordCache`; what the records mean is not known here. Implementations:
+`memory` (this process), `sql` (SQLite, PostgreSQL); of a cache alone: `memcached`.
 """
 
 from collections.abc import Sequence
@@ -50,18 +50,41 @@ class StoreUnavailable(Exception):
         self.reason = reason
 
 
-class RecordStore(Protocol):
-    """Eight verbs. Each is atomic among threads, and among processes where the store is shared.
+class RecordCache(Protocol):
+    """Four verbs, for records whose loss is borne. Each is atomic among threads and processes.
 
-    Every method raises StoreUnavailable when the store cannot answer; a write that raised may or may not have
-    happened. `kind` separates uses of one store; a key is not empty. `now` is epoch seconds.
+    A record may be gone before its time: a cache that is full or was restarted forgets. What must not be
+    forgotten, or be given out once only, needs a `RecordStore`, and no cache can stand in for one.
+
+    Every method raises StoreUnavailable when there is no answer, which is never taken for "absent"; a write
+    that raised may or may not have happened. `kind` separates uses; a key is not empty. `now` is epoch
+    seconds.
     """
 
-    def put(self, kind: str, key: str, value: bytes, *, expires_at: int, tags: Sequence[str] = ()) -> None:
+    def put(self, kind: str, key: str, value: bytes, *, expires_at: int) -> None:
         """Write the record, whatever was there."""
 
     def get(self, kind: str, key: str, *, now: int) -> Record | None:
         """The record, or None when it is absent or expired."""
+
+    def swap(
+        self, kind: str, key: str, *, expected_version: int, value: bytes, expires_at: int, now: int
+    ) -> bool:
+        """Write only over the version that `get` gave; False: it is another one, or gone."""
+
+    def delete(self, kind: str, key: str) -> None:
+        """Remove the record, if there is one. A `swap` that is under way does not bring it back."""
+
+
+class RecordStore(RecordCache, Protocol):
+    """A cache that forgets nothing before its time, and five verbs more.
+
+    Each is atomic among threads, and among processes where the store is shared. What RecordCache says of
+    arguments and of StoreUnavailable holds here too.
+    """
+
+    def put(self, kind: str, key: str, value: bytes, *, expires_at: int, tags: Sequence[str] = ()) -> None:
+        """Write the record, whatever was there."""
 
     def take(self, kind: str, key: str, *, now: int) -> Record | None:
         """Remove the record and return it: to exactly one caller, however many ask at once."""

@@ -197,6 +197,10 @@ class SqlStore:
                 _tag(write.connection, kind, key, tags)
             return write.changed
 
+    def delete(self, kind: str, key: str) -> None:
+        with self._write() as write:
+            write.changed = write.connection.execute(_records.delete().where(_named(kind, key))).rowcount > 0
+
     def delete_tagged(self, kind: str, tag: str) -> int:
         tagged = sa.select(_tags.c.key).where(_tags.c.kind == kind, _tags.c.tag == tag)
         statement = _records.delete().where(_records.c.kind == kind, _records.c.key.in_(tagged))

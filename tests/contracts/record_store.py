@@ -1,38 +1,21 @@
 """What every record store must do. A test module subclasses it and gives the fixture `store`."""
 
-import threading
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from oidcgate.storage.records import RecordStore
+from oidcgate.storage.records import RecordCache, RecordStore
+from tests.contracts.record_cache import NOW, RecordCacheContract, together
 
-NOW = 1_800_000_000
-
-
-def together(number: int, act: Callable[[int], object]) -> list[object]:
-    """Call `act` in so many threads that start at once; returns what each gave."""
-    barrier = threading.Barrier(number)
-    results: list[object] = [None] * number
-
-    def run(index: int) -> None:
-        barrier.wait(timeout=30)
-        try:
-            results[index] = act(index)
-        except Exception as error:  # an exception is a result too: the caller compares
-            results[index] = error
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    return results
+__all__ = ["NOW", "RecordStoreContract", "together"]
 
 
-class RecordStoreContract:
-    """The suite; every test gets a new, empty store."""
+class RecordStoreContract(RecordCacheContract):
+    """The suite; every test gets a new, empty store. What a cache has to do, a store has to do."""
+
+    @pytest.fixture
+    def cache(self, store: RecordStore) -> RecordCache:
+        return store
 
     def test_a_record_comes_back_as_it_was_put(self, store: RecordStore) -> None:
         store.put("kind", "key", b"\x00\xffvalue", expires_at=NOW + 10, tags=("b", "a"))
@@ -169,6 +152,11 @@ class RecordStoreContract:
 
         assert sorted(map(bool, together(8, create))) == [False] * 7 + [True]
 
+    def test_delete_removes_the_record_and_its_tags(self, store: RecordStore) -> None:
+        store.put("kind", "key", b"v", expires_at=NOW + 10, tags=("t",))
+        store.delete("kind", "key")
+        assert store.find("kind", "t", now=NOW) == []
+
     def test_delete_tagged_removes_what_has_the_tag_and_nothing_else(self, store: RecordStore) -> None:
         store.put("kind", "a", b"1", expires_at=NOW + 10, tags=("user:1", "x"))
         store.put("kind", "b", b"2", expires_at=NOW + 10, tags=("user:1",))
@@ -217,6 +205,7 @@ class RecordStoreContract:
         assert not store.swap("kind", "key", expected_version=None, value=b"2", expires_at=NOW, now=NOW)
         assert store.take("kind", "other", now=NOW) is None
         assert store.delete_tagged("kind", "other") == 0
+        store.delete("kind", "other")
         assert not changed()
         record = store.get("kind", "key", now=NOW)
         assert record is not None
@@ -235,4 +224,8 @@ class RecordStoreContract:
         store.put("kind", "key", b"1", expires_at=NOW + 10)
         assert changed()
         assert store.take("kind", "key", now=NOW) is not None
+        assert changed()
+        store.put("kind", "key", b"1", expires_at=NOW + 10)
+        assert changed()
+        store.delete("kind", "key")
         assert changed()

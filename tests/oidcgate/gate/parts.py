@@ -73,6 +73,10 @@ class Store:
             now=now,
         )
 
+    def delete(self, kind: str, key: str) -> None:
+        self._call("delete")
+        self.inner.delete(kind, key)
+
     def delete_tagged(self, kind: str, tag: str) -> int:
         self._call("delete_tagged")
         return self.inner.delete_tagged(kind, tag)
