@@ -1,17 +1,21 @@
-"""Which network a request came from, for slowing down guesses.
+"""Where a request came from: its client's address, and the network for slowing down guesses.
 
 Lives here: reading X-Forwarded-For from proxies that are listed, and nothing from anybody else. Not here:
-scheme and host, which come from the configured public URL and never from a header.
+scheme and host, which come from the configured public URL and never from a header, and the fields that tell
+an upstream about it (`oidcgate.proxy.rules`).
 """
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 UNKNOWN_NETWORK = "unknown"
+
+# How a configuration lists the peers that connect over a Unix socket and so have no address.
+_UNIX: Final = "unix"
 
 # Nobody has more proxies of their own than this in a row; a longer header is a client's doing.
 _MAX_HOPS = 20
@@ -21,6 +25,27 @@ class HeaderLookup(Protocol):
     """A mapping of header names to values; werkzeug's headers and a plain dict are two."""
 
     def get(self, name: str, default: str, /) -> str: ...
+
+
+class TrustedPeers(NamedTuple):
+    """Whose word on a request's origin is believed. By default nobody's."""
+
+    networks: tuple[Network, ...] = ()
+    unix: bool = False
+
+    def holds(self, address: Address) -> bool:
+        """Whether a peer or hop with this address is believed."""
+        return any(address in network for network in self.networks)
+
+
+def parse_trusted_peers(texts: Iterable[str]) -> TrustedPeers:
+    """Read configured proxies: networks, and `unix` for those that connect over a Unix socket.
+
+    Raises:
+        ValueError: one is neither; the message names it.
+    """
+    listed = list(texts)
+    return TrustedPeers(parse_networks(text for text in listed if text != _UNIX), _UNIX in listed)
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -42,18 +67,44 @@ def client_network(peer: str | None, headers: HeaderLookup, trusted_networks: Se
     Returns:
         A network such as `203.0.113.0/24`, or `unknown` when the peer has no IP address (a Unix socket).
     """
-    address = _address(peer or "")
-    if address is None:
+    hops = _walk(
+        _address(peer or ""), headers.get("X-Forwarded-For", ""), TrustedPeers(tuple(trusted_networks))
+    )
+    if not hops:
         return UNKNOWN_NETWORK
-    claimed = headers.get("X-Forwarded-For", "").split(",")
-    for entry in reversed(claimed[-_MAX_HOPS:]):
-        if not any(address in network for network in trusted_networks):
-            break
+    address = hops[0]
+    return str(ip_network((address, 24 if isinstance(address, IPv4Address) else 64), strict=False))
+
+
+def believed_hops(peer: str | None, claimed: str, trusted: TrustedPeers) -> list[str]:
+    """The addresses a request came through, client first and peer last, as far as they are to be believed.
+
+    Walked like `client_network`; what stands left of the first hop that is not trusted is left out.
+
+    Args:
+        peer: address of the connection's other end; None or "" for a Unix socket.
+        claimed: X-Forwarded-For, its fields joined by commas.
+        trusted: who is believed.
+
+    Returns:
+        Addresses without port or zone; empty when the peer has none and is not trusted, or says nothing.
+    """
+    return [str(address) for address in _walk(_address(peer or ""), claimed, trusted)]
+
+
+def _walk(peer: Address | None, claimed: str, trusted: TrustedPeers) -> list[Address]:
+    hops = [] if peer is None else [peer]
+    believed = trusted.unix if peer is None else trusted.holds(peer)
+    if not believed or not claimed:
+        return hops
+    for entry in reversed(claimed.split(",")[-_MAX_HOPS:]):
         hop = _address(entry)
         if hop is None:
             break
-        address = hop
-    return str(ip_network((address, 24 if isinstance(address, IPv4Address) else 64), strict=False))
+        hops.insert(0, hop)
+        if not trusted.holds(hop):
+            break
+    return hops
 
 
 def _address(text: str) -> Address | None:
