@@ -38,7 +38,8 @@ from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.storage.memory import MemoryStore
-from oidcgate.storage.records import RecordStore
+from oidcgate.storage.records import RecordCache, RecordStore
+from oidcgate.storage.rendezvous import servers_of
 from oidcgate.storage.sql import SqlStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.sealing import KeyRing, Sealer
@@ -186,9 +187,19 @@ def _sessions(
         idle_seconds=round(config.session.idle_minutes * 60),
         absolute_seconds=round(config.session.absolute_minutes * 60),
     )
+    if config.session.store == "sealed":
+        return SealedSessions(names, ring, gate_id, state, limits)
+    store: RecordCache
     if config.session.store == "memory":
-        return StoredSessions(names, ring, gate_id, state, limits, store=MemoryStore(clock=clock))
-    return SealedSessions(names, ring, gate_id, state, limits)
+        store = MemoryStore(clock=clock)
+    else:
+        if find_spec("pymemcache") is None:
+            missing = Problem("session.store", None, "needs pymemcache", "pip install 'oidcgate[memcached]'")
+            raise SettingsError([missing])
+        from oidcgate.storage.memcached import MemcachedCache
+
+        store = MemcachedCache(servers_of(config.session.store), gate_id)
+    return StoredSessions(names, ring, gate_id, state, limits, store=store)
 
 
 def _directory(config: GateConfig, clock: Callable[[], float]) -> UserDirectory:

@@ -21,6 +21,7 @@ from oidcgate.loopback import is_loopback_host
 from oidcgate.protocol import urls
 from oidcgate.protocol.metadata import configuration_url, issuer_of
 from oidcgate.settings import Problem, Secret, cross_check, setting
+from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.sealing import KeyRing, WeakSecret
 
@@ -108,6 +109,18 @@ def _state_problem(value: str) -> str | None:
     if value.startswith("postgresql+psycopg://"):
         return None
     return 'is no known store; write "sqlite:///oidcgate-state.db", or "memory" for one process'
+
+
+def _session_store_problem(value: str) -> str | None:
+    if value in ("sealed", "memory"):
+        return None
+    if not value.startswith(MEMCACHED):
+        return f'is no known store; write "sealed", "{MEMCACHED}h1:11211,h2", or "memory" for one process'
+    try:
+        servers_of(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,8 +267,9 @@ class SessionSettings:
 
     store: str = setting(
         default="sealed",
-        choices=("sealed", "memory"),
-        help="sealed: all of it encrypted in the cookie. memory: in this process, which must be the one.",
+        check=_session_store_problem,
+        help='"sealed": all of it encrypted in the cookie. "memcached://HOST:PORT,HOST": on these servers, '
+        'shared by all that name them. "memory": in this process, which must be the one.',
     )
     secret: Secret = setting(
         help="The key of sessions, from `oidcgate secret`. One key a line: the first seals, all open."
@@ -425,6 +439,14 @@ class GateConfig:
                 self.session.store,
                 "keeps sessions in one process while state.store is shared by several",
                 'use sealed, or state.store = "memory" too',
+            )
+        if self.session.store.startswith(MEMCACHED) and self.state.store == "memory":
+            # Each process remembers sessions, so what ended in another one has to reach it.
+            yield Problem(
+                "state.store",
+                self.state.store,
+                "keeps sign-outs in one process while session.store is shared by several",
+                'use "sqlite:///oidcgate-state.db" on one host, "postgresql+psycopg://…" on several',
             )
 
 

@@ -16,6 +16,7 @@ from oidcgate.identity import Identity, read_only
 __all__ = [
     "COOKIE_BUDGET_BYTES",
     "NOBODY",
+    "STORED_BUDGET_BYTES",
     "Absent",
     "AbsentReason",
     "Found",
@@ -34,6 +35,8 @@ __all__ = [
 #: A cookie, name and value, never passes this. Browsers stop at 4,096, and every request carries it through
 #: the header buffers of whatever stands in front.
 COOKIE_BUDGET_BYTES: Final = 3584
+#: A stored session never passes this: each worker remembers thousands, and memcached takes no more than 1 MB.
+STORED_BUDGET_BYTES: Final = 65_536
 _VERSION: Final = b"\x01"
 
 
@@ -241,14 +244,15 @@ class SessionLimits(NamedTuple):
 
 
 class SessionTooLarge(Exception):
-    """The session does not fit into a cookie; `largest` names the claims that take most of it."""
+    """The session does not fit where it is kept; `largest` names the claims that take most of it."""
 
-    def __init__(self, size: int, record: SessionRecord) -> None:
+    def __init__(self, size: int, record: SessionRecord, limit: int = COOKIE_BUDGET_BYTES) -> None:
         self.size = size
         by_size = sorted(record.claims, key=lambda name: len(_encode(record.claims[name])), reverse=True)
         self.largest = tuple(by_size[:3])
         named = f" (largest claims: {', '.join(self.largest)})" if self.largest else ""
+        what = "session cookie" if limit == COOKIE_BUDGET_BYTES else "stored session"
+        otherwise = " or keep sessions in a store" if limit == COOKIE_BUDGET_BYTES else ""
         super().__init__(
-            f"the session cookie would have {size} bytes, the limit is {COOKIE_BUDGET_BYTES}{named}; "
-            "keep fewer claims or keep sessions in a store"
+            f"the {what} would have {size} bytes, the limit is {limit}{named}; keep fewer claims{otherwise}"
         )

@@ -14,6 +14,7 @@ import msgspec
 from oidcgate.gate.revocations import Revocations
 from oidcgate.gate.session import (
     COOKIE_BUDGET_BYTES,
+    STORED_BUDGET_BYTES,
     Absent,
     AbsentReason,
     Found,
@@ -25,7 +26,8 @@ from oidcgate.gate.session import (
     decode_record,
     encode_record,
 )
-from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.storage.records import RecordCache, RecordStore, StoreUnavailable
+from oidcgate.waiting import about_to_wait
 from oidcgate.web.cookies import CookieNames, cookie_value, delete_cookie, set_cookie
 from oidcgate.web.sealing import KeyRing, Sealer
 
@@ -291,10 +293,11 @@ class SealedSessions(Sessions):
 
 
 class StoredSessions(Sessions):
-    """The record lies in a record store, sealed; the cookie holds a sealed handle to it.
+    """The record lies in a record cache, sealed; the cookie holds a sealed handle to it.
 
-    Where workers share the store they share the sessions; in a store in memory a session lives in one
-    process.
+    Where workers share the cache they share the sessions; in a store in memory a session lives in one
+    process. A cache that lost a record means a new login, never a session that ended and lives on: what has
+    ended is known to the state store.
     """
 
     _purpose = "stored-session"
@@ -307,7 +310,7 @@ class StoredSessions(Sessions):
         state: RecordStore,
         limits: SessionLimits,
         *,
-        store: RecordStore,
+        store: RecordCache,
         revocation_max_stale_seconds: int = 10,
         remembered: int = 10_000,
     ) -> None:
@@ -328,6 +331,7 @@ class StoredSessions(Sessions):
         if handle is None:
             raise _NotFound(AbsentReason.UNREADABLE)
         session_id = handle.decode()
+        about_to_wait()
         # At any age: whether its time is up is compared on each load, for what is remembered too.
         stored = self._store.get(_SESSIONS, session_id, now=0)
         if stored is None:
@@ -343,31 +347,42 @@ class StoredSessions(Sessions):
         found.renew(self._open(found.cookie), self.limits)
 
     def _write(self, record: SessionRecord, now: int) -> str:
-        self._store.put(
-            _SESSIONS, record.session_id, self._sealed(record, now), expires_at=self._expires_at(record)
-        )
+        sealed = self._sealed(record, now)
+        if len(sealed) > STORED_BUDGET_BYTES:
+            raise SessionTooLarge(len(sealed), record, STORED_BUDGET_BYTES)
+        about_to_wait()
+        self._store.put(_SESSIONS, record.session_id, sealed, expires_at=self._expires_at(record))
         return self._handles.seal(record.session_id.encode(), now)
 
     def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
+        about_to_wait()
         try:
             stored = self._store.get(_SESSIONS, record.session_id, now=now)
+            if stored is None:
+                # Ended elsewhere, or lost: the next request looks again, as other workers would.
+                found.expires_at = 0
+                return []
             # Only over the copy that was read: a session that is being ended must not come back.
-            if stored is not None:
-                self._store.swap(
-                    _SESSIONS,
-                    record.session_id,
-                    expected_version=stored.version,
-                    value=self._sealed(record, now),
-                    expires_at=self._expires_at(record),
-                    now=now,
-                )
+            self._store.swap(
+                _SESSIONS,
+                record.session_id,
+                expected_version=stored.version,
+                value=self._sealed(record, now),
+                expires_at=self._expires_at(record),
+                now=now,
+            )
         except StoreUnavailable:
             return []
         found.renew(record, self.limits)
         return []
 
     def _delete(self, record: SessionRecord, now: int) -> None:
-        self._store.take(_SESSIONS, record.session_id, now=now)
+        about_to_wait()
+        try:
+            self._store.delete(_SESSIONS, record.session_id)
+        except StoreUnavailable:
+            # The session has ended: it was revoked before this. Its record goes by itself, and earlier.
+            return
 
     def _sealed(self, record: SessionRecord, now: int) -> bytes:
         return self._sealer.seal(encode_record(record), now).encode()
