@@ -37,6 +37,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "oidcgate.web": GROUND,
     "oidcgate.jose": GROUND,
     "oidcgate.storage": GROUND,
+    "oidcgate.proxy": (*GROUND, "oidcgate.web"),
     "oidcgate.protocol": (*GROUND, "oidcgate.jose.keys", "oidcgate.jose.jwt"),
     "oidcgate.directory": (*GROUND, "oidcgate.net"),
     "oidcgate.gate": (
@@ -112,7 +113,7 @@ IMPURE = (
 # The one module of each side that knows all parts, and the edge that may call it. Everything else is
 # given its collaborators as fields.
 COMPOSING = {
-    "oidcgate.gate.build": ("oidcgate.gate.wsgi", "oidcgate.cli.*"),
+    "oidcgate.gate.build": ("oidcgate.gate.front", "oidcgate.gate.asgi", "oidcgate.cli.*", "oidcgate.serve.*"),
     "provider.build": ("provider", "provider.app", "provider.cli.*", "provider.serve", "provider.serve.*"),
 }
 
