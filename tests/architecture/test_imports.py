@@ -89,6 +89,8 @@ PURE = (
     "oidcgate.gate.policy",
     "oidcgate.identity",
     "oidcgate.protocol",
+    "oidcgate.proxy.routes",
+    "oidcgate.proxy.rules",
     "oidcgate.strict_json",
     "oidcgate.web.canonical_path",
     "oidcgate.web.cookies",

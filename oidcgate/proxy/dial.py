@@ -1,0 +1,72 @@
+"""Reaching an upstream: TLS contexts for everybody, connections for an event loop.
+
+Here live the one place that says how an upstream's certificate is checked, and `connect`. What is spoken over
+a connection is the protocol's that the caller brings; keeping connections is `upstream`'s next door.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+from oidcgate.proxy.routes import Upstream
+from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
+
+__all__ = ["connect", "tls_context"]
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
+
+
+@lru_cache(maxsize=64)
+def tls_context(upstream: Upstream) -> ssl.SSLContext | None:
+    """How an https upstream is spoken to; None for one without TLS.
+
+    Its certificate is always checked, for its host name too. Kept per upstream: files are read once, so that a
+    process goes on with what it was started with.
+
+    Raises:
+        OSError: a file cannot be read, or holds no certificate or key (`ssl.SSLError`).
+    """
+    if not upstream.tls:
+        return None
+    context = ssl.create_default_context(cafile=upstream.ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    if upstream.client_cert_file is not None:
+        context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file)
+    return context
+
+
+async def connect(
+    upstream: Upstream, factory: Callable[[], _Protocol], seconds: float
+) -> tuple[asyncio.Transport, _Protocol]:
+    """Open a connection, TLS handshake included.
+
+    Args:
+        upstream: where to.
+        factory: makes the protocol of the connection.
+        seconds: after which it is given up.
+
+    Raises:
+        UpstreamTrouble: nobody answered, in time, or not with a certificate that we accept.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            if upstream.socket_path is not None:
+                transport, protocol = await loop.create_unix_connection(factory, upstream.socket_path)
+            else:
+                transport, protocol = await loop.create_connection(
+                    factory, upstream.host, upstream.port, ssl=tls_context(upstream)
+                )
+    except TimeoutError:
+        raise UpstreamTrouble(Trouble.CONNECT_TIMEOUT, f"not connected within {seconds} s") from None
+    except ssl.SSLError as error:
+        raise UpstreamTrouble(Trouble.TLS, _reason(error)) from error
+    except OSError as error:
+        raise UpstreamTrouble(Trouble.UNREACHABLE, _reason(error)) from error
+    return transport, protocol
+
+
+def _reason(error: OSError) -> str:
+    return f"{type(error).__name__}: {error.strerror or error}"
