@@ -8,7 +8,7 @@ an upstream.
 """
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,17 +16,22 @@ from typing import Any, Final
 import msgspec
 
 __all__ = [
+    "FORWARD_ENVIRON",
     "IDENTITY_ENVIRON",
     "Identity",
+    "ReservedNames",
+    "environ_key",
     "environ_text",
     "is_reserved",
     "normalise_name",
     "read_only",
-    "strip_environ",
 ]
 
 #: Key of the WSGI environ (and of the ASGI scope) under which an app finds its `Identity`.
 IDENTITY_ENVIRON: Final = "oidcgate.identity"
+#: Key of environ and scope under which a proxy finds the headers that tell its upstream who the user is:
+#: pairs of name and value, both bytes.
+FORWARD_ENVIRON: Final = "oidcgate.forward"
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -78,6 +83,11 @@ def read_only(value: Any) -> Any:
 def environ_text(text: str) -> str:
     """`text` as a WSGI environ carries it: its UTF-8 bytes, one character each. Spec: PEP 3333."""
     return text if text.isascii() else text.encode("utf-8").decode("latin-1")
+
+
+def environ_key(name: bytes) -> str:
+    """The key of a WSGI environ under which an app finds a header. Spec: PEP 3333, RFC 3875 4.1.18."""
+    return "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
 
 
 # Names compare after every byte outside A-Z 0-9 became "_", because servers, proxies and languages each merge
@@ -166,30 +176,72 @@ _PLAIN_KEYS: Final = frozenset(
         *("HTTP_X_REAL_IP", "HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT", "HTTP_X_CSRFTOKEN", "HTTP_X_CSRF_TOKEN"),
     }
 )
-_REMEMBERED_KEY_LENGTH = 64
+_PLAIN_HEADERS: Final = frozenset(
+    key[5:].replace("_", "-").lower().encode() for key in _PLAIN_KEYS if key.startswith("HTTP_")
+) | {b"content-type", b"content-length", b"upgrade"}
+_REMEMBERED_NAME_LENGTH = 64
+
+Headers = list[tuple[bytes, bytes]]
 
 
-def _judge(key: str) -> bool:
-    """Whether this environ key must not reach an app."""
-    if key[:5].upper() == "HTTP_":
-        return is_reserved(normalise_name(key[5:]))
-    return key in _SERVER_IDENTITY or key.startswith(_OWN_KEYS)
+class ReservedNames:
+    """The names that no client can use, as one gate sees them.
 
-
-_condemned = lru_cache(maxsize=4096)(_judge)
-
-
-def strip_environ(environ: MutableMapping[str, Any]) -> None:
-    """Delete every key of a WSGI environ that could tell an app who the user is.
-
-    Called first, on every branch: what is public, refused or broken is stripped like what is allowed. Names
-    are compared in environ form, whatever the server's own treatment of `_` in header names.
+    Besides the names of every preset these are the ones by which this gate itself tells an app who the user
+    is. `strip_environ` and `strip_headers` are called first, on every branch: what is public, refused or
+    broken is stripped like what is allowed.
 
     Spec: RFC 9700 4.13.
     """
-    if _PLAIN_KEYS.issuperset(environ):
-        return
-    for key in set(environ) - _PLAIN_KEYS:
-        # A client that invents long names must not be able to fill the memory of the decision.
-        if _condemned(key) if len(key) <= _REMEMBERED_KEY_LENGTH else _judge(key):
-            del environ[key]
+
+    def __init__(self, own: Iterable[str] = ()) -> None:
+        """Take in names of one's own.
+
+        Args:
+            own: header names that are reserved beside the common ones, in any spelling.
+        """
+        self._own = frozenset(map(normalise_name, own))
+        self._plain_keys = frozenset(key for key in _PLAIN_KEYS if not self._condemns_key(key))
+        self._plain_headers = frozenset(name for name in _PLAIN_HEADERS if not self._condemns_header(name))
+        self._key = lru_cache(maxsize=4096)(self._condemns_key)
+        self._header = lru_cache(maxsize=4096)(self._condemns_header)
+
+    def strip_environ(self, environ: MutableMapping[str, Any]) -> None:
+        """Delete every key of a WSGI environ that could tell an app who the user is.
+
+        Names are compared in environ form, whatever the server's own treatment of `_` in header names.
+        """
+        if self._plain_keys.issuperset(environ):
+            return
+        for key in set(environ) - self._plain_keys:
+            # A client that invents long names must not be able to fill the memory of the decision.
+            if (self._key if len(key) <= _REMEMBERED_NAME_LENGTH else self._condemns_key)(key):
+                del environ[key]
+
+    def strip_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """The headers of an ASGI scope without those that could tell an app who the user is.
+
+        Always a list of its own: what a server appends later (trailers) is not in it.
+        """
+        kept = list(headers)
+        odd = {name for name, _ in kept} - self._plain_headers
+        if odd:
+            gone = {
+                name
+                for name in odd
+                if (self._header if len(name) <= _REMEMBERED_NAME_LENGTH else self._condemns_header)(name)
+            }
+            if gone:
+                kept = [pair for pair in kept if pair[0] not in gone]
+        return kept
+
+    def _condemns_key(self, key: str) -> bool:
+        if key[:5].upper() == "HTTP_":
+            return self._condemns(normalise_name(key[5:]))
+        return key in _SERVER_IDENTITY or key.startswith(_OWN_KEYS)
+
+    def _condemns_header(self, name: bytes) -> bool:
+        return self._condemns(normalise_name(name.decode("latin-1")))
+
+    def _condemns(self, normalised: str) -> bool:
+        return is_reserved(normalised) or normalised in self._own

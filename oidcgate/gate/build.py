@@ -111,8 +111,11 @@ def build(
         max_stale_seconds=config.users.max_stale_seconds,
     )
     policy = Policy(
-        Rule(rule.path, Access(rule.allow), rule.methods, rule.max_age_seconds, rule.acr_values)
-        for rule in config.rules
+        (
+            Rule(rule.path, Access(rule.allow), rule.methods, rule.max_age_seconds, rule.acr_values)
+            for rule in config.rules
+        ),
+        origins=(config.public_url,),
     )
     audit = audit or Audit(clock=clock)
     answers = Answers(gate_pages(), config.public_url, urlsplit(config.public_url).netloc, _targets(config))

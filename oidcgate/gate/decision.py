@@ -44,6 +44,8 @@ class Reason(StrEnum):
     AMBIGUOUS_PATH = "path_parameters_change_the_rule"
     AUTHENTICATION_TOO_OLD = "authentication_too_old"
     AUTHENTICATION_CONTEXT = "authentication_context_not_met"
+    FOREIGN_ORIGIN = "websocket_from_a_foreign_origin"
+    NAME_NOT_FORWARDABLE = "user_name_cannot_be_forwarded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ _KNOWN: Final = Allow(Reason.KNOWN_USER, identified=True)
 _ANSWER: Final = Answer()
 _PREFLIGHT: Final = Preflight()
 _AMBIGUOUS: Final = Refuse(Reason.AMBIGUOUS_PATH, 400)
+_FOREIGN: Final = Refuse(Reason.FOREIGN_ORIGIN, 403)
 # RFC 3986 query characters, and "%": what is escaped already stays as it is.
 _QUERY_SAFE: Final = "/?!$&'()*+,;=:@~%"
 _GATE_ROOT: Final = GATE_PATH.rstrip("/")
@@ -162,10 +165,12 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
     if allow is Access.ANYONE:
         # Somebody the directory does not know is nobody to a public page: the name could be another's there.
         known = isinstance(session, Found) and session.person.known
-        return _PUBLIC_IDENTIFIED if known else _PUBLIC
+        return _PUBLIC_IDENTIFIED if known and not _is_foreign_upgrade(facts, policy) else _PUBLIC
     if facts.kind is RequestKind.PREFLIGHT:
         # Before the session is looked at: a browser sends none, so nobody else should get an answer either.
         return _PREFLIGHT
+    if _is_foreign_upgrade(facts, policy):
+        return _FOREIGN
     if isinstance(session, Found):
         # Whom the directory has switched off is let in nowhere, as at sign-in: "signed-in" is for strangers.
         if session.person.barred or (allow is Access.KNOWN and not session.person.known):
@@ -180,6 +185,15 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
     if _can_be_sent_away(facts):
         return StartLogin(session.reason, _return_path(facts))
     return Refuse(session.reason, 401)
+
+
+def _is_foreign_upgrade(facts: Facts, policy: Policy) -> bool:
+    """Whether a page of somebody else opens a connection in the name of whoever looks at it.
+
+    The rules that keep a page from reading another origin's answers do not hold for WebSockets. A client that
+    sends no Origin is no browser. Spec: RFC 6455 10.2.
+    """
+    return facts.kind is RequestKind.UPGRADE and facts.origin != "" and facts.origin not in policy.origins
 
 
 def _unmet(rule: Rule, record: SessionRecord, now: int) -> Reason | None:

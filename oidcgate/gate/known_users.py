@@ -18,6 +18,7 @@ from oidcgate.gate.session import (
     identity_of,
 )
 from oidcgate.identity import environ_text
+from oidcgate.waiting import about_to_wait
 
 __all__ = ["KnownUsers"]
 
@@ -66,6 +67,7 @@ class KnownUsers:
 
     def _ask(self, user_name: str, now: int) -> tuple[KnownUser | None, bool]:
         """The active user of that name, or None and whether the name is there all the same."""
+        about_to_wait()
         try:
             user = self._directory.find(user_name, now=now)
         except AmbiguousUser:

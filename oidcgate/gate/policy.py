@@ -129,17 +129,21 @@ class Policy:
 
     Attributes:
         rules: as given, in order.
+        origins: our own, as a browser writes them.
         admits_unknown: whether some rule lets in people whom the directory does not know, so that a session
             is worth making for them.
     """
 
-    def __init__(self, rules: Iterable[Rule] = (), *, remembered: int = 4096) -> None:
+    def __init__(
+        self, rules: Iterable[Rule] = (), *, origins: Iterable[str] = (), remembered: int = 4096
+    ) -> None:
         """Compile the rules.
 
         Raises:
             PolicyError: a rule has a pattern or method that cannot be understood.
         """
         self.rules = tuple(rules)
+        self.origins = frozenset(origins)
         problems = [
             problem
             for position, rule in enumerate(self.rules)

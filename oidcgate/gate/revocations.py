@@ -11,6 +11,7 @@ from typing import Final
 
 from oidcgate.directory.port import fold
 from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.waiting import about_to_wait
 
 __all__ = ["Revocations"]
 
@@ -125,6 +126,7 @@ class Revocations:
         self._store.put(_KIND, key, value, expires_at=until, tags=tags)
 
     def _read(self, generation: int, now: int) -> None:
+        about_to_wait()
         with self._lock:
             if generation == self._generation and now - self._full_read_at < _FULL_READ_SECONDS:
                 return  # another thread has read it meanwhile

@@ -168,6 +168,7 @@ class UnavailableReason(StrEnum):
     STATE_STORE = "state_store_unavailable"
     SESSION_STORE = "session_store_unavailable"
     DIRECTORY = "directory_unavailable"
+    BUSY = "too_many_requests_wait"
 
 
 class Unavailable(NamedTuple):
@@ -198,17 +199,23 @@ class Found:
         record: what is known of the session.
         cookie: the cookie's value.
         person: who it is, as the directory saw it last; `NOBODY` until it has been asked.
+        forwarded: the headers that tell an app elsewhere who `forwarded_to` is (`oidcgate.gate.judge`).
         stripped: a Cookie header and what is left of it for the app; a browser repeats itself.
         expires_at: from this second on it is over: idle or at its end.
         touch_at: from this second on its use is to be recorded (`Sessions.touch`).
         revocations: the version of the revocations under which it was last found good.
     """
 
-    __slots__ = ("cookie", "expires_at", "person", "record", "revocations", "stripped", "touch_at")
+    __slots__ = (
+        *("cookie", "expires_at", "forwarded", "forwarded_to", "person", "record", "revocations"),
+        *("stripped", "touch_at"),
+    )
 
     def __init__(self, record: SessionRecord, cookie: str, limits: "SessionLimits") -> None:
         self.cookie = cookie
         self.person = NOBODY
+        self.forwarded: tuple[tuple[bytes, bytes], ...] = ()
+        self.forwarded_to: Person | None = None
         self.revocations: int | None = None
         self.stripped = ("", "")
         self.renew(record, limits)

@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from oidcgate.storage.change_mark import ChangeMark
 from oidcgate.storage.records import Record, StoreFailure, StoreUnavailable
+from oidcgate.waiting import about_to_wait
 
 #: How late a change on another host may be seen.
 LAG_SECONDS: Final = 2
@@ -232,6 +233,7 @@ class SqlStore:
 
     def generation(self) -> int:
         if self._mark is None and self._file is not None:
+            about_to_wait()
             with self._connection(writes=False):
                 pass
         if self._mark is not None:

@@ -1,4 +1,4 @@
-"""What a request is, as far as a decision needs to know: read from a WSGI environ, judged nowhere.
+"""What a request is, as far as a decision needs to know: read from what a server made of it, judged nowhere.
 
 Here live `Facts`, the kind of a request (a person navigating, a script, a CORS preflight, an upgrade), what
 is known of where it came from, and the refusal of requests that cannot be understood. The path's one form

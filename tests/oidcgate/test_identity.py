@@ -11,11 +11,11 @@ import oidcgate
 from oidcgate.identity import (
     IDENTITY_ENVIRON,
     Identity,
+    ReservedNames,
     environ_text,
     is_reserved,
     normalise_name,
     read_only,
-    strip_environ,
 )
 
 HEADERS = [
@@ -28,6 +28,9 @@ HEADERS = [
     *("X-Script-Name", "Client-Cert", "Client-Cert-Chain", "X-SSL-Client-Cert", "X-SSL-Client-Verify"),
     *("X-Forwarded-Client-Cert", "SSL-Client-S-DN", "Script-Name", "Path-Info", "Auth-Type"),
 ]
+
+
+NAMES = ReservedNames()
 
 
 def spelled(name: str, draw: st.DrawFn) -> str:
@@ -51,7 +54,7 @@ def mutated_headers(draw: st.DrawFn) -> tuple[str, str]:
 @given(mutated_headers())
 def test_every_spelling_of_every_identity_header_is_deleted(header: tuple[str, str]) -> None:
     environ = {header[1]: "alice", "HTTP_HOST": "app.example.com"}
-    strip_environ(environ)
+    NAMES.strip_environ(environ)
     assert environ == {"HTTP_HOST": "app.example.com"}
 
 
@@ -62,7 +65,7 @@ def test_every_spelling_of_every_identity_header_is_deleted(header: tuple[str, s
 )
 def test_keys_that_a_server_or_a_middleware_in_front_may_have_set_are_deleted(key: str) -> None:
     environ = {key: "alice"}
-    strip_environ(environ)
+    NAMES.strip_environ(environ)
     assert environ == {}
 
 
@@ -82,14 +85,40 @@ def test_keys_that_a_server_or_a_middleware_in_front_may_have_set_are_deleted(ke
 )
 def test_what_carries_no_identity_stays(key: str) -> None:
     environ = {key: "x", "HTTP_X_SOMETHING_UNUSUAL": "y"}
-    strip_environ(environ)
+    NAMES.strip_environ(environ)
     assert environ == {key: "x", "HTTP_X_SOMETHING_UNUSUAL": "y"}
 
 
 def test_long_names_are_judged_like_short_ones() -> None:
     environ = {"HTTP_X_AUTH_REQUEST_" + "A" * 500: "x", "HTTP_X_PLAIN_" + "A" * 500: "y"}
-    strip_environ(environ)
+    NAMES.strip_environ(environ)
     assert list(environ.values()) == ["y"]
+
+
+@pytest.mark.row("G-20")
+@given(mutated_headers())
+def test_every_spelling_is_deleted_from_the_headers_of_a_scope(header: tuple[str, str]) -> None:
+    name = header[1].removeprefix("HTTP_").lower().encode()
+    assert NAMES.strip_headers([(b"host", b"app"), (name, b"alice"), (name, b"bob")]) == [(b"host", b"app")]
+
+
+def test_headers_of_a_scope_that_carry_no_identity_stay_in_order_and_in_a_list_of_their_own() -> None:
+    headers = [(b"x-b", b"1"), (b"cookie", b"c"), (b"x-a", b"2"), (b"x-b", b"3")]
+    kept = NAMES.strip_headers(headers)
+    assert kept == headers
+    headers.append((b"x-forwarded-user", b"a trailer that comes too late"))
+    assert len(kept) == 4
+
+
+@pytest.mark.row("G-20", "T-02")
+@pytest.mark.parametrize("name", ["x-webauth-user", "X_WebAuth.User", "x-request-id", "X-Request-Id"])
+def test_names_of_ones_own_are_reserved_too_also_where_they_are_everyday_names(name: str) -> None:
+    names = ReservedNames(["X-WebAuth-User", "X-Request-ID"])
+    environ = {"HTTP_" + name.upper().replace("-", "_"): "alice", "HTTP_HOST": "app"}
+    names.strip_environ(environ)
+    assert environ == {"HTTP_HOST": "app"}
+    assert names.strip_headers([(name.lower().encode(), b"alice"), (b"host", b"app")]) == [(b"host", b"app")]
+    assert NAMES.strip_headers([(b"x-webauth-user", b"x")]) == [(b"x-webauth-user", b"x")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The way of one request: what reaches the app, when, and as whom."""
 
+import dataclasses
 import io
 import itertools
 import json
@@ -74,7 +75,7 @@ class World:
         self.clock = Clock()
         self.directory = Directory(KnownUser("Alice", display_name="Alice Liddell"), KnownUser("Bob"))
         self.gate = make_gate(validator(self.app), self.directory, **{"rules": RULES, **settings})
-        self.gate._clock = self.clock
+        self.gate.parts = dataclasses.replace(self.gate.parts, clock=self.clock)
         self.sessions = self.gate.parts.sessions
 
     def sign_in(self, session_id: str = "s1", user_name: str = "Alice", **more: Any) -> str:

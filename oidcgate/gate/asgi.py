@@ -1,0 +1,258 @@
+"""`AsyncGate`: the gate around an ASGI app, in the app's own process or in the sidecar.
+
+Here lives the way of one request on an event loop: what is known in memory is judged on the loop, what has to
+be asked for runs in threads, and requests that last are judged anew. Judging is `oidcgate.gate.judge`; the
+arguments become parts in `oidcgate.gate.front`; the same for WSGI apps is `oidcgate.gate.wsgi`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from oidcgate.gate import decision as decisions
+from oidcgate.gate import session as sessions
+from oidcgate.gate.config import CALLBACK_PATH, LOGIN_PATH, LOGOUT_PATH
+from oidcgate.gate.front import Front, cookies_to_add
+from oidcgate.gate.judge import Judgement
+from oidcgate.gate.pool import Pool, PoolFull
+from oidcgate.gate.watch import Watch
+from oidcgate.identity import FORWARD_ENVIRON, IDENTITY_ENVIRON
+from oidcgate.waiting import WouldWait, at_once
+from oidcgate.web.asgi import (
+    Answered,
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answered,
+    check_path,
+    head_environ,
+    read_body,
+    send_answer,
+    whole_environ,
+)
+from oidcgate.web.cookies import GATE_PATH, names_gate_cookie
+from oidcgate.web.facts import BadRequest, Facts, facts_from_environ
+
+if TYPE_CHECKING:
+    from oidcgate.gate.build import GateParts
+
+__all__ = ["ASGIApp", "AsyncGate"]
+
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: The longest body a route of the gate takes: an answer of the IdP by form_post, or a form of ours.
+_ROUTE_BODY_BYTES: Final = 65_536
+_HEALTH_PATH: Final = GATE_PATH + "healthz"
+_AT_THE_PROVIDER: Final = frozenset({LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH})
+_BUSY: Final = decisions.Unavailable(sessions.UnavailableReason.BUSY)
+
+
+class AsyncGate(Front[ASGIApp]):
+    """An ASGI app that lets to `app` only whom the policy lets in, and tells it who they are.
+
+    Takes the arguments of `Gate`. Nothing of a request reaches `app` before the decision, and its body is
+    never read here. An admitted request or WebSocket carries `scope["oidcgate.identity"]` (an `Identity`)
+    when it is known who sent it, and the headers of `forward.preset` where one is set; every copy of such
+    names that came from outside is gone on every branch. Whatever lasts is judged anew every ten seconds and
+    ends when its session does. Answers of `app` pass through as they are, but for a Set-Cookie that names a
+    cookie of the gate.
+
+    Stores and the IdP are waited for in threads, a bounded number for each; when all are taken and as many
+    requests wait as may, the answer is 503.
+
+    Spec: ASGI 3.0.
+    """
+
+    def _compose(self, app: ASGIApp, parts: "GateParts") -> None:
+        super()._compose(app, parts)
+        # Apart, so that an IdP which does not answer never keeps anybody from a session that is there.
+        self._stores = Pool("oidcgate-stores", threads=16, queue=1024)
+        self._provider = Pool("oidcgate-provider", threads=16, queue=256)
+        self._watch = Watch(self._may_go_on)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection. Scopes other than `http`, `websocket` and `lifespan` are refused."""
+        if scope["type"] not in ("http", "websocket"):
+            if scope["type"] == "lifespan":
+                return await self.app(scope, receive, send)
+            raise ValueError(f"ASGI scope of type {scope['type']!r}: cannot be judged, so it does not pass")
+        # First, on every branch: what is public, refused or answered here is free of foreign identity too.
+        headers = self.reserved.strip_headers(scope["headers"])
+        head = head_environ(scope, headers)
+        try:
+            facts = facts_from_environ(head)
+            if not self.forwards:
+                check_path(scope, facts.path)
+        except BadRequest as bad:
+            return await self._refuse(decisions.Refuse(bad.reason, 400), None, scope, headers, head, send)
+        cookies: str = head.get("HTTP_COOKIE", "")
+        decision, session = await self._judged(facts, cookies)
+        if type(decision) is decisions.Allow:
+            return await self._pass_on(decision, session, facts, cookies, scope, headers, receive, send)
+        if isinstance(decision, decisions.Answer):
+            return await self._answer(facts, scope, headers, head, receive, send)
+        if not isinstance(decision, decisions.Allow):
+            return await self._refuse(decision, facts, scope, headers, head, send)
+        return None
+
+    async def _judged(self, facts: Facts, cookies: str) -> Judgement:
+        now = int(self.parts.clock())
+        try:
+            return at_once(self.judge, facts, cookies, now)
+        except WouldWait:
+            try:
+                return await self._stores.run(self.judge, facts, cookies, now)
+            except PoolFull:
+                return Judgement(_BUSY, sessions.Unavailable(sessions.UnavailableReason.BUSY))
+
+    async def _may_go_on(self, facts: Facts, cookies: str) -> bool:
+        decision, _ = await self._judged(facts, cookies)
+        # An outage logs nobody out: what was let in goes on until somebody can say that it must not.
+        return isinstance(decision, decisions.Allow | decisions.Unavailable)
+
+    async def _pass_on(
+        self,
+        decision: decisions.Allow,
+        session: sessions.Found | sessions.Absent | sessions.Unavailable,
+        facts: Facts,
+        cookies: str,
+        scope: Scope,
+        headers: list[tuple[bytes, bytes]],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        passed = dict(scope)
+        touched: list[str] = []
+        if decision.identified and type(session) is sessions.Found:
+            passed[IDENTITY_ENVIRON] = session.person.identity
+            if session.forwarded:
+                passed[FORWARD_ENVIRON] = session.forwarded
+                if not self.forwards:
+                    headers += session.forwarded
+            now = int(self.parts.clock())
+            if now >= session.touch_at:
+                touched = await self._touched(session, now)
+        if cookies:
+            kept = self.kept_cookies(cookies, session)
+            if kept != cookies:
+                headers = [pair for pair in headers if pair[0] != b"cookie"]
+                if kept:
+                    headers.append((b"cookie", kept.encode("latin-1")))
+        passed["headers"] = headers
+        ongoing = self._watch.begin(facts, cookies)
+        started = False
+
+        def guarded(message: Message) -> Awaitable[None]:
+            nonlocal started
+            if message["type"] in _STARTS:
+                started = True
+                message = self._guarded(message, touched)
+            return send(message)
+
+        try:
+            await self.app(passed, receive, guarded)
+        except asyncio.CancelledError:
+            if not ongoing.ended:
+                raise
+            # Ours, and not the server's: the task goes on, to tell the client.
+            ongoing.task.uncancel()
+            await self._cut(scope, started, send)
+        finally:
+            self._watch.end(ongoing)
+
+    async def _touched(self, session: sessions.Found, now: int) -> list[str]:
+        touch = self.parts.sessions.touch
+        try:
+            return at_once(touch, session, now)
+        except WouldWait:
+            try:
+                return await self._stores.run(touch, session, now)
+            except PoolFull:
+                # The next request records the use as well.
+                return []
+
+    def _guarded(self, message: Message, touched: list[str]) -> Message:
+        """The beginning of the app's answer: gate cookies it sets are dropped, ours are added."""
+        headers = message.get("headers") or ()
+        for name, value in headers:
+            # By length first: this runs for each header of each answer.
+            if len(name) == 10 and self._sets_gate_cookie(name, value):
+                kept = [pair for pair in headers if not self._sets_gate_cookie(*pair)]
+                message = {**message, "headers": kept}
+                break
+        if touched:
+            headers = list(message.get("headers") or ())
+            said = b",".join(value for name, value in headers if name.lower() == b"cache-control")
+            ours = cookies_to_add(touched, said.decode("latin-1"))
+            headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in ours]
+            message = {**message, "headers": headers}
+        return message
+
+    def _sets_gate_cookie(self, name: bytes, value: bytes) -> bool:
+        return name.lower() == b"set-cookie" and names_gate_cookie(value.decode("latin-1"), self.parts.names)
+
+    async def _cut(self, scope: Scope, started: bool, send: Send) -> None:
+        """End what may go on no longer. An answer that has begun is left unfinished: the server cuts it."""
+        if scope["type"] == "websocket":
+            # Spec: RFC 6455 7.4.1, 1008 policy violation. A tunnel has closed its connection already.
+            if "oidcgate.upgrade" not in (scope.get("extensions") or {}):
+                await send({"type": "websocket.close", "code": 1008, "reason": "signed out"})
+        elif not started:
+            await send_answer(_SIGNED_OUT, scope, send)
+
+    async def _refuse(
+        self,
+        decision: decisions.StartLogin
+        | decisions.StepUp
+        | decisions.Refuse
+        | decisions.Unavailable
+        | decisions.Preflight,
+        facts: Facts | None,
+        scope: Scope,
+        headers: Headers,
+        head: dict[str, Any],
+        send: Send,
+    ) -> None:
+        environ = whole_environ(scope, headers, head, b"")
+        response = self.parts.refusals.respond(decision, facts, environ)
+        await send_answer(answered(response, environ), scope, send)
+
+    async def _answer(
+        self, facts: Facts, scope: Scope, headers: Headers, head: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        body = b""
+        if scope["type"] == "http" and facts.method not in ("GET", "HEAD"):
+            read = await read_body(receive, _ROUTE_BODY_BYTES)
+            if read is None:
+                return await send_answer(_BODY_TOO_LARGE, scope, send)
+            body = read
+        environ = whole_environ(scope, headers, head, body)
+
+        def respond() -> Answered:
+            return answered(self.parts.routes.respond(environ), environ)
+
+        if facts.path == _HEALTH_PATH:
+            # Asks nobody, and has to answer most of all when everything else waits.
+            return await send_answer(respond(), scope, send)
+        pool = self._provider if facts.path in _AT_THE_PROVIDER else self._stores
+        try:
+            answer = await pool.run(respond)
+        except PoolFull:
+            return await self._refuse(_BUSY, facts, scope, headers, head, send)
+        await send_answer(answer, scope, send)
+        return None
+
+
+_STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_BODY_TOO_LARGE: Final = Answered(
+    413,
+    [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), (b"connection", b"close")],
+    b'{"error": "body_too_large"}',
+)
+_SIGNED_OUT: Final = Answered(
+    401,
+    [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), (b"connection", b"close")],
+    b'{"error": "login_required"}',
+)

@@ -1,0 +1,102 @@
+"""How an app that runs elsewhere is told who the user is: headers, by the names of a preset. Pure.
+
+Here lives what each preset sends, and what cannot be sent in a header at all. Which names are taken away from
+clients is the subject of `oidcgate.identity`; the headers are computed when a session's person is looked at
+anew, not for each request.
+
+Values travel as UTF-8. A list is joined with commas, and an entry writes `%`, a comma and control characters
+as `%25`, `%2C` and so on, so that no entry can pretend to be two. A user name is sent as it is or not at all:
+one that a header would change (control characters, blanks at its ends) or that a reader could take for two
+(a comma) is refused, because the app would see somebody else.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from oidcgate.identity import Identity
+
+__all__ = ["Forwarding", "NotForwardable"]
+
+HeaderPairs = tuple[tuple[bytes, bytes], ...]
+
+# C0, DEL, C1, and the line separators that some readers break at.
+_CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_NO_NAME = re.compile(rf"[{_CONTROL},]|\A\s|\s\Z|\A\Z")
+_NO_VALUE = re.compile(rf"[{_CONTROL}]")
+_NO_ENTRY = re.compile(rf"[{_CONTROL},%]")
+
+
+class NotForwardable(ValueError):
+    """The user's name cannot be said in a header without becoming another's."""
+
+
+def _name(identity: Identity) -> bytes:
+    if _NO_NAME.search(identity.user_name):
+        raise NotForwardable
+    return identity.user_name.encode("utf-8", "strict")
+
+
+def _email(identity: Identity) -> bytes | None:
+    value = identity.claims.get("email")
+    if not isinstance(value, str) or _NO_VALUE.search(value) or not value.strip():
+        # Left out: an app that needs one asks for it; a changed one could be another person's.
+        return None
+    return value.strip().encode()
+
+
+def _groups(identity: Identity) -> bytes | None:
+    value = identity.claims.get("groups")
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, tuple | list):
+        return None
+    entries = [_NO_ENTRY.sub(_escaped, entry.strip()) for entry in value if isinstance(entry, str)]
+    return ",".join(filter(None, entries)).encode() or None
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+Source = Callable[[Identity], bytes | None]
+
+_SOURCES: Final[dict[str, tuple[tuple[str, Source], ...]]] = {
+    "none": (),
+    # Spec: oauth2-proxy, "pass_user_headers" and "set_xauthrequest".
+    "oauth2-proxy": (
+        ("X-Forwarded-User", _name),
+        ("X-Forwarded-Preferred-Username", _name),
+        ("X-Forwarded-Email", _email),
+        ("X-Forwarded-Groups", _groups),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """What one gate sends.
+
+    Attributes:
+        preset: whose names: a key of the configuration's choices.
+        user_headers: further names that carry the user name.
+    """
+
+    preset: str = "none"
+    user_headers: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Every header name that this gate may set."""
+        return (*(name for name, _ in _SOURCES[self.preset]), *self.user_headers)
+
+    def headers(self, identity: Identity) -> HeaderPairs:
+        """The headers for a person, names in lower case.
+
+        Raises:
+            NotForwardable: the name cannot be sent.
+        """
+        sources = (*_SOURCES[self.preset], *((name, _name) for name in self.user_headers))
+        pairs = ((name.lower().encode(), source(identity)) for name, source in sources)
+        return tuple((name, value) for name, value in pairs if value is not None)

@@ -1,0 +1,186 @@
+"""What every front has in common: its arguments, its parts, and the cookies it keeps from the app.
+
+A front stands between a server and an app: `wsgi.Gate`, `asgi.AsyncGate`. Here live how the arguments of both
+become a configuration and parts, and what is done alike on the way to the app and back. How a request comes
+in and an answer goes out is theirs.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+from oidcgate.gate import session as sessions
+from oidcgate.gate.forwarding import Forwarding
+from oidcgate.gate.judge import Judge
+from oidcgate.identity import ReservedNames
+from oidcgate.web.cookies import strip_cookies
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from oidcgate.directory.port import UserDirectory
+    from oidcgate.gate.build import GateParts
+
+__all__ = ["Front", "cookies_to_add"]
+
+App = TypeVar("App")
+
+#: What a proxy expects that is told nothing else.
+_PROXY_PRESET: Final = "oauth2-proxy"
+
+
+class Front(Generic[App]):
+    """A gate around `app`.
+
+    Attributes:
+        app: what is protected.
+        parts: what the gate is made of.
+        forwarding: the headers by which the app is told who the user is.
+        forwards: whether `app` passes requests on to another server and adds those headers itself; it says so
+            by an attribute `forwards_identity`.
+        reserved: the names that no client can use.
+        judge: what every request is judged by.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        issuer: str | None = None,
+        configuration_url: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        public_url: str | None = None,
+        secret: str | Sequence[str] | None = None,
+        users: "str | UserDirectory | None" = None,
+        rules: Iterable[Mapping[str, Any]] = (),
+        state: str | None = None,
+        provider_app: "WSGIApplication | None" = None,
+        **tables: Any,
+    ) -> None:
+        """Protect `app`. Every argument is the setting of that name in `oidcgate.toml`.
+
+        Args:
+            app: what is protected.
+            issuer: the identity provider; or `configuration_url`, where its metadata lies.
+            client_id: what the provider knows this gate as, with `client_secret`.
+            public_url: where browsers reach the app, without a path.
+            secret: what seals sessions (`oidcgate secret` makes one); several: the first seals, all open.
+            users: `"file:users.toml"`, `"any"`, or a directory of one's own.
+            rules: mappings with `path`, `allow` and perhaps `methods`; first match wins, no match: known
+                users.
+            state: the state store, `"sqlite:///oidcgate-state.db"` unless given; `"memory"` for one process.
+            provider_app: the provider as a WSGI app of this very process, called without a socket.
+            **tables: the rest, by table: `session={"idle_minutes": 60}`, `provider={"name": "Example"}`.
+
+        Raises:
+            SettingsError: with everything that is wrong, each with key, value and fix.
+        """
+        # Imported here: reading a configuration needs much that an admitted request does not.
+        from oidcgate.gate.build import build
+        from oidcgate.gate.config import config_from_mapping
+
+        provider = {
+            "issuer": issuer,
+            "configuration_url": configuration_url,
+            "client_id": client_id,
+            "client_secret": client_secret,
+        }
+        directory = None if users is None or isinstance(users, str) else users
+        data = {
+            "public_url": public_url,
+            "provider": provider,
+            "session": {"secret": secret if secret is None or isinstance(secret, str) else "\n".join(secret)},
+            # A directory of one's own stands in for whatever source is named.
+            "users": {"source": users if directory is None else "any"},
+            "rules": list(rules) or None,
+            "state": {"store": state},
+        }
+        config = config_from_mapping(_merged(data, tables))
+        self._compose(app, build(config, directory=directory, provider_app=provider_app))
+
+    @classmethod
+    def from_config(
+        cls, app: App, path: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
+    ) -> Self:
+        """Protect `app` as a configuration file says.
+
+        Args:
+            app: what is protected.
+            path: `oidcgate.toml`.
+            env: variables that override single keys (`OIDCGATE_…`); those of the process unless given.
+
+        Raises:
+            SettingsError: with everything that is wrong, each with key, value and fix.
+        """
+        from oidcgate.gate.build import build
+        from oidcgate.gate.config import load_config
+
+        return cls.from_parts(app, build(load_config(path, os.environ if env is None else env)))
+
+    @classmethod
+    def from_parts(cls, app: App, parts: "GateParts") -> Self:
+        """Protect `app` with parts that were composed elsewhere (`oidcgate.gate.build`)."""
+        front = cls.__new__(cls)
+        front._compose(app, parts)
+        return front
+
+    def _compose(self, app: App, parts: "GateParts") -> None:
+        self.app = app
+        self.parts = parts
+        self.forwards: bool = getattr(app, "forwards_identity", False)
+        settings = parts.config.forward
+        preset = settings.preset or (_PROXY_PRESET if self.forwards else "none")
+        self.forwarding = Forwarding(preset, settings.user_headers)
+        self.reserved = ReservedNames(self.forwarding.names)
+        self.judge = Judge(parts.sessions, parts.known_users, parts.policy, self.forwarding)
+
+    def kept_cookies(
+        self, cookies: str, session: sessions.Found | sessions.Absent | sessions.Unavailable
+    ) -> str:
+        """The Cookie header for the app, without ours."""
+        names = self.parts.names
+        if type(session) is not sessions.Found:
+            return strip_cookies(cookies, names)
+        header, kept = session.stripped
+        if header != cookies:
+            kept = strip_cookies(cookies, names)
+            session.stripped = (cookies, kept)
+        return kept
+
+
+def cookies_to_add(cookies: list[str], cache_control: str) -> list[tuple[str, str]]:
+    """Our cookies as headers of the app's answer, unless a shared cache would keep them with it.
+
+    An answer that the app declares public goes out as it is; the next request renews the session as well. Any
+    other is marked private, unless the app says so itself.
+
+    Args:
+        cookies: Set-Cookie values.
+        cache_control: what the app says, all its Cache-Control headers joined.
+    """
+    said = cache_control.lower()
+    if not cookies or "public" in said or "s-maxage" in said:
+        return []
+    ours = [("Set-Cookie", cookie) for cookie in cookies]
+    if "private" not in said and "no-store" not in said:
+        ours.append(("Cache-Control", "private"))
+    return ours
+
+
+def _merged(data: dict[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as a configuration: what was not given is left out, tables are laid over tables."""
+    merged: dict[str, Any] = {}
+    for key in {**data, **tables}:
+        given, table = data.get(key), tables.get(key)
+        if isinstance(given, dict):
+            given = {name: value for name, value in given.items() if value is not None}
+            if isinstance(table, Mapping):
+                given.update(table)
+            if given:
+                merged[key] = given
+        else:
+            value = table if key in tables else given
+            if value is not None:
+                merged[key] = value
+    return merged

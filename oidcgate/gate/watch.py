@@ -1,0 +1,82 @@
+"""Long requests are judged anew: an event stream or a WebSocket ends when its session does.
+
+Here live the register of what is under way and the look at it every few seconds. Judging is
+`oidcgate.gate.judge`; what is told to the client is up to the front, next door in `asgi`.
+
+Spec: PITFALLS G-26.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from oidcgate.web.facts import Facts
+
+__all__ = ["LOOK_SECONDS", "Ongoing", "Watch"]
+
+LOOK_SECONDS: Final = 10
+_AT_A_TIME: Final = 100
+
+
+class Ongoing:
+    """One request under way.
+
+    Attributes:
+        ended: set when it may go on no longer; its task has been cancelled then.
+    """
+
+    __slots__ = ("cookies", "ended", "facts", "task")
+
+    def __init__(self, task: "asyncio.Task[object]", facts: Facts, cookies: str) -> None:
+        self.task = task
+        self.facts = facts
+        self.cookies = cookies
+        self.ended = False
+
+
+class Watch:
+    """The requests of one front that are under way, on one event loop.
+
+    A request costs an entry in a set; whatever is under way at a look is judged.
+    """
+
+    def __init__(
+        self, may_go_on: Callable[[Facts, str], Awaitable[bool]], *, look_seconds: float = LOOK_SECONDS
+    ) -> None:
+        """Nothing is watched yet.
+
+        Args:
+            may_go_on: judges a request by its facts and cookies.
+            look_seconds: how often.
+        """
+        self._may_go_on = may_go_on
+        self._look_seconds = look_seconds
+        self._ongoing: set[Ongoing] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    def begin(self, facts: Facts, cookies: str) -> Ongoing:
+        """Watch the request that the current task answers; `end` has to follow."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (an app is always called in one)
+        ongoing = Ongoing(task, facts, cookies)
+        self._ongoing.add(ongoing)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+        return ongoing
+
+    def end(self, ongoing: Ongoing) -> None:
+        """The request is answered."""
+        self._ongoing.discard(ongoing)
+
+    async def _look(self) -> None:
+        # Ends when nothing is under way, so that a loop that has served its requests can be closed.
+        while self._ongoing:
+            await asyncio.sleep(self._look_seconds)
+            for number, ongoing in enumerate(tuple(self._ongoing)):
+                if number % _AT_A_TIME == 0:
+                    # Thousands of idle connections must not hold up the requests of others.
+                    await asyncio.sleep(0)
+                if not await self._may_go_on(ongoing.facts, ongoing.cookies) and ongoing in self._ongoing:
+                    ongoing.ended = True
+                    self._ongoing.discard(ongoing)
+                    ongoing.task.cancel()

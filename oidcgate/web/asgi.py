@@ -1,0 +1,169 @@
+"""Between ASGI and the werkzeug world: a scope as an environ, a response as messages.
+
+Here lives what an asynchronous front needs so that a request is read by the very code that reads it under
+WSGI (`oidcgate.web.facts`), and so that werkzeug applications can answer it. Nothing is decided here.
+"""
+
+import io
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from werkzeug import Response
+
+from oidcgate.web.canonical_path import PathFault
+from oidcgate.web.facts import BadRequest
+
+__all__ = ["Answered", "answered", "check_path", "head_environ", "read_body", "send_answer", "whole_environ"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+# What facts, session and refusals read of a request. All others are for the app alone.
+_READ: Final = {
+    name: "HTTP_" + name.decode().upper().replace("-", "_")
+    for name in (
+        *(b"host", b"cookie", b"origin", b"accept", b"accept-language", b"upgrade", b"connection"),
+        *(b"sec-fetch-site", b"sec-fetch-mode", b"sec-purpose", b"x-requested-with"),
+        b"access-control-request-method",
+    )
+}
+_JOINED_BY: Final = {"HTTP_COOKIE": "; "}  # HTTP/2 may send cookies apart. Spec: RFC 9113 8.2.3.
+
+
+def head_environ(scope: Scope, headers: Headers) -> dict[str, Any]:
+    """The head of a request in the form of a WSGI environ, as far as a decision reads it.
+
+    Args:
+        scope: of type `http` or `websocket`.
+        headers: those of the scope from which identity names are gone.
+    """
+    environ: dict[str, Any] = {}
+    read = _READ.get
+    for name, value in headers:
+        key = read(name)
+        if key is not None:
+            text = value.decode("latin-1")
+            earlier = environ.get(key)
+            environ[key] = text if earlier is None else earlier + _JOINED_BY.get(key, ",") + text
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:
+        environ["PATH_INFO"] = _environ_text(scope["path"])
+    else:
+        # Some servers leave the query in it.
+        target = raw.partition(b"?")[0]
+        environ["RAW_URI"] = target.decode("latin-1")
+        environ["PATH_INFO"] = (unquote_to_bytes(target) if b"%" in target else target).decode("latin-1")
+    environ["QUERY_STRING"] = scope.get("query_string", b"").decode("latin-1")
+    if scope["type"] == "websocket":
+        environ["REQUEST_METHOD"] = "GET"
+        # Over HTTP/2 a WebSocket has no such headers, and it is one all the same.
+        environ["HTTP_UPGRADE"], environ["HTTP_CONNECTION"] = "websocket", "upgrade"
+    else:
+        environ["REQUEST_METHOD"] = scope["method"]
+    return environ
+
+
+def check_path(scope: Scope, path: str) -> None:
+    """Make sure that an app which reads `scope["path"]` sees the path that is judged.
+
+    Raises:
+        BadRequest: it would see another one.
+    """
+    if scope["path"] != path:
+        raise BadRequest(PathFault.RAW_MISMATCH)
+
+
+def whole_environ(scope: Scope, headers: Headers, head: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    """`head` (of `head_environ`) completed, so that a WSGI application can answer. Spec: PEP 3333."""
+    environ: dict[str, Any] = {}
+    for name, value in headers:
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]}{_JOINED_BY.get(key, ',')}{text}" if key in environ else text
+    server = scope.get("server") or ("localhost", None)
+    client = scope.get("client") or ("", 0)
+    environ.update(head)
+    environ.update(
+        {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": str(server[0]),
+            "SERVER_PORT": str(server[1] or ""),
+            "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+            "REMOTE_ADDR": str(client[0]),
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": scope.get("scheme", "http"),
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+    )
+    return environ
+
+
+async def read_body(receive: Receive, limit: int) -> bytes | None:
+    """The body of a request.
+
+    Args:
+        limit: bytes.
+
+    Returns:
+        None when it is longer than `limit`, or when the client left before its end.
+    """
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+class Answered(NamedTuple):
+    """An answer that is whole: small, and made by us."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def answered(response: Response, environ: Mapping[str, Any]) -> Answered:
+    """What a werkzeug response says to this request."""
+    app_iter, status, headers = response.get_wsgi_response(dict(environ))
+    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return Answered(int(status[:3]), pairs, b"".join(app_iter))
+
+
+async def send_answer(answer: Answered, scope: Scope, send: Send) -> None:
+    """Send an answer, to a WebSocket that is not accepted as well: as HTTP where the server can say it."""
+    prefix = "http"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            # All that plain ASGI has for it; the server makes a 403 of it.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        prefix = "websocket.http"
+    await send(
+        {
+            "type": f"{prefix}.response.start",
+            "status": answer.status,
+            "headers": answer.headers,
+            "oidcgate.body_follows": True,
+        }
+    )
+    await send({"type": f"{prefix}.response.body", "body": answer.body, "more_body": False})
+
+
+def _environ_text(path: str) -> str:
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("latin-1")
