@@ -89,6 +89,7 @@ PURE = (
     "oidcgate.gate.policy",
     "oidcgate.identity",
     "oidcgate.protocol",
+    "oidcgate.proxy.answer",
     "oidcgate.proxy.routes",
     "oidcgate.proxy.rules",
     "oidcgate.strict_json",

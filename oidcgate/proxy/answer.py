@@ -1,0 +1,207 @@
+"""One answer of an upstream, read from bytes as they come. Pure: no socket, no clock.
+
+Here lives when the head is complete, what of the body has come, when the answer is over, and whether the
+connection can carry another one. The syntax is httptools'; what passes to the client and where a body ends is
+decided in `rules`. Waiting for the bytes is the business of who reads them: `blocking` for threads.
+"""
+
+from typing import Final
+
+import httptools
+
+from oidcgate.proxy.rules import (
+    NO_BODY,
+    RESPONSE_FIELDS,
+    RESPONSE_HEAD_BYTES,
+    BadHead,
+    Framing,
+    HeaderPair,
+    response_framing,
+)
+from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
+
+__all__ = ["INTERIM_ANSWERS", "AnswerReader"]
+
+#: How many 1xx answers may come before the answer.
+INTERIM_ANSWERS: Final = 20
+# What a field adds to its name and value: a colon, a blank and the line break.
+_FIELD_OVERHEAD: Final = 4
+_UPGRADE: Final = "switches protocols unasked"
+
+
+class AnswerReader:
+    """Reads one answer. The bytes that come in are of one connection, from where the answer begins.
+
+    Attributes:
+        status: of the final answer; 0 until its head is complete.
+        headers: its fields as the upstream wrote them.
+        framing: where its body ends.
+        head_complete: the three above are known.
+        complete: nothing of the answer is missing.
+        begun: at least one byte has come.
+        reusable: once complete, whether the connection can carry another request. False also when more came
+            than was asked for: whose answer that would be is anybody's guess.
+    """
+
+    __slots__ = (
+        "_body",
+        "_fault",
+        "_fields",
+        "_head_size",
+        "_interim",
+        "_limit",
+        "_method",
+        "_parser",
+        "_without_body",
+        "begun",
+        "complete",
+        "framing",
+        "head_complete",
+        "headers",
+        "reusable",
+        "status",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        *,
+        head_bytes: int = RESPONSE_HEAD_BYTES,
+        fields: int = RESPONSE_FIELDS,
+        interim_answers: int = INTERIM_ANSWERS,
+    ) -> None:
+        """Begin.
+
+        Args:
+            method: of the request that is answered.
+            head_bytes: the largest head, those of interim answers included; also the most that may come
+                without a byte of body, later on.
+            fields: the most fields of one head.
+            interim_answers: how many 1xx answers may come before.
+        """
+        self._method = method
+        self._limit = head_bytes
+        self._fields = fields
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._head_size = 0
+        self._without_body = 0
+        self._interim = interim_answers
+        self._fault: UpstreamTrouble | None = None
+        self._body: list[bytes] = []
+        self.status = 0
+        self.headers: list[HeaderPair] = []
+        self.framing: Framing = NO_BODY
+        self.head_complete = False
+        self.complete = False
+        self.begun = False
+        self.reusable = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what has come; not empty.
+
+        Raises:
+            UpstreamTrouble: it is malformed, or a head, trailers or chunk extensions go on without end.
+        """
+        parser = self._parser
+        if parser is None:
+            self.reusable = False
+            return
+        self.begun = True
+        self._without_body += len(data)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fault = self._fault or UpstreamTrouble(Trouble.MALFORMED, _UPGRADE)
+        except httptools.HttpParserError as error:
+            # Behind the end of the answer it is not the answer that is malformed.
+            if self.complete:
+                self.reusable = False
+            elif self._fault is None:
+                self._fault = UpstreamTrouble(Trouble.MALFORMED, str(error))
+        if self.complete or self._fault is not None:
+            # The parser holds on to this reader: together they would be left to the garbage collector.
+            self._parser = None
+        if self._fault is not None:
+            raise self._fault
+        if self._without_body > self._limit and not self.complete:
+            raise self._too_large()
+
+    def end(self) -> None:
+        """The upstream has closed the connection.
+
+        Raises:
+            UpstreamTrouble: something is missing.
+        """
+        self.reusable = False
+        if not self.complete:
+            if not self.framing.until_close:
+                raise UpstreamTrouble(Trouble.TRUNCATED if self.head_complete else Trouble.CLOSED)
+            self.complete = True
+
+    def take(self) -> bytes:
+        """What of the body has come since the last call."""
+        body = self._body
+        if not body:
+            return b""
+        taken = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        return taken
+
+    def _too_large(self) -> UpstreamTrouble:
+        if self.head_complete:
+            return UpstreamTrouble(Trouble.MALFORMED, "trailers or chunk extensions without end")
+        return UpstreamTrouble(Trouble.HEAD_TOO_LARGE)
+
+    # What the parser calls. An exception here would reach `feed` wrapped, so faults are kept instead.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.head_complete:
+            return  # a trailer, or the head of an answer that nobody asked for
+        self._head_size += len(name) + len(value) + _FIELD_OVERHEAD
+        self.headers.append((name, value))
+        if self._head_size > self._limit or len(self.headers) > self._fields:
+            self._fault = self._too_large()
+
+    def on_headers_complete(self) -> None:
+        if self.head_complete or self._fault is not None:
+            return
+        parser = self._parser
+        assert parser is not None  # noqa: S101 - it is what calls
+        status = parser.get_status_code()
+        if 100 <= status < 200:
+            self._interim -= 1
+            self.headers.clear()
+            if status == 101:
+                self._fault = UpstreamTrouble(Trouble.MALFORMED, _UPGRADE)
+            elif self._interim < 0:
+                self._fault = UpstreamTrouble(Trouble.TOO_MANY_INTERIM)
+            return
+        try:
+            self.framing = response_framing(self._method, status, self.headers)
+        except BadHead as bad:
+            self._fault = UpstreamTrouble(Trouble.MALFORMED, bad.fault)
+            return
+        self.status = status
+        self.head_complete = True
+        self._without_body = 0
+        self.reusable = parser.should_keep_alive()
+        if not self.framing.has_body:
+            self.complete = True
+
+    def on_body(self, data: bytes) -> None:
+        if self._fault is not None:
+            return
+        if self.complete:
+            self.reusable = False
+            return
+        self._without_body = 0
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        # Also called at the end of an interim answer.
+        if self.head_complete:
+            self.complete = True
