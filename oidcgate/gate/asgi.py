@@ -105,7 +105,7 @@ class AsyncGate(Front[ASGIApp]):
             try:
                 return await self._stores.run(self.judge, facts, cookies, now)
             except PoolFull:
-                return Judgement(_BUSY, sessions.Unavailable(sessions.UnavailableReason.BUSY))
+                return _BUSY, sessions.Unavailable(sessions.UnavailableReason.BUSY)
 
     async def _may_go_on(self, facts: Facts, cookies: str) -> bool:
         decision, _ = await self._judged(facts, cookies)

@@ -4,8 +4,7 @@ Every front (`wsgi`, `asgi`, and with them the sidecar) judges here, so that non
 follows from facts, session and rules is next door in `decision`; what becomes of a refusal in `refusals`.
 """
 
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from oidcgate.gate import session as sessions
 from oidcgate.gate.decision import Allow, Decision, Reason, Refuse, decide
@@ -24,30 +23,29 @@ _PUBLIC: Final = Allow(Reason.PUBLIC, identified=False)
 Session = sessions.Found | sessions.Absent | sessions.Unavailable
 
 
-class Judgement(NamedTuple):
-    """What was decided, and on which session.
-
-    Attributes:
-        session: `Found` whenever the decision is an `Allow` that says who it is; its `forwarded` then holds
-            the headers that say so.
-    """
-
-    decision: Decision
-    session: Session
+#: What was decided, and on which session: `Found` whenever the decision is an `Allow` that says who it is;
+#: its `forwarded` then holds the headers that say so.
+Judgement = tuple[Decision, Session]
 
 
-@dataclass(frozen=True)
 class Judge:
-    """Judges requests.
+    """Judges requests."""
 
-    Attributes:
-        forwarding: how the app is told who the user is: somebody who cannot be named to it is not let in.
-    """
+    def __init__(
+        self, sessions: Sessions, known_users: KnownUsers, policy: Policy, forwarding: Forwarding
+    ) -> None:
+        """Compose.
 
-    sessions: Sessions
-    known_users: KnownUsers
-    policy: Policy
-    forwarding: Forwarding
+        Args:
+            sessions: where sessions are found.
+            known_users: what the directory says of their people.
+            policy: the rules.
+            forwarding: how the app is told who the user is: somebody who cannot be named to it is not let in.
+        """
+        self._load = sessions.load
+        self._refresh = known_users.refresh
+        self._policy = policy
+        self._forwarding = forwarding
 
     def __call__(self, facts: Facts, cookies: str, now: int) -> Judgement:
         """Judge one request.
@@ -62,10 +60,10 @@ class Judge:
         """
         session: Session = _NO_SESSION
         if cookies and not facts.path.startswith(GATE_PATH):
-            session = self.sessions.load(cookies, now)
+            session = self._load(cookies, now)
             if type(session) is sessions.Found:
-                session = self.known_users.refresh(session, now) or session
-        decision = decide(facts, session, self.policy, now)
+                session = self._refresh(session, now) or session
+        decision = decide(facts, session, self._policy, now)
         if (
             type(decision) is Allow
             and decision.identified
@@ -74,11 +72,11 @@ class Judge:
         ):
             try:
                 # Computed once for each look at the directory, not for each request.
-                session.forwarded = self.forwarding.headers(session.person.identity)
+                session.forwarded = self._forwarding.headers(session.person.identity)
             except NotForwardable:
                 if decision.reason is Reason.PUBLIC:
-                    return Judgement(_PUBLIC, session)
+                    return _PUBLIC, session
                 name = session.person.identity.user_name
-                return Judgement(Refuse(Reason.NAME_NOT_FORWARDABLE, 403, name), session)
+                return Refuse(Reason.NAME_NOT_FORWARDABLE, 403, name), session
             session.forwarded_to = session.person
-        return Judgement(decision, session)
+        return decision, session

@@ -74,8 +74,8 @@ class World:
         self.app = App()
         self.clock = Clock()
         self.directory = Directory(KnownUser("Alice", display_name="Alice Liddell"), KnownUser("Bob"))
-        self.gate = make_gate(validator(self.app), self.directory, **{"rules": RULES, **settings})
-        self.gate.parts = dataclasses.replace(self.gate.parts, clock=self.clock)
+        made = make_gate(validator(self.app), self.directory, **{"rules": RULES, **settings})
+        self.gate = Gate.from_parts(made.app, dataclasses.replace(made.parts, clock=self.clock))
         self.sessions = self.gate.parts.sessions
 
     def sign_in(self, session_id: str = "s1", user_name: str = "Alice", **more: Any) -> str:
