@@ -12,7 +12,6 @@ one that a header would change (control characters, blanks at its ends) or that 
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from oidcgate.identity import Identity
@@ -74,22 +73,23 @@ _SOURCES: Final[dict[str, tuple[tuple[str, Source], ...]]] = {
 }
 
 
-@dataclass(frozen=True)
 class Forwarding:
     """What one gate sends.
 
     Attributes:
-        preset: whose names: a key of the configuration's choices.
-        user_headers: further names that carry the user name.
+        names: every header name that this gate may set.
     """
 
-    preset: str = "none"
-    user_headers: tuple[str, ...] = ()
+    def __init__(self, preset: str = "none", user_headers: Iterable[str] = ()) -> None:
+        """Compose.
 
-    @property
-    def names(self) -> Iterable[str]:
-        """Every header name that this gate may set."""
-        return (*(name for name, _ in _SOURCES[self.preset]), *self.user_headers)
+        Args:
+            preset: whose names: a key of the configuration's choices.
+            user_headers: further names that carry the user name.
+        """
+        sources = (*_SOURCES[preset], *((name, _name) for name in user_headers))
+        self.names = tuple(name for name, _ in sources)
+        self._sources = tuple((name.lower().encode(), source) for name, source in sources)
 
     def headers(self, identity: Identity) -> HeaderPairs:
         """The headers for a person, names in lower case.
@@ -97,6 +97,7 @@ class Forwarding:
         Raises:
             NotForwardable: the name cannot be sent.
         """
-        sources = (*_SOURCES[self.preset], *((name, _name) for name in self.user_headers))
-        pairs = ((name.lower().encode(), source(identity)) for name, source in sources)
+        if not self._sources:
+            return ()
+        pairs = ((name, source(identity)) for name, source in self._sources)
         return tuple((name, value) for name, value in pairs if value is not None)

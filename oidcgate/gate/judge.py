@@ -45,7 +45,8 @@ class Judge:
         self._load = sessions.load
         self._refresh = known_users.refresh
         self._policy = policy
-        self._forwarding = forwarding
+        # Most gates in process name nobody in a header, and then there is nothing to look at.
+        self._headers = forwarding.headers if forwarding.names else None
 
     def __call__(self, facts: Facts, cookies: str, now: int) -> Judgement:
         """Judge one request.
@@ -65,14 +66,15 @@ class Judge:
                 session = self._refresh(session, now) or session
         decision = decide(facts, session, self._policy, now)
         if (
-            type(decision) is Allow
+            self._headers is not None
+            and type(decision) is Allow
             and decision.identified
             and type(session) is sessions.Found
             and session.forwarded_to is not session.person
         ):
             try:
                 # Computed once for each look at the directory, not for each request.
-                session.forwarded = self._forwarding.headers(session.person.identity)
+                session.forwarded = self._headers(session.person.identity)
             except NotForwardable:
                 if decision.reason is Reason.PUBLIC:
                     return _PUBLIC, session
