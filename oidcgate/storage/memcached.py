@@ -110,7 +110,11 @@ class MemcachedCache:
     def delete(self, kind: str, key: str) -> None:
         """See `RecordCache.delete`."""
         name = self._name(kind, key)
-        self._link(name).ask(lambda client: client.delete(name, noreply=False))
+        link = self._link(name)
+        # pymemcache's own `delete` takes every answer but one for "not found".
+        answer = link.ask(lambda client: client.raw_command(b"delete " + name))
+        if answer not in (b"DELETED", b"NOT_FOUND"):
+            raise link.unavailable(StoreFailure.FAILED, "its answer is not memcached's")
 
     def close(self) -> None:
         """Close every connection of this process that is not in use. A later use makes new ones."""
