@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from oidcgate.gate.build import GateParts, build
-from oidcgate.gate.config import GateConfig, ProviderSettings, load_config
+from oidcgate.gate.config import GateConfig, load_config
+from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.settings import SettingsError

@@ -22,12 +22,13 @@ from oidcgate.directory.anyone import AnyoneDirectory
 from oidcgate.directory.file import FileDirectory
 from oidcgate.directory.port import UserDirectory
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig, ProviderSettings
+from oidcgate.gate.config import GateConfig
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.pages import gate_pages
 from oidcgate.gate.policy import Access, Policy, Rule
+from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes

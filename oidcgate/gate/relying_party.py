@@ -16,7 +16,7 @@ import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 
-from oidcgate.gate.config import ProviderSettings
+from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.transaction import Transaction
 from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
 from oidcgate.net.fetch import Fetcher, FetchError, FetchFailure
