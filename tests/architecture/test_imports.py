@@ -49,6 +49,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "oidcgate.protocol",
         "oidcgate.directory",
     ),
+    "oidcgate.serve": ("oidcgate",),
     "oidcgate.cli": ("oidcgate",),
     "oidcgate.__main__": ("oidcgate.cli",),
     "oidcgate": ("oidcgate.gate", "oidcgate.identity"),
@@ -116,7 +117,13 @@ IMPURE = (
 # The one module of each side that knows all parts, and the edge that may call it. Everything else is
 # given its collaborators as fields.
 COMPOSING = {
-    "oidcgate.gate.build": ("oidcgate.gate.front", "oidcgate.gate.asgi", "oidcgate.cli.*", "oidcgate.serve.*"),
+    "oidcgate.gate.build": (
+        "oidcgate.gate.front",
+        "oidcgate.gate.asgi",
+        "oidcgate.gate.wsgi",
+        "oidcgate.cli.*",
+        "oidcgate.serve.*",
+    ),
     "provider.build": ("provider", "provider.app", "provider.cli.*", "provider.serve", "provider.serve.*"),
 }
 
