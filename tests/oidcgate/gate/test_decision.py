@@ -37,14 +37,19 @@ POLICY = Policy(
         Rule("/vault", Access.SIGNED_IN, acr_values=("gold", "platinum")),
         Rule("/form", Access.ANYONE, methods=("GET",)),
         Rule("/ever", Access.KNOWN, max_age_seconds=2 * NOW),
-    ]
+    ],
+    origins=("https://app.example.com", "https://other.example.com"),
 )
 
 
 def facts(
-    path: str = "/a", kind: RequestKind = RequestKind.NAVIGATION, method: str = "GET", query: str = ""
+    path: str = "/a",
+    kind: RequestKind = RequestKind.NAVIGATION,
+    method: str = "GET",
+    query: str = "",
+    origin: str = "",
 ) -> Facts:
-    return Facts(method, path, query, kind, "app.example.com", "", "")
+    return Facts(method, path, query, kind, "app.example.com", origin, "")
 
 
 def found(known: bool = True, session: SessionRecord | None = None, barred: bool = False) -> Found:
@@ -165,6 +170,55 @@ EXPIRED = AbsentReason.EXPIRED
     ],
 )
 def test_decisions(
+    request_facts: Facts, session: Found | Absent | SessionUnavailable, decision: Decision
+) -> None:
+    assert decide(request_facts, session, POLICY, NOW) == decision
+
+
+OWN, FOREIGN = "https://app.example.com", "https://evil.example"
+KNOWN, REFUSED = Allow(Reason.KNOWN_USER, True), Refuse(Reason.FOREIGN_ORIGIN, 403)
+
+
+@pytest.mark.row("G-26")
+@pytest.mark.parametrize(
+    ("request_facts", "session", "decision"),
+    [
+        pytest.param(facts(kind=UPGRADE, origin=OWN), found(), KNOWN, id="own"),
+        pytest.param(facts(kind=UPGRADE, origin="https://other.example.com"), found(), KNOWN, id="own too"),
+        pytest.param(facts(kind=UPGRADE), found(), KNOWN, id="no browser"),
+        pytest.param(facts(kind=UPGRADE, origin=FOREIGN), found(), REFUSED, id="foreign"),
+        pytest.param(facts(kind=UPGRADE, origin="null"), found(), REFUSED, id="opaque"),
+        pytest.param(facts(kind=UPGRADE, origin="http://app.example.com"), found(), REFUSED, id="scheme"),
+        pytest.param(facts(kind=UPGRADE, origin="https://app.example.com:8443"), found(), REFUSED, id="port"),
+        pytest.param(facts(kind=UPGRADE, origin=OWN + ".evil.example"), found(), REFUSED, id="longer"),
+        pytest.param(facts(kind=UPGRADE, origin=f"{OWN},{FOREIGN}"), found(), REFUSED, id="repeated"),
+        pytest.param(facts(kind=UPGRADE, origin=FOREIGN), ABSENT, REFUSED, id="foreign, nobody"),
+        pytest.param(facts(kind=UPGRADE, origin=FOREIGN), OUTAGE, REFUSED, id="foreign, outage"),
+        pytest.param(facts(kind=UPGRADE, origin=OWN), ABSENT, Refuse(EXPIRED, 401), id="own, nobody"),
+        # What is no WebSocket is under the browser's own rules, and its answer is not to be read from abroad.
+        pytest.param(facts(kind=SCRIPT, origin=FOREIGN), found(), KNOWN, id="script"),
+        pytest.param(facts(origin=FOREIGN, method="POST"), found(), KNOWN, id="form"),
+        # Public is public to pages of others as well, but not in the name of whoever looks at them.
+        pytest.param(
+            facts("/public/x", UPGRADE, origin=OWN), found(), Allow(Reason.PUBLIC, True), id="public, own"
+        ),
+        pytest.param(
+            facts("/public/x", UPGRADE, origin=FOREIGN),
+            found(),
+            Allow(Reason.PUBLIC, False),
+            id="public, foreign",
+        ),
+        pytest.param(
+            facts("/public/x", SCRIPT, origin=FOREIGN),
+            found(),
+            Allow(Reason.PUBLIC, True),
+            id="public, script",
+        ),
+        pytest.param(facts("/hello", UPGRADE, origin=FOREIGN), found(False), REFUSED, id="signed in"),
+        pytest.param(facts("/.oidcgate/x", UPGRADE, origin=FOREIGN), found(), Answer(), id="our route"),
+    ],
+)
+def test_a_websocket_is_opened_in_the_name_of_whoever_looks_at_a_page_of_ours_only(
     request_facts: Facts, session: Found | Absent | SessionUnavailable, decision: Decision
 ) -> None:
     assert decide(request_facts, session, POLICY, NOW) == decision
