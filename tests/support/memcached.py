@@ -55,6 +55,8 @@ class Memcached:
     def freeze(self) -> None:
         """It goes on accepting connections, in its kernel's name, and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
+        # Until then it may answer.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -79,7 +81,7 @@ class Memcached:
         return int(dict(line.split()[1:3] for line in self.say("stats") if line != "END")[name])
 
     def keys(self) -> list[str]:
-        """The names of all that it holds."""
+        """The names of all that it holds; it has to be started with `-o no_modern`."""
         slabs = {line.split(":")[1] for line in self.say("stats items") if line != "END"}
         items = [line for slab in sorted(slabs) for line in self.say(f"stats cachedump {slab} 0")]
         return [line.split()[1] for line in items if line != "END"]
