@@ -15,7 +15,7 @@ from oidcgate.gate.config import CALLBACK_PATH, LOGIN_PATH, LOGOUT_PATH
 from oidcgate.gate.front import Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
-from oidcgate.gate.watch import Watch
+from oidcgate.gate.watch import Ongoing, Watch
 from oidcgate.identity import FORWARD_ENVIRON, IDENTITY_ENVIRON
 from oidcgate.waiting import WouldWait, at_once
 from oidcgate.web.asgi import (
@@ -47,6 +47,7 @@ _ROUTE_BODY_BYTES: Final = 65_536
 _HEALTH_PATH: Final = GATE_PATH + "healthz"
 _AT_THE_PROVIDER: Final = frozenset({LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH})
 _BUSY: Final = decisions.Unavailable(sessions.UnavailableReason.BUSY)
+_BUSY_SESSION: Final = sessions.Unavailable(sessions.UnavailableReason.BUSY)
 
 
 class AsyncGate(Front[ASGIApp]):
@@ -105,12 +106,16 @@ class AsyncGate(Front[ASGIApp]):
             try:
                 return await self._stores.run(self.judge, facts, cookies, now)
             except PoolFull:
-                return _BUSY, sessions.Unavailable(sessions.UnavailableReason.BUSY)
+                # What is public stays so: it needs nobody's session.
+                return decisions.decide(facts, _BUSY_SESSION, self.parts.policy, now), _BUSY_SESSION
 
-    async def _may_go_on(self, facts: Facts, cookies: str) -> bool:
-        decision, _ = await self._judged(facts, cookies)
+    async def _may_go_on(self, ongoing: Ongoing) -> bool:
+        decision, session = await self._judged(ongoing.facts, ongoing.cookies)
         # An outage logs nobody out: what was let in goes on until somebody can say that it must not.
-        return isinstance(decision, decisions.Allow | decisions.Unavailable)
+        if type(session) is sessions.Unavailable:
+            return isinstance(decision, decisions.Allow | decisions.Unavailable)
+        # On a public path too: the app was told who it is and cannot be told that this is over.
+        return isinstance(decision, decisions.Allow) and (decision.identified or not ongoing.identified)
 
     async def _pass_on(
         self,
@@ -124,6 +129,9 @@ class AsyncGate(Front[ASGIApp]):
         send: Send,
     ) -> None:
         passed = dict(scope)
+        # Whatever a middleware in front says: the gate vouches for nobody but whom it knows.
+        passed.pop(IDENTITY_ENVIRON, None)
+        passed.pop(FORWARD_ENVIRON, None)
         touched: list[str] = []
         if decision.identified and type(session) is sessions.Found:
             passed[IDENTITY_ENVIRON] = session.person.identity
@@ -141,11 +149,14 @@ class AsyncGate(Front[ASGIApp]):
                 if kept:
                     headers.append((b"cookie", kept.encode("latin-1")))
         passed["headers"] = headers
-        ongoing = self._watch.begin(facts, cookies)
+        ongoing = self._watch.begin(facts, cookies, identified=decision.identified)
         started = False
 
         def guarded(message: Message) -> Awaitable[None]:
             nonlocal started
+            if ongoing.ended:
+                # Also of an app that takes its cancellation for something to recover from.
+                raise asyncio.CancelledError
             if message["type"] in _STARTS:
                 started = True
                 message = self._guarded(message, touched)
@@ -157,7 +168,9 @@ class AsyncGate(Front[ASGIApp]):
             if not ongoing.ended:
                 raise
             # Ours, and not the server's: the task goes on, to tell the client.
-            ongoing.task.uncancel()
+            self._watch.end(ongoing)
+            while ongoing.task.uncancel():
+                pass
             await self._cut(scope, started, send)
         finally:
             self._watch.end(ongoing)
@@ -236,7 +249,9 @@ class AsyncGate(Front[ASGIApp]):
         if facts.path == _HEALTH_PATH:
             # Asks nobody, and has to answer most of all when everything else waits.
             return await send_answer(respond(), scope, send)
-        pool = self._provider if facts.path in _AT_THE_PROVIDER else self._stores
+        # The routes are the same with a slash at their end.
+        at_provider = facts.path.removesuffix("/") in _AT_THE_PROVIDER
+        pool = self._provider if at_provider else self._stores
         try:
             answer = await pool.run(respond)
         except PoolFull:

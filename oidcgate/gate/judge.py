@@ -72,13 +72,14 @@ class Judge:
             and type(session) is sessions.Found
             and session.forwarded_to is not session.person
         ):
+            # Read once: another thread may replace it meanwhile, and the headers are those of this one.
+            person = session.person
             try:
                 # Computed once for each look at the directory, not for each request.
-                session.forwarded = self._headers(session.person.identity)
+                session.forwarded = self._headers(person.identity)
             except NotForwardable:
                 if decision.reason is Reason.PUBLIC:
                     return _PUBLIC, session
-                name = session.person.identity.user_name
-                return Refuse(Reason.NAME_NOT_FORWARDABLE, 403, name), session
-            session.forwarded_to = session.person
+                return Refuse(Reason.NAME_NOT_FORWARDABLE, 403, person.identity.user_name), session
+            session.forwarded_to = person
         return decision, session

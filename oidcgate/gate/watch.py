@@ -7,12 +7,15 @@ Spec: PITFALLS G-26.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from oidcgate.web.facts import Facts
 
 __all__ = ["LOOK_SECONDS", "Ongoing", "Watch"]
+
+log = logging.getLogger("oidcgate.gate")
 
 LOOK_SECONDS: Final = 10
 _AT_A_TIME: Final = 100
@@ -22,15 +25,17 @@ class Ongoing:
     """One request under way.
 
     Attributes:
+        identified: whether the app was told who it is.
         ended: set when it may go on no longer; its task has been cancelled then.
     """
 
-    __slots__ = ("cookies", "ended", "facts", "task")
+    __slots__ = ("cookies", "ended", "facts", "identified", "task")
 
-    def __init__(self, task: "asyncio.Task[object]", facts: Facts, cookies: str) -> None:
+    def __init__(self, task: "asyncio.Task[object]", facts: Facts, cookies: str, identified: bool) -> None:
         self.task = task
         self.facts = facts
         self.cookies = cookies
+        self.identified = identified
         self.ended = False
 
 
@@ -41,12 +46,12 @@ class Watch:
     """
 
     def __init__(
-        self, may_go_on: Callable[[Facts, str], Awaitable[bool]], *, look_seconds: float = LOOK_SECONDS
+        self, may_go_on: Callable[[Ongoing], Awaitable[bool]], *, look_seconds: float = LOOK_SECONDS
     ) -> None:
         """Nothing is watched yet.
 
         Args:
-            may_go_on: judges a request by its facts and cookies.
+            may_go_on: judges a request anew; one that it cannot judge, because it fails, is ended.
             look_seconds: how often.
         """
         self._may_go_on = may_go_on
@@ -54,11 +59,11 @@ class Watch:
         self._ongoing: set[Ongoing] = set()
         self._looking: asyncio.Task[None] | None = None
 
-    def begin(self, facts: Facts, cookies: str) -> Ongoing:
+    def begin(self, facts: Facts, cookies: str, *, identified: bool) -> Ongoing:
         """Watch the request that the current task answers; `end` has to follow."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (an app is always called in one)
-        ongoing = Ongoing(task, facts, cookies)
+        ongoing = Ongoing(task, facts, cookies, identified)
         self._ongoing.add(ongoing)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look())
@@ -76,7 +81,16 @@ class Watch:
                 if number % _AT_A_TIME == 0:
                     # Thousands of idle connections must not hold up the requests of others.
                     await asyncio.sleep(0)
-                if not await self._may_go_on(ongoing.facts, ongoing.cookies) and ongoing in self._ongoing:
+                if not await self._passes(ongoing) and ongoing in self._ongoing:
+                    # Stays in the register until its task has left: an app may take this for something to
+                    # recover from, and is told again at the next look.
                     ongoing.ended = True
-                    self._ongoing.discard(ongoing)
                     ongoing.task.cancel()
+
+    async def _passes(self, ongoing: Ongoing) -> bool:
+        try:
+            return not ongoing.ended and await self._may_go_on(ongoing)
+        except Exception:
+            # A new request would fail as well; and the others have still to be looked at.
+            log.exception("a request under way cannot be judged anew, so it ends")
+            return False
