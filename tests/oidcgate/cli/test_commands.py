@@ -153,6 +153,16 @@ class TestCheck:
         assert result.exit_code == 1
         assert result.stderr == "state.store: needs psycopg; pip install 'oidcgate[sql]'\n"
 
+    def test_a_client_of_memcached_that_is_not_installed(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OIDCGATE_SESSION__STORE", "memcached://h1:11211,h2")
+        assert run("check", "--offline", "--config", str(config)).exit_code == 0
+        monkeypatch.setattr("oidcgate.gate.build.find_spec", lambda name: None)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr == "session.store: needs pymemcache; pip install 'oidcgate[memcached]'\n"
+
     def test_offline_nobody_is_asked(self, config: Path, idp: dict[str, Any]) -> None:
         idp["error"] = "gone"
         assert run("check", "--offline", "--config", str(config)).stderr == ""

@@ -12,6 +12,7 @@ from oidcgate import Gate
 from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.sessions import SealedSessions, StoredSessions
+from oidcgate.storage.memcached import MemcachedCache
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.sql import SqlStore
 from tests.support.lying_provider import (
@@ -77,6 +78,16 @@ def test_what_the_settings_choose(tmp_path: Path) -> None:
     durable = build(config_from_mapping(data(state={"store": f"sqlite:///{tmp_path}/state.db"})))
     assert isinstance(durable.sessions, SealedSessions)
     assert isinstance(durable.routes.state, SqlStore)
+    shared = build(
+        config_from_mapping(
+            data(
+                session={"secret": SECRET, "store": "memcached://h1,/run/m.sock"},
+                state={"store": f"sqlite:///{tmp_path}/state.db"},
+            )
+        )
+    )
+    assert isinstance(shared.sessions, StoredSessions)
+    assert isinstance(shared.sessions._store, MemcachedCache)
     # Opened by the first request of a worker, not by the process that forks them.
     assert list(tmp_path.iterdir()) == []
 

@@ -145,6 +145,15 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
         pytest.param({"session": {"secret": "short"}}, "session.secret", id="weak-secret"),
         pytest.param({"session": {"secret": f"{SECRET}\nshort"}}, "session.secret", id="weak-second-secret"),
         pytest.param({"session": {"store": "memory"}}, "session.store", id="memory-beside-shared-state"),
+        pytest.param({"session": {"store": "redis://h1"}}, "session.store", id="session-store"),
+        pytest.param({"session": {"store": "memcached://h1:0"}}, "session.store", id="memcached-port"),
+        pytest.param({"session": {"store": "memcached://"}}, "session.store", id="memcached-nowhere"),
+        # What ended in one process would live on in what another one remembers.
+        pytest.param(
+            {"session": {"store": "memcached://h1"}, "state": {"store": "memory"}},
+            "state.store",
+            id="memcached-beside-state-of-one-process",
+        ),
         pytest.param(
             {"session": {"idle_minutes": 60, "absolute_minutes": 30}},
             "session.idle_minutes",
