@@ -31,12 +31,16 @@ class Trouble(StrEnum):
     # the upstream's, in the middle of its answer: the client's connection is cut
     TRUNCATED = "upstream_answer_truncated"
     IDLE = "upstream_idle"
+    UPSTREAM_FRAMES = "upstream_frames_malformed"
     # the client's
     CLIENT_GONE = "client_gone"
     CLIENT_IDLE = "client_idle"
     BODY_MALFORMED = "client_body_malformed"
+    CLIENT_FRAMES = "client_frames_malformed"
     BAD_REQUEST = "request_not_forwarded"
     NO_ROUTE = "no_route"
+    # the server's that runs us
+    NO_UPGRADE = "server_offers_no_upgrade"
 
 
 OnError = Callable[[Trouble, Upstream | None, str], None]
@@ -74,6 +78,7 @@ _ERRORS: Final = {
     Trouble.BODY_MALFORMED: (400, b"bad_request"),
     Trouble.BAD_REQUEST: (400, b"bad_request"),
     Trouble.NO_ROUTE: (421, b"misdirected_request"),
+    Trouble.NO_UPGRADE: (501, b"websocket_not_supported"),
 }
 _RETRY_SECONDS: Final = b"1"
 
