@@ -2,7 +2,8 @@
 
 Here lives when the head is complete, what of the body has come, when the answer is over, and whether the
 connection can carry another one. The syntax is httptools'; what passes to the client and where a body ends is
-decided in `rules`. Waiting for the bytes is the business of who reads them: `blocking` for threads.
+decided in `rules`. Waiting for the bytes is the business of who reads them: `blocking` for threads,
+`upstream` for an event loop.
 """
 
 from typing import Final
@@ -30,7 +31,7 @@ _UPGRADE: Final = "switches protocols unasked"
 
 
 class AnswerReader:
-    """Reads one answer. The bytes that come in are of one connection, from where the answer begins.
+    """Reads one answer at a time. The bytes that come in are of one connection, from where the answer begins.
 
     Attributes:
         status: of the final answer; 0 until its head is complete.
@@ -41,17 +42,20 @@ class AnswerReader:
         begun: at least one byte has come.
         reusable: once complete, whether the connection can carry another request. False also when more came
             than was asked for: whose answer that would be is anybody's guess.
+        switched: what came behind a 101 that was asked for, and belongs to the other protocol.
     """
 
     __slots__ = (
         "_body",
         "_fault",
         "_fields",
-        "_head_size",
         "_interim",
+        "_interim_left",
+        "_lasting",
         "_limit",
         "_method",
         "_parser",
+        "_upgrade",
         "_without_body",
         "begun",
         "complete",
@@ -60,6 +64,7 @@ class AnswerReader:
         "headers",
         "reusable",
         "status",
+        "switched",
     )
 
     def __init__(
@@ -69,6 +74,7 @@ class AnswerReader:
         head_bytes: int = RESPONSE_HEAD_BYTES,
         fields: int = RESPONSE_FIELDS,
         interim_answers: int = INTERIM_ANSWERS,
+        lasting: bool = False,
     ) -> None:
         """Begin.
 
@@ -78,23 +84,37 @@ class AnswerReader:
                 without a byte of body, later on.
             fields: the most fields of one head.
             interim_answers: how many 1xx answers may come before.
+            lasting: more answers follow, each after a `restart`. Whoever says so calls `end` in the end,
+                because the parser and this reader hold on to each other.
         """
-        self._method = method
         self._limit = head_bytes
         self._fields = fields
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._head_size = 0
-        self._without_body = 0
         self._interim = interim_answers
-        self._fault: UpstreamTrouble | None = None
+        self._lasting = lasting
+        self._parser: httptools.HttpResponseParser | None = None
         self._body: list[bytes] = []
+        self.restart(method)
+
+    def restart(self, method: str, *, upgrade: bool = False) -> None:
+        """Begin anew: what comes next is the answer to another request on the same connection.
+
+        Args:
+            method: of that request.
+            upgrade: it asks for another protocol, so 101 is an answer to it.
+        """
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+        self._method = method
+        self._upgrade = upgrade
+        self._without_body = 0
+        self._interim_left = self._interim
+        self._fault: UpstreamTrouble | None = None
+        self._body.clear()
         self.status = 0
+        self.switched = b""
         self.headers: list[HeaderPair] = []
         self.framing: Framing = NO_BODY
-        self.head_complete = False
-        self.complete = False
-        self.begun = False
-        self.reusable = False
+        self.head_complete = self.complete = self.begun = self.reusable = False
 
     def feed(self, data: bytes) -> None:
         """Take what has come; not empty.
@@ -103,38 +123,50 @@ class AnswerReader:
             UpstreamTrouble: it is malformed, or a head, trailers or chunk extensions go on without end.
         """
         parser = self._parser
-        if parser is None:
+        if parser is None or self.complete:
             self.reusable = False
+            if self.status == 101:
+                self.switched += data
             return
         self.begun = True
+        before_head = not self.head_complete
         self._without_body += len(data)
         try:
             parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fault = self._fault or UpstreamTrouble(Trouble.MALFORMED, _UPGRADE)
+        except httptools.HttpParserUpgrade as stop:
+            self.switched = data[stop.args[0] :]
         except httptools.HttpParserError as error:
             # Behind the end of the answer it is not the answer that is malformed.
             if self.complete:
                 self.reusable = False
             elif self._fault is None:
                 self._fault = UpstreamTrouble(Trouble.MALFORMED, str(error))
-        if self.complete or self._fault is not None:
-            # The parser holds on to this reader: together they would be left to the garbage collector.
-            self._parser = None
+        if before_head and (self._without_body > self._limit or len(self.headers) > self._fields):
+            self._check_head()
+        elif self._without_body > self._limit and not self.complete and self._fault is None:
+            self._fault = UpstreamTrouble(Trouble.MALFORMED, "trailers or chunk extensions without end")
         if self._fault is not None:
+            self.complete = False
+            self._parser = None
             raise self._fault
-        if self._without_body > self._limit and not self.complete:
-            raise self._too_large()
+        if before_head and self.head_complete:
+            self._without_body = 0
+        if self.complete and not self._lasting:
+            self._parser = None
 
-    def end(self) -> None:
+    def end(self, *, broken: bool = False) -> None:
         """The upstream has closed the connection.
+
+        Args:
+            broken: not in the regular way: an answer that ends with its connection has not ended.
 
         Raises:
             UpstreamTrouble: something is missing.
         """
         self.reusable = False
+        self._parser = None
         if not self.complete:
-            if not self.framing.until_close:
+            if broken or not self.framing.until_close:
                 raise UpstreamTrouble(Trouble.TRUNCATED if self.head_complete else Trouble.CLOSED)
             self.complete = True
 
@@ -147,10 +179,11 @@ class AnswerReader:
         body.clear()
         return taken
 
-    def _too_large(self) -> UpstreamTrouble:
-        if self.head_complete:
-            return UpstreamTrouble(Trouble.MALFORMED, "trailers or chunk extensions without end")
-        return UpstreamTrouble(Trouble.HEAD_TOO_LARGE)
+    def _check_head(self) -> None:
+        """Judge a head that may be too large: what came with it may have been body."""
+        size = sum([len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers])
+        if not self.head_complete or size > self._limit or len(self.headers) > self._fields:
+            self._fault = self._fault or UpstreamTrouble(Trouble.HEAD_TOO_LARGE)
 
     # What the parser calls. An exception here would reach `feed` wrapped, so faults are kept instead.
 
@@ -159,12 +192,9 @@ class AnswerReader:
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head_complete:
-            return  # a trailer, or the head of an answer that nobody asked for
-        self._head_size += len(name) + len(value) + _FIELD_OVERHEAD
-        self.headers.append((name, value))
-        if self._head_size > self._limit or len(self.headers) > self._fields:
-            self._fault = self._too_large()
+        # Behind the head come trailers, or the head of an answer that nobody asked for.
+        if not self.head_complete:
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.head_complete or self._fault is not None:
@@ -173,11 +203,15 @@ class AnswerReader:
         assert parser is not None  # noqa: S101 - it is what calls
         status = parser.get_status_code()
         if 100 <= status < 200:
-            self._interim -= 1
+            if status == 101 and self._upgrade:
+                self.status = status
+                self.head_complete = True
+                return
+            self._interim_left -= 1
             self.headers.clear()
             if status == 101:
                 self._fault = UpstreamTrouble(Trouble.MALFORMED, _UPGRADE)
-            elif self._interim < 0:
+            elif self._interim_left < 0:
                 self._fault = UpstreamTrouble(Trouble.TOO_MANY_INTERIM)
             return
         try:
@@ -187,10 +221,12 @@ class AnswerReader:
             return
         self.status = status
         self.head_complete = True
-        self._without_body = 0
         self.reusable = parser.should_keep_alive()
         if not self.framing.has_body:
             self.complete = True
+            if self._method == "HEAD":
+                # No parser knows what was asked: this one now waits for a body.
+                self._parser = None
 
     def on_body(self, data: bytes) -> None:
         if self._fault is not None:

@@ -22,8 +22,8 @@ _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
 def tls_context(upstream: Upstream) -> ssl.SSLContext | None:
     """How an https upstream is spoken to; None for one without TLS.
 
-    Its certificate is always checked, for its host name too. Kept per upstream: files are read once, so that a
-    process goes on with what it was started with.
+    Its certificate is always checked, for its host name too. Kept per upstream: files are read once, so that
+    a process goes on with what it was started with.
 
     Raises:
         OSError: a file cannot be read, or holds no certificate or key (`ssl.SSLError`).

@@ -184,6 +184,7 @@ class RouteTable:
 
     Attributes:
         upstreams: each once.
+        only: the destination of everything, where there is but one route and it is for everything.
     """
 
     def __init__(self, routes: Iterable[Route], public: Public) -> None:
@@ -210,7 +211,7 @@ class RouteTable:
         for listed in self._by_host.values():
             listed.sort(key=lambda entry: len(entry[0]), reverse=True)
         everything = self._by_host.get(None, [])
-        self._only = everything[0][1] if places == {(None, "")} else None
+        self.only = everything[0][1] if places == {(None, "")} else None
         self.upstreams = tuple(
             dict.fromkeys(
                 destination.upstream for listed in self._by_host.values() for _, destination in listed
@@ -224,12 +225,10 @@ class RouteTable:
             host: the client's Host field; it chooses among what is configured and goes nowhere else.
             path: decoded, in the form that was judged.
         """
-        if self._only is not None:
-            return self._only
         name = _without_default_port(host.decode("latin-1").lower(), self._proto)
         for listed in (self._by_host.get(name), self._by_host.get(None)):
             for prefix, destination in listed or ():
-                if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                if not prefix or path == prefix or path.startswith(prefix + "/"):
                     return destination
         return None
 

@@ -194,12 +194,13 @@ def response_framing(method: str, status: int, headers: Iterable[HeaderPair]) ->
     """
     length = coding = None
     for name, value in headers:
-        verdict = _RESPONSE_VERDICTS[name][1]
-        if verdict is _LENGTH:
+        # By length first: this looks at each field of each answer.
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
             if length is not None:
                 raise BadHead(HeadFault.LENGTH_REPEATED)
             length = _read_length(value)
-        elif verdict is _CODING:
+        elif size == 17 and name.lower() == b"transfer-encoding":
             if coding is not None or value.lower() != b"chunked":
                 raise BadHead(HeadFault.CODING)
             coding = value
