@@ -70,7 +70,7 @@ class Memcached:
         """What it answers to one command, by line."""
         with self._connect() as connection:
             connection.sendall(command.encode() + b"\r\n")
-            with connection.makefile("r", encoding="ascii", newline="\r\n") as answer:
+            with connection.makefile("r", encoding="latin-1", newline="\r\n") as answer:
                 lines: list[str] = []
                 while not lines or lines[-1].split()[0] not in _LAST_WORDS:
                     lines.append(answer.readline().rstrip("\r\n"))
