@@ -1,7 +1,7 @@
 # Every target makes its own environment in .venv; nothing needs to be activated or installed first.
 # Needed on the machine: Python 3.11 or newer and make. A Python of your choice: make PYTHON=python3.12 ...
 
-.PHONY: demo test test-fast check trace mutants bench tables clean
+.PHONY: demo test test-fast test-peers check trace mutants bench bench-sidecar tables clean
 
 # exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
 demo:
@@ -44,6 +44,18 @@ mutants:
 bench:
 	@tools/bootstrap.sh demo
 	@exec .venv/bin/python -m benchmarks.in_process
+
+# The sidecar beside Apache mod_auth_openidc and oauth2-proxy, under load for some minutes; a peer that is not there
+# is named and left out. Needed on the machine: nginx and wrk.
+bench-sidecar:
+	@tools/bootstrap.sh test
+	@.venv/bin/python -m benchmarks.sidecar
+	@exec .venv/bin/python -m benchmarks.sidecar.streams
+
+# Peers that take long to build: builds them into build/peers and signs somebody in at each.
+test-peers:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m benchmarks.sidecar.peers
 
 clean:
 	rm -rf .venv build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
