@@ -166,6 +166,7 @@ def test_an_outage_during_a_further_sign_in_costs_nobody_the_session_they_have(w
     (server,) = workers.servers
     browser = workers.first.browser()
     browser.sign_in()
+    assert told(browser.get("/page")) == "Alice"
     answer = workers.first.provider.answer(
         browser.get("/.oidcgate/login?rd=/page&prompt=login").headers["Location"]
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -380,10 +381,15 @@ def test_an_answer_that_says_nothing_is_never_taken_for_absent(answer: bytes) ->
         cache.close()
 
 
-def test_a_name_with_several_addresses_is_tried_at_each(cache_on: MakeCache) -> None:
+def test_a_name_with_several_addresses_is_tried_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+
+    def nowhere_first(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        return [*resolve("127.0.0.2", *arguments, **options), *resolve("127.0.0.1", *arguments, **options)]
+
     with memcached() as server:  # listens on 127.0.0.1 alone
-        url = url_of([server]).replace("127.0.0.1", "localhost")
-        cache = MemcachedCache(servers_of(url), "gate")
+        monkeypatch.setattr(socket, "getaddrinfo", nowhere_first)
+        cache = MemcachedCache(servers_of(url_of([server]).replace("127.0.0.1", "cache.test")), "gate")
         keep(cache)
         assert value_of(cache) == b"v"
         cache.close()
