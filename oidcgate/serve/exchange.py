@@ -1,0 +1,376 @@
+"""One request and its answer, as ASGI has them.
+
+Here lives `Exchange`: the body that waits to be read, and the answer as it is written, framed by us alone.
+Which requests there are, and what becomes of the connection afterwards, is `oidcgate.serve.protocol`, which
+makes one of these for each request.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import ClientDisconnected
+
+from oidcgate.proxy.rules import HeaderPair
+
+if TYPE_CHECKING:
+    from oidcgate.serve.protocol import SidecarProtocol
+
+__all__ = ["BODY_FOLLOWS", "ASGIApp", "Exchange", "Message", "Scope"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+ASGIApp = Callable[
+    [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+#: In a `http.response.start`: the body is there already, so head and body may go out in one piece. Without it
+#: the head goes out at once, as an event stream needs.
+BODY_FOLLOWS: Final = "oidcgate.body_follows"
+
+#: Pieces up to this size are copied into one; longer ones are handed on as they are.
+_JOINED_BYTES: Final = 16_384
+_WITHOUT_BODY: Final = (204, 304)
+
+
+class _Field(IntEnum):
+    """What a field of an answer means for the way it is written."""
+
+    PLAIN = 0
+    LENGTH = 1
+    CODING = 2
+    CONNECTION = 3
+    DATE = 4
+
+
+_TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_MEANINGS: Final = {
+    b"content-length": _Field.LENGTH,
+    b"transfer-encoding": _Field.CODING,
+    b"connection": _Field.CONNECTION,
+    b"keep-alive": _Field.CONNECTION,
+    b"date": _Field.DATE,
+}
+_REMEMBERED_NAMES: Final = 1024
+
+
+class _Meanings(dict[bytes, _Field]):
+    """Meanings by name, remembered up to a number: a look costs a tenth of judging anew."""
+
+    def __missing__(self, name: bytes) -> _Field:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError("an answer has a field whose name is no token")
+        meaning = _MEANINGS.get(name.lower(), _Field.PLAIN)
+        if len(self) < _REMEMBERED_NAMES:
+            self[name] = meaning
+        return meaning
+
+
+_MEANING_OF = _Meanings()
+
+
+class Exchange:
+    """One request under way.
+
+    Attributes:
+        scope: of ASGI; `scope["oidcgate.exchange"]` is this object.
+        connection: on which it is.
+        keep_alive: whether another request may follow.
+        expects_continue: the client waits for a word before it sends its body.
+        arrived: bytes of the body that have come; `buffered` of them nobody has read yet.
+        body_ended: the whole body has arrived.
+        wanted_at: since when a piece of the body is waited for; None while none is.
+        gone: the client has left, or its request turned out to be none.
+        status: of the answer; 0 before there is one.
+        written: something of the answer has gone out.
+        complete: all of it has.
+        sent: bytes of the answer's body.
+        began_at: the loop's time.
+        outcome, user: what the gate says of it for the access log; the server itself sets neither.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "_chunks",
+        "_end_told",
+        "_head",
+        "_left",
+        "_mute",
+        "_waiters",
+        "arrived",
+        "began_at",
+        "body_ended",
+        "buffered",
+        "complete",
+        "connection",
+        "expects_continue",
+        "gone",
+        "keep_alive",
+        "outcome",
+        "scope",
+        "sent",
+        "status",
+        "task",
+        "user",
+        "wanted_at",
+        "written",
+    )
+
+    def __init__(
+        self, connection: "SidecarProtocol", scope: Scope, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        self.connection = connection
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.task: asyncio.Task[None] | None = None
+        self.arrived = 0
+        self.buffered = 0
+        self.body_ended = False
+        self.wanted_at: float | None = None
+        self.gone = False
+        self.status = 0
+        self.written = False
+        self.complete = False
+        self.sent = 0
+        self.began_at = 0.0
+        self.outcome = ""
+        self.user = ""
+        self._chunks: list[bytes] = []
+        self._end_told = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._head = b""
+        self._mute = False
+        self._chunked = False
+        # Bytes of the body that the announced length still asks for; None: no length is announced.
+        self._left: int | None = None
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have `app` answer."""
+        service = self.connection.service
+        try:
+            await app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except asyncio.CancelledError:
+            # By a stop of the server: what is under way ends where it is.
+            self.connection.cut(self)
+            raise
+        except Exception:
+            service.log.exception("the app failed")
+        finally:
+            if self.task is not None:
+                service.tasks.discard(self.task)
+            self.over()
+            if service.on_finished is not None:
+                service.on_finished(self)
+
+    def over(self) -> None:
+        """The app has said all it will say: an answer that is not complete never will be."""
+        if self.complete or self.gone:
+            return
+        if not self.written:
+            self.connection.fail(self)
+        else:
+            self.connection.cut(self)
+
+    # The request's body
+
+    def feed(self, data: bytes) -> None:
+        """A piece of the body has arrived."""
+        self._chunks.append(data)
+        self.arrived += len(data)
+        self.buffered += len(data)
+        if self._waiters:
+            self._wake()
+
+    def end_body(self) -> None:
+        """The body has arrived."""
+        self.body_ended = True
+        if self._waiters:
+            self._wake()
+
+    def lose(self) -> None:
+        """The client is gone, for whatever reason: reading and writing tell the app so."""
+        self.gone = True
+        if self._waiters:
+            self._wake()
+
+    async def receive(self) -> Message:
+        """The next piece of the body, or the end of the connection. Spec: ASGI HTTP 2.5."""
+        while True:
+            if self.gone or self.complete:
+                return {"type": "http.disconnect"}
+            if self._chunks:
+                return self._take()
+            if self.body_ended and not self._end_told:
+                self._end_told = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if not self.body_ended:
+                self._ask_for_more()
+            await self._arrival()
+
+    def _take(self) -> Message:
+        chunks = self._chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self.buffered = 0
+        if self.body_ended:
+            self._end_told = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        self.connection.flow.resume_reading()
+        return {"type": "http.request", "body": body, "more_body": True}
+
+    def _ask_for_more(self) -> None:
+        connection = self.connection
+        if self.expects_continue:
+            self.expects_continue = False
+            if not self.status:
+                connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self.wanted_at is None:
+            self.wanted_at = connection.service.now
+        connection.flow.resume_reading()
+
+    async def _arrival(self) -> None:
+        # One for each who waits: cancelling one must not wake the others with its cancellation.
+        waiter = self.connection.loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.remove(waiter)
+            self.wanted_at = None
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # The answer
+
+    async def send(self, message: Message) -> None:
+        """Write a part of the answer, once the client has taken enough of those before.
+
+        Raises:
+            ClientDisconnected: nobody is there to read it. Spec: ASGI HTTP 2.4.
+            RuntimeError, ValueError: the message is not what may come now, or would not be what it says.
+        """
+        if self.gone:
+            raise ClientDisconnected
+        flow = self.connection.flow
+        if flow.write_paused:
+            await flow.drain()
+            if self.gone:
+                raise ClientDisconnected
+        kind = message["type"]
+        if kind == "http.response.body" and self.status and not self.complete:
+            self._write_body(message.get("body", b""), message.get("more_body", False))
+        elif kind == "http.response.start" and not self.status:
+            self._begin(message["status"], message.get("headers", ()))
+            if not message.get(BODY_FOLLOWS, False):
+                self._flush()
+        else:
+            raise RuntimeError(f"the app sends {kind!r} where it cannot come")
+
+    def _begin(self, status: int, headers: Iterable[HeaderPair]) -> None:
+        if not 200 <= status <= 599:
+            raise RuntimeError(f"the app answers with status {status}, which ends no request")
+        connection = self.connection
+        parts = [STATUS_LINE[status]]
+        length: int | None = None
+        dated = False
+        for name, value in headers:
+            meaning = _MEANING_OF[name]
+            if meaning:
+                if meaning is _Field.LENGTH:
+                    if not value.isdigit() or length is not None or status in _WITHOUT_BODY:
+                        if status in _WITHOUT_BODY:
+                            continue
+                        raise ValueError("the app's Content-Length is no length, or is given twice")
+                    length = int(value)
+                elif meaning is _Field.DATE:
+                    dated = True
+                else:
+                    # How the body is framed and whether the connection stays is for us to say.
+                    if meaning is _Field.CONNECTION and b"close" in value.lower():
+                        self.keep_alive = False
+                    continue
+            parts += (name, b": ", value, b"\r\n")
+        lines = len(parts) // 4 + 2
+        parts.append(b"\r\n" if dated else connection.service.date_line + b"\r\n")
+        lines += not dated
+        if not self.body_ended or connection.service.stopping:
+            # What may follow is the rest of a body that nobody reads.
+            self.keep_alive = False
+        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY:
+            self._mute = True
+        elif length is None:
+            if self.scope["http_version"] == "1.1":
+                self._chunked = True
+                parts.insert(-1, b"transfer-encoding: chunked\r\n")
+                lines += 1
+            else:
+                self.keep_alive = False
+        else:
+            self._left = length
+        if not self.keep_alive:
+            parts.insert(-1, b"connection: close\r\n")
+            lines += 1
+        head = b"".join(parts)
+        # One look at the whole instead of one at each value: every line break must be one of ours.
+        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+            raise ValueError("the app's answer has a field with a line break or NUL in its value")
+        self._head = head
+        self.status = status
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self.written = True
+            self.connection.write(head)
+
+    def _write_body(self, body: bytes, more: bool) -> None:
+        size = len(body)
+        if self._mute:
+            size = 0
+        elif self._left is not None:
+            if size > self._left:
+                raise RuntimeError("the app sends more than its Content-Length")
+            self._left -= size
+            if self._left and not more:
+                raise RuntimeError("the app sends less than its Content-Length")
+        self.sent += size
+        head, self._head = self._head, b""
+        if self._chunked:
+            last = b"" if more else b"0\r\n\r\n"
+            if size:
+                opening = b"%b%x\r\n" % (head, size)
+                if size <= _JOINED_BYTES:
+                    self.connection.write(b"".join((opening, body, b"\r\n", last)))
+                else:
+                    self.connection.write_pieces((opening, body, b"\r\n" + last))
+            elif head or last:
+                self.connection.write(head + last)
+        elif size:
+            if not head:
+                self.connection.write(body)
+            elif size <= _JOINED_BYTES:
+                self.connection.write(head + body)
+            else:
+                self.connection.write_pieces((head, body))
+        elif head:
+            self.connection.write(head)
+        self.written = True
+        if not more:
+            self.complete = True
+            if self._waiters:
+                self._wake()
+            self.connection.answered(self)
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether nothing but the end of the connection says where the body ends."""
+        return bool(self.status) and not (self._chunked or self._mute or self._left is not None)
