@@ -31,6 +31,7 @@ NEEDED: Mapping[str, Callable[[], object]] = {
     # The Node.js that comes from PyPI, for Playwright and for the peers from npm, is linked against it.
     "libatomic1": lambda: ctypes.util.find_library("atomic"),
     "libnss3-tools": lambda: shutil.which("certutil"),
+    "memcached": lambda: shutil.which("memcached"),
     "openssl": lambda: shutil.which("openssl"),
     "postgresql": has_postgresql,
 }
@@ -42,6 +43,21 @@ mkdir -p /etc/postgresql-common/createcluster.d &&
 echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/programs-only.conf
 """
 
+# Debian starts what serves as soon as it is installed, unless this file says no. It is ours for so long only;
+# one that is there already is somebody else's, and speaks for itself.
+POLICY = "/usr/sbin/policy-rc.d"
+NOT_STARTED = """\
+policy=$1; shift
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' INT TERM
+    printf '#!/bin/sh\\nexit 101\\n' > "$policy" && chmod 755 "$policy" || exit 1
+fi
+"$@"
+"""
+# Nor at the next start of the machine. What cannot be disabled was not enabled.
+NOT_ENABLED = "update-rc.d memcached disable || true"
+
 
 def missing(needed: Mapping[str, Callable[[], object]]) -> list[str]:
     return [package for package, present in needed.items() if not present()]
@@ -52,7 +68,10 @@ def steps(packages: Sequence[str]) -> Iterable[list[str]]:
     if "postgresql" in packages:
         yield ["sh", "-c", NO_SERVER]
     yield ["apt-get", "update", "-qq"]
-    yield ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    yield ["sh", "-c", NOT_STARTED, "sh", POLICY, *install]
+    if "memcached" in packages:
+        yield ["sh", "-c", NOT_ENABLED]
 
 
 def install(packages: Sequence[str], prefix: Sequence[str]) -> bool:
