@@ -35,8 +35,8 @@ __all__ = [
 #: A cookie, name and value, never passes this. Browsers stop at 4,096, and every request carries it through
 #: the header buffers of whatever stands in front.
 COOKIE_BUDGET_BYTES: Final = 3584
-#: A stored session never passes this: each worker remembers thousands, and memcached takes no more than 1 MB.
-STORED_BUDGET_BYTES: Final = 65_536
+#: A stored session, sealed, never passes this: each worker remembers thousands of them.
+STORED_BUDGET_BYTES: Final = 32_768
 _VERSION: Final = b"\x01"
 
 
