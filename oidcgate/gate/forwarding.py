@@ -4,10 +4,11 @@ Here lives what each preset sends, and what cannot be sent in a header at all. W
 clients is the subject of `oidcgate.identity`; the headers are computed when a session's person is looked at
 anew, not for each request.
 
-Values travel as UTF-8. A list is joined with commas, and an entry writes `%`, a comma and control characters
-as `%25`, `%2C` and so on, so that no entry can pretend to be two. A user name is sent as it is or not at all:
-one that a header would change (control characters, blanks at its ends) or that a reader could take for two
-(a comma) is refused, because the app would see somebody else.
+Values travel as UTF-8. A list is joined with commas, and an entry writes `%`, a comma, control characters
+and blanks at its ends as `%25`, `%2C` and so on, so that no entry can pretend to be two, or another. A user
+name is sent as it is or not at all: one that a header would change (control characters, blanks at its ends)
+or that a reader could take for two (a comma) is refused, because the app would see somebody else. An e-mail
+address of that kind is left out.
 """
 
 import re
@@ -23,8 +24,7 @@ HeaderPairs = tuple[tuple[bytes, bytes], ...]
 # C0, DEL, C1, and the line separators that some readers break at.
 _CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _NO_NAME = re.compile(rf"[{_CONTROL},]|\A\s|\s\Z|\A\Z")
-_NO_VALUE = re.compile(rf"[{_CONTROL}]")
-_NO_ENTRY = re.compile(rf"[{_CONTROL},%]")
+_NO_ENTRY = re.compile(rf"[{_CONTROL},%]|\A\s+|\s+\Z")
 
 
 class NotForwardable(ValueError):
@@ -39,10 +39,10 @@ def _name(identity: Identity) -> bytes:
 
 def _email(identity: Identity) -> bytes | None:
     value = identity.claims.get("email")
-    if not isinstance(value, str) or _NO_VALUE.search(value) or not value.strip():
+    if not isinstance(value, str) or _NO_NAME.search(value):
         # Left out: an app that needs one asks for it; a changed one could be another person's.
         return None
-    return value.strip().encode()
+    return value.encode()
 
 
 def _groups(identity: Identity) -> bytes | None:
@@ -51,7 +51,7 @@ def _groups(identity: Identity) -> bytes | None:
         value = (value,)
     if not isinstance(value, tuple | list):
         return None
-    entries = [_NO_ENTRY.sub(_escaped, entry.strip()) for entry in value if isinstance(entry, str)]
+    entries = [_NO_ENTRY.sub(_escaped, entry) for entry in value if isinstance(entry, str)]
     return ",".join(filter(None, entries)).encode() or None
 
 

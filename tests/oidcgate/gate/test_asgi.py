@@ -388,7 +388,7 @@ def test_the_app_sees_exactly_the_names_of_the_preset_and_its_own(name: str) -> 
         (b"x-forwarded-user", user),
         (b"x-forwarded-preferred-username", user),
         (b"x-forwarded-email", "zoë@example.com".encode()),
-        (b"x-forwarded-groups", b"staff,a%2Cb,100%25,padded"),
+        (b"x-forwarded-groups", b"staff,a%2Cb,100%25,%20padded%20"),
         (b"x-remote-user", user),
         (b"webauth", user),
     ]
