@@ -48,7 +48,7 @@ class Authority:
         return cls(folder, path, key, name)
 
     def issue(self, *names: str) -> Certificate:
-        """Sign a server certificate for ``names`` (host names or addresses)."""
+        """Sign a certificate, good for servers and clients, for ``names`` (host names or addresses)."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = (
@@ -56,7 +56,10 @@ class Authority:
             .add_extension(
                 x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
             )
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())
         )

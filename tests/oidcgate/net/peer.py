@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -47,19 +48,29 @@ def answer(body: bytes, headers: bytes = b"") -> bytes:
 
 
 class Peer:
-    """A listening socket on a port of its own; each connection runs the script in a thread."""
+    """A listening socket on a port of its own, or at `path`; each connection runs the script in a thread."""
 
     def __init__(
-        self, script: Script, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+        self,
+        script: Script,
+        *,
+        tls: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
+        path: Path | None = None,
     ) -> None:
         self._script = script
         self._tls = tls
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, 0), family=family)
+        if path is None:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            self._listener = socket.create_server((address, 0), family=family)
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen()
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
         self.over = threading.Event()
-        self.port: int = self._listener.getsockname()[1]
+        self.port: int = 0 if path is not None else self._listener.getsockname()[1]
         self.requests: list[bytes] = []
         self.server_names: list[str | None] = []
         self.connections = 0
