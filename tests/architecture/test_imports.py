@@ -52,7 +52,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "oidcgate.serve": ("oidcgate",),
     "oidcgate.cli": ("oidcgate",),
     "oidcgate.__main__": ("oidcgate.cli",),
-    "oidcgate": ("oidcgate.gate", "oidcgate.identity"),
+    "oidcgate": ("oidcgate.gate", "oidcgate.identity", "oidcgate.proxy.wsgi"),
     # The provider's rooms, from the ground up; of oidcgate they use what knows neither gate nor provider.
     "provider.config": (*GROUND, "oidcgate.web", "oidcgate.protocol"),
     "provider.realm": ("provider.config",),

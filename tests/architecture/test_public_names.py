@@ -11,7 +11,7 @@ import oidcgate
 import provider
 
 # Adding a name here makes a promise; taking one away breaks one.
-PUBLIC = {"oidcgate": ["Gate", "Identity"], "provider": ["Provider"]}
+PUBLIC = {"oidcgate": ["AsyncGate", "Gate", "Identity", "ReverseProxy"], "provider": ["Provider"]}
 
 
 def loaded_by(statement: str, names: list[str]) -> list[str]:
@@ -55,6 +55,7 @@ def test_an_unknown_name_is_an_attribute_error(package: object) -> None:
             ["werkzeug", "jinja2", "sqlalchemy", "requests", "authlib", "cryptography", "oidcgate.gate"],
             id="oidcgate",
         ),
+        pytest.param("from oidcgate import ReverseProxy", ["oidcgate.gate", "werkzeug"], id="reverse-proxy"),
         pytest.param(
             "import provider", ["werkzeug", "jinja2", "sqlalchemy", "alembic", "argon2"], id="provider"
         ),
@@ -67,6 +68,13 @@ def test_an_unknown_name_is_an_attribute_error(package: object) -> None:
 )
 def test_a_part_is_loaded_without_the_whole(statement: str, heavy: list[str]) -> None:
     assert loaded_by(statement, heavy) == []
+
+
+def test_what_needs_an_extra_says_which() -> None:
+    statement = "import sys; sys.modules['httptools'] = None; from oidcgate import ReverseProxy"
+    done = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, timeout=60)
+
+    assert "ImportError: ReverseProxy needs httptools: pip install 'oidcgate[serve]'" in done.stderr
 
 
 def test_the_commands_are_installed() -> None:

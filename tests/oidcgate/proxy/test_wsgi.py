@@ -1,0 +1,960 @@
+"""`ReverseProxy` as a WSGI app, over real sockets to upstreams that say exactly what a test wants."""
+
+import contextlib
+import io
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from oidcgate.proxy.routes import Limits, Route, Upstream
+from oidcgate.proxy.troubles import AnswerCut, Trouble
+from oidcgate.proxy.wsgi import ReverseProxy
+from tests.oidcgate.net.peer import Conversation, Peer, Script, answer
+from tests.oidcgate.proxy.scripts import DEADLINE_SECONDS, Heard, dead_port, once, read_request
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+EMPTY = OK + b"Content-Length: 0\r\n\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+PUBLIC_URL = "https://app.example.com"
+
+#: So short that a test waits for it gladly, so long that no busy machine reaches it by accident.
+SHORT = Limits(connect_seconds=2, head_seconds=0.3, idle_seconds=0.3)
+
+
+class Answer(NamedTuple):
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def field(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name]
+
+    def error(self) -> str:
+        error: str = json.loads(self.body)["error"]
+        return error
+
+
+class Begun:
+    """An answer whose body is taken by hand."""
+
+    def __init__(self, app: Any, environ: dict[str, Any]) -> None:
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+        self.blocks: Iterable[bytes] = app(environ, self._start)
+
+    def _start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], Any]:
+        self.status, self.headers = status, list(headers)
+        return lambda data: None
+
+    def close(self) -> None:
+        close = getattr(self.blocks, "close", None)
+        if close is not None:
+            close()
+
+
+def environ_of(method: str = "GET", path: str = "/", **more: Any) -> dict[str, Any]:
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+    }
+    environ |= {"REMOTE_ADDR": "198.51.100.7", "SERVER_PROTOCOL": "HTTP/1.1"}
+    setup_testing_defaults(environ)
+    body = more.pop("body", b"")
+    if body:
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ.setdefault("CONTENT_LENGTH", str(len(body)))
+    environ.update(more)
+    return environ
+
+
+def ask(app: Any, method: str = "GET", path: str = "/", *, valid: bool = True, **more: Any) -> Answer:
+    """One request, held to PEP 3333 on both sides unless it is invalid itself."""
+    begun = Begun(validator(app) if valid else app, environ_of(method, path, **more))
+    try:
+        body = b"".join(begun.blocks)
+    finally:
+        begun.close()
+    return Answer(begun.status, begun.headers, body)
+
+
+@contextlib.contextmanager
+def proxied(script: Script, **arguments: Any) -> Iterator[tuple[ReverseProxy, Peer]]:
+    with (
+        Peer(script) as peer,
+        contextlib.closing(ReverseProxy(f"http://127.0.0.1:{peer.port}", **arguments)) as app,
+    ):
+        yield app, peer
+
+
+# What reaches the upstream
+
+
+def test_the_whole_head_of_a_request() -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard, public_url=PUBLIC_URL) as (app, _):
+        ask(
+            app,
+            "GET",
+            "/a b",
+            RAW_URI="/a%20b?x=%2F",
+            QUERY_STRING="x=%2F",
+            HTTP_HOST="evil.example",
+            HTTP_ACCEPT_LANGUAGE="en",
+            **{"oidcgate.forward": ((b"x-forwarded-user", b"Alice"), (b"x-forwarded-groups", b"a,b"))},
+        )
+
+    assert heard[0].head == (
+        b"GET /a%20b?x=%2F HTTP/1.1\r\n"
+        b"host: app.example.com\r\n"
+        b"accept-language: en\r\n"
+        b"x-forwarded-user: Alice\r\n"
+        b"x-forwarded-groups: a,b\r\n"
+        b"x-forwarded-proto: https\r\n"
+        b"x-forwarded-host: app.example.com\r\n"
+        b"x-forwarded-port: 443\r\n"
+        b'forwarded: for=198.51.100.7;host="app.example.com";proto=https\r\n'
+        b"x-forwarded-for: 198.51.100.7\r\n"
+        b"x-real-ip: 198.51.100.7\r\n"
+        b"\r\n"
+    )
+
+
+@pytest.mark.row("G-18", "G-20")
+@pytest.mark.parametrize(
+    "key",
+    [
+        "HTTP_CONNECTION",
+        "HTTP_KEEP_ALIVE",
+        "HTTP_PROXY",
+        "HTTP_PROXY_AUTHORIZATION",
+        "HTTP_PROXY_CONNECTION",
+        "HTTP_TE",
+        "HTTP_TRAILER",
+        "HTTP_UPGRADE",
+        "HTTP_EXPECT",
+        "HTTP_FORWARDED",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_FORWARDED_ANYTHING",
+        "HTTP_X_REAL_IP",
+        "HTTP_X.REAL.IP",
+    ],
+)
+def test_what_is_of_the_connection_or_claimed_stays_behind(key: str) -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard, public_url=PUBLIC_URL) as (app, _):
+        ask(app, **{key: "canary", "HTTP_X_OTHER": "stays"})
+
+    assert b"canary" not in heard[0].head
+    assert heard[0].fields["x-other"] == "stays"
+
+
+def test_connection_cannot_name_what_the_gate_sends() -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard, public_url=PUBLIC_URL) as (app, _):
+        ask(
+            app,
+            HTTP_CONNECTION="close, x-forwarded-user, host, cookie, x-mine",
+            HTTP_COOKIE="a=b",
+            HTTP_X_MINE="canary",
+            **{"oidcgate.forward": [(b"x-forwarded-user", b"Alice")]},
+        )
+
+    fields = heard[0].fields
+    assert (fields["x-forwarded-user"], fields["host"], fields["cookie"]) == (
+        "Alice",
+        "app.example.com",
+        "a=b",
+    )
+    assert "x-mine" not in fields
+
+
+def test_what_the_gate_sends_stands_alone() -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard) as (app, _):
+        ask(
+            app,
+            **{"HTTP_X_REMOTE_USER": "mallory", "HTTP_X.REMOTE.USER": "mallory"},
+            **{"oidcgate.forward": [(b"x-remote-user", "Zoë".encode())]},
+        )
+
+    assert b"mallory" not in heard[0].head
+    assert heard[0].fields["x-remote-user"].encode("latin-1").decode() == "Zoë"
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param({"PATH_INFO": "/a b;c"}, "/a%20b;c", id="quoted-anew"),
+        pytest.param({"PATH_INFO": "/100%", "QUERY_STRING": "a=%zz&b"}, "/100%25?a=%zz&b", id="percent"),
+        pytest.param({"PATH_INFO": "/caf\xc3\xa9"}, "/caf%C3%A9", id="utf-8"),
+        pytest.param({"SCRIPT_NAME": "/app", "PATH_INFO": "/x"}, "/app/x", id="script-name"),
+        pytest.param({"SCRIPT_NAME": "", "PATH_INFO": ""}, "/", id="nothing"),
+        pytest.param({"PATH_INFO": "/a+b", "RAW_URI": "/%61+b"}, "/%61+b", id="as-on-the-wire"),
+        pytest.param(
+            {"PATH_INFO": "/x", "REQUEST_URI": "/%78?q", "QUERY_STRING": "q"}, "/%78?q", id="request-uri"
+        ),
+        pytest.param({"PATH_INFO": "/x", "RAW_URI": "/x?", "QUERY_STRING": ""}, "/x", id="empty-query"),
+        pytest.param({"PATH_INFO": "/" + "a" * 3000}, "/" + "a" * 3000, id="long"),
+    ],
+)
+def test_the_path_that_is_judged_is_asked_for(more: dict[str, str], expected: str) -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard) as (app, _):
+        ask(app, **more)
+
+    assert heard[0].line == f"GET {expected} HTTP/1.1"
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"PATH_INFO": "/public", "RAW_URI": "/admin"}, id="another-path"),
+        pytest.param({"PATH_INFO": "/a/b", "RAW_URI": "/a%2Fb"}, id="encoded-slash"),
+        pytest.param({"PATH_INFO": "/x", "RAW_URI": "http://evil.example/x"}, id="absolute-form"),
+        pytest.param({"PATH_INFO": "//evil.example/x"}, id="two-slashes"),
+        pytest.param({"PATH_INFO": "/a/../b"}, id="dots"),
+        pytest.param({"PATH_INFO": "/a\r\nX: y"}, id="line-break"),
+        pytest.param({"PATH_INFO": "/x", "QUERY_STRING": "a b HTTP/1.1\r\nX: y"}, id="line-break-in-query"),
+        pytest.param({"PATH_INFO": "/x", "QUERY_STRING": "a#b"}, id="fragment"),
+        pytest.param({"PATH_INFO": "*", "RAW_URI": "*"}, id="asterisk"),
+        pytest.param({"REQUEST_METHOD": "CONNECT"}, id="connect"),
+        pytest.param({"REQUEST_METHOD": "get"}, id="method-in-lower-case"),
+        pytest.param({"REQUEST_METHOD": "GET /admin HTTP/1.1\r\nX:"}, id="method-with-more"),
+        pytest.param({"HTTP_X": "a\r\nx-forwarded-user: mallory"}, id="line-break-in-a-value"),
+        pytest.param({"HTTP_X": "a\nb"}, id="bare-lf-in-a-value"),
+        pytest.param({"HTTP_X": "a\0b"}, id="nul"),
+        pytest.param({"HTTP_X Y": "a"}, id="blank-in-a-name"),
+        pytest.param({"HTTP_X": "\u20ac"}, id="not-latin-1"),
+        pytest.param({"HTTP_CONTENT_LENGTH": "5"}, id="length-under-another-name"),
+        pytest.param({"CONTENT_TYPE": "a/b", "HTTP_CONTENT_TYPE": "c/d"}, id="type-under-another-name"),
+        pytest.param({"CONTENT_LENGTH": "+5"}, id="signed-length"),
+        pytest.param({"CONTENT_LENGTH": "5, 5"}, id="two-lengths"),
+        pytest.param({"CONTENT_LENGTH": "5", "HTTP_TRANSFER_ENCODING": "chunked"}, id="length-and-coding"),
+        pytest.param({"HTTP_TRANSFER_ENCODING": "gzip, chunked", "wsgi.input_terminated": True}, id="coding"),
+        pytest.param(
+            {
+                "HTTP_TRANSFER_ENCODING": "chunked",
+                "wsgi.input_terminated": True,
+                "SERVER_PROTOCOL": "HTTP/1.0",
+            },
+            id="coding-in-http-1.0",
+        ),
+    ],
+)
+def test_what_two_readers_could_take_for_two_things_reaches_nobody(more: dict[str, Any]) -> None:
+    with proxied(Heard(EMPTY)) as (app, peer):
+        answered = ask(app, valid=False, **more)
+
+        assert (answered.status, answered.error()) == ("400 Bad Request", "bad_request")
+        assert peer.connections == 0
+
+
+# Bodies of requests
+
+
+def test_a_server_may_give_the_type_and_length_twice() -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard) as (app, _):
+        more = {"CONTENT_TYPE": "a/b", "HTTP_CONTENT_TYPE": "a/b", "HTTP_CONTENT_LENGTH": "3"}
+        ask(app, "POST", valid=False, body=b"abc", **more)
+
+    fields = heard[0].fields
+    assert (fields["content-type"], fields["content-length"], heard[0].body) == ("a/b", "3", b"abc")
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "framing", "body"),
+    [
+        pytest.param("GET", {}, None, b"", id="none"),
+        pytest.param("GET", {"CONTENT_LENGTH": "", "CONTENT_TYPE": ""}, None, b"", id="empty-values"),
+        pytest.param("GET", {"wsgi.input_terminated": True}, None, b"", id="terminated-but-none"),
+        pytest.param("POST", {"CONTENT_LENGTH": "0"}, ("content-length", "0"), b"", id="zero"),
+        pytest.param("POST", {"body": b"abc"}, ("content-length", "3"), b"abc", id="length"),
+        pytest.param(
+            "PUT",
+            {"body": b"d" * 200_000},
+            ("content-length", "200000"),
+            b"d" * 200_000,
+            id="more-than-a-block",
+        ),
+        pytest.param("GET", {"body": b"abc"}, ("content-length", "3"), b"abc", id="of-a-get"),
+        pytest.param(
+            "POST",
+            {
+                "wsgi.input": io.BytesIO(b"abc"),
+                "HTTP_TRANSFER_ENCODING": "chunked",
+                "wsgi.input_terminated": True,
+            },
+            ("transfer-encoding", "chunked"),
+            b"3\r\nabc\r\n0\r\n\r\n",
+            id="chunked",
+        ),
+        pytest.param(
+            "POST",
+            {"wsgi.input": io.BytesIO(), "HTTP_TRANSFER_ENCODING": "Chunked", "wsgi.input_terminated": True},
+            ("transfer-encoding", "chunked"),
+            b"0\r\n\r\n",
+            id="chunked-and-empty",
+        ),
+        pytest.param(
+            "POST",
+            {"wsgi.input": io.BytesIO(b"abc"), "SERVER_PROTOCOL": "HTTP/2", "wsgi.input_terminated": True},
+            ("transfer-encoding", "chunked"),
+            b"3\r\nabc\r\n0\r\n\r\n",
+            id="not-announced",
+        ),
+        pytest.param(
+            "GET",
+            {"SERVER_PROTOCOL": "HTTP/2", "wsgi.input_terminated": True},
+            None,
+            b"",
+            id="not-announced-none",
+        ),
+    ],
+)
+def test_a_body_arrives_as_it_is(
+    method: str, more: dict[str, Any], framing: tuple[str, str] | None, body: bytes
+) -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard) as (app, _):
+        answered = ask(app, method, **more)
+
+    assert answered.status == "200 OK"
+    fields = heard[0].fields
+    said = [(name, fields[name]) for name in ("content-length", "transfer-encoding") if name in fields]
+    assert said == ([framing] if framing else [])
+    assert heard[0].body == body
+
+
+def test_a_body_that_ends_early_is_never_sent_as_complete() -> None:
+    ended = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        with pytest.raises(ConnectionError):
+            read_request(conversation)
+        ended.set()
+
+    with proxied(script) as (app, _):
+        answered = ask(app, "POST", body=b"a" * 100_000, CONTENT_LENGTH="200000")
+
+        assert (answered.status, answered.error()) == ("400 Bad Request", "bad_request")
+        assert ended.wait(DEADLINE_SECONDS)
+
+
+def test_what_reading_the_body_raises_is_the_servers_and_ends_the_upstreams_connection() -> None:
+    ended = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        with pytest.raises(ConnectionError):
+            read_request(conversation)
+        ended.set()
+
+    class Gone(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 50_000:
+                raise OSError("the client is gone")
+            return super().read1(size)
+
+    with proxied(script) as (app, _):
+        with pytest.raises(OSError, match="the client is gone"):
+            ask(app, "POST", valid=False, CONTENT_LENGTH="200000", **{"wsgi.input": Gone(b"a" * 100_000)})
+        assert ended.wait(DEADLINE_SECONDS)
+
+
+def test_a_chunked_request_needs_a_server_that_knows_its_end() -> None:
+    with proxied(Heard(EMPTY)) as (app, peer):
+        answered = ask(app, "POST", HTTP_TRANSFER_ENCODING="chunked")
+
+        assert (answered.status, answered.error()) == ("411 Length Required", "length_required")
+        assert peer.connections == 0
+
+
+@pytest.mark.row("G-27")
+def test_an_answer_before_the_end_of_the_request_is_passed_on_and_the_rest_not_read() -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.request()
+        conversation.send(
+            b"HTTP/1.1 413 Too Large\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nbig"
+        )
+        conversation.hang()
+
+    source = io.BytesIO(b"a" * 50_000_000)
+    with proxied(script) as (app, _):
+        answered = ask(app, "POST", CONTENT_LENGTH="50000000", **{"wsgi.input": source})
+
+    assert (answered.status, answered.body) == ("413 Request Entity Too Large", b"big")
+    assert source.tell() < 40_000_000
+
+
+def test_an_answer_of_one_who_hangs_up_is_passed_on() -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.request()
+        conversation.send(
+            b"HTTP/1.1 401 No\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"
+        )
+
+    with proxied(script) as (app, _):
+        answered = ask(app, "POST", body=b"a" * 20_000_000)
+
+    assert (answered.status, answered.body) == ("401 Unauthorized", b"no")
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "status", "headers", "body"),
+    [
+        pytest.param(
+            "GET",
+            OK + b"Content-Length: 3\r\n\r\nabc",
+            "200 OK",
+            [("content-length", "3")],
+            b"abc",
+            id="length",
+        ),
+        pytest.param(
+            "GET", CHUNKED + b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", "200 OK", [], b"abcd", id="chunked"
+        ),
+        pytest.param("GET", CHUNKED + b"1\r\na\r\n0\r\nX-Late: 1\r\n\r\n", "200 OK", [], b"a", id="trailers"),
+        pytest.param("GET", OK + b"\r\nabc", "200 OK", [], b"abc", id="until-close"),
+        pytest.param(
+            "GET", b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nabc", "200 OK", [], b"abc", id="1.0"
+        ),
+        pytest.param(
+            "HEAD", OK + b"Content-Length: 9\r\n\r\n", "200 OK", [("content-length", "9")], b"", id="head"
+        ),
+        pytest.param("HEAD", CHUNKED, "200 OK", [], b"", id="head-chunked"),
+        pytest.param("DELETE", b"HTTP/1.1 204 Gone\r\n\r\n", "204 No Content", [], b"", id="204"),
+        pytest.param(
+            "GET",
+            b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 9\r\n\r\n',
+            "304 Not Modified",
+            [("etag", '"a"')],
+            b"",
+            id="304",
+        ),
+        pytest.param(
+            "GET",
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + EMPTY,
+            "200 OK",
+            [("content-length", "0")],
+            b"",
+            id="early-hints",
+        ),
+        pytest.param(
+            "POST",
+            b"HTTP/1.1 100 Continue\r\n\r\n" + EMPTY,
+            "200 OK",
+            [("content-length", "0")],
+            b"",
+            id="continue",
+        ),
+        pytest.param(
+            "GET",
+            OK
+            + b"Set-Cookie: a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT\r\nSet-Cookie: b=2\r\n"
+            + b"Content-Length: 0\r\n\r\n",
+            "200 OK",
+            [
+                ("set-cookie", "a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT"),
+                ("set-cookie", "b=2"),
+                ("content-length", "0"),
+            ],
+            b"",
+            id="cookies",
+        ),
+        pytest.param(
+            "GET",
+            OK
+            + b"Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
+            + b"Proxy-Authenticate: x\r\nUpgrade: h2\r\nTrailer: a\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n",
+            "200 OK",
+            [("x-end", "2"), ("content-length", "0")],
+            b"",
+            id="hop-by-hop",
+        ),
+        pytest.param(
+            "GET",
+            b"HTTP/1.1 299 <b>\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
+            "299 Unknown",
+            [("content-length", "0")],
+            b"",
+            id="unknown-status",
+        ),
+        pytest.param(
+            "GET",
+            OK + b"X-Name: Zo\xc3\xab\r\nContent-Length: 0\r\n\r\n",
+            "200 OK",
+            [("x-name", "Zo\xc3\xab"), ("content-length", "0")],
+            b"",
+            id="bytes-beyond-ascii",
+        ),
+        pytest.param(
+            "GET",
+            OK + b"Content-Encoding: gzip\r\nContent-Length: 6\r\n\r\n\x1f\x8b\x08bad",
+            "200 OK",
+            [("content-encoding", "gzip"), ("content-length", "6")],
+            b"\x1f\x8b\x08bad",
+            id="compressed-and-never-opened",
+        ),
+    ],
+)
+def test_an_answer_passes(
+    method: str, data: bytes, status: str, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    with proxied(once(data)) as (app, _):
+        answered = ask(app, method)
+
+    assert answered.status == status
+    assert [pair for pair in answered.headers if pair[0] != "content-type"] == headers
+    assert answered.body == body
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        pytest.param(b"", Trouble.CLOSED, id="no-answer"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Ty", Trouble.CLOSED, id="half-a-head"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", Trouble.CLOSED, id="only-interim"),
+        pytest.param(b"220 mail.example ESMTP\r\n", Trouble.MALFORMED, id="another-protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\nA: b\n\n", Trouble.MALFORMED, id="bare-lf"),
+        pytest.param(
+            OK + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na", Trouble.MALFORMED, id="two-lengths"
+        ),
+        pytest.param(OK + b"A b: c\r\n\r\n", Trouble.MALFORMED, id="blank-in-a-name"),
+        pytest.param(
+            OK + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na",
+            Trouble.MALFORMED,
+            id="coding-and-length",
+        ),
+        pytest.param(b"HTTP/1.1 101 Switching\r\n\r\n", Trouble.MALFORMED, id="switch"),
+        pytest.param(b"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", Trouble.MALFORMED, id="status-600"),
+        pytest.param(b"HTTP/1.1 000 Odd\r\nContent-Length: 0\r\n\r\n", Trouble.MALFORMED, id="status-000"),
+        pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n" * 50 + EMPTY, Trouble.TOO_MANY_INTERIM, id="interim"),
+        pytest.param(
+            OK + b"A: " + b"b" * 1_000_000 + b"\r\n\r\n", Trouble.HEAD_TOO_LARGE, id="megabyte-of-head"
+        ),
+        pytest.param(OK + b"A: b\r\n" * 300 + b"\r\n", Trouble.HEAD_TOO_LARGE, id="300-fields"),
+    ],
+)
+def test_what_is_no_answer_is_a_bad_gateway(data: bytes, kind: Trouble) -> None:
+    said: list[tuple[Trouble, str]] = []
+
+    def hear(kind: Trouble, upstream: Upstream | None, _: str) -> None:
+        said.append((kind, upstream.url if upstream else ""))
+
+    with proxied(once(data), on_error=hear) as (app, peer):
+        answered = ask(app, "POST")
+
+    assert (answered.status, answered.error()) == ("502 Bad Gateway", "bad_gateway")
+    assert answered.field("cache-control") == ["no-store"]
+    assert said == [(kind, f"http://127.0.0.1:{peer.port}")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(OK + b"Content-Length: 9\r\n\r\nabc", id="length"),
+        pytest.param(CHUNKED + b"3\r\nabc\r\n", id="no-last-chunk"),
+        pytest.param(CHUNKED + b"9\r\nabc", id="half-a-chunk"),
+        pytest.param(CHUNKED + b"3\r\nabc\r\nxyz\r\n", id="no-chunk"),
+        pytest.param(CHUNKED + b"3\r\nabc\r\n0\r\nA: " + b"b" * 500_000, id="trailers-without-end"),
+    ],
+)
+def test_an_answer_that_breaks_off_never_looks_complete(data: bytes) -> None:
+    came = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        read_request(conversation)
+        head, _, rest = data.partition(b"abc")
+        conversation.send(head + b"abc")
+        came.wait(DEADLINE_SECONDS)
+        conversation.send(rest)
+
+    reports: list[Trouble] = []
+    with proxied(script, on_error=lambda kind, *_: reports.append(kind)) as (app, _):
+        begun = Begun(app, environ_of())
+        blocks = iter(begun.blocks)
+        body = next(blocks) or next(blocks)
+        came.set()
+        with pytest.raises(AnswerCut):
+            list(blocks)
+        begun.close()
+
+    assert body == b"abc"
+    assert reports in ([Trouble.TRUNCATED], [Trouble.MALFORMED])
+
+
+def test_an_answer_longer_than_it_says_is_cut_there_and_its_connection_not_used_again() -> None:
+    heard = Heard(
+        OK + b"Content-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", EMPTY
+    )
+    with proxied(heard) as (app, peer):
+        assert ask(app).body == b"abc"
+        assert ask(app).body == b""
+
+        assert peer.connections == 2
+
+
+def test_the_first_byte_of_a_stream_passes_before_the_second_is_there() -> None:
+    first, second = threading.Event(), threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        read_request(conversation)
+        conversation.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        first.wait(DEADLINE_SECONDS)
+        conversation.send(b"9\r\ndata: 1\n\n\r\n")
+        second.wait(DEADLINE_SECONDS)
+        conversation.send(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+
+    with proxied(script) as (app, _):
+        begun = Begun(app, environ_of())
+        blocks = iter(begun.blocks)
+        # The head is there before any event; the empty block makes servers send it.
+        assert begun.status == "200 OK"
+        assert next(blocks) == b""
+        first.set()
+        assert next(blocks) == b"data: 1\n\n"
+        second.set()
+        assert list(blocks) == [b"data: 2\n\n"]
+        begun.close()
+
+
+def test_a_client_that_leaves_frees_the_connection_to_the_upstream() -> None:
+    freed = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        read_request(conversation)
+        conversation.send(OK + b"Content-Length: 100000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                conversation.send(b"a" * 65_536)
+        freed.set()
+
+    with proxied(script) as (app, _):
+        begun = Begun(app, environ_of())
+        blocks = iter(begun.blocks)
+        next(blocks)
+        next(blocks)
+        begun.close()
+        begun.close()
+
+        assert freed.wait(DEADLINE_SECONDS)
+
+
+def test_what_start_response_raises_passes_and_frees_the_connection() -> None:
+    freed = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        read_request(conversation)
+        conversation.send(OK + b"Content-Length: 10\r\n\r\n")
+        assert conversation.connection.recv(1) == b""
+        freed.set()
+
+    def refuse(*_: Any) -> Any:
+        raise ValueError("not with me")
+
+    with proxied(script) as (app, _):
+        with pytest.raises(ValueError, match="not with me"):
+            app(environ_of(), refuse)
+        assert freed.wait(DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("software", "expected"),
+    [
+        ("gunicorn/27.0.1", []),
+        ("waitress", ["date", "server"]),
+    ],
+)
+def test_date_and_server_are_left_to_a_server_that_writes_its_own(software: str, expected: list[str]) -> None:
+    data = OK + b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: x\r\nContent-Length: 0\r\n\r\n"
+    with proxied(once(data)) as (app, _):
+        answered = ask(app, SERVER_SOFTWARE=software)
+
+    assert [name for name, _ in answered.headers if name in ("date", "server")] == expected
+
+
+# Time
+
+
+def _hang_before_the_head(conversation: Conversation) -> None:
+    read_request(conversation)
+    conversation.hang()
+
+
+def _drip_the_head(conversation: Conversation) -> None:
+    read_request(conversation)
+    conversation.drip(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 10_000)
+
+
+def _interim_without_end(conversation: Conversation) -> None:
+    read_request(conversation)
+    conversation.drip(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+
+
+def _take_nothing(conversation: Conversation) -> None:
+    conversation.request()
+    conversation.hang()
+
+
+@pytest.mark.parametrize("script", [_hang_before_the_head, _drip_the_head, _interim_without_end])
+def test_an_upstream_that_does_not_answer_in_time_is_a_gateway_timeout(script: Script) -> None:
+    with proxied(script, limits=SHORT) as (app, _):
+        answered = ask(app)
+
+    assert (answered.status, answered.error()) == ("504 Gateway Timeout", "gateway_timeout")
+
+
+def test_an_upstream_that_does_not_take_the_request_is_a_gateway_timeout() -> None:
+    with proxied(_take_nothing, limits=SHORT) as (app, _):
+        answered = ask(app, "PUT", body=b"a" * 50_000_000)
+
+    assert (answered.status, answered.error()) == ("504 Gateway Timeout", "gateway_timeout")
+
+
+def test_a_body_that_stands_still_is_cut() -> None:
+    def script(conversation: Conversation) -> None:
+        read_request(conversation)
+        conversation.send(OK + b"Content-Length: 10\r\n\r\nabc")
+        conversation.hang()
+
+    reports: list[Trouble] = []
+    with (
+        proxied(script, limits=SHORT, on_error=lambda kind, *_: reports.append(kind)) as (app, _),
+        pytest.raises(AnswerCut),
+    ):
+        ask(app)
+
+    assert reports == [Trouble.IDLE]
+
+
+def test_a_slow_body_is_no_trouble_as_long_as_it_moves() -> None:
+    def script(conversation: Conversation) -> None:
+        read_request(conversation)
+        conversation.send(OK + b"Content-Length: 40\r\n\r\n")
+        conversation.drip(b"a" * 40)
+
+    with proxied(script, limits=SHORT) as (app, _):
+        assert ask(app).body == b"a" * 40
+
+
+def test_nobody_there_is_a_bad_gateway() -> None:
+    app = ReverseProxy(f"http://127.0.0.1:{dead_port()}")
+
+    assert ask(app).status == "502 Bad Gateway"
+
+
+# Upstreams
+
+
+def test_over_a_unix_socket(tmp_path: Path) -> None:
+    heard = Heard(answer(b"hello"))
+    app = ReverseProxy(f"unix:{tmp_path}/app.sock", public_url=PUBLIC_URL)
+    with Peer(heard, path=tmp_path / "app.sock") as peer, contextlib.closing(app):
+        assert ask(app).body == b"hello"
+        assert ask(app).body == b"hello"
+        assert peer.connections == 1
+    assert heard[0].fields["host"] == "app.example.com"
+
+
+def test_several_upstreams_by_host_and_path() -> None:
+    def named(name: bytes) -> Heard:
+        return Heard(answer(name))
+
+    with Peer(named(b"one")) as one, Peer(named(b"two")) as two, Peer(named(b"three")) as three:
+        app = ReverseProxy(
+            routes=[
+                Route(Upstream(f"http://127.0.0.1:{one.port}"), path="/one"),
+                Route(Upstream(f"http://127.0.0.1:{two.port}"), host="two.example.com"),
+                Route(Upstream(f"http://127.0.0.1:{three.port}"), path="/caf\u00e9"),
+            ],
+            public_url=PUBLIC_URL,
+        )
+        served = [
+            ask(app, path=path, HTTP_HOST=host).body
+            for host, path in [
+                ("app.example.com", "/one/x"),
+                ("two.example.com", "/one/x"),
+                ("Two.Example.com:443", "/"),
+                ("app.example.com", "/caf\xc3\xa9/x"),
+            ]
+        ]
+        nowhere = ask(app, path="/onemore", HTTP_HOST="app.example.com")
+        app.close()
+
+    assert served == [b"one", b"two", b"two", b"three"]
+    assert (nowhere.status, nowhere.error()) == ("421 Misdirected Request", "misdirected_request")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "of_the_gate", "host", "proto"),
+    [
+        pytest.param(PUBLIC_URL, None, "app.example.com", "https", id="argument"),
+        pytest.param(None, "https://b.example:8443", "b.example:8443", "https", id="gate"),
+        pytest.param(PUBLIC_URL, "https://b.example:8443", "app.example.com", "https", id="argument-first"),
+        pytest.param(None, None, "127.0.0.1:{port}", "http", id="nobody-says"),
+    ],
+)
+def test_who_we_are_to_the_upstream_is_never_the_clients_word(
+    public_url: str | None, of_the_gate: str | None, host: str, proto: str
+) -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard, public_url=public_url) as (app, peer):
+        more: dict[str, Any] = {"oidcgate.public_url": of_the_gate} if of_the_gate else {}
+        ask(app, HTTP_HOST="evil.example", HTTP_X_FORWARDED_HOST="evil.example", **more)
+
+    fields = heard[0].fields
+    host = host.format(port=peer.port)
+    assert (fields["host"], fields["x-forwarded-host"], fields["x-forwarded-proto"]) == (host, host, proto)
+    assert b"evil" not in heard[0].head
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer_address", "claimed", "expected"),
+    [
+        pytest.param((), "10.0.0.1", "203.0.113.9", "10.0.0.1", id="nobody-trusted"),
+        pytest.param(
+            ("10.0.0.0/8",), "10.0.0.1", "1.1.1.1, 203.0.113.9", "203.0.113.9, 10.0.0.1", id="trusted"
+        ),
+        pytest.param(("10.0.0.0/8",), "10.0.0.1", None, "10.0.0.1", id="trusted-and-silent"),
+        pytest.param(("10.0.0.0/8",), "198.51.100.7", "203.0.113.9", "198.51.100.7", id="another-peer"),
+        pytest.param(("unix",), "", "203.0.113.9", "203.0.113.9", id="unix"),
+        pytest.param((), "", "203.0.113.9", None, id="unix-not-trusted"),
+    ],
+)
+def test_forwarded_addresses_are_believed_from_trusted_peers_only(
+    trusted: tuple[str, ...], peer_address: str, claimed: str | None, expected: str | None
+) -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard, trusted_proxies=trusted) as (app, _):
+        more = {} if claimed is None else {"HTTP_X_FORWARDED_FOR": claimed}
+        for _ in range(2):
+            ask(app, REMOTE_ADDR=peer_address, **more)
+
+    assert [request.fields.get("x-forwarded-for") for request in heard] == [expected, expected]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"url": "http://a", "routes": [Route(Upstream("http://b"))]}, id="both"),
+        pytest.param({"url": "ftp://a"}, id="scheme"),
+        pytest.param({"url": "http://a/path"}, id="path"),
+        pytest.param({"url": "http://a", "ca_file": "ca.pem"}, id="certificates-without-tls"),
+        pytest.param(
+            {"routes": [Route(Upstream("https://b"))], "ca_file": "ca.pem"}, id="whose-certificates"
+        ),
+        pytest.param({"url": "http://a", "trusted_proxies": ["everybody"]}, id="network"),
+    ],
+)
+def test_what_cannot_work_is_said_at_once(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r".{10}"):
+        ReverseProxy(**arguments)
+
+
+def test_a_missing_certificate_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError):  # noqa: PT011 - the system's words
+        ReverseProxy("https://app.internal", ca_file=tmp_path / "none.pem")
+
+
+# What it cannot do, and what it says
+
+
+@pytest.mark.parametrize("connection", ["Upgrade", "keep-alive, upgrade"])
+def test_a_websocket_is_told_where_to_go(connection: str) -> None:
+    with proxied(Heard(EMPTY)) as (app, peer):
+        answered = ask(app, HTTP_UPGRADE="WebSocket", HTTP_CONNECTION=connection)
+
+        assert answered.status == "501 Not Implemented"
+        assert b"oidcgate serve" in answered.body
+        assert peer.connections == 0
+
+
+def test_an_offer_to_upgrade_is_not_taken_up() -> None:
+    heard = Heard(EMPTY)
+    with proxied(heard) as (app, _):
+        more = {
+            "HTTP_UPGRADE": "h2c",
+            "HTTP_CONNECTION": "Upgrade, HTTP2-Settings",
+            "HTTP_HTTP2_SETTINGS": "AAMA",
+        }
+        assert ask(app, **more).status == "200 OK"
+
+    assert not {"upgrade", "http2-settings", "connection"} & heard[0].fields.keys()
+
+
+@pytest.mark.row("G-28")
+def test_the_log_names_the_trouble_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    port = dead_port()
+    with caplog.at_level(logging.DEBUG):
+        ask(
+            ReverseProxy(f"http://127.0.0.1:{port}"),
+            path="/canary",
+            QUERY_STRING="code=canary",
+            HTTP_COOKIE="canary",
+            HTTP_AUTHORIZATION="canary",
+        )
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"upstream_unreachable http://127.0.0.1:{port} ConnectionRefusedError: Connection refused"
+    ]
+
+
+def test_a_gate_around_leaves_identity_headers_to_it() -> None:
+    assert ReverseProxy("http://127.0.0.1:1").forwards_identity
+
+
+def test_bodies_are_never_held() -> None:
+    """50 MB each way; what is in memory at any time is some blocks of it."""
+    import tracemalloc
+
+    size = 50_000_000
+    block = b"a" * 50_000
+    taken: list[int] = []
+
+    def script(conversation: Conversation) -> None:
+        data = conversation.request()
+        taken.append(len(data.partition(b"\r\n\r\n")[2]))
+        while sum(taken) < size:
+            taken.append(len(conversation.connection.recv(65_536)))
+        conversation.send(OK + b"Content-Length: %d\r\n\r\n" % size)
+        for _ in range(size // len(block)):
+            conversation.send(block)
+
+    class Source(io.BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            assert size is not None
+            assert size <= 65_536
+            return b"b" * size
+
+    with proxied(script) as (app, _):
+        tracemalloc.start()
+        try:
+            begun = Begun(app, environ_of("PUT", CONTENT_LENGTH=str(size), **{"wsgi.input": Source()}))
+            came = sum(len(data) for data in begun.blocks)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        begun.close()
+
+    assert (came, sum(taken)) == (size, size)
+    assert peak < 2_000_000
