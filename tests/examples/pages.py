@@ -84,9 +84,16 @@ class Reader:
         """What `http://localhost:PORT` of the page is here."""
         return self._here(f"http://localhost:{port}")
 
-    def follow(self, page: Path, *, only: str = "") -> None:
-        """Do what a page says; `only` up to and with the block behind a paragraph that has these words."""
+    def follow(self, page: Path, *, only: str = "", until: str = "") -> None:
+        """Do what a page says.
+
+        Args:
+            only: up to and with the block behind a paragraph that has these words.
+            until: up to the first block behind a paragraph that has these words.
+        """
         for block in blocks(page):
+            if until and until in block.about:
+                return
             self.do(block)
             if only and only in block.about:
                 return

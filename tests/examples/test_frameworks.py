@@ -1,4 +1,4 @@
-"""The gate around a plain WSGI app, a Flask app and a Django project, each under gunicorn."""
+"""The gate around a plain WSGI app, Flask, Django and FastAPI, each under its server."""
 
 import os
 import re
@@ -17,6 +17,11 @@ from tests.support.user_agent import UserAgent
 pytestmark = pytest.mark.live
 
 PATH = {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+GUNICORN = [
+    "gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket",
+    "--worker-class", "gthread", "--threads", "4",
+]  # fmt: skip
+UVICORN = ["uvicorn", "--port", "{port}"]
 
 
 @pytest.fixture
@@ -50,17 +55,20 @@ def provider(files: Configuration, ports: tuple[int, int], tmp_path: Path) -> It
 @pytest.mark.row("T-01")
 @pytest.mark.usefixtures("provider")
 @pytest.mark.parametrize(
-    "application",
-    ["examples.in_process:application", "examples.flask_app:app", "examples.django_app.wsgi:application"],
-    ids=["plain", "flask", "django"],
+    ("server", "application"),
+    [
+        pytest.param(GUNICORN, "examples.in_process:application", id="plain"),
+        pytest.param(GUNICORN, "examples.flask_app:app", id="flask"),
+        pytest.param(GUNICORN, "examples.django_app.wsgi:application", id="django"),
+        pytest.param(UVICORN, "examples.fastapi_app:app", id="fastapi"),
+    ],
 )
-def test_an_app_learns_who_is_there(application: str, ports: tuple[int, int], tmp_path: Path) -> None:
+def test_an_app_learns_who_is_there(
+    server: list[str], application: str, ports: tuple[int, int], tmp_path: Path
+) -> None:
     port = ports[1]
     url = f"http://localhost:{port}"
-    command = [
-        sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--no-control-socket",
-        "--worker-class", "gthread", "--threads", "4",
-    ]  # fmt: skip
+    command = [sys.executable, "-m", *(part.format(port=port) for part in server), application]
     with running(command, port=port, log=tmp_path / "app.log", cwd=tmp_path, env=PATH):
         forged = {"X-Forwarded-User": "Alice", "Remote-User": "Alice", "Accept": "application/json"}
         assert requests.get(f"{url}/", headers=forged, timeout=30).status_code == 401
@@ -71,8 +79,8 @@ def test_an_app_learns_who_is_there(application: str, ports: tuple[int, int], tm
 
 @pytest.mark.parametrize(
     "files_of_example",
-    [["in_process.py"], ["flask_app.py"], ["django_app/views.py", "django_app/wsgi.py"]],
-    ids=["plain", "flask", "django"],
+    [["in_process.py"], ["flask_app.py"], ["django_app/views.py", "django_app/wsgi.py"], ["fastapi_app.py"]],
+    ids=["plain", "flask", "django", "fastapi"],
 )
 def test_the_gate_is_three_lines_of_each_example(files_of_example: list[str]) -> None:
     text = "".join((ROOT / "examples" / name).read_text() for name in files_of_example)
