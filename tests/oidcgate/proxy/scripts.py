@@ -32,13 +32,16 @@ class Request(NamedTuple):
         return self.head.partition(b"\r\n")[0].decode("latin-1")
 
 
-def read_request(conversation: Conversation) -> Request:
+def read_request(conversation: Conversation, data: bytes = b"") -> Request:
     """Read one request with its body, which may be chunked; a chunked body is returned as on the wire.
+
+    Args:
+        conversation: where the rest comes from.
+        data: what was read before.
 
     Raises:
         ConnectionError: the other side left before it was complete.
     """
-    data = b""
     while b"\r\n\r\n" not in data:
         data += _some(conversation)
     head, _, body = data.partition(b"\r\n\r\n")
