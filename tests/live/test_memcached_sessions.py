@@ -3,6 +3,7 @@
 A "worker" here is a gate of its own over the same settings: it remembers nothing of what others were asked.
 """
 
+import asyncio
 import copy
 import re
 import time
@@ -17,10 +18,13 @@ from werkzeug.test import TestResponse
 
 from examples.directory.app import USERS_FILE
 from examples.local_accounts import write_configuration
+from oidcgate.gate.asgi import AsyncGate
 from oidcgate.storage.memcached import MemcachedCache
 from oidcgate.storage.records import RecordCache
 from oidcgate.storage.rendezvous import servers_of
 from tests.contracts.session_store import SessionStoreContract
+from tests.oidcgate.gate.async_parts import App
+from tests.support.asgi import Exchange, run, scope_of
 from tests.support.lying_provider import NAVIGATION, SCRIPT, Browser, LyingProvider, Scene
 from tests.support.memcached import Memcached, memcached, url_of
 from tests.support.servers import Server, free_port, gunicorn
@@ -190,6 +194,40 @@ def test_nothing_of_a_person_can_be_read_in_memcached(workers: Workers, tmp_path
     assert len(value) > 200
     for word in ("alice", "adams", "id.example", "sub-of"):
         assert word not in name.lower() + value
+
+
+@pytest.mark.row("T-03", "G-05")
+def test_on_an_event_loop_a_frozen_memcached_holds_up_only_those_it_is_asked_about(workers: Workers) -> None:
+    (server,) = workers.servers
+    cookies = []
+    for _ in range(2):
+        browser = workers.first.browser()
+        browser.sign_in()
+        cookies.append("; ".join(f"{name}={value}" for name, value in browser.cookies().items()))
+    app = App()
+    gate = AsyncGate.from_parts(app, workers.another().parts)
+
+    def ask(cookie: str) -> Exchange:
+        return Exchange(
+            gate, scope_of("http", "/page", headers=[*NAVIGATION.items(), ("Cookie", cookie)])
+        ).start()
+
+    async def main() -> None:
+        assert (await ask(cookies[0]).answer()).status == 200
+        server.freeze()
+        waiting = ask(cookies[1])
+        for _ in range(5):
+            assert (await ask(cookies[0]).answer()).status == 200
+        assert not waiting.messages, "nobody can say yet who that is"
+        answer = await waiting.answer()
+        assert (answer.status, answer.all("Set-Cookie")) == (503, [])
+        assert int(answer.one("Retry-After")) > 0
+        server.thaw()
+        await asyncio.sleep(1.1)
+        assert (await ask(cookies[1]).answer()).status == 200
+
+    run(main())
+    assert app.calls == 7
 
 
 # -- two of them
