@@ -33,7 +33,7 @@ from oidcgate.web.asgi import (
     whole_environ,
 )
 from oidcgate.web.cookies import GATE_PATH, names_gate_cookie
-from oidcgate.web.facts import BadRequest, Facts, facts_from_environ
+from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_environ
 
 if TYPE_CHECKING:
     from oidcgate.gate.build import GateParts
@@ -91,12 +91,33 @@ class AsyncGate(Front[ASGIApp]):
         cookies: str = head.get("HTTP_COOKIE", "")
         decision, session = await self._judged(facts, cookies)
         if type(decision) is decisions.Allow:
+            if not self.forwards and scope.get("root_path") and not self._may_see_cut(scope, facts, session):
+                cut = decisions.Refuse(RequestFault.CUT_BY_CLIENT, 400)
+                return await self._refuse(cut, None, scope, headers, head, send)
             return await self._pass_on(decision, session, facts, cookies, scope, headers, receive, send)
         if isinstance(decision, decisions.Answer):
             return await self._answer(facts, scope, headers, head, receive, send)
         if not isinstance(decision, decisions.Allow):
             return await self._refuse(decision, facts, scope, headers, head, send)
         return None
+
+    def _may_see_cut(
+        self, scope: Scope, facts: Facts, session: sessions.Found | sessions.Absent | sessions.Unavailable
+    ) -> bool:
+        """Whether the app may be asked for what lies behind `root_path` as well: it may look at that alone.
+
+        Daphne takes it from any client's header: /public/users, cut behind /public, would be judged as public
+        and served as /users.
+        """
+        root = scope["root_path"].rstrip("/")
+        if not facts.path.startswith(root):
+            return True
+        behind = facts.path[len(root) :] or "/"
+        if behind[0] != "/":
+            return False
+        there = facts._replace(path=behind)
+        now = int(self.parts.clock())
+        return type(decisions.decide(there, session, self.parts.policy, now)) is decisions.Allow
 
     async def _judged(self, facts: Facts, cookies: str) -> Judgement:
         now = int(self.parts.clock())

@@ -213,6 +213,28 @@ def test_a_path_that_the_app_would_read_otherwise_than_it_is_judged_is_refused(
     assert world.app.calls == 0
 
 
+@pytest.mark.row("G-18", "G-21")
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_client_that_cuts_a_public_path_reaches_nothing_behind_the_cut(kind: str, world: World) -> None:
+    # As Daphne hands over `GET /public/users` with `Daphne-Root-Path: /public`: the app serves /users.
+    ask = world.request if kind == "http" else world.websocket
+    served = 200 if kind == "http" else 101
+    for root in ("/public", "/public/"):
+        answer = ask("/public/users", root_path=root)
+        assert (answer.status, world.app.calls) == (400, 0)
+        assert b"path_cut_by_a_header" in answer.body
+    for root in ("/pub", "/public/u"):
+        assert ask("/public/users", root_path=root, cookie=world.sign_in()).status == 400
+    assert world.app.calls == 0
+    # Who may see what lies behind it as well loses nothing, and what is no cut is none.
+    assert ask("/public/users", root_path="/public", cookie=world.sign_in()).status == served
+    assert ask("/public/users", root_path="/else").status == served
+    assert ask("/public/public/x", root_path="/public").status == served
+    assert ask("/public", root_path="/public").status == 400
+    assert ask("/app/users", root_path="/app", cookie=world.sign_in()).status == served
+    assert ask("/app/users", root_path="/app").status == 401
+
+
 def test_paths_that_agree_reach_the_app_untouched(world: World) -> None:
     cookie = world.sign_in()
     for target in ("/a%20b", "/%C5%BE", "/%7Euser", "/a;v=1/b", "/100%25", "/a@b:c,d"):
@@ -456,7 +478,7 @@ def test_a_proxy_gets_the_headers_beside_those_of_the_client_with_the_usual_pres
     told = ((b"x-forwarded-user", b"Alice"), (b"x-forwarded-preferred-username", b"Alice"))
     assert proxy.scope["oidcgate.forward"] == told
     # It forwards the form on the wire, which is the one that was judged.
-    assert request(gate, "/%41", headers=headers, path="/elsewhere").status == 200
+    assert request(gate, "/%41", headers=headers, path="/elsewhere", root_path="/%41").status == 200
     assert request(gate, "/public", headers=headers[1:]).status == 200
     assert "oidcgate.forward" not in proxy.scope
 
