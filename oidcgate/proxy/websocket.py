@@ -42,7 +42,8 @@ UPGRADE: Final = "oidcgate.upgrade"
 #: answers can be changed on their way out; the one that opens a tunnel is written here.
 DROP_COOKIE: Final = "oidcgate.drop_cookie"
 
-#: How long an end may take to say goodbye, and, where nobody ended it on purpose, to take what is left for it.
+#: How long an end may take to say goodbye; where nobody ended the tunnel on purpose, without taking any of
+#: what is left for it.
 LINGER_SECONDS: Final = 5.0
 
 # A peer that went without a word is noticed after two minutes; nothing else ends a tunnel that is silent.
