@@ -5,14 +5,16 @@ import click
 from oidcgate.cli.check import check
 from oidcgate.cli.init import init
 from oidcgate.cli.secret import secret
+from oidcgate.cli.serve import serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="oidcgate")
 def main() -> None:
-    """OpenID Connect in front of an app: checks and prepares its configuration."""
+    """OpenID Connect in front of an app: prepares and checks its configuration, and serves the sidecar."""
 
 
 main.add_command(check)
 main.add_command(init)
 main.add_command(secret)
+main.add_command(serve)

@@ -311,6 +311,11 @@ class Proxy:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def pool_sizes(self) -> tuple[int, int]:
+        """How many pooled connections to upstreams there are, and how many of them are unused."""
+        pools = self._pools.values()
+        return sum(pool.open for pool in pools), sum(pool.idle for pool in pools)
+
     def close(self) -> None:
         """Close unused connections; those in use are closed when their exchange is over."""
         self._exchanges.stop()

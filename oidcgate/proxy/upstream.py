@@ -293,8 +293,13 @@ class Pool:
             self._idle.popleft().close()
 
     @property
+    def open(self) -> int:
+        """How many connections there are, or are being made."""
+        return self._open
+
+    @property
     def idle(self) -> int:
-        """How many connections are unused."""
+        """How many of them are unused."""
         return len(self._idle)
 
     def close(self) -> None:

@@ -15,11 +15,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 
 from oidcgate.proxy.rules import HeaderPair
+from oidcgate.proxy.troubles import AnswerCut
 
 if TYPE_CHECKING:
     from oidcgate.serve.protocol import SidecarProtocol
 
-__all__ = ["BODY_FOLLOWS", "ASGIApp", "Exchange", "Message", "Scope"]
+__all__ = ["BODY_FOLLOWS", "MALFORMED", "ASGIApp", "Exchange", "Message", "Scope"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,6 +31,9 @@ ASGIApp = Callable[
 #: In a `http.response.start`: the body is there already, so head and body may go out in one piece. Without it
 #: the head goes out at once, as an event stream needs.
 BODY_FOLLOWS: Final = "oidcgate.body_follows"
+
+#: Outcome of what turned out to be no request.
+MALFORMED: Final = "malformed"
 
 #: Pieces up to this size are copied into one; longer ones are handed on as they are.
 _JOINED_BYTES: Final = 16_384
@@ -88,8 +92,8 @@ class Exchange:
         written: something of the answer has gone out.
         complete: all of it has.
         sent: bytes of the answer's body.
-        began_at: the loop's time.
-        outcome, user: what the gate says of it for the access log; the server itself sets neither.
+        began_at: of the monotonic clock, when somebody wants to know how long it took.
+        outcome, user: for the access log: what became of it, and whose it was. Whoever knows sets them.
     """
 
     __slots__ = (
@@ -153,7 +157,8 @@ class Exchange:
         service = self.connection.service
         try:
             await app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
+        except (ClientDisconnected, AnswerCut):
+            # Whoever raised it has said what there is to say.
             pass
         except asyncio.CancelledError:
             # By a stop of the server: what is under way ends where it is.

@@ -10,11 +10,12 @@ may queue on one connection, and what becomes of an answer when the client is st
 
 import asyncio
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, cast
 
 from uvicorn.config import Config
 
-from oidcgate.serve.exchange import ASGIApp, Exchange
+from oidcgate.serve.exchange import MALFORMED, ASGIApp, Exchange
 from oidcgate.serve.reading import RequestReader
 from oidcgate.serve.request_head import Refusal
 from oidcgate.serve.service import Service
@@ -125,7 +126,7 @@ class SidecarProtocol(RequestReader):
         service = self.service
         self.exchange = exchange
         if service.on_finished is not None:
-            exchange.began_at = self.loop.time()
+            exchange.began_at = monotonic()
         exchange.task = task = self.loop.create_task(exchange.run(self.app))
         service.tasks.add(task)
 
@@ -180,6 +181,7 @@ class SidecarProtocol(RequestReader):
     def hand_over(self, head: bytes, tunnel: asyncio.Protocol) -> None:
         """The connection is no HTTP any more."""
         self.service.upgraded += 1
+        self.service.tunnels += 1
         self.tunnel = tunnel
         self.write(head)
         self.transport.set_protocol(tunnel)
@@ -188,6 +190,7 @@ class SidecarProtocol(RequestReader):
 
     def tunnel_ended(self) -> None:
         """Nobody is in charge of the connection any more."""
+        self.service.tunnels -= 1
         self.deaf = True
         if not self.transport.is_closing():
             self.transport.close()
@@ -230,6 +233,7 @@ class SidecarProtocol(RequestReader):
             self._say(refusal)
         elif exchange is reading and not exchange.body_ended:
             # The fault is in its body, so whoever reads that is told.
+            exchange.outcome = MALFORMED
             exchange.lose()
             if exchange.written:
                 self.transport.abort()

@@ -111,7 +111,7 @@ class RequestReader(HttpToolsProtocol):
             self._blank = False
         else:
             self._raw = data
-            self._inside = self._in_body()
+            self._inside = self.in_body()
         self._begun = False
         self._feed(data)
 
@@ -121,7 +121,8 @@ class RequestReader(HttpToolsProtocol):
         self._watched = []
         self.headers = []
 
-    def _in_body(self) -> bool:
+    def in_body(self) -> bool:
+        """Whether a body is being read."""
         return self.reading is not None and not self.reading.body_ended
 
     def _feed(self, data: bytes) -> None:
@@ -134,7 +135,7 @@ class RequestReader(HttpToolsProtocol):
         else:
             if self.in_head:
                 self._wait_for_rest_of_head(len(data))
-            elif self._in_body():
+            elif self.in_body():
                 self._look_at_framing(len(data))
             elif not self._begun and not self._inside:
                 self._blank = True

@@ -76,7 +76,10 @@ class Service(ServerState):
         total_requests: answered so far.
         now: the clock at the last sweep.
         date_line: the Date field of answers, with its line break.
-        stopping: no request is begun any more.
+        stopping: no connection is taken any more, and each ends with its next answer.
+        hurried: set by whoever wants a stop that has begun to be over at once.
+        accepted: connections so far; `upgraded` of them became tunnels, `tunnels` of which are open.
+        on_sweep: called after each sweep.
     """
 
     connections: "set[SidecarProtocol]"  # type: ignore[assignment]  # all are of our own class
@@ -89,7 +92,6 @@ class Service(ServerState):
         wall_clock: Callable[[], float] = time.time,
         on_finished: "Callable[[Exchange], None] | None" = None,
         on_refused: "Callable[[SidecarProtocol, Refusal], None] | None" = None,
-        on_sweep: Callable[[], None] | None = None,
     ) -> None:
         """Nothing is open yet. To be made on the loop that it will serve.
 
@@ -99,18 +101,17 @@ class Service(ServerState):
             wall_clock: epoch seconds, for the Date field.
             on_finished: is told of each request when its task has ended.
             on_refused: is told of each head that was no request.
-            on_sweep: is called after each sweep.
         """
         super().__init__()
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.log = logging.getLogger("oidcgate.serve")
-        self.stopping = False
+        self.stopping = self.hurried = False
         self.accepted = 0
-        self.upgraded = 0
+        self.upgraded = self.tunnels = 0
         self.on_finished = on_finished
         self.on_refused = on_refused
-        self._on_sweep = on_sweep
+        self.on_sweep: Callable[[], None] | None = None
         self._clock = clock or self.loop.time
         self._wall_clock = wall_clock
         self._date_second = -1
@@ -125,8 +126,8 @@ class Service(ServerState):
             self.date_line = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
         for connection in tuple(self.connections):
             connection.sweep(now)
-        if self._on_sweep is not None:
-            self._on_sweep()
+        if self.on_sweep is not None:
+            self.on_sweep()
 
     async def sweep_for_ever(self) -> None:
         """Sweep until cancelled."""
@@ -149,11 +150,12 @@ class Service(ServerState):
             for task in tuple(self.tasks):
                 task.cancel()
         # What was written last is on its way; a client that takes nothing holds nobody up.
-        await self._until_nothing_is_left(min(_FAREWELL_SECONDS, graceful_seconds))
+        self.hurried = False
+        await self._until_nothing_is_left(_FAREWELL_SECONDS)
         for connection in tuple(self.connections):
             connection.transport.abort()
 
     async def _until_nothing_is_left(self, seconds: float) -> None:
         deadline = self.loop.time() + seconds
-        while (self.connections or self.tasks) and self.loop.time() < deadline:
+        while (self.connections or self.tasks) and self.loop.time() < deadline and not self.hurried:
             await asyncio.sleep(_LOOK_SECONDS)

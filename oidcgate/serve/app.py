@@ -1,0 +1,211 @@
+"""From settings to the app that the sidecar serves: the gate, and the proxy behind it.
+
+Here the tables `[proxy]` and `[serve]` become a `Proxy` or `ReverseProxy` inside a gate, for either engine,
+and here is found what is wrong with a configuration that is right for a gate but not for a sidecar. The
+gate's own parts are `oidcgate.gate.build`'s; who runs the app is `arbiter` and `worker` next door.
+"""
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from oidcgate.gate.asgi import AsyncGate
+from oidcgate.gate.config import GateConfig
+from oidcgate.gate.wsgi import Gate
+from oidcgate.identity import IDENTITY_ENVIRON
+from oidcgate.proxy.dial import tls_context
+from oidcgate.proxy.http import Proxy
+from oidcgate.proxy.routes import Limits, Public, Route, RouteTable, Upstream
+from oidcgate.proxy.troubles import OnError, Trouble
+from oidcgate.proxy.websocket import DROP_COOKIE
+from oidcgate.proxy.wsgi import ReverseProxy
+from oidcgate.serve.exchange import ASGIApp, Exchange, Message, Scope
+from oidcgate.serve.metrics import Counters
+from oidcgate.serve.reading import EXCHANGE
+from oidcgate.serve.recording import OUTCOME
+from oidcgate.serve.service import ServerLimits
+from oidcgate.settings import Problem
+from oidcgate.web.cookies import CookieNames, names_gate_cookie
+from oidcgate.web.forwarded import parse_trusted_peers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from oidcgate.gate.build import GateParts
+
+__all__ = ["PASSED", "asgi_app", "server_limits", "sidecar_problems", "wsgi_app"]
+
+#: Outcome of a request that the gate let through.
+PASSED: Final = "passed"
+
+
+_log = logging.getLogger("oidcgate.proxy")
+
+
+def sidecar_problems(config: GateConfig, workers: int) -> Iterator[Problem]:
+    """What a sidecar cannot do with a configuration that is right for a gate.
+
+    Args:
+        config: right as a whole.
+        workers: how many processes there will be.
+    """
+    if not config.proxy.places:
+        yield Problem("proxy.upstream", None, "is missing", "name the app, like http://127.0.0.1:8081")
+    else:
+        yield from _upstream_problems(config)
+    for key, store in (("session.store", config.session.store), ("state.store", config.state.store)):
+        if store == "memory" and workers > 1:
+            yield Problem(
+                key,
+                store,
+                f"is for one process, and there are {workers}",
+                "choose another, or serve.workers = 1",
+            )
+
+
+def _upstream_problems(config: GateConfig) -> Iterator[Problem]:
+    made = []
+    for index, place in enumerate(config.proxy.places):
+        key = "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]"
+        try:
+            upstream = Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file)
+            made.append(Route(upstream, place.host, place.path))
+            tls_context(upstream)
+        except ValueError as error:
+            yield Problem(f"{key}.upstream", None, "cannot be used", str(error))
+        except (OSError, ssl.SSLError) as error:
+            yield Problem(
+                f"{key}.ca_file", None, f"or the client certificate cannot be read: {error}", "mend it"
+            )
+    try:
+        if made:
+            RouteTable(made, Public.from_url(config.public_url))
+    except ValueError as error:
+        yield Problem("proxy.upstreams", None, "contradict each other", str(error))
+    listening = urlsplit(f"//{config.serve.bind}")
+    for place in config.proxy.places:
+        asked = urlsplit(place.upstream)
+        if asked.hostname == listening.hostname and asked.port == listening.port and asked.hostname:
+            yield Problem(
+                "proxy.upstream",
+                place.upstream,
+                "is where the sidecar itself listens",
+                "give it another port",
+            )
+
+
+def server_limits(config: GateConfig) -> ServerLimits:
+    """What a client may ask of one worker."""
+    serve = config.serve
+    return ServerLimits(
+        connections=serve.worker_connections,
+        head_seconds=serve.head_seconds,
+        keepalive_seconds=serve.keepalive_seconds,
+        client_idle_seconds=serve.client_idle_seconds,
+    )
+
+
+def asgi_app(parts: "GateParts", counters: Counters) -> tuple[ASGIApp, Proxy]:
+    """The gate around a streaming proxy, and that proxy."""
+    config = parts.config
+    proxy = Proxy(
+        _routes(config),
+        public=Public.from_url(config.public_url),
+        limits=_limits(config),
+        trusted=parse_trusted_peers(config.proxy.trusted_proxies),
+        on_error=_teller(counters),
+    )
+    return AsyncGate.from_parts(_Passing(proxy, parts.names), parts), proxy
+
+
+def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
+    """The same for gunicorn's threads."""
+    config = parts.config
+    proxy = ReverseProxy(
+        routes=_routes(config),
+        public_url=config.public_url,
+        trusted_proxies=config.proxy.trusted_proxies,
+        limits=_limits(config),
+        on_error=_teller(counters),
+    )
+    return Gate.from_parts(_PassingWSGI(proxy), parts)
+
+
+def _routes(config: GateConfig) -> list[Route]:
+    return [
+        Route(
+            Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file),
+            place.host,
+            place.path,
+        )
+        for place in config.proxy.places
+    ]
+
+
+def _limits(config: GateConfig) -> Limits:
+    proxy = config.proxy
+    return Limits(
+        connect_seconds=proxy.connect_seconds,
+        head_seconds=proxy.head_seconds,
+        idle_seconds=proxy.idle_seconds,
+        client_idle_seconds=config.serve.client_idle_seconds,
+        upstream_connections=proxy.max_connections,
+        response_head_bytes=proxy.response_head_bytes,
+        message_bytes=proxy.message_bytes,
+    )
+
+
+def _teller(counters: Counters) -> OnError:
+    def tell(kind: Trouble, upstream: Upstream | None, detail: str) -> None:
+        counters.count("troubles", kind.value)
+        # What a client does wrong, or leaves unfinished, is no news to an operator.
+        level = logging.WARNING if kind.value.startswith("upstream_") else logging.DEBUG
+        _log.log(level, "%s %s %s", kind.value, upstream.url if upstream else "-", detail)
+
+    return tell
+
+
+class _Passing:
+    """The proxy, as the gate sees it: whoever comes here was let through, and the access log is told so."""
+
+    #: Tells the gate to leave it to the proxy to send identity headers.
+    forwards_identity: Final = True
+
+    def __init__(self, proxy: ASGIApp, names: CookieNames) -> None:
+        self._proxy = proxy
+        self._names = names
+
+    def __call__(
+        self,
+        scope: Scope,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> Awaitable[None]:
+        exchange: Exchange | None = scope.get(EXCHANGE)
+        if exchange is not None:
+            exchange.outcome = PASSED
+            identity = scope.get(IDENTITY_ENVIRON)
+            if identity is not None:
+                exchange.user = identity.user_name
+        if scope["type"] == "websocket":
+            # The head that opens a tunnel is the one answer that does not pass the gate on its way out.
+            scope[DROP_COOKIE] = self._is_ours
+        return self._proxy(scope, receive, send)
+
+    def _is_ours(self, value: bytes) -> bool:
+        return names_gate_cookie(value.decode("latin-1"), self._names)
+
+
+class _PassingWSGI:
+    """The same for a WSGI environ."""
+
+    forwards_identity: Final = True
+
+    def __init__(self, proxy: "WSGIApplication") -> None:
+        self._proxy = proxy
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Any:
+        environ[OUTCOME] = PASSED
+        return self._proxy(environ, start_response)

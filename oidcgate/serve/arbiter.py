@@ -1,0 +1,343 @@
+"""The sidecar under gunicorn's arbiter: what is read, checked and opened once, before and between workers.
+
+Here live `Prepared`, which holds what all workers share, `SidecarServer`, which `oidcgate serve` runs, and
+the few names that `conf/gunicorn.conf.py` needs to run the same. The configuration is parsed here and nowhere
+else: workers inherit what was parsed, and open stores and connections for themselves. A reload (SIGHUP) with
+a wrong configuration changes nothing and says everything that is wrong.
+"""
+
+import contextlib
+import logging
+import os
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
+from oidcgate.gate.build import build
+from oidcgate.gate.config import GateConfig, load_config
+from oidcgate.proxy.http import Proxy
+from oidcgate.serve.access_log import AccessLog
+from oidcgate.serve.app import asgi_app, server_limits, sidecar_problems, wsgi_app
+from oidcgate.serve.metrics import Board, Counters
+from oidcgate.serve.sidecar import Sidecar, worker_name
+from oidcgate.serve.threads import ThreadedSidecar, worker_begins, worker_ends
+from oidcgate.settings import Problem, SettingsError
+
+__all__ = ["Prepared", "SidecarServer", "announcement", "gunicorn_settings", "sidecar"]
+
+_log = logging.getLogger("oidcgate.serve")
+
+#: gunicorn gives workers so long beyond their own time to end, before it kills them.
+_MERCY_SECONDS: Final = 5
+#: A worker that gives no sign of life for so long is replaced.
+_HANGING_SECONDS: Final = 30
+_REQUEST_LINE_BYTES: Final = 8190
+
+
+def checked(path: Path, env: Mapping[str, str]) -> GateConfig:
+    """A configuration that a sidecar can run.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+    """
+    config = load_config(path, env)
+    problems = list(sidecar_problems(config, worker_number(config)))
+    if problems:
+        raise SettingsError(problems)
+    # For what only composing finds: that a library is missing, or a file of users cannot be read.
+    with _quiet():
+        build(config)
+    return config
+
+
+def worker_number(config: GateConfig) -> int:
+    """How many processes serve: as many as there are cores for us, unless configured."""
+    return config.serve.workers or len(os.sched_getaffinity(0))
+
+
+def announcement(config: GateConfig) -> list[str]:
+    """What to say at the start: where it listens, what stands behind it, what has to be registered."""
+    lines = [
+        f"listening on                            {_shown(config.serve.bind)}",
+        f"public URL                              {config.public_url}",
+        *(
+            f"upstream                                {place.upstream}"
+            + (f" for {place.host or 'any host'}{place.path}" if len(config.proxy.places) > 1 else "")
+            for place in config.proxy.places
+        ),
+        f"redirect URI to register at the IdP:    {config.callback_url}",
+        f"post-logout redirect URI to register:   {config.logged_out_url}",
+        f"workers                                 {worker_number(config)}, engine {config.proxy.engine}",
+    ]
+    if config.serve.metrics_bind:
+        lines.append(f"metrics                                 http://{config.serve.metrics_bind}/metrics")
+    return lines
+
+
+def _shown(bind: str) -> str:
+    return bind if bind.startswith("unix:") else f"http://{bind}"
+
+
+class Prepared:
+    """What the arbiter holds for its workers.
+
+    Attributes:
+        config: of now.
+    """
+
+    def __init__(self, path: Path, env: Mapping[str, str]) -> None:
+        """Read the configuration, and open what is shared.
+
+        Raises:
+            SettingsError: it is wrong, or metrics cannot be served where they should.
+        """
+        self._path = path
+        self._env = env
+        self.config = checked(path, env)
+        self._metrics_socket = _metrics_socket(self.config)
+        self._board: Board | None = None
+        self._pid = os.getpid()
+        _allow_many_connections()
+
+    def renew(self) -> bool:
+        """Read the configuration again; a wrong one stays outside, and the log says why.
+
+        Returns:
+            Whether there is a new one.
+        """
+        try:
+            config = checked(self._path, self._env)
+            if config.serve.metrics_bind != self.config.serve.metrics_bind:
+                opened = _metrics_socket(config)
+                if self._metrics_socket is not None:
+                    self._metrics_socket.close()
+                self._metrics_socket = opened
+        except SettingsError as error:
+            _log.error("the configuration was not reloaded:\n%s", error)
+            return False
+        self.config = config
+        self.announce()
+        return True
+
+    def announce(self) -> None:
+        """Tell the log what is served, and what has to be registered for it."""
+        for line in announcement(self.config):
+            _log.info("%s", line)
+
+    def options(self) -> dict[str, Any]:
+        """gunicorn's settings."""
+        config = self.config
+        serve = config.serve
+        options: dict[str, Any] = {
+            "bind": serve.bind,
+            "workers": worker_number(config),
+            "proc_name": "oidcgate",
+            "keepalive": serve.keepalive_seconds,
+            "timeout": _HANGING_SECONDS,
+            "graceful_timeout": serve.graceful_seconds + _MERCY_SECONDS,
+            "backlog": 2048,
+            # No header of a client names another path, scheme or peer.
+            "forwarder_headers": "",
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            # A thread of the arbiter's own, which a fork would tear in two.
+            "control_socket_disable": True,
+            "accesslog": None,
+            "child_exit": self.worker_ended,
+            "on_exit": self.close,
+        }
+        if config.proxy.engine == "wsgi":
+            limits = server_limits(config)
+            options |= {
+                "worker_class": "gthread",
+                "threads": serve.threads,
+                "worker_connections": serve.worker_connections,
+                "limit_request_line": _REQUEST_LINE_BYTES,
+                "limit_request_fields": limits.head_fields,
+                "limit_request_field_size": limits.head_bytes,
+                "post_worker_init": worker_begins,
+                "worker_exit": worker_ends,
+            }
+        else:
+            options["worker_class"] = "oidcgate.serve.worker.SidecarWorker"
+        return options
+
+    def served(self) -> Sidecar | ThreadedSidecar:
+        """What a worker serves, made in the worker itself."""
+        config = self.config
+        with _quiet():
+            parts = build(config)
+        counters = Counters()
+        log = AccessLog() if config.serve.access_log else None
+        if config.proxy.engine == "wsgi":
+            return ThreadedSidecar(
+                wsgi_app(parts, counters),
+                counters=counters,
+                access_log=log,
+                board=self.board(),
+                metrics_socket=self._metrics_socket,
+            )
+        app, proxy = asgi_app(parts, counters)
+        return Sidecar(
+            app=app,
+            limits=server_limits(config),
+            graceful_seconds=config.serve.graceful_seconds,
+            access_log=log,
+            counters=counters,
+            gauges=lambda: _pool_sizes(proxy),
+            board=self.board(),
+            metrics_socket=self._metrics_socket,
+        )
+
+    def board(self) -> Board | None:
+        """Where workers write their numbers; None when nobody asks for them."""
+        if self._board is None and self._metrics_socket is not None:
+            self._board = Board(Path(tempfile.mkdtemp(prefix="oidcgate-metrics-")))
+        return self._board
+
+    def worker_ended(self, _arbiter: Any, worker: Any) -> None:
+        """A worker is gone; what it counted stays."""
+        if self._board is not None:
+            self._board.end(worker_name(worker))
+
+    def close(self, _arbiter: Any = None) -> None:
+        """Leave nothing behind."""
+        if self._board is not None and os.getpid() == self._pid:
+            shutil.rmtree(self._board.folder, ignore_errors=True)
+
+
+class SidecarServer(BaseApplication):  # type: ignore[misc]  # so its class is Any
+    """gunicorn's arbiter over one sidecar."""
+
+    def __init__(self, path: Path, env: Mapping[str, str] | None = None) -> None:
+        """Read the configuration.
+
+        Args:
+            path: `oidcgate.toml`.
+            env: variables that override single keys; those of the process unless given.
+
+        Raises:
+            SettingsError: it is wrong.
+        """
+        _log_to_standard_error()
+        self.prepared = Prepared(path, os.environ if env is None else env)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Give gunicorn its options."""
+        for name, value in self.prepared.options().items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Sidecar | ThreadedSidecar:
+        """What a worker serves."""
+        return self.prepared.served()
+
+    def run(self) -> None:
+        """Serve until told to end; does not return."""
+        self.prepared.board()
+        self.prepared.announce()
+        try:
+            _Arbiter(self).run()
+        finally:
+            self.prepared.close()
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    def reload(self) -> None:
+        """Only a right configuration replaces workers: what is under way is not cut for a wrong one."""
+        if self.app.prepared.renew():
+            self.app.callable = None
+            super().reload()
+
+
+# For `gunicorn -c conf/gunicorn.conf.py`: the file is executed again at each reload, this module is not.
+_prepared: list[Prepared] = []
+
+
+def gunicorn_settings(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
+    """gunicorn's settings for the sidecar that `path` describes.
+
+    At a reload with a wrong configuration the log says why, and workers are replaced by others of the same
+    kind: gunicorn's own arbiter cannot be kept from it, `oidcgate serve` does without.
+    """
+    if _prepared:
+        _prepared[0].renew()
+    else:
+        _log_to_standard_error()
+        try:
+            _prepared.append(Prepared(path, env))
+        except SettingsError as error:
+            # gunicorn would print the way to here; what is wrong is all that matters.
+            print(error, file=sys.stderr)
+            raise SystemExit(2) from None
+        _prepared[0].board()
+        _prepared[0].announce()
+    return {**_prepared[0].options(), "wsgi_app": "oidcgate.serve.arbiter:sidecar()"}
+
+
+def sidecar() -> Sidecar | ThreadedSidecar:
+    """What a worker serves whose arbiter was set up by `gunicorn_settings`."""
+    return _prepared[0].served()
+
+
+def _pool_sizes(proxy: Proxy) -> dict[str, int]:
+    connections, unused = proxy.pool_sizes()
+    return {"upstream_connections": connections, "upstream_idle": unused}
+
+
+def _metrics_socket(config: GateConfig) -> socket.socket | None:
+    bind = config.serve.metrics_bind
+    if not bind:
+        return None
+    address = urlsplit(f"//{bind}")
+    family = socket.AF_INET6 if ":" in (address.hostname or "") else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address.hostname, address.port))
+        listening.listen(64)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        problem = Problem("serve.metrics_bind", bind, f"cannot be used: {error}", "choose another address")
+        raise SettingsError([problem]) from None
+    return listening
+
+
+def _allow_many_connections() -> None:
+    """As many files as the system lets us have: each connection is one, and most systems start with 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What composing a gate tells the log is in our announcement, once and not for each worker."""
+    log = logging.getLogger("oidcgate.gate")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _log_to_standard_error() -> None:
+    top = logging.getLogger("oidcgate")
+    if top.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    top.addHandler(handler)
+    top.setLevel(logging.INFO)
+    top.propagate = False

@@ -1,0 +1,178 @@
+"""gunicorn's worker for the sidecar: one event loop, one `Service`, and the signals of the arbiter.
+
+Here lives `SidecarWorker`. It serves a `Sidecar`, which `arbiter` makes in it after the fork; connections are
+`protocol`'s. The engine `wsgi` has no need of it: there, gunicorn's own threads answer.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from asyncio import AbstractServer
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import uvloop
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]  # gunicorn has no types
+from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
+from uvicorn.config import Config
+from uvicorn.lifespan.on import LifespanOn
+
+from oidcgate.serve.exchange import ASGIApp
+from oidcgate.serve.metrics import CONTENT_TYPE, Board, page
+from oidcgate.serve.protocol import protocol_factory
+from oidcgate.serve.recording import Recorder
+from oidcgate.serve.service import ServerLimits, Service
+from oidcgate.serve.sidecar import Sidecar, worker_name
+
+__all__ = ["SidecarWorker"]
+
+_BACKLOG: Final = 2048
+_METRICS_LIMITS: Final = ServerLimits(connections=32, keepalive_seconds=120)
+
+
+class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
+    """Serves a `Sidecar` on uvloop.
+
+    SIGTERM: no new connections, and what is under way may end within `Sidecar.graceful_seconds`. SIGQUIT and
+    SIGINT: at once. SIGUSR1: log files are opened anew. SIGABRT: gunicorn's word for a worker that hangs.
+    """
+
+    def init_signals(self) -> None:
+        """Leave signals to the loop, which is not there yet."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        # Not by the loop: it is for a loop that does not turn.
+        signal.signal(signal.SIGABRT, self.handle_abort)
+        # A signal that comes before the loop is there.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, _leave)
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(self.wsgi))
+
+    async def _serve(self, sidecar: Sidecar) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        recorder = Recorder(sidecar.counters, sidecar.access_log)
+        recorded = sidecar.access_log is not None or sidecar.board is not None
+        service = Service(
+            sidecar.limits,
+            on_finished=recorder.finished if recorded else None,
+            on_refused=recorder.refused if recorded else None,
+        )
+
+        def end(at_once: bool) -> None:
+            service.hurried = service.hurried or at_once
+            stop.set()
+
+        loop.add_signal_handler(signal.SIGTERM, end, False)
+        loop.add_signal_handler(signal.SIGINT, end, True)
+        loop.add_signal_handler(signal.SIGQUIT, end, True)
+        loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+
+        lifespan = _Lifespan(sidecar.app)
+        if not await lifespan.begin():
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+        def each_sweep() -> None:
+            self.notify()
+            if sidecar.access_log is not None:
+                sidecar.access_log.flush()
+            if sidecar.board is not None:
+                self._write_numbers(sidecar, sidecar.board, service)
+            if service.total_requests >= self.max_requests and not stop.is_set():
+                self.log.info("%d requests are answered: the worker is replaced", service.total_requests)
+                end(False)
+            if os.getppid() != self.ppid and not stop.is_set():
+                self.log.info("the arbiter is gone")
+                end(False)
+
+        service.on_sweep = each_sweep
+        servers = [await _listen(one, protocol_factory(sidecar.app, service)) for one in self.sockets]
+        looks = [loop.create_task(service.sweep_for_ever())]
+        metrics: Service | None = None
+        if sidecar.board is not None and sidecar.metrics_socket is not None:
+            metrics = Service(_METRICS_LIMITS)
+            factory = protocol_factory(_metrics_app(sidecar.board), metrics)
+            servers.append(await _listen(sidecar.metrics_socket, factory))
+            looks.append(loop.create_task(metrics.sweep_for_ever()))
+        each_sweep()
+        await stop.wait()
+
+        for server in servers:
+            server.close()
+        await service.stop(sidecar.graceful_seconds)
+        for look in looks:
+            look.cancel()
+        if metrics is not None:
+            await metrics.stop(0)
+        await lifespan.end()
+        each_sweep()
+
+    def _write_numbers(self, sidecar: Sidecar, board: Board, service: Service) -> None:
+        counters = sidecar.counters
+        counters.set("accepted", service.accepted)
+        counters.set("upgrades", service.upgraded)
+        gauges = {
+            "connections": len(service.connections),
+            "tasks": len(service.tasks),
+            "tunnels": service.tunnels,
+            **sidecar.gauges(),
+        }
+        try:
+            board.write(worker_name(self), counters.numbers(gauges))
+        except OSError as error:
+            self.log.warning("numbers for metrics cannot be written: %s", error)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+async def _listen(listening: Any, factory: Callable[[], asyncio.Protocol]) -> AbstractServer:
+    """Accept on one of the arbiter's sockets, by a file descriptor of our own."""
+    own = socket.socket(fileno=os.dup(listening.fileno()))
+    loop = asyncio.get_running_loop()
+    if own.family == socket.AF_UNIX:
+        return await loop.create_unix_server(factory, sock=own, backlog=_BACKLOG)
+    # Inherited by what is accepted: a client that vanished without a word is noticed some day.
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return await loop.create_server(factory, sock=own, backlog=_BACKLOG)
+
+
+class _Lifespan:
+    """Start and end of the app, as uvicorn says them to it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        # What uvicorn has to say of it that is no error is of no interest here.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        self._lifespan = LifespanOn(Config(app, interface="asgi3", lifespan="auto", log_config=None))
+
+    async def begin(self) -> bool:
+        """Whether the app can be served."""
+        await self._lifespan.startup()
+        return not self._lifespan.should_exit
+
+    async def end(self) -> None:
+        """Tell the app that it is over."""
+        await self._lifespan.shutdown()
+
+
+def _metrics_app(board: Board) -> ASGIApp:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        there = scope["type"] == "http" and scope["path"] in ("/", "/metrics")
+        body = page(board.total()) if there else b"see /metrics\n"
+        headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+        prefix = "" if scope["type"] == "http" else "websocket."
+        status = 200 if there else 404
+        await send({"type": f"{prefix}http.response.start", "status": status, "headers": headers})
+        await send({"type": f"{prefix}http.response.body", "body": body})
+
+    return app
