@@ -6,7 +6,7 @@ arguments become parts in `oidcgate.gate.front`; the same for WSGI apps is `oidc
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from oidcgate.gate import decision as decisions
@@ -44,6 +44,9 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: The longest body a route of the gate takes: an answer of the IdP by form_post, or a form of ours.
 _ROUTE_BODY_BYTES: Final = 65_536
+#: In the scope of a WebSocket: fields for the head that opens a tunnel, which does not pass `send`. The other
+#: end of this is `oidcgate.proxy.websocket.TUNNEL_HEADERS`.
+TUNNEL_HEADERS: Final = "oidcgate.tunnel_headers"
 _HEALTH_PATH: Final = GATE_PATH + "healthz"
 _AT_THE_PROVIDER: Final = frozenset({LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH})
 _BUSY: Final = decisions.Unavailable(sessions.UnavailableReason.BUSY)
@@ -163,6 +166,8 @@ class AsyncGate(Front[ASGIApp]):
             now = int(self.parts.clock())
             if now >= session.touch_at:
                 touched = await self._touched(session, now)
+                if touched and scope["type"] == "websocket":
+                    passed[TUNNEL_HEADERS] = _encoded(cookies_to_add(touched, ""))
         if cookies:
             kept = self.kept_cookies(cookies, session)
             if kept != cookies:
@@ -219,8 +224,7 @@ class AsyncGate(Front[ASGIApp]):
         if touched:
             headers = list(message.get("headers") or ())
             said = b",".join(value for name, value in headers if name.lower() == b"cache-control")
-            ours = cookies_to_add(touched, said.decode("latin-1"))
-            headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in ours]
+            headers += _encoded(cookies_to_add(touched, said.decode("latin-1")))
             message = {**message, "headers": headers}
         return message
 
@@ -279,6 +283,10 @@ class AsyncGate(Front[ASGIApp]):
             return await self._refuse(_BUSY, facts, scope, headers, head, send)
         await send_answer(answer, scope, send)
         return None
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
 
 
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})

@@ -31,7 +31,7 @@ from oidcgate.proxy.rules import (
 from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report, short_answer
 from oidcgate.proxy.upstream import Connection
 
-__all__ = ["DROP_COOKIE", "UPGRADE", "Upgrade", "accept_value", "tunnel"]
+__all__ = ["DROP_COOKIE", "TUNNEL_HEADERS", "UPGRADE", "Upgrade", "accept_value", "tunnel"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,6 +41,9 @@ UPGRADE: Final = "oidcgate.upgrade"
 #: The key in the scope under which somebody in front may say which Set-Cookie values must not pass. Other
 #: answers can be changed on their way out; the one that opens a tunnel is written here.
 DROP_COOKIE: Final = "oidcgate.drop_cookie"
+
+#: The key in the scope under which somebody in front may give fields to add to that answer.
+TUNNEL_HEADERS: Final = "oidcgate.tunnel_headers"
 
 #: How long an end may take to say goodbye; where nobody ended the tunnel on purpose, without taking any of
 #: what is left for it.
@@ -222,6 +225,7 @@ class _Handshake:
         try:
             # As of an answer without a body: what it may say of one is not passed on.
             passed = response_headers(204, headers, drop_cookie=self._drop_cookie)
+            passed += self._scope.get(TUNNEL_HEADERS, ())
             head = b"HTTP/1.1 101 Switching Protocols\r\n" + header_lines(passed) + _UPGRADE_LINES + b"\r\n"
         except BadHead as bad:
             raise UpstreamTrouble(Trouble.MALFORMED, bad.fault) from None

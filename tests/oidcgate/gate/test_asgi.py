@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from werkzeug import Response
 
 from oidcgate.directory.port import DirectoryUnavailable, KnownUser
-from oidcgate.gate.asgi import AsyncGate
+from oidcgate.gate.asgi import TUNNEL_HEADERS, AsyncGate
 from oidcgate.identity import Identity, normalise_name
 from tests.oidcgate.gate.async_parts import BROWSER, PREFLIGHT, World
 from tests.oidcgate.gate.parts import NOW, PUBLIC_URL, cookie_of
@@ -570,6 +570,17 @@ def test_an_accepted_websocket_brings_the_renewed_session(world: World) -> None:
     world.clock.now += 28_790
     assert world.websocket("/", cookie=renewed).status == 101
     assert world.websocket("/", cookie=cookie).status == 401
+
+
+def test_so_does_the_head_of_a_tunnel_which_a_proxy_writes_itself(world: World) -> None:
+    cookie = world.sign_in()
+    world.websocket("/", cookie=cookie)
+    assert TUNNEL_HEADERS not in world.app.scope
+    world.clock.now += 60
+    answer = world.websocket("/", cookie=cookie)
+    added = world.app.scope[TUNNEL_HEADERS]
+    said = [value.decode() for name, value in added if name == b"set-cookie"]
+    assert cookie_of(said) == cookie_of(answer.all("Set-Cookie"))
 
 
 def test_the_scope_of_the_server_is_not_edited(world: World) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from oidcgate.proxy.routes import Destination, Limits, Upstream
 from oidcgate.proxy.troubles import Trouble
-from oidcgate.proxy.websocket import DROP_COOKIE, accept_value, tunnel
+from oidcgate.proxy.websocket import DROP_COOKIE, TUNNEL_HEADERS, accept_value, tunnel
 from oidcgate.serve.protocol import protocol_factory
 from oidcgate.serve.service import ServerLimits, Service
 
@@ -85,6 +85,7 @@ async def front(
         running.tasks.append(task)
         if drop_cookie is not None:
             scope[DROP_COOKIE] = drop_cookie
+            scope[TUNNEL_HEADERS] = [(b"set-cookie", b"__Host-gate=renewed")]
         try:
             await tunnel(
                 scope,
