@@ -81,7 +81,7 @@ class AccessRefused(Event):
 
 @dataclasses.dataclass(frozen=True)
 class ServiceUnavailable(Event):
-    """IdP, store or directory did not answer. `what`: provider, state or directory."""
+    """What a request needs did not answer. `what`: provider, state, sessions, directory; gate: too busy."""
 
     name: ClassVar[str] = "service.unavailable"
     what: str

@@ -8,6 +8,7 @@ door.
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 from werkzeug import Response
@@ -46,6 +47,12 @@ Failure = (
 #: What is neither the app's to answer nor a route of ours.
 Refusal = StartLogin | StepUp | Refuse | Unavailable | Preflight
 
+# What an operator has to look at.
+_WHAT: Final[Mapping[StrEnum, str]] = {
+    UnavailableReason.DIRECTORY: "directory",
+    UnavailableReason.SESSION_STORE: "sessions",
+    UnavailableReason.BUSY: "gate",
+}
 _EXPIRED: Final = frozenset({Reason.STATE_MISSING, Reason.STATE_REPEATED, Reason.STATE_UNKNOWN})
 
 
@@ -79,7 +86,10 @@ class Refusals:
             case ProviderUnavailable():
                 wait = error.retry_after_seconds
                 return self._unavailable("provider", error.detail, incident, environ, page, retry, wait)
-            case StoreUnavailable() | SessionUnavailable():
+            case SessionUnavailable():
+                what = _WHAT.get(error.reason, "state")
+                return self._unavailable(what, str(error), incident, environ, page, retry)
+            case StoreUnavailable():
                 return self._unavailable("state", str(error), incident, environ, page, retry)
             case DirectoryUnavailable():
                 return self._unavailable("directory", str(error), incident, environ, page, retry)
@@ -174,7 +184,7 @@ class Refusals:
         page = _is_for_a_person(facts, environ)
         if isinstance(decision, Unavailable):
             detail = str(decision.reason)
-            what = "directory" if decision.reason is UnavailableReason.DIRECTORY else "state"
+            what = _WHAT.get(decision.reason, "state")
             return self._unavailable(
                 what, detail, incident, environ, page, None, decision.retry_after_seconds
             )

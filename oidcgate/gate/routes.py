@@ -56,7 +56,12 @@ ROUTES: Final = (
     Route(LOGGED_OUT_PATH, ("GET",), "logged_out", "Where a sign-out ends: the post-logout redirect URI."),
     Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
     Route(GATE_PATH + "healthz", ("GET",), "healthz", "200 while the process answers."),
-    Route(GATE_PATH + "readyz", ("GET",), "readyz", "200 when state store and directory answer, else 503."),
+    Route(
+        GATE_PATH + "readyz",
+        ("GET",),
+        "readyz",
+        "200 when state store, directory and the store of sessions answer, else 503.",
+    ),
 )
 _MAP: Final = Map(
     [Rule(route.path, methods=route.methods, endpoint=route.endpoint) for route in ROUTES],
@@ -161,6 +166,7 @@ class Routes:
         checks = {
             "state": _works(lambda: self.state.get("readyz", "readyz", now=now)),
             "directory": _works(lambda: self.users.find("readyz", now=now)),
+            "sessions": _works(lambda: self.sessions.probe(now)),
         }
         ready = all(checks.values())
         words = {name: "ok" if works else "unavailable" for name, works in checks.items()}

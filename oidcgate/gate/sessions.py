@@ -239,6 +239,14 @@ class Sessions(ABC):
     def _find(self, value: str) -> Found:
         return Found(self._open(value), value, self.limits)
 
+    def probe(self, now: int) -> None:
+        """Ask whatever keeps the sessions whether it answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        return
+
     @abstractmethod
     def _open(self, value: str) -> SessionRecord:
         """The record behind a cookie's value, whatever its age. Raises _NotFound, StoreUnavailable."""
@@ -325,6 +333,11 @@ class StoredSessions(Sessions):
         )
         self._store = store
         self._handles = Sealer(ring, "session-handle", gate_id)
+
+    def probe(self, now: int) -> None:
+        """See `Sessions.probe`. Of several servers, one is asked."""
+        about_to_wait()
+        self._store.get(_SESSIONS, "readyz", now=now)
 
     def _open(self, value: str) -> SessionRecord:
         handle = self._handles.open(value)

@@ -71,7 +71,7 @@ class TestHealth:
         scene.provider.breaks("/.well-known/openid-configuration", status_code=500)
         answer = scene.browser().get("/.oidcgate/readyz", SCRIPT)
         assert answer.status_code == 200
-        assert answer.get_json() == {"status": "ok", "state": "ok", "directory": "ok"}
+        assert answer.get_json() == {"status": "ok", "state": "ok", "directory": "ok", "sessions": "ok"}
         assert scene.provider.adapter.call_count == 0
 
     def test_not_ready_without_the_state_store(self) -> None:
@@ -81,6 +81,14 @@ class TestHealth:
         answer = scene.browser().get("/.oidcgate/readyz", SCRIPT)
         assert answer.status_code == 503
         assert answer.get_json()["state"] == "unavailable"
+
+    def test_not_ready_without_the_store_of_sessions(self) -> None:
+        scene = Scene.set({"session": {"store": "memory"}})
+        sessions: Any = scene.parts.sessions
+        sessions._store.get = fails
+        answer = scene.browser().get("/.oidcgate/readyz", SCRIPT)
+        assert answer.status_code == 503
+        assert answer.get_json()["sessions"] == "unavailable"
 
     def test_not_ready_without_the_directory(self) -> None:
         scene = Scene.set()
