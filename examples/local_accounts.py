@@ -1,6 +1,6 @@
-"""What a sign-in on this machine needs: three people at a provider, one client, and the gate that is it.
+"""What a sign-in on this machine needs: three people at a provider, and the gates that are its clients.
 
-Used by the demo and by `stack.py`. Both sides get a configuration file like any other, with secrets made on
+Used by the demo and by `stack.py`. Each side gets a configuration file like any other, with secrets made on
 the spot. Real deployments have their own: `oidcgate init` and `oidcgate-provider init` write those.
 """
 
@@ -9,11 +9,13 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from oidcgate.web.sealing import new_secret
 from provider.services.passwords import Passwords
 
 CLIENT_ID = "directory"
+DESK_CLIENT_ID = "tool-desk"
 
 
 @dataclass(frozen=True)
@@ -37,25 +39,48 @@ ACCOUNTS = (
 
 
 @dataclass(frozen=True)
+class Desk:
+    """The tool desk behind the sidecar: a second app at the same provider.
+
+    Attributes:
+        public_url: where browsers reach it.
+        upstream: where the tool desk itself listens.
+        store: where its gate keeps sessions.
+    """
+
+    public_url: str
+    upstream: str
+    store: str = "sealed"
+
+
+@dataclass(frozen=True)
 class Configuration:
-    """The two files."""
+    """The files: one of the provider, one for each gate."""
 
     provider: Path
     gate: Path
+    desk: Path
 
 
-def write_configuration(folder: Path, *, issuer: str, public_url: str, users: Path) -> Configuration:
-    """Write both configurations into `folder`, unless they are there; secrets are for this user's eyes only.
+def write_configuration(
+    folder: Path, *, issuer: str, public_url: str, users: Path, desk: Desk | None = None
+) -> Configuration:
+    """Write the configurations into `folder`, unless they are there; secrets are for this user's eyes only.
 
     Args:
-        users: the file of known users, which the gate reads.
+        public_url: where browsers reach the directory.
+        users: the file of known users, which the gates read.
+        desk: the second app, if there is one.
     """
-    files = Configuration(folder / "provider.toml", folder / "oidcgate.toml")
+    files = Configuration(folder / "provider.toml", folder / "oidcgate.toml", folder / "tool-desk.toml")
     if files.gate.exists():
         return files
     _write(folder / "provider-secret", new_secret())
-    _write(folder / "gate-secret", new_secret())
-    _write(folder / "client-secret", secrets.token_urlsafe(32))
+    clients = _client(folder, CLIENT_ID, "Company directory", public_url, "client-secret")
+    if desk is not None:
+        clients += _client(folder, DESK_CLIENT_ID, "Tool desk", desk.public_url, "desk-client-secret")
+        # The company's own: nobody is asked whether it may know their name.
+        clients += "trusted = true\n"
     _write(
         files.provider,
         f"""\
@@ -64,17 +89,10 @@ display_name = "Example sign-in"
 database = {_quoted(f"sqlite:///{folder}/provider.db")}
 secret_file = "provider-secret"
 insecure_allow_http_loopback = true             # only because everything here is on this machine
-
-[[clients]]
-client_id = {_quoted(CLIENT_ID)}
-name = "Company directory"
-client_secret_file = "client-secret"
-redirect_uris = [{_quoted(public_url + "/.oidcgate/callback")}]
-post_logout_redirect_uris = [{_quoted(public_url + "/.oidcgate/logged-out")}]
-scopes = ["openid", "profile", "email"]
-"""
+{clients}"""
         + "".join(map(_user, ACCOUNTS)),
     )
+    _write(folder / "gate-secret", new_secret())
     _write(
         files.gate,
         f"""\
@@ -96,7 +114,50 @@ secret_file = "gate-secret"
 store = {_quoted(f"sqlite:///{folder}/oidcgate-state.db")}
 """,
     )
+    if desk is not None:
+        _write(folder / "desk-secret", new_secret())
+        _write(
+            files.desk,
+            f"""\
+public_url = {_quoted(desk.public_url)}
+
+[provider]
+name = "Example sign-in"
+issuer = {_quoted(issuer)}
+client_id = {_quoted(DESK_CLIENT_ID)}
+client_secret_file = "desk-client-secret"
+
+[users]
+source = {_quoted(f"file:{users}")}
+
+[session]
+store = {_quoted(desk.store)}
+secret_file = "desk-secret"
+
+[state]
+store = {_quoted(f"sqlite:///{folder}/desk-state.db")}
+
+[proxy]
+upstream = {_quoted(desk.upstream)}
+
+[serve]
+bind = {_quoted(f"127.0.0.1:{urlsplit(desk.public_url).port}")}
+""",
+        )
     return files
+
+
+def _client(folder: Path, client_id: str, name: str, public_url: str, file: str) -> str:
+    _write(folder / file, secrets.token_urlsafe(32))
+    return f"""
+[[clients]]
+client_id = {_quoted(client_id)}
+name = {_quoted(name)}
+client_secret_file = {_quoted(file)}
+redirect_uris = [{_quoted(public_url + "/.oidcgate/callback")}]
+post_logout_redirect_uris = [{_quoted(public_url + "/.oidcgate/logged-out")}]
+scopes = ["openid", "profile", "email"]
+"""
 
 
 def _user(account: Account) -> str:

@@ -17,6 +17,8 @@ _START_SECONDS = 60
 _STOP_SECONDS = 10
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
+# A socket's path has 104 bytes on some systems, its terminating zero among them, and ends in a name of ours.
+_SOCKET_FOLDER_BYTES = 104 - 1 - len("/tool-desk.sock")
 
 
 class DemoFailed(Exception):
@@ -28,18 +30,22 @@ class Server:
     """A server process.
 
     Attributes:
-        ready_path: answers 200 once the server is of use.
+        listens: its port of this machine, or its Unix socket.
+        ready_path: on a port, answers 200 once the server is of use.
     """
 
     name: str
-    port: int
+    listens: int | Path
     ready_path: str
     log: Path
     process: "subprocess.Popen[bytes]"
 
     def ready(self) -> bool:
-        """Whether it answers on its port."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        """Whether it answers where it listens."""
+        if isinstance(self.listens, Path):
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(str(self.listens)) == 0
+        connection = http.client.HTTPConnection("127.0.0.1", self.listens, timeout=5)
         try:
             connection.request("GET", self.ready_path)
             return connection.getresponse().status == 200
@@ -76,12 +82,28 @@ def require_free(name: str, port: int, option: str) -> None:
             )
 
 
-def start(name: str, command: Sequence[str], *, port: int, ready_path: str, folder: Path) -> Server:
+def require_room_for_sockets(folder: Path) -> None:
+    """Raise DemoFailed if the system could not take the path of a Unix socket in `folder`."""
+    if len(os.fsencode(folder)) > _SOCKET_FOLDER_BYTES:
+        raise DemoFailed(
+            f"The folder for temporary files has too long a name for Unix sockets: {folder.parent}\n"
+            "Choose another:\n  make demo TMPDIR=/tmp"
+        )
+
+
+def python(*arguments: str) -> list[str]:
+    """A command of the Python that runs the demo."""
+    return [sys.executable, *arguments]
+
+
+def start(
+    name: str, command: Sequence[str], *, listens: int | Path, folder: Path, ready_path: str = "/"
+) -> Server:
     """Start one server, with its log in `folder`."""
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 (no part of the command comes from outside)
-            [sys.executable, *command],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -91,7 +113,7 @@ def start(name: str, command: Sequence[str], *, port: int, ready_path: str, fold
             # Safe, because the demo has one thread.
             preexec_fn=_ending_with(os.getpid()),
         )
-    return Server(name, port, ready_path, log, process)
+    return Server(name, listens, ready_path, log, process)
 
 
 def wait_until_ready(servers: Sequence[Server]) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,11 +29,16 @@ class Demo:
     process: "subprocess.Popen[str]"
     provider_port: int
     app_port: int
+    sidecar_port: int
     temporary: Path
 
     @property
     def app(self) -> str:
         return f"http://localhost:{self.app_port}"
+
+    @property
+    def desk(self) -> str:
+        return f"http://localhost:{self.sidecar_port}"
 
     def wait_for(self, text: str) -> str:
         """What it says up to the line that holds `text`."""
@@ -88,22 +94,32 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
+def temporary() -> Iterator[Path]:
+    """A folder whose name is short enough for Unix sockets below it."""
+    with tempfile.TemporaryDirectory(prefix="demo-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(tmp_path: Path, temporary: Path) -> Iterator[Callable[..., Demo]]:
     started: list[Demo] = []
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     # A setting of another gate in the environment must not reach this one.
     env = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": path, "OIDCGATE_PUBLIC_URL": "https://other"}
 
-    def run(provider_port: int = 0, app_port: int = 0) -> Demo:
-        ports = provider_port or free_port(), app_port or free_port()
+    def run(**settings: str) -> Demo:
+        ports = [
+            int(settings.pop(f"DEMO_{name}_PORT", free_port())) for name in ("PROVIDER", "APP", "SIDECAR")
+        ]
+        chosen = zip(
+            ("DEMO_PROVIDER_PORT", "DEMO_APP_PORT", "DEMO_SIDECAR_PORT"), map(str, ports), strict=True
+        )
         process = subprocess.Popen(
             [sys.executable, "-m", "examples.demo"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**env, "DEMO_PROVIDER_PORT": str(ports[0]), "DEMO_APP_PORT": str(ports[1])},
+            env={**env, **settings, **dict(chosen)},
             cwd=tmp_path,
         )
         started.append(Demo(process, *ports, temporary))
@@ -117,11 +133,14 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Demo]]:
 
 
 @pytest.mark.row("T-04", "A-09", "F-07", "F-08")
-def test_people_sign_in_and_ctrl_c_leaves_nothing(start: Callable[[], Demo]) -> None:
+def test_people_sign_in_and_ctrl_c_leaves_nothing(start: Callable[..., Demo]) -> None:
     demo = start()
     said = demo.wait_for("Ctrl-C")
     assert f"Open  {demo.app}\n" in said
     assert f"http://localhost:{demo.provider_port}\n" in said
+    assert f"{demo.desk}\n" in said
+    assert f"{demo.desk}/.oidcgate/logout\n" in said
+    assert "Its sessions are kept on a memcached of this demo.\n" in said
     for name in ("alice", "bob", "mallory"):
         assert re.search(rf"{name} +demo-{name} ", said)
 
@@ -135,19 +154,52 @@ def test_people_sign_in_and_ctrl_c_leaves_nothing(start: Callable[[], Demo]) -> 
     assert 'id="user-name">Alice<' in page.text
     assert "Linden House, room 3.14" in page.text
 
-    other = UserAgent()
-    page = other.sign_in(other.open(f"{demo.app}/"), "mallory", "demo-mallory")
-    assert (page.status, page.main_id) == (403, "page-unknown-user")
+    # Signed in at the provider, so no password is asked; the company's own app asks for no consent either.
+    page = browser.open(f"{demo.desk}/")
+    assert (page.status, page.url) == (200, f"{demo.desk}/")
+    assert 'id="user-name">Alice<' in page.text
+    assert "Card 0417, Bench 3" in page.text
+
+    for url in (demo.app, demo.desk):
+        other = UserAgent()
+        page = other.sign_in(other.open(f"{url}/"), "mallory", "demo-mallory")
+        assert (page.status, page.main_id) == (403, "page-unknown-user")
+    (log,) = demo.temporary.glob("*/tool desk.log")
+    heard = log.read_text().splitlines()
+    assert heard[0].startswith("Tool desk on ")
+    assert {re.split(" - - ", line)[0] for line in heard[1:]} == {"socket Alice"}
 
     servers = demo.servers()
-    assert len(servers) >= 4
+    assert len(servers) >= 8
     assert "Nothing is left behind" in demo.end(signal.SIGINT)
     assert demo.process.returncode == 0
     assert [pid for pid in servers if _alive(pid)] == []
     assert list(demo.temporary.iterdir()) == []
 
 
-def test_sigterm_ends_it_as_well(start: Callable[[], Demo]) -> None:
+def test_without_memcached_sessions_are_sealed(start: Callable[..., Demo], tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    demo = start(PATH=str(tmp_path / "bin"))
+    assert "Its sessions are sealed into the cookie: no memcached here.\n" in demo.wait_for("Ctrl-C")
+    browser = UserAgent()
+    page = browser.sign_in(browser.open(f"{demo.desk}/"), "alice", "demo-alice")
+    assert "Card 0417, Bench 3" in page.text
+    demo.end(signal.SIGTERM)
+    assert list(demo.temporary.iterdir()) == []
+
+
+def test_a_folder_that_is_too_long_for_sockets_is_named(start: Callable[..., Demo], temporary: Path) -> None:
+    folder = temporary / ("x" * 90)
+    folder.mkdir()
+    demo = start(TMPDIR=str(folder))
+    said = demo.process.communicate(timeout=SECONDS)[0]
+    assert demo.process.returncode == 1
+    assert f"too long a name for Unix sockets: {folder}\n" in said
+    assert "make demo TMPDIR=/tmp" in said
+    assert list(folder.iterdir()) == []
+
+
+def test_sigterm_ends_it_as_well(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.wait_for("Ctrl-C")
     servers = demo.servers()
@@ -157,7 +209,7 @@ def test_sigterm_ends_it_as_well(start: Callable[[], Demo]) -> None:
     assert list(demo.temporary.iterdir()) == []
 
 
-def test_ctrl_c_while_it_starts(start: Callable[[], Demo]) -> None:
+def test_ctrl_c_while_it_starts(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.wait_for("Starting")
     wait_until(lambda: len(demo.servers()) >= 2)
@@ -168,7 +220,7 @@ def test_ctrl_c_while_it_starts(start: Callable[[], Demo]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
-def test_the_servers_end_when_the_demo_is_killed(start: Callable[[], Demo]) -> None:
+def test_the_servers_end_when_the_demo_is_killed(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.wait_for("Ctrl-C")
     servers = demo.servers()
@@ -176,7 +228,7 @@ def test_the_servers_end_when_the_demo_is_killed(start: Callable[[], Demo]) -> N
     wait_until(lambda: not any(map(_alive, servers)))
 
 
-def test_a_server_that_dies_ends_the_demo_with_its_log(start: Callable[[], Demo]) -> None:
+def test_a_server_that_dies_ends_the_demo_with_its_log(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.wait_for("Ctrl-C")
     servers = demo.servers()
@@ -194,7 +246,7 @@ def _title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-@pytest.mark.parametrize("which", ["provider", "app"])
+@pytest.mark.parametrize("which", ["provider", "app", "sidecar"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_a_busy_port_is_named_with_what_to_do(
     start: Callable[..., Demo], which: str, address: str, tmp_path: Path
@@ -206,7 +258,7 @@ def test_a_busy_port_is_named_with_what_to_do(
         pytest.skip(f"no {address} on this machine")
     with holder:
         port = holder.getsockname()[1]
-        demo = start(**{f"{which}_port": port})
+        demo = start(**{f"DEMO_{which.upper()}_PORT": str(port)})
         said = demo.process.communicate(timeout=SECONDS)[0]
     assert demo.process.returncode == 1
     assert f"Port {port}, wanted by the " in said

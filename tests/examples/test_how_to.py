@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from oidcgate.gate.config import GateConfig
 from oidcgate.settings import describe
@@ -45,6 +46,53 @@ def test_directory_app(with_provider: Reader) -> None:
     with_provider.follow(PAGES / "directory-app.md")
     page = sign_in(with_provider.url(8000))
     assert page.text == "Hello Alice Martin! You are Alice here, in room 3.14."
+
+
+@pytest.mark.live
+@pytest.mark.row("T-01")
+def test_wrap_a_wsgi_app(with_provider: Reader) -> None:
+    # The app of whoever reads the page.
+    (with_provider.folder / "myapp.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [f\"{environ['REMOTE_USER']} {environ['PATH_INFO']}\".encode()]\n"
+    )
+    with_provider.follow(PAGES / "wrap-a-wsgi-app.md", until="## An ASGI app")
+    assert sign_in(with_provider.url(8000) + "/some/page").text == "Alice /some/page"
+
+
+@pytest.mark.live
+@pytest.mark.row("T-01")
+def test_wrap_an_asgi_app(with_provider: Reader) -> None:
+    for block in blocks(PAGES / "wrap-a-wsgi-app.md"):
+        # The configuration is the same; only the app and its server are others.
+        if "gunicorn" not in block.text:
+            with_provider.do(block)
+    assert sign_in(with_provider.url(8000)).response.json() == {"hello": "Alice"}
+
+
+@pytest.mark.live
+@pytest.mark.row("T-01", "T-02")
+def test_legacy_app(with_provider: Reader) -> None:
+    with_provider.follow(PAGES / "legacy-app.md")
+    page = sign_in(with_provider.url(8080))
+    assert (page.status, "Card 0417, Bench 3" in page.text) == (200, True)
+    # What the page says of the closed door.
+    forged = {"X-Forwarded-User": "Alice"}
+    assert "Card 0417" in requests.get(with_provider.url(8081), headers=forged, timeout=30).text
+    assert requests.get(with_provider.url(8080), headers=forged, timeout=30).status_code == 401
+
+
+@pytest.mark.live
+@pytest.mark.row("T-01", "T-02")
+def test_sidecar_under_a_wsgi_server(with_provider: Reader) -> None:
+    for block in blocks(PAGES / "legacy-app.md"):
+        if "oidcgate serve" not in block.text:
+            with_provider.do(block)
+    for block in blocks(PAGES / "gunicorn-sidecar.md"):
+        if "desk_wsgi" in block.text:
+            with_provider.do(block)
+    assert "Card 0417, Bench 3" in sign_in(with_provider.url(8080)).text
 
 
 def keys(table: object, path: str = "") -> Iterator[str]:
