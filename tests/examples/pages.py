@@ -27,6 +27,7 @@ _SERVERS = {
     "oidcgate-provider serve": "9000",
     "oidcgate serve": "8080",
     "python -m examples.legacy": "8081",
+    "gunicorn -c": "8080",
     "gunicorn": None,
     "uvicorn": "8000",
 }
@@ -66,12 +67,14 @@ class Reader:
         folder: where they do.
         ports: the port of a page, and the one that is taken in its place.
         said: what the last command said.
+        logs: what each command says that was left running.
     """
 
     folder: Path
     env: Mapping[str, str] = field(default_factory=dict)
     ports: dict[str, str] = field(default_factory=dict)
     said: str = ""
+    logs: dict[str, Path] = field(default_factory=dict)
     servers: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Reader":
@@ -127,7 +130,7 @@ class Reader:
         if command.startswith("pip install "):
             return
         for server, port in _SERVERS.items():
-            if command.startswith(server):
+            if command.startswith(server) and "--check" not in command:
                 self._start(command, port or re.findall(r":([0-9]+)\b", command)[0])
                 return
         done = subprocess.run(
@@ -150,6 +153,7 @@ class Reader:
         listening = int(self.ports.get(port, port))
         server = running(shell, port=listening, log=log, cwd=self.folder, env=self._environment())
         self.servers.enter_context(server)
+        self.logs[command] = log
 
     def _typed(self, command: str) -> str:
         if "cat > client.secret" in command:

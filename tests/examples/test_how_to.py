@@ -1,7 +1,9 @@
 """The how-to pages, each followed to the letter in a fresh folder, up to a person who is signed in."""
 
+import shutil
+import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import requests
 
 from oidcgate.gate.config import GateConfig
 from oidcgate.settings import describe
-from tests.examples.pages import PASSWORD, Reader, blocks
+from oidcgate.web.sealing import new_secret
+from tests.examples.pages import PASSWORD, SECONDS, Reader, blocks
 from tests.support.servers import ROOT
 from tests.support.user_agent import Page, UserAgent
 
@@ -32,6 +35,14 @@ def with_provider(reader: Reader) -> Reader:
 def sign_in(url: str, name: str = "alice") -> Page:
     browser = UserAgent()
     return browser.sign_in(browser.open(url), name, PASSWORD)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Nothing announces what another process has done; the wait is bounded."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.live
@@ -81,6 +92,35 @@ def test_legacy_app(with_provider: Reader) -> None:
     forged = {"X-Forwarded-User": "Alice"}
     assert "Card 0417" in requests.get(with_provider.url(8081), headers=forged, timeout=30).text
     assert requests.get(with_provider.url(8080), headers=forged, timeout=30).status_code == 401
+
+
+@pytest.mark.live
+@pytest.mark.row("T-01", "G-16")
+def test_gunicorn_sidecar(with_provider: Reader) -> None:
+    reader, page = with_provider, PAGES / "gunicorn-sidecar.md"
+    shutil.copy(ROOT / "conf" / "gunicorn.conf.py", reader.folder)
+    for block in blocks(PAGES / "legacy-app.md"):
+        # This page's own part of the configuration takes the place of the other's, and so does its command.
+        if "oidcgate serve" not in block.text and "[proxy]" not in block.text:
+            reader.do(block)
+    reader.follow(page, until="## Change it")
+
+    browser = UserAgent()
+    first = browser.sign_in(browser.open(reader.url(8080)), "alice", PASSWORD)
+    assert "Card 0417, Bench 3" in first.text
+    assert "oidcgate" in requests.get(f"{reader.url(9090)}/metrics", timeout=30).text
+    for path in ("healthz", "readyz"):
+        assert requests.get(f"{reader.url(8080)}/.oidcgate/{path}", timeout=30).status_code == 200
+
+    secret = reader.folder / "oidcgate.secret"
+    secret.write_text(f"{new_secret()}\n{secret.read_text()}")
+    (log,) = (log for command, log in reader.logs.items() if command.startswith("gunicorn"))
+    assert log.read_text().count("Booting worker") == 2
+    for block in blocks(page):
+        if "kill -HUP" in block.text:
+            reader.do(block)
+    wait_until(lambda: log.read_text().count("Worker exiting") == 2)
+    assert "Card 0417, Bench 3" in browser.open(reader.url(8080)).text
 
 
 @pytest.mark.live
