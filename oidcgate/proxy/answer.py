@@ -27,6 +27,8 @@ __all__ = ["INTERIM_ANSWERS", "AnswerReader"]
 INTERIM_ANSWERS: Final = 20
 # What a field adds to its name and value: a colon, a blank and the line break.
 _FIELD_OVERHEAD: Final = 4
+# Content-Length and Transfer-Encoding, told from most others without looking at them.
+_FRAMING_NAME_LENGTHS: Final = (14, 17)
 _UPGRADE: Final = "switches protocols unasked"
 
 
@@ -49,6 +51,7 @@ class AnswerReader:
         "_body",
         "_fault",
         "_fields",
+        "_framing_fields",
         "_interim",
         "_interim_left",
         "_lasting",
@@ -113,6 +116,7 @@ class AnswerReader:
         self.status = 0
         self.switched = b""
         self.headers: list[HeaderPair] = []
+        self._framing_fields: list[HeaderPair] = []
         self.framing: Framing = NO_BODY
         self.head_complete = self.complete = self.begun = self.reusable = False
 
@@ -194,7 +198,10 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         # Behind the head come trailers, or the head of an answer that nobody asked for.
         if not self.head_complete:
-            self.headers.append((name, value))
+            pair = (name, value)
+            self.headers.append(pair)
+            if len(name) in _FRAMING_NAME_LENGTHS:
+                self._framing_fields.append(pair)
 
     def on_headers_complete(self) -> None:
         if self.head_complete or self._fault is not None:
@@ -209,13 +216,14 @@ class AnswerReader:
                 return
             self._interim_left -= 1
             self.headers.clear()
+            self._framing_fields.clear()
             if status == 101:
                 self._fault = UpstreamTrouble(Trouble.MALFORMED, _UPGRADE)
             elif self._interim_left < 0:
                 self._fault = UpstreamTrouble(Trouble.TOO_MANY_INTERIM)
             return
         try:
-            self.framing = response_framing(self._method, status, self.headers)
+            self.framing = response_framing(self._method, status, self._framing_fields)
         except BadHead as bad:
             self._fault = UpstreamTrouble(Trouble.MALFORMED, bad.fault)
             return

@@ -43,6 +43,8 @@ BODY_FOLLOWS: Final = "oidcgate.body_follows"
 # reason to fail. PUT and DELETE are idempotent too, but an app may count them.
 _ASKED_AGAIN: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOK_SECONDS: Final = 1.0
+# A member of an Enum takes longer to find than a field to write.
+_NOBODY, _CLIENT, _UPSTREAM = Waits.NOBODY, Waits.CLIENT, Waits.UPSTREAM
 # What a client claims of its way is remembered with what follows from it, up to this length.
 _REMEMBERED_CLAIM: Final = 256
 
@@ -158,7 +160,7 @@ class Proxy:
         connection = pool.idle_connection() or await pool.connection()
         exchange.connection = connection
         exchange.moved_at = self._exchanges.now
-        exchange.answer = Waits.UPSTREAM
+        exchange.answer = _UPSTREAM
         connection.begin(method, head, body)
         if upload is not None and not upload.done:
             exchange.helper = asyncio.create_task(upload.rest(connection))
@@ -202,7 +204,7 @@ class Proxy:
             pool.give_back(connection, exchanges.now)
         exchange.started = True
         exchange.moved_at = exchanges.now
-        exchange.answer = Waits.CLIENT
+        exchange.answer = _CLIENT
         follows = complete or chunk != b""
         await send(
             {
@@ -220,15 +222,15 @@ class Proxy:
             if not chunk and not answer.complete:
                 if connection.trouble is not None:
                     raise connection.trouble
-                exchange.answer = Waits.UPSTREAM
+                exchange.answer = _UPSTREAM
                 await connection.news()
-                exchange.answer = Waits.CLIENT
+                exchange.answer = _CLIENT
                 exchange.moved_at = exchanges.now
                 chunk = connection.take()
             complete = answer.complete
         if exchange.connection is not None:
             exchange.connection = None
-            if exchange.upload is Waits.NOBODY:
+            if exchange.upload is _NOBODY:
                 pool.give_back(connection, exchanges.now)
             else:
                 # The request goes on, but nobody waits for what it says.

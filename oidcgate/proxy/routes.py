@@ -68,6 +68,10 @@ class Upstream:
         for name, value in (("tls", tls), ("host", host), ("port", port), ("socket_path", socket_path)):
             object.__setattr__(self, name, value)
 
+    def __hash__(self) -> int:
+        # Looked up for every request; hashing every field would take longer than the rest of the look-up.
+        return hash(self.url)
+
 
 def _read_url(url: str) -> tuple[bool, str, int]:
     expected = "write http://host:port, https://host:port or unix:/path, without a path behind the port"

@@ -11,7 +11,7 @@ Names in `headers` are lower case, as ASGI has them; `response_headers` takes th
 import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from oidcgate.web.forwarded import TrustedPeers, believed_hops
 
@@ -224,9 +224,8 @@ def _read_length(value: bytes) -> int:
 
 
 class _Verdict(StrEnum):
-    """What becomes of a field, by its name alone."""
+    """What becomes of a field that does not simply pass, by its name alone."""
 
-    PASS = "pass"  # noqa: S105 - a verdict
     ODD = "odd"  # passes, but its name can be read as another one
     DROP = "drop"
     BAD = "bad"
@@ -237,8 +236,8 @@ class _Verdict(StrEnum):
 
 
 # Looked up for every field of every request.
-_PASS, _DROP, _CONNECTION = _Verdict.PASS, _Verdict.DROP, _Verdict.CONNECTION
-_LENGTH, _CODING, _COOKIE = _Verdict.LENGTH, _Verdict.CODING, _Verdict.COOKIE
+_ODD, _DROP, _CONNECTION = _Verdict.ODD, _Verdict.DROP, _Verdict.CONNECTION
+_LENGTH, _COOKIE = _Verdict.LENGTH, _Verdict.COOKIE
 
 _TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
@@ -247,29 +246,6 @@ _AS_READ: Final = bytes(
     ord("-") if not chr(byte).isalnum() or byte > 127 else ord(chr(byte).lower()) for byte in range(256)
 )
 _NEVER_FORWARDED: Final = HOP_BY_HOP | _CLAIMS_OF_ORIGIN | _REWRITTEN
-
-
-def _judge_request_name(name: bytes) -> _Verdict:
-    if not _TOKEN.fullmatch(name):
-        return _Verdict.BAD
-    if name == b"connection":
-        return _Verdict.CONNECTION
-    read = name.translate(_AS_READ)
-    if read in _NEVER_FORWARDED or read.startswith(b"x-forwarded-"):
-        return _Verdict.DROP
-    return _Verdict.PASS if _PLAIN_NAME.fullmatch(name) else _Verdict.ODD
-
-
-def _judge_response_name(name: bytes) -> tuple[bytes, _Verdict]:
-    lower = name.lower()
-    if not _TOKEN.fullmatch(name):
-        return lower, _Verdict.BAD
-    special = _RESPONSE_SPECIAL.get(lower)
-    if special is not None:
-        return lower, special
-    return lower, _Verdict.DROP if lower in HOP_BY_HOP else _Verdict.PASS
-
-
 _RESPONSE_SPECIAL: Final = {
     b"connection": _Verdict.CONNECTION,
     b"content-length": _Verdict.LENGTH,
@@ -277,31 +253,58 @@ _RESPONSE_SPECIAL: Final = {
     b"set-cookie": _Verdict.COOKIE,
 }
 
-
-class _RequestVerdicts(dict[bytes, _Verdict]):
-    """Verdicts by name, remembered up to a number: a look costs a tenth of judging anew."""
-
-    def __missing__(self, name: bytes) -> _Verdict:
-        verdict = _judge_request_name(name)
-        if len(self) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_NAME_LENGTH:
-            self[name] = verdict
-        return verdict
+# A verdict is looked up by name and remembered, up to a number of names: a look costs a tenth of judging.
+_REMEMBERED_NAMES: Final = 1024
+_REMEMBERED_NAME_LENGTH: Final = 64
+_Judged = TypeVar("_Judged")
 
 
-class _ResponseVerdicts(dict[bytes, tuple[bytes, _Verdict]]):
-    """The same for answers, whose names come in any case: lower-case name and verdict."""
+class _ByName(dict[bytes, _Judged]):
+    """A function of a name that remembers."""
 
-    def __missing__(self, name: bytes) -> tuple[bytes, _Verdict]:
-        judged = _judge_response_name(name)
+    def __init__(self, judge: Callable[[bytes], _Judged]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, name: bytes) -> _Judged:
+        judged = self._judge(name)
         if len(self) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_NAME_LENGTH:
             self[name] = judged
         return judged
 
 
-_REMEMBERED_NAMES: Final = 1024
-_REMEMBERED_NAME_LENGTH: Final = 64
-_REQUEST_VERDICTS = _RequestVerdicts()
-_RESPONSE_VERDICTS = _ResponseVerdicts()
+def _line_of(name: bytes) -> bytes:
+    """The beginning of a line, with the break before it."""
+    if not _TOKEN.fullmatch(name):
+        raise BadHead(HeadFault.NAME)
+    return b"\r\n%b: " % name
+
+
+def _judge_request_name(name: bytes) -> bytes | _Verdict:
+    """The beginning of its line, if the field passes."""
+    if not _TOKEN.fullmatch(name):
+        return _Verdict.BAD
+    if name == b"connection":
+        return _Verdict.CONNECTION
+    read = name.translate(_AS_READ)
+    if read in _NEVER_FORWARDED or read.startswith(b"x-forwarded-"):
+        return _Verdict.DROP
+    return _line_of(name) if _PLAIN_NAME.fullmatch(name) else _Verdict.ODD
+
+
+def _judge_response_name(name: bytes) -> bytes | _Verdict:
+    """The name in lower case, if the field passes."""
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name):
+        return _Verdict.BAD
+    if lower in _RESPONSE_SPECIAL:
+        return _RESPONSE_SPECIAL[lower]
+    return _Verdict.DROP if lower in HOP_BY_HOP else lower
+
+
+_REQUEST_NAMES = _ByName(_judge_request_name)
+_OWN_NAMES = _ByName(_line_of)
+_RESPONSE_NAMES = _ByName(_judge_response_name)
 # Judged in advance, so that a client who invents a thousand names does not make everybody else's slow.
 for _name in (
     b"accept accept-encoding accept-language authorization cache-control connection content-length "
@@ -310,7 +313,7 @@ for _name in (
     b"sec-fetch-user te traceparent upgrade-insecure-requests user-agent x-csrf-token "
     b"x-forwarded-for x-request-id x-requested-with"
 ).split():
-    _REQUEST_VERDICTS[_name] = _judge_request_name(_name)
+    _REQUEST_NAMES[_name] = _judge_request_name(_name)
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
 _COMMON_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -325,7 +328,7 @@ def request_head(
     headers: Sequence[HeaderPair],
     *,
     host: bytes,
-    own: Iterable[HeaderPair],
+    own: Sequence[HeaderPair],
     framing: Framing,
     own_lines: bytes = b"",
 ) -> bytes:
@@ -353,50 +356,42 @@ def request_head(
         raise BadHead(HeadFault.METHOD)
     if not _TARGET.fullmatch(target) and not (target == b"*" and method == "OPTIONS"):
         raise BadHead(HeadFault.TARGET)
-    own = tuple(own)
-    taken = {name for name, _ in own}
-    parts = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
-    lines = 2
-    verdicts = _REQUEST_VERDICTS
+    taken = dict(own)
+    parts = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nhost: ", host]
+    names = _REQUEST_NAMES
     nominating = False
-    for pair in headers:
-        name, value = pair
-        verdict = verdicts[name]
-        if verdict is _PASS:
-            if name in taken:
-                continue
-        elif verdict is _DROP:
-            continue
-        elif verdict is _CONNECTION:
+    for name, value in headers:
+        line = names[name]
+        if type(line) is bytes:
+            if name not in taken:
+                parts += (line, value)
+        elif line is _DROP:
+            pass
+        elif line is _CONNECTION:
             nominating = nominating or value.lower() not in _PLAIN_CONNECTION
-            continue
-        elif verdict is _Verdict.BAD:
+        elif line is _ODD:
+            if name.translate(_AS_READ) not in {other.translate(_AS_READ) for other in taken}:
+                parts += (_line_of(name), value)
+        else:
             raise BadHead(HeadFault.NAME)
-        elif name.translate(_AS_READ) in {other.translate(_AS_READ) for other in taken}:
-            continue
-        parts += (name, b": ", value, b"\r\n")
-        lines += 1
     if nominating:
         nominated = _nominated(headers)
         left = [pair for pair in headers if pair[0] not in nominated and pair[0] != b"connection"]
         return request_head(method, target, left, host=host, own=own, framing=framing, own_lines=own_lines)
     for name, value in own:
-        if not _TOKEN.fullmatch(name):
-            raise BadHead(HeadFault.NAME)
-        parts += (name, b": ", value, b"\r\n")
-    lines += len(own)
+        parts += (_OWN_NAMES[name], value)
     length, chunked, _ = framing
     if chunked:
-        parts.append(b"transfer-encoding: chunked\r\n")
-        lines += 1
+        parts += (b"\r\ntransfer-encoding: ", b"chunked")
     elif length is not None:
-        parts.append(b"content-length: %d\r\n" % length)
-        lines += 1
+        parts += (b"\r\ncontent-length: ", b"%d" % length)
+    # Three for the first line and one for each line after it.
+    breaks = (len(parts) - 3) // 2
     head = b"".join(parts)
     # One look at the whole instead of one at each value: every line break must be one of ours.
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise BadHead(HeadFault.VALUE)
-    return head + own_lines + b"\r\n"
+    return b"%b\r\n%b\r\n" % (head, own_lines)
 
 
 _PLAIN_CONNECTION: Final = (b"keep-alive", b"close", b"")
@@ -460,21 +455,21 @@ def response_headers(
     if not 200 <= status <= 599:
         raise BadHead(HeadFault.STATUS, 502)
     passed: list[HeaderPair] = []
-    verdicts = _RESPONSE_VERDICTS
+    names = _RESPONSE_NAMES
     nominating = False
     for name, value in headers:
-        lower, verdict = verdicts[name]
-        if verdict is _PASS:
+        lower = names[name]
+        if type(lower) is bytes:
             passed.append((lower, value))
-        elif verdict is _COOKIE:
-            if drop_cookie is None or not drop_cookie(value):
-                passed.append((lower, value))
-        elif verdict is _LENGTH:
+        elif lower is _LENGTH:
             if status not in _STATUS_WITHOUT_BODY:
-                passed.append((lower, value))
-        elif verdict is _CONNECTION:
+                passed.append((b"content-length", value))
+        elif lower is _COOKIE:
+            if drop_cookie is None or not drop_cookie(value):
+                passed.append((b"set-cookie", value))
+        elif lower is _CONNECTION:
             nominating = nominating or value.lower() not in _PLAIN_CONNECTION
-        elif verdict is _Verdict.BAD:
+        elif lower is _Verdict.BAD:
             raise BadHead(HeadFault.NAME, 502)
     if nominating:
         nominated = _nominated(headers)
