@@ -79,27 +79,24 @@ class Field:
 
     def front(self) -> Sequence[Contender]:
         """Everything that stands in front of the upstream."""
+        upstream = self.upstream.url
         return (
-            self._plain("nginx proxy_pass alone", peers.nginx_proxy(self.folder, self.upstream.url)),
+            self._plain("nginx proxy_pass alone", peers.nginx_proxy(self.folder, upstream)),
             *self.peer(peers.require_apache, self._apache),
             *self.peer(peers.require_oauth2_proxy, self._oauth2_proxy),
-            self._plain(ASYNC + BARE, ours.bare_sidecar(self.folder, self.upstream.url)),
-            *self._sidecar(ASYNC, "async"),
-            self._plain(
-                WSGI + BARE, ours.threads(self.folder, "bare-wsgi", f"reverse_proxy({self.upstream.url!r})")
-            ),
-            *self._sidecar(WSGI, "wsgi"),
+            *self._sidecar(ASYNC, "async", ours.async_proxy(self.folder, upstream)),
+            *self._sidecar(WSGI, "wsgi", ours.wsgi_proxy(self.folder, upstream)),
         )
 
     def app(self) -> Sequence[Contender]:
         """One WSGI app: with the gate in its process, and behind the peers."""
-        bare = self.start(ours.threads(self.folder, "bare-app", "hello()"))
+        bare = self.start(ours.served(self.folder, "bare-app", "hello()"))
         client = self._clients["in-process"]
         gated = ours.configured(self.folder, client, self.issuer, bare.origin, engine="wsgi")
         cookies = gated.cookies()
         own = self.start(
-            ours.threads(
-                self.folder, "gated-app", f"guarded({str(gated.file)!r})", stack.port_of(client.origin)
+            ours.served(
+                self.folder, "gated-app", f"guarded({str(gated.file)!r})", port=stack.port_of(client.origin)
             )
         )
 
@@ -151,15 +148,23 @@ class Field:
         server = peers.oauth2_proxy(self.folder, client, self.issuer, self.upstream.url)
         return [self._signed_in(OAUTH2_PROXY, client, server)]
 
-    def _sidecar(self, name: str, engine: str) -> Sequence[Contender]:
+    def _sidecar(
+        self, name: str, engine: str, without: AbstractContextManager[Served]
+    ) -> Sequence[Contender]:
         client = self._clients[engine]
         gated = ours.configured(self.folder, client, self.issuer, self.upstream.url, engine=engine)
-        served = self.start(ours.sidecar(gated))
-        # One by a real sign-in, so that what is measured is what a person gets.
-        one, many = (stack.sign_in(client.origin),), gated.cookies()
+        bare, served = self.start(without), self.start(ours.sidecar(gated))
+        # One by a real sign-in, so that what is measured is what a person gets. The proxy without a gate is
+        # asked the very same, cookies included.
+        one = (stack.sign_in(client.origin),)
+        many = gated.cookies(one)
         return [
-            Contender(name + more, f"{served.origin}/", (served.group,), cookies, self.upstream.counted)
-            for more, cookies in (("", one), (MANY, many))
+            Contender(title, f"{server.origin}/", (server.group,), cookies, self.upstream.counted)
+            for title, server, cookies in (
+                (name + BARE, bare, one),
+                (name, served, one),
+                (name + MANY, served, many),
+            )
         ]
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 from benchmarks.sidecar.stack import BODY_BYTES
 from oidcgate import Gate
+from oidcgate.proxy.http import Proxy
+from oidcgate.proxy.routes import Public, Route, Upstream
+from oidcgate.proxy.wsgi import ReverseProxy
+from oidcgate.serve.sidecar import Sidecar
 
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -31,11 +35,14 @@ def guarded(file: str) -> WSGIApp:
     return Gate.from_config(hello(), file)
 
 
-def reverse_proxy(upstream: str) -> WSGIApp:
+def wsgi_proxy(upstream: str) -> WSGIApp:
     """The WSGI engine without a gate."""
-    from oidcgate import ReverseProxy
-
     return ReverseProxy(upstream)
+
+
+def async_proxy(upstream: str) -> Sidecar:
+    """The async engine without a gate; `SidecarWorker` serves it."""
+    return Sidecar(Proxy([Route(Upstream(upstream))], public=Public("http", "localhost")))
 
 
 def streams() -> WSGIApp:

@@ -69,15 +69,22 @@ def _wrk(contender: Contender, seconds: float, folder: Path, *, check: bool) -> 
     return figures
 
 
-def warm(contender: Contender, folder: Path, seconds: float = 1) -> None:
-    """Load it once, looking at the status of each answer, which costs wrk too much to do while measuring.
+def warm(contender: Contender, folder: Path, most_seconds: int = 10) -> None:
+    """Load it, looking at the status of each answer, which costs wrk too much to do while measuring.
+
+    It ends when, by and large, each process has seen each cookie, or when `most_seconds` are over.
 
     Raises:
         NotMeasured: an answer was not 200, or there was none.
     """
-    seen = _wrk(contender, seconds, folder, check=True)
-    if not seen["requests"] or seen["not_200"]:
-        raise NotMeasured(f"{contender.name}: not all were answered with 200: {seen}")
+    asked = 0
+    for _ in range(most_seconds):
+        seen = _wrk(contender, 1, folder, check=True)
+        if not seen["requests"] or seen["not_200"]:
+            raise NotMeasured(f"{contender.name}: not all were answered with 200: {seen}")
+        asked += seen["requests"]
+        if asked >= 4 * len(contender.cookies):
+            return
 
 
 def measure(contender: Contender, seconds: float, folder: Path) -> Figures:

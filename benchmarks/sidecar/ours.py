@@ -7,8 +7,8 @@ would take longer than measuring.
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,21 +31,28 @@ class Gated:
     file: Path
     client: Client
 
-    def cookies(self) -> list[str]:
-        """A Cookie header for each of the people, as their browsers would send it."""
+    def cookies(self, signed_in: Sequence[str] = ()) -> list[str]:
+        """Cookie headers of `SESSIONS` sessions: of those that are given, and of others sealed here."""
         parts = build(load_config(self.file, {}))
         now = int(time.time())
-        return [
+        made = [
             parts.sessions.create(_record(number, now), now)[0].partition(";")[0]
-            for number in range(SESSIONS)
+            for number in range(len(signed_in), SESSIONS)
         ]
+        return [*signed_in, *made]
 
 
-def configured(folder: Path, client: Client, issuer: str, upstream: str, *, engine: str) -> Gated:
-    """Write the configuration of a sidecar that listens where `client` is reached, without an access log."""
+def configured(
+    folder: Path, client: Client, issuer: str, upstream: str, *, engine: str, people: int = SESSIONS
+) -> Gated:
+    """Write the configuration of a sidecar that listens where `client` is reached, without an access log.
+
+    Args:
+        people: how many the directory knows beside alice, who can sign in.
+    """
     home = folder / client.client_id
     home.mkdir()
-    users = "".join(f'[[users]]\nuserName = "User {number}"\n' for number in range(SESSIONS))
+    users = "".join(f'[[users]]\nuserName = "User {number}"\n' for number in range(people))
     (home / "users.toml").write_text('[[users]]\nuserName = "alice"\n' + users)
     file = home / "oidcgate.toml"
     file.write_text(
@@ -78,24 +85,37 @@ access_log = false
 def sidecar(gated: Gated) -> Iterator[Served]:
     """`oidcgate serve`."""
     port = port_of(gated.client.origin)
-    command = [sys.executable, "-m", "oidcgate", "--config", gated.file, "serve"]
+    command = [sys.executable, "-m", "oidcgate", "serve", "--config", gated.file]
     with running(command, port=port, log=gated.file.with_name("log"), cwd=ROOT) as server:
         wait_until_it_answers(server)
         yield Served(gated.client.origin, server.process.pid)
 
 
 @contextmanager
-def threads(folder: Path, name: str, application: str, port: int | None = None) -> Iterator[Served]:
-    """A WSGI application under gunicorn's threads: `application` is an expression of this package."""
+def served(
+    folder: Path, name: str, application: str, *, port: int | None = None, worker: Sequence[str] = ()
+) -> Iterator[Served]:
+    """`application`, a call in `apps`, under gunicorn: in threads, unless `worker` says otherwise."""
     port = port or free_port()
     command = [
         sys.executable, "-m", "gunicorn", f"benchmarks.sidecar.apps:{application}",
-        "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--workers", str(WORKERS),
-        "--threads", str(THREADS), "--keep-alive", "75", "--no-control-socket",
+        "--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--keep-alive", "75", "--no-control-socket",
+        *(worker or ("--worker-class", "gthread", "--threads", str(THREADS))),
     ]  # fmt: skip
     with running(command, port=port, log=folder / f"{name}.log", cwd=ROOT) as server:
         wait_until_it_answers(server)
         yield Served(f"http://localhost:{port}", server.process.pid)
+
+
+def async_proxy(folder: Path, upstream: str) -> AbstractContextManager[Served]:
+    """The async engine without a gate, under the sidecar's own worker."""
+    worker = ("--worker-class", "oidcgate.serve.worker.SidecarWorker")
+    return served(folder, "async-proxy", f"async_proxy({upstream!r})", worker=worker)
+
+
+def wsgi_proxy(folder: Path, upstream: str) -> AbstractContextManager[Served]:
+    """The WSGI engine without a gate, under the same gunicorn as with one."""
+    return served(folder, "wsgi-proxy", f"wsgi_proxy({upstream!r})")
 
 
 def _record(number: int, now: int) -> SessionRecord:

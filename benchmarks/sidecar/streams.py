@@ -88,6 +88,14 @@ def _forget_peak(served: Served) -> None:
         Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
+def straight(origin: str) -> None:
+    """Print how fast client and app are by themselves."""
+    for name, move in (("down", down), ("up", up)):
+        began = time.monotonic()
+        move(origin, "none=1")
+        print(f"1 GB {name:5} {GIGABYTE / 1e6 / (time.monotonic() - began):6.0f} MB/s straight from the app")
+
+
 def gigabyte(served: Served, cookie: str) -> None:
     """Print what 1 GB each way does to the memory of the server's processes."""
     for name, move in (("down", down), ("up", up)):
@@ -166,10 +174,11 @@ def main() -> None:
         folder = Path(path)
         client = stack.client("async", "/.oidcgate/callback")
         issuer = running.enter_context(stack.provider(folder, [client]))
-        app = running.enter_context(ours.threads(folder, "app", "streams()"))
-        gated = ours.configured(folder, client, issuer, app.origin, engine="async")
+        app = running.enter_context(ours.served(folder, "app", "streams()"))
+        gated = ours.configured(folder, client, issuer, app.origin, engine="async", people=10)
         with ours.sidecar(gated) as served:
             cookie = stack.sign_in(served.origin)
+            straight(app.origin)
             gigabyte(served, cookie)
             first_byte(app.origin, served.origin, cookie)
         start_time(lambda: ours.sidecar(gated))
