@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -57,7 +58,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     issuer, public_url, desk_url = (
         f"http://localhost:{port}" for port in (options.provider_port, options.app_port, options.sidecar_port)
     )
-    memcached = shutil.which("memcached")
+    memcached = shutil.which("memcached") if find_spec("pymemcache") else None
     cache, desk = folder / "memcached.sock", folder / "tool-desk.sock"
     print("Starting ...", flush=True)
     files = write_configuration(
