@@ -804,6 +804,7 @@ def test_several_upstreams_by_host_and_path() -> None:
     assert (nowhere.status, nowhere.error()) == ("421 Misdirected Request", "misdirected_request")
 
 
+@pytest.mark.row("A-05")
 @pytest.mark.parametrize(
     ("public_url", "of_the_gate", "host", "proto"),
     [
@@ -827,6 +828,7 @@ def test_who_we_are_to_the_upstream_is_never_the_clients_word(
     assert b"evil" not in heard[0].head
 
 
+@pytest.mark.row("G-18")
 @pytest.mark.parametrize(
     ("trusted", "peer_address", "claimed", "expected"),
     [
@@ -902,7 +904,6 @@ def test_an_offer_to_upgrade_is_not_taken_up() -> None:
     assert not {"upgrade", "http2-settings", "connection"} & heard[0].fields.keys()
 
 
-@pytest.mark.row("G-28")
 def test_the_log_names_the_trouble_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     port = dead_port()
     with caplog.at_level(logging.DEBUG):
