@@ -285,8 +285,8 @@ def async_gate_door(parts: GateParts, app: Echo) -> Iterator[Door]:
 @contextlib.contextmanager
 def reverse_proxy_door(parts: GateParts, app: Echo) -> Iterator[Door]:
     """`Gate(ReverseProxy(…))`, the app on a server of its own."""
-    with served(app.asgi) as port:
-        yield WSGIDoor(Gate.from_parts(ReverseProxy(f"http://127.0.0.1:{port}"), parts))
+    with served(app.asgi) as port, contextlib.closing(ReverseProxy(f"http://127.0.0.1:{port}")) as proxy:
+        yield WSGIDoor(Gate.from_parts(proxy, parts))
 
 
 def spellings(name: str) -> dict[str, str]:

@@ -38,7 +38,14 @@ def served(app: Any, **settings: Any) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
     port: int = listening.getsockname()[1]
     config = uvicorn.Config(
-        app, **{"log_config": None, "proxy_headers": False, "timeout_graceful_shutdown": 2, **settings}
+        app,
+        **{
+            "log_config": None,
+            "interface": "asgi3",
+            "proxy_headers": False,
+            "timeout_graceful_shutdown": 2,
+            **settings,
+        },
     )
     server = _Server(config)
     failure: list[BaseException] = []

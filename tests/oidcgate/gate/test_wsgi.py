@@ -521,6 +521,23 @@ def _shared_cookie(world: World) -> str:
     return _WORLDS[0][1]
 
 
+@pytest.mark.row("T-02", "G-18")
+def test_a_proxy_gets_the_headers_by_themselves_and_what_to_call_itself(world: World) -> None:
+    class Proxy(App):
+        forwards_identity = True
+
+    proxy = Proxy()
+    world.gate = Gate.from_parts(proxy, world.gate.parts)
+    world.request("/", cookie=world.sign_in(), HTTP_X_FORWARDED_USER="mallory", HTTP_HOST="evil.example")
+    told = ((b"x-forwarded-user", b"Alice"), (b"x-forwarded-preferred-username", b"Alice"))
+    assert proxy.environ["oidcgate.forward"] == told
+    assert "HTTP_X_FORWARDED_USER" not in proxy.environ
+    assert proxy.environ["oidcgate.public_url"] == PUBLIC_URL
+    world.request("/public", **{"oidcgate.forward": ((b"x", b"y"),), "oidcgate.public_url": "http://evil"})
+    assert "oidcgate.forward" not in proxy.environ
+    assert proxy.environ["oidcgate.public_url"] == PUBLIC_URL
+
+
 # -- cookies and answers
 
 
