@@ -35,7 +35,8 @@ class Upload:
         """
         self._exchange.upload = Waits.CLIENT
         first = b"".join(self._framed(await self._exchange.receive()))
-        self._exchange.upload = Waits.NOBODY
+        # What follows waits for a connection; nobody else may read from the client now.
+        self._exchange.upload = Waits.NOBODY if self.done else Waits.UPSTREAM
         return first
 
     async def rest(self, connection: Connection) -> None:

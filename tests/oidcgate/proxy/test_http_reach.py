@@ -8,7 +8,7 @@ import pytest
 
 from oidcgate.proxy.routes import Limits, Route, Upstream
 from oidcgate.proxy.troubles import Trouble
-from tests.oidcgate.proxy.calls import Call, Line, fronted, played
+from tests.oidcgate.proxy.calls import LOOK_SECONDS, Call, Line, fronted, played
 from tests.oidcgate.proxy.conftest import Run
 from tests.support.tls import Authority
 
@@ -187,6 +187,28 @@ class TestPlaces:
                 for call in calls:
                     assert (await call.done()).status == 200
                 assert upstream.opened == 6
+
+        run(test())
+
+    def test_the_rest_of_a_body_waits_with_its_beginning(self, run: Run) -> None:
+        async def test() -> None:
+            async with played() as upstream, fronted(upstream.url, limits=places(1)) as proxy:
+                first = Call(proxy)
+                line = await upstream.line()
+                chunked = [(b"transfer-encoding", b"chunked")]
+                second = Call(proxy, "POST", headers=chunked, body=None)
+                for piece in (b"a", b"b"):
+                    await second.feed(piece)
+                await second.feed(b"c", more=False)
+                # Long enough for everybody to be looked at more than once.
+                await asyncio.sleep(LOOK_SECONDS * 5)
+                assert second.unread == 2
+                await line.answers(HELLO)
+                await first.done()
+                await line.request()
+                assert await line.read(23) == b"1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n"
+                line.say(HELLO)
+                assert (await second.done()).status == 200
 
         run(test())
 
