@@ -91,6 +91,7 @@ PURE = (
     "oidcgate.identity",
     "oidcgate.protocol",
     "oidcgate.proxy.answer",
+    "oidcgate.proxy.frames",
     "oidcgate.proxy.routes",
     "oidcgate.proxy.rules",
     "oidcgate.strict_json",
