@@ -10,6 +10,7 @@ an upstream.
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import msgspec
 __all__ = [
     "FORWARD_ENVIRON",
     "IDENTITY_ENVIRON",
+    "PUBLIC_URL_ENVIRON",
     "Identity",
     "ReservedNames",
     "environ_key",
@@ -32,6 +34,8 @@ IDENTITY_ENVIRON: Final = "oidcgate.identity"
 #: Key of environ and scope under which a proxy finds the headers that tell its upstream who the user is:
 #: pairs of name and value, both bytes.
 FORWARD_ENVIRON: Final = "oidcgate.forward"
+#: Key of the environ under which a proxy finds where browsers reach it.
+PUBLIC_URL_ENVIRON: Final = "oidcgate.public_url"
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -180,6 +184,7 @@ _PLAIN_HEADERS: Final = frozenset(
     key[5:].replace("_", "-").lower().encode() for key in _PLAIN_KEYS if key.startswith("HTTP_")
 ) | {b"content-type", b"content-length", b"upgrade"}
 _REMEMBERED_NAME_LENGTH = 64
+_NAME: Final = itemgetter(0)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -224,16 +229,14 @@ class ReservedNames:
         Always a list of its own: what a server appends later (trailers) is not in it.
         """
         kept = list(headers)
-        odd = {name for name, _ in kept} - self._plain_headers
-        if odd:
-            gone = {
-                name
-                for name in odd
-                if (self._header if len(name) <= _REMEMBERED_NAME_LENGTH else self._condemns_header)(name)
-            }
-            if gone:
-                kept = [pair for pair in kept if pair[0] not in gone]
-        return kept
+        if self._plain_headers.issuperset(map(_NAME, kept)):
+            return kept
+        gone = {
+            name
+            for name in set(map(_NAME, kept)) - self._plain_headers
+            if (self._header if len(name) <= _REMEMBERED_NAME_LENGTH else self._condemns_header)(name)
+        }
+        return [pair for pair in kept if pair[0] not in gone] if gone else kept
 
     def _condemns_key(self, key: str) -> bool:
         if key[:5].upper() == "HTTP_":

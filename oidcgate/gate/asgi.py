@@ -7,7 +7,7 @@ arguments become parts in `oidcgate.gate.front`; the same for WSGI apps is `oidc
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from oidcgate.gate import decision as decisions
 from oidcgate.gate import session as sessions
@@ -27,13 +27,13 @@ from oidcgate.web.asgi import (
     Send,
     answered,
     check_path,
-    head_environ,
     read_body,
+    read_head,
     send_answer,
     whole_environ,
 )
 from oidcgate.web.cookies import GATE_PATH, names_gate_cookie
-from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_environ
+from oidcgate.web.facts import BadRequest, Facts, RequestFault
 
 if TYPE_CHECKING:
     from oidcgate.gate.build import GateParts
@@ -75,6 +75,9 @@ class AsyncGate(Front[ASGIApp]):
         self._stores = Pool("oidcgate-stores", threads=16, queue=1024)
         self._provider = Pool("oidcgate-provider", threads=16, queue=256)
         self._watch = Watch(self._may_go_on)
+        # Looked up once: each request needs them.
+        self._strip = self.reserved.strip_headers
+        self._clock: Callable[[], float] = parts.clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection. Scopes other than `http`, `websocket` and `lifespan` are refused."""
@@ -83,25 +86,27 @@ class AsyncGate(Front[ASGIApp]):
                 return await self.app(scope, receive, send)
             raise ValueError(f"ASGI scope of type {scope['type']!r}: cannot be judged, so it does not pass")
         # First, on every branch: what is public, refused or answered here is free of foreign identity too.
-        headers = self.reserved.strip_headers(scope["headers"])
-        head = head_environ(scope, headers)
+        headers = self._strip(scope["headers"])
         try:
-            facts = facts_from_environ(head)
+            facts, cookies = read_head(scope, headers)
             if not self.forwards:
                 check_path(scope, facts.path)
         except BadRequest as bad:
-            return await self._refuse(decisions.Refuse(bad.reason, 400), None, scope, headers, head, send)
-        cookies: str = head.get("HTTP_COOKIE", "")
-        decision, session = await self._judged(facts, cookies)
+            return await self._refuse(decisions.Refuse(bad.reason, 400), None, scope, headers, send)
+        now = int(self._clock())
+        try:
+            decision, session = at_once(self.judge, facts, cookies, now)
+        except WouldWait:
+            decision, session = await self._asked(facts, cookies, now)
         if type(decision) is decisions.Allow:
             if not self.forwards and scope.get("root_path") and not self._may_see_cut(scope, facts, session):
                 cut = decisions.Refuse(RequestFault.CUT_BY_CLIENT, 400)
-                return await self._refuse(cut, None, scope, headers, head, send)
-            return await self._pass_on(decision, session, facts, cookies, scope, headers, receive, send)
+                return await self._refuse(cut, None, scope, headers, send)
+            return await self._pass_on(decision, session, facts, cookies, now, scope, headers, receive, send)
         if isinstance(decision, decisions.Answer):
-            return await self._answer(facts, scope, headers, head, receive, send)
+            return await self._answer(facts, scope, headers, receive, send)
         if not isinstance(decision, decisions.Allow):
-            return await self._refuse(decision, facts, scope, headers, head, send)
+            return await self._refuse(decision, facts, scope, headers, send)
         return None
 
     def _may_see_cut(
@@ -122,19 +127,20 @@ class AsyncGate(Front[ASGIApp]):
         now = int(self.parts.clock())
         return type(decisions.decide(there, session, self.parts.policy, now)) is decisions.Allow
 
-    async def _judged(self, facts: Facts, cookies: str) -> Judgement:
-        now = int(self.parts.clock())
+    async def _asked(self, facts: Facts, cookies: str, now: int) -> Judgement:
+        """The judgement for which store or directory have to be waited for."""
         try:
-            return at_once(self.judge, facts, cookies, now)
-        except WouldWait:
-            try:
-                return await self._stores.run(self.judge, facts, cookies, now)
-            except PoolFull:
-                # What is public stays so: it needs nobody's session.
-                return decisions.decide(facts, _BUSY_SESSION, self.parts.policy, now), _BUSY_SESSION
+            return await self._stores.run(self.judge, facts, cookies, now)
+        except PoolFull:
+            # What is public stays so: it needs nobody's session.
+            return decisions.decide(facts, _BUSY_SESSION, self.parts.policy, now), _BUSY_SESSION
 
     async def _may_go_on(self, ongoing: Ongoing) -> bool:
-        decision, session = await self._judged(ongoing.facts, ongoing.cookies)
+        now = int(self._clock())
+        try:
+            decision, session = at_once(self.judge, ongoing.facts, ongoing.cookies, now)
+        except WouldWait:
+            decision, session = await self._asked(ongoing.facts, ongoing.cookies, now)
         # An outage logs nobody out: what was let in goes on until somebody can say that it must not.
         if type(session) is sessions.Unavailable:
             return isinstance(decision, decisions.Allow | decisions.Unavailable)
@@ -147,6 +153,7 @@ class AsyncGate(Front[ASGIApp]):
         session: sessions.Found | sessions.Absent | sessions.Unavailable,
         facts: Facts,
         cookies: str,
+        now: int,
         scope: Scope,
         headers: list[tuple[bytes, bytes]],
         receive: Receive,
@@ -163,7 +170,6 @@ class AsyncGate(Front[ASGIApp]):
                 passed[FORWARD_ENVIRON] = session.forwarded
                 if not self.forwards:
                     headers += session.forwarded
-            now = int(self.parts.clock())
             if now >= session.touch_at:
                 touched = await self._touched(session, now)
                 if touched and scope["type"] == "websocket":
@@ -250,15 +256,14 @@ class AsyncGate(Front[ASGIApp]):
         facts: Facts | None,
         scope: Scope,
         headers: Headers,
-        head: dict[str, Any],
         send: Send,
     ) -> None:
-        environ = whole_environ(scope, headers, head, b"")
+        environ = whole_environ(scope, headers, b"")
         response = self.parts.refusals.respond(decision, facts, environ)
         await send_answer(answered(response, environ), scope, send)
 
     async def _answer(
-        self, facts: Facts, scope: Scope, headers: Headers, head: dict[str, Any], receive: Receive, send: Send
+        self, facts: Facts, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
         body = b""
         if scope["type"] == "http" and facts.method not in ("GET", "HEAD"):
@@ -266,7 +271,7 @@ class AsyncGate(Front[ASGIApp]):
             if read is None:
                 return await send_answer(_BODY_TOO_LARGE, scope, send)
             body = read
-        environ = whole_environ(scope, headers, head, body)
+        environ = whole_environ(scope, headers, body)
 
         def respond() -> Answered:
             return answered(self.parts.routes.respond(environ), environ)
@@ -280,7 +285,7 @@ class AsyncGate(Front[ASGIApp]):
         try:
             answer = await pool.run(respond)
         except PoolFull:
-            return await self._refuse(_BUSY, facts, scope, headers, head, send)
+            return await self._refuse(_BUSY, facts, scope, headers, send)
         await send_answer(answer, scope, send)
         return None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from oidcgate.gate import decision as decisions
 from oidcgate.gate import session as sessions
 from oidcgate.gate.front import Front, cookies_to_add
-from oidcgate.identity import FORWARD_ENVIRON, IDENTITY_ENVIRON, environ_key
+from oidcgate.identity import FORWARD_ENVIRON, IDENTITY_ENVIRON, PUBLIC_URL_ENVIRON, environ_key
 from oidcgate.web.cookies import CookieNames, names_gate_cookie
 from oidcgate.web.facts import BadRequest, RequestFault, facts_from_environ
 
@@ -74,6 +74,8 @@ class Gate(Front[WSGIApp]):
         if not isinstance(decision, decisions.Allow):
             return self.parts.refusals.respond(decision, facts, environ)(environ, start_response)
 
+        if self.forwards:
+            environ[PUBLIC_URL_ENVIRON] = self.parts.config.public_url
         touched: list[str] = []
         if decision.identified and type(session) is sessions.Found:
             person = session.person

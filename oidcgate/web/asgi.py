@@ -7,15 +7,25 @@ WSGI (`oidcgate.web.facts`), and so that werkzeug applications can answer it. No
 import io
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from werkzeug import Response
 
 from oidcgate.web.canonical_path import PathFault
-from oidcgate.web.facts import BadRequest
+from oidcgate.web.facts import BadRequest, Facts, facts_from_environ
 
-__all__ = ["Answered", "answered", "check_path", "head_environ", "read_body", "send_answer", "whole_environ"]
+__all__ = [
+    "Answered",
+    "answered",
+    "check_path",
+    "head_environ",
+    "read_body",
+    "read_head",
+    "send_answer",
+    "whole_environ",
+]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,6 +43,56 @@ _READ: Final = {
     )
 }
 _JOINED_BY: Final = {"HTTP_COOKIE": "; "}  # HTTP/2 may send cookies apart. Spec: RFC 9113 8.2.3.
+# What facts are read from, beside the request line.
+_TELLING: Final = frozenset(_READ) - {b"cookie", b"accept-language"}
+_REMEMBERED_BYTES: Final = 1024
+
+
+def read_head(scope: Scope, headers: Headers) -> tuple[Facts, str]:
+    """The facts of a request and its Cookie header, "" when there is none.
+
+    Facts are remembered by all that they are read from: a browser says the same things again and again.
+
+    Args:
+        scope: of type `http` or `websocket`.
+        headers: those of the scope from which identity names are gone.
+
+    Raises:
+        BadRequest: method, host or path cannot be understood.
+    """
+    cookies: bytes | None = None
+    telling: list[tuple[bytes, bytes]] = []
+    size = 0
+    for pair in headers:
+        name, value = pair
+        if name in _TELLING:
+            telling.append(pair)
+            size += len(value)
+        elif name == b"cookie":
+            cookies = value if cookies is None else cookies + b"; " + value
+    get = scope.get
+    raw: bytes | None = get("raw_path")
+    path: str | None = scope["path"] if raw is None else None
+    query: bytes = get("query_string", b"")
+    size += len(query) + len(raw if raw is not None else scope["path"])
+    read = _remembered_facts if size <= _REMEMBERED_BYTES else _facts
+    facts = read(scope["type"], get("method"), raw, path, query, *telling)
+    return facts, "" if cookies is None else cookies.decode("latin-1")
+
+
+def _facts(
+    kind: str,
+    method: str | None,
+    raw: bytes | None,
+    path: str | None,
+    query: bytes,
+    *telling: tuple[bytes, bytes],
+) -> Facts:
+    scope = {"type": kind, "method": method, "raw_path": raw, "path": path, "query_string": query}
+    return facts_from_environ(head_environ(scope, telling))
+
+
+_remembered_facts = lru_cache(maxsize=4096)(_facts)
 
 
 def head_environ(scope: Scope, headers: Headers) -> dict[str, Any]:
@@ -78,8 +138,8 @@ def check_path(scope: Scope, path: str) -> None:
         raise BadRequest(PathFault.RAW_MISMATCH)
 
 
-def whole_environ(scope: Scope, headers: Headers, head: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-    """`head` (of `head_environ`) completed, so that a WSGI application can answer. Spec: PEP 3333."""
+def whole_environ(scope: Scope, headers: Headers, body: bytes) -> dict[str, Any]:
+    """A whole request as an environ, so that a WSGI application can answer. Spec: PEP 3333."""
     environ: dict[str, Any] = {}
     for name, value in headers:
         key = name.decode("latin-1").upper().replace("-", "_")
@@ -88,7 +148,7 @@ def whole_environ(scope: Scope, headers: Headers, head: Mapping[str, Any], body:
         environ[key] = f"{environ[key]}{_JOINED_BY.get(key, ',')}{text}" if key in environ else text
     server = scope.get("server") or ("localhost", None)
     client = scope.get("client") or ("", 0)
-    environ.update(head)
+    environ.update(head_environ(scope, headers))
     environ.update(
         {
             "SCRIPT_NAME": "",

@@ -160,7 +160,7 @@ def test_names_beyond_ascii_travel_as_wsgi_wants_them() -> None:
 
 
 def test_the_public_names_are_exactly_those() -> None:
-    assert oidcgate.__all__ == ["Gate", "Identity"]
+    assert oidcgate.__all__ == ["AsyncGate", "Gate", "Identity", "ReverseProxy"]
     assert oidcgate.Identity is Identity
     assert set(oidcgate.__all__) <= set(dir(oidcgate))
     with pytest.raises(AttributeError, match="nothing"):

@@ -140,7 +140,7 @@ def test_a_whole_environ_is_what_a_werkzeug_request_reads() -> None:
         ("Cookie", "b=2"),
     ]
     scope = scope_of("http", "/%C5%BE?q=%C5%BE", method="POST", headers=headers)
-    environ = whole_environ(scope, scope["headers"], head_environ(scope, scope["headers"]), b"body")
+    environ = whole_environ(scope, scope["headers"], b"body")
     request = Request(environ)
     assert (request.method, request.path, request.args["q"]) == ("POST", "/\u017e", "\u017e")
     # The length of what was read, and not what the client said of it.
@@ -157,17 +157,17 @@ def test_what_servers_may_leave_out_is_not_needed(missing: str) -> None:
         scope[missing] = None
         if missing not in ("client", "server"):
             del scope[missing]
-        environ = whole_environ(scope, scope["headers"], head_environ(scope, scope["headers"]), b"")
+        environ = whole_environ(scope, scope["headers"], b"")
         assert Request(environ).path == "/"
     scope = scope_of("http", server=("/run/app.sock", None))
-    assert whole_environ(scope, [], head_environ(scope, []), b"")["SERVER_PORT"] == ""
+    assert whole_environ(scope, [], b"")["SERVER_PORT"] == ""
 
 
 @pytest.mark.row("G-20")
 def test_no_header_reaches_a_key_that_is_not_its_own() -> None:
     headers = [("PATH_INFO", "/x"), ("wsgi.input", "x"), ("REMOTE_ADDR", "127.0.0.1"), ("Script-Name", "/x")]
     scope = scope_of("http", "/a", headers=headers)
-    environ = whole_environ(scope, scope["headers"], head_environ(scope, scope["headers"]), b"")
+    environ = whole_environ(scope, scope["headers"], b"")
     assert (environ["PATH_INFO"], environ["SCRIPT_NAME"]) == ("/a", "")
     assert environ["REMOTE_ADDR"] == "203.0.113.7"
     assert environ["wsgi.input"].read() == b""
@@ -218,7 +218,7 @@ def test_a_response_becomes_an_answer_with_every_header_in_lower_case() -> None:
     response = Response("žlté".encode(), status=418, content_type="text/plain; charset=utf-8")
     response.set_cookie("a", "1")
     response.set_cookie("b", "2")
-    answer = answered(response, whole_environ(scope := scope_of("http"), [], head_environ(scope, []), b""))
+    answer = answered(response, whole_environ(scope_of("http"), [], b""))
     assert answer.status == 418
     assert answer.headers == [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -231,7 +231,7 @@ def test_a_response_becomes_an_answer_with_every_header_in_lower_case() -> None:
 
 def test_to_head_goes_no_body() -> None:
     scope = scope_of("http", method="HEAD")
-    answer = answered(Response("body"), whole_environ(scope, [], head_environ(scope, []), b""))
+    answer = answered(Response("body"), whole_environ(scope, [], b""))
     assert (answer.body, dict(answer.headers)[b"content-length"]) == (b"", b"4")
 
 
