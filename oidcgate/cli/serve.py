@@ -1,5 +1,6 @@
 """`oidcgate serve`: the sidecar. How it runs is `oidcgate.serve.arbiter`."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -31,22 +32,26 @@ def serve(path: Path, check: bool) -> None:
     """
     # Here, so that the other commands work where none of it is installed.
     try:
-        from oidcgate.serve.arbiter import SidecarServer, announcement
+        from oidcgate.serve.arbiter import SidecarServer, announcement, log_to_standard_error
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:
             raise
         raise click.ClickException(f"serve needs {missing}: pip install 'oidcgate[serve]'") from None
 
+    if check:
+        # What is told below needs no second telling by the log.
+        logging.getLogger("oidcgate").addHandler(logging.NullHandler())
+    else:
+        log_to_standard_error()
     try:
         server = SidecarServer(path, os.environ)
+        if not check:
+            server.run()
     except SettingsError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         raise SystemExit(2) from None
-    if check:
-        for line in announcement(server.prepared.config):
-            click.echo(line)
-        click.echo("The configuration is right.")
-    else:
-        server.run()
+    for line in announcement(server.prepared.config):
+        click.echo(line)
+    click.echo("The configuration is right.")

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
@@ -29,10 +29,19 @@ from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.app import asgi_app, server_limits, sidecar_problems, wsgi_app
 from oidcgate.serve.metrics import Board, Counters
 from oidcgate.serve.sidecar import Sidecar, worker_name
-from oidcgate.serve.threads import ThreadedSidecar, worker_begins, worker_ends
 from oidcgate.settings import Problem, SettingsError
 
-__all__ = ["Prepared", "SidecarServer", "announcement", "gunicorn_settings", "sidecar"]
+if TYPE_CHECKING:
+    from oidcgate.serve.threads import ThreadedSidecar
+
+__all__ = [
+    "Prepared",
+    "SidecarServer",
+    "announcement",
+    "gunicorn_settings",
+    "log_to_standard_error",
+    "sidecar",
+]
 
 _log = logging.getLogger("oidcgate.serve")
 
@@ -95,18 +104,28 @@ class Prepared:
     """
 
     def __init__(self, path: Path, env: Mapping[str, str]) -> None:
-        """Read the configuration, and open what is shared.
+        """Read the configuration; nothing is opened yet.
 
         Raises:
-            SettingsError: it is wrong, or metrics cannot be served where they should.
+            SettingsError: it is wrong.
         """
         self._path = path
         self._env = env
         self.config = checked(path, env)
-        self._metrics_socket = _metrics_socket(self.config)
+        self._metrics_socket: socket.socket | None = None
         self._board: Board | None = None
         self._pid = os.getpid()
+
+    def open(self) -> None:
+        """Open what workers share, and tell the log what is served.
+
+        Raises:
+            SettingsError: metrics cannot be served where they should.
+        """
         _allow_many_connections()
+        self._metrics_socket = _metrics_socket(self.config)
+        self.board()
+        self._announce()
 
     def renew(self) -> bool:
         """Read the configuration again; a wrong one stays outside, and the log says why.
@@ -125,10 +144,10 @@ class Prepared:
             _log.error("the configuration was not reloaded:\n%s", error)
             return False
         self.config = config
-        self.announce()
+        self._announce()
         return True
 
-    def announce(self) -> None:
+    def _announce(self) -> None:
         """Tell the log what is served, and what has to be registered for it."""
         for line in announcement(self.config):
             _log.info("%s", line)
@@ -156,6 +175,8 @@ class Prepared:
             "on_exit": self.close,
         }
         if config.proxy.engine == "wsgi":
+            from oidcgate.serve.threads import worker_begins, worker_ends
+
             limits = server_limits(config)
             options |= {
                 "worker_class": "gthread",
@@ -171,7 +192,7 @@ class Prepared:
             options["worker_class"] = "oidcgate.serve.worker.SidecarWorker"
         return options
 
-    def served(self) -> Sidecar | ThreadedSidecar:
+    def served(self) -> "Sidecar | ThreadedSidecar":
         """What a worker serves, made in the worker itself."""
         config = self.config
         with _quiet():
@@ -179,6 +200,9 @@ class Prepared:
         counters = Counters()
         log = AccessLog() if config.serve.access_log else None
         if config.proxy.engine == "wsgi":
+            # Only here: the other engine has no need of it, and is to start fast.
+            from oidcgate.serve.threads import ThreadedSidecar
+
             return ThreadedSidecar(
                 wsgi_app(parts, counters),
                 counters=counters,
@@ -228,7 +252,6 @@ class SidecarServer(BaseApplication):  # type: ignore[misc]  # so its class is A
         Raises:
             SettingsError: it is wrong.
         """
-        _log_to_standard_error()
         self.prepared = Prepared(path, os.environ if env is None else env)
         super().__init__()
 
@@ -237,14 +260,17 @@ class SidecarServer(BaseApplication):  # type: ignore[misc]  # so its class is A
         for name, value in self.prepared.options().items():
             self.cfg.set(name, value)
 
-    def load(self) -> Sidecar | ThreadedSidecar:
+    def load(self) -> "Sidecar | ThreadedSidecar":
         """What a worker serves."""
         return self.prepared.served()
 
     def run(self) -> None:
-        """Serve until told to end; does not return."""
-        self.prepared.board()
-        self.prepared.announce()
+        """Serve until told to end; does not return.
+
+        Raises:
+            SettingsError: metrics cannot be served where they should.
+        """
+        self.prepared.open()
         try:
             _Arbiter(self).run()
         finally:
@@ -272,19 +298,19 @@ def gunicorn_settings(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
     if _prepared:
         _prepared[0].renew()
     else:
-        _log_to_standard_error()
+        log_to_standard_error()
         try:
-            _prepared.append(Prepared(path, env))
+            prepared = Prepared(path, env)
+            prepared.open()
         except SettingsError as error:
             # gunicorn would print the way to here; what is wrong is all that matters.
             print(error, file=sys.stderr)
             raise SystemExit(2) from None
-        _prepared[0].board()
-        _prepared[0].announce()
+        _prepared.append(prepared)
     return {**_prepared[0].options(), "wsgi_app": "oidcgate.serve.arbiter:sidecar()"}
 
 
-def sidecar() -> Sidecar | ThreadedSidecar:
+def sidecar() -> "Sidecar | ThreadedSidecar":
     """What a worker serves whose arbiter was set up by `gunicorn_settings`."""
     return _prepared[0].served()
 
@@ -332,10 +358,9 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _log_to_standard_error() -> None:
+def log_to_standard_error() -> None:
+    """Have what the sidecar's parts say come out as it is, a line each: audit events are JSON."""
     top = logging.getLogger("oidcgate")
-    if top.handlers:
-        return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     top.addHandler(handler)

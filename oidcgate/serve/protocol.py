@@ -11,7 +11,7 @@ may queue on one connection, and what becomes of an answer when the client is st
 import asyncio
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from uvicorn.config import Config
 
@@ -22,6 +22,9 @@ from oidcgate.serve.service import Service
 from oidcgate.serve.upgrade import Handshake
 
 __all__ = ["SidecarProtocol", "protocol_factory"]
+
+#: How long a client that had just connected when the server began to stop may take for its one request.
+_LAST_CHANCE_SECONDS: Final = 1.0
 
 
 def protocol_factory(app: ASGIApp, service: Service) -> Callable[[], "SidecarProtocol"]:
@@ -205,8 +208,11 @@ class SidecarProtocol(RequestReader):
             self.tunnel.shutdown()
         elif self.exchange is not None:
             self._queue.clear()
-        elif not self.in_head and self._linger_until is None:
+        elif self._asked and not self.in_head and self._linger_until is None:
             self.transport.close()
+        else:
+            # Whoever has just connected is about to ask, and would take an end for a failure.
+            self._idle_since = self.service.now
 
     # Writing, and the end
 
@@ -299,7 +305,8 @@ class SidecarProtocol(RequestReader):
             if now - self.head_since >= limits.head_seconds and not (self.deaf or self.flow.read_paused):
                 self.refuse(Refusal(408, "the request head took too long"))
         elif exchange is None:
-            if now - self._idle_since >= (limits.keepalive_seconds if self._asked else limits.head_seconds):
+            patience = limits.keepalive_seconds if self._asked else limits.head_seconds
+            if now - self._idle_since >= (_LAST_CHANCE_SECONDS if self.service.stopping else patience):
                 self.transport.close()
         elif (
             exchange.wanted_at is not None

@@ -31,6 +31,7 @@ from oidcgate.serve.sidecar import Sidecar, worker_name
 __all__ = ["SidecarWorker"]
 
 _BACKLOG: Final = 2048
+_LAST_SCRAPE_SECONDS: Final = 1.0
 _METRICS_LIMITS: Final = ServerLimits(connections=32, keepalive_seconds=120)
 
 
@@ -109,10 +110,10 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
         for server in servers:
             server.close()
         await service.stop(sidecar.graceful_seconds)
+        if metrics is not None:
+            await metrics.stop(_LAST_SCRAPE_SECONDS)
         for look in looks:
             look.cancel()
-        if metrics is not None:
-            await metrics.stop(0)
         await lifespan.end()
         each_sweep()
 

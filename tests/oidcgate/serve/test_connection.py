@@ -392,6 +392,21 @@ class TestStop:
 
         run(test())
 
+    def test_who_has_just_connected_may_ask_once(self) -> None:
+        async def test() -> None:
+            timed, other = Timed(), Timed()
+            for wire in (timed.wire, other.wire):
+                stopping = await self._stopping(wire.service)
+                assert not wire.ended
+                stopping.cancel()
+            await timed.wire.feed(GET)
+            [answer] = timed.wire.answers()
+            assert answer.field("connection") == "close"
+            assert timed.wire.ended
+            assert (await other.after(1)).ended
+
+        run(test())
+
     def test_an_answer_under_way_may_end_and_the_connection_with_it(self) -> None:
         async def test() -> None:
             go_on = asyncio.Event()
