@@ -9,7 +9,7 @@ The allowed request is the hot path: it touches the environ directly and builds 
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from oidcgate.gate import decision as decisions
 from oidcgate.gate import session as sessions
@@ -28,9 +28,6 @@ __all__ = ["Gate"]
 Headers = list[tuple[str, str]]
 WSGIApp = Callable[..., Iterable[bytes]]
 Write = Callable[[bytes], object]
-
-#: Key of the environ under which a proxy finds what to call itself: never what a client says of the host.
-_PUBLIC_URL: Final = "oidcgate.public_url"
 
 
 class Gate(Front[WSGIApp]):
@@ -94,8 +91,6 @@ class Gate(Front[WSGIApp]):
                 environ["HTTP_COOKIE"] = kept
             else:
                 del environ["HTTP_COOKIE"]
-        if self.forwards:
-            environ[_PUBLIC_URL] = self.parts.config.public_url
         # A partial of a plain function: cheaper than a closure, and this is made for each request.
         return self.app(environ, partial(_begin, start_response, self._names, touched))
 
