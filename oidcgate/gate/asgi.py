@@ -88,7 +88,7 @@ class AsyncGate(Front[ASGIApp]):
         # First, on every branch: what is public, refused or answered here is free of foreign identity too.
         headers = self._strip(scope["headers"])
         try:
-            facts, cookies = read_head(scope, headers)
+            facts, cookies = read_head(scope, headers, insecure_encoded_slash=self.encoded_slash)
             if not self.forwards:
                 check_path(scope, facts.path)
         except BadRequest as bad:

@@ -161,6 +161,9 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
     rule = policy.rule_for(facts.method, facts.path)
     if rule is None:
         return _AMBIGUOUS
+    if facts.other_path is not None and policy.rule_for(facts.method, facts.other_path) is not rule:
+        # The app reads it in one of two ways, and nobody here knows in which.
+        return _AMBIGUOUS
     allow = rule.allow
     if allow is Access.ANYONE:
         # Somebody the directory does not know is nobody to a public page: the name could be another's there.

@@ -38,6 +38,7 @@ class Front(Generic[App]):
         forwarding: the headers by which the app is told who the user is.
         forwards: whether `app` passes requests on to another server and adds those headers itself; it says so
             by an attribute `forwards_identity`.
+        encoded_slash: whether `%2F` may stand in a path.
         reserved: the names that no client can use.
         judge: what every request is judged by.
     """
@@ -101,7 +102,13 @@ class Front(Generic[App]):
 
     @classmethod
     def from_config(
-        cls, app: App, path: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
+        cls,
+        app: App,
+        path: str | os.PathLike[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        users: "UserDirectory | None" = None,
+        provider_app: "WSGIApplication | None" = None,
     ) -> Self:
         """Protect `app` as a configuration file says.
 
@@ -109,6 +116,8 @@ class Front(Generic[App]):
             app: what is protected.
             path: `oidcgate.toml`.
             env: variables that override single keys (`OIDCGATE_…`); those of the process unless given.
+            users: a directory of one's own, in place of what `users.source` names.
+            provider_app: the provider as a WSGI app of this very process, called without a socket.
 
         Raises:
             SettingsError: with everything that is wrong, each with key, value and fix.
@@ -116,7 +125,8 @@ class Front(Generic[App]):
         from oidcgate.gate.build import build
         from oidcgate.gate.config import load_config
 
-        return cls.from_parts(app, build(load_config(path, os.environ if env is None else env)))
+        config = load_config(path, os.environ if env is None else env)
+        return cls.from_parts(app, build(config, directory=users, provider_app=provider_app))
 
     @classmethod
     def from_parts(cls, app: App, parts: "GateParts") -> Self:
@@ -129,6 +139,8 @@ class Front(Generic[App]):
         self.app = app
         self.parts = parts
         self.forwards: bool = getattr(app, "forwards_identity", False)
+        # In process an app sees decoded paths only, in which nobody could tell the two slashes apart.
+        self.encoded_slash = self.forwards and parts.config.proxy.insecure_encoded_slash
         settings = parts.config.forward
         preset = settings.preset or (_PROXY_PRESET if self.forwards else "none")
         self.forwarding = Forwarding(preset, settings.user_headers)

@@ -189,6 +189,10 @@ class ProxySettings:
         choices=("async", "wsgi"),
         help="wsgi: gunicorn's threads around `Gate(ReverseProxy(…))`, which can do no WebSockets.",
     )
+    insecure_encoded_slash: bool = setting(
+        default=False,
+        help="Pass on paths with %2F where both ways to read them fall under one rule; else refused.",
+    )
     trusted_proxies: tuple[str, ...] = setting(
         default=(),
         check=_trusted_problem,

@@ -59,7 +59,7 @@ class Gate(Front[WSGIApp]):
         try:
             if cut_by_client:
                 raise BadRequest(RequestFault.CUT_BY_CLIENT)
-            facts = facts_from_environ(environ)
+            facts = facts_from_environ(environ, insecure_encoded_slash=self.encoded_slash)
         except BadRequest as bad:
             refused = decisions.Refuse(bad.reason, 400)
             return self.parts.refusals.respond(refused, None, environ)(environ, start_response)

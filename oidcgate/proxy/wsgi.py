@@ -81,6 +81,7 @@ class ReverseProxy:
         client_key_file: str | Path | None = None,
         public_url: str | None = None,
         trusted_proxies: Iterable[str] = (),
+        insecure_encoded_slash: bool = False,
         limits: Limits | None = None,
         on_error: OnError = _to_log,
     ) -> None:
@@ -96,6 +97,7 @@ class ReverseProxy:
                 given it is what the gate around says, and without one the upstream's own address: never what
                 a client says.
             trusted_proxies: networks whose X-Forwarded-For is believed; `unix`: peers on a Unix socket.
+            insecure_encoded_slash: pass on `%2F` in a path; the gate around has to judge both its readings.
             limits: time and size.
             on_error: hears of every trouble once; unless given, it is logged.
 
@@ -123,6 +125,7 @@ class ReverseProxy:
         self._trusted = parse_trusted_peers(trusted_proxies)
         # The way of a request is the same for all requests of one client.
         self._way = lru_cache(maxsize=1024)(self._way_lines)
+        self._insecure_encoded_slash = insecure_encoded_slash
         self._report = on_error
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -160,7 +163,7 @@ class ReverseProxy:
 
     def _request(self, environ: "WSGIEnvironment") -> "_Request":
         method: str = environ["REQUEST_METHOD"]
-        path, target = _path_and_target(environ)
+        path, target = _path_and_target(environ, self._insecure_encoded_slash)
         query: str = environ.get("QUERY_STRING", "")
         if query:
             target += b"?" + query.encode("latin-1")
@@ -307,22 +310,22 @@ def _asks_for_websocket(environ: "WSGIEnvironment") -> bool:
     )
 
 
-def _path_and_target(environ: "WSGIEnvironment") -> tuple[str, bytes]:
+def _path_and_target(environ: "WSGIEnvironment", insecure_encoded_slash: bool) -> tuple[str, bytes]:
     """The path that was judged, and how it is asked for: as on the wire, if the server says how that was."""
     decoded: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if raw is not None:
         raw = raw.partition("?")[0]
     if len(decoded) + len(raw or "") <= _REMEMBERED_LENGTH:
-        return _remembered_target(decoded or "/", raw)
-    return _target(decoded, raw)
+        return _remembered_target(decoded or "/", raw, insecure_encoded_slash)
+    return _target(decoded, raw, insecure_encoded_slash)
 
 
-def _target(decoded: str, raw: str | None) -> tuple[str, bytes]:
+def _target(decoded: str, raw: str | None, insecure_encoded_slash: bool) -> tuple[str, bytes]:
     path = canonical_path(decoded)
     if raw is None:
         return path, quote_path(path).encode("ascii")
-    check_raw_target(raw, decoded)
+    check_raw_target(raw, decoded, insecure_encoded_slash=insecure_encoded_slash)
     return path, raw.encode("latin-1")
 
 

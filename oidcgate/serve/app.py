@@ -127,6 +127,7 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
         routes=_routes(config),
         public_url=config.public_url,
         trusted_proxies=config.proxy.trusted_proxies,
+        insecure_encoded_slash=config.proxy.insecure_encoded_slash,
         limits=_limits(config),
         on_error=_teller(counters),
     )

@@ -48,7 +48,7 @@ _TELLING: Final = frozenset(_READ) - {b"cookie", b"accept-language"}
 _REMEMBERED_BYTES: Final = 1024
 
 
-def read_head(scope: Scope, headers: Headers) -> tuple[Facts, str]:
+def read_head(scope: Scope, headers: Headers, *, insecure_encoded_slash: bool = False) -> tuple[Facts, str]:
     """The facts of a request and its Cookie header, "" when there is none.
 
     Facts are remembered by all that they are read from: a browser says the same things again and again.
@@ -56,6 +56,7 @@ def read_head(scope: Scope, headers: Headers) -> tuple[Facts, str]:
     Args:
         scope: of type `http` or `websocket`.
         headers: those of the scope from which identity names are gone.
+        insecure_encoded_slash: let `%2F` stand in a path that is passed on as it came.
 
     Raises:
         BadRequest: method, host or path cannot be understood.
@@ -76,11 +77,12 @@ def read_head(scope: Scope, headers: Headers) -> tuple[Facts, str]:
     query: bytes = get("query_string", b"")
     size += len(query) + len(raw if raw is not None else scope["path"])
     read = _remembered_facts if size <= _REMEMBERED_BYTES else _facts
-    facts = read(scope["type"], get("method"), raw, path, query, *telling)
+    facts = read(insecure_encoded_slash, scope["type"], get("method"), raw, path, query, *telling)
     return facts, "" if cookies is None else cookies.decode("latin-1")
 
 
 def _facts(
+    insecure_encoded_slash: bool,
     kind: str,
     method: str | None,
     raw: bytes | None,
@@ -89,7 +91,8 @@ def _facts(
     *telling: tuple[bytes, bytes],
 ) -> Facts:
     scope = {"type": kind, "method": method, "raw_path": raw, "path": path, "query_string": query}
-    return facts_from_environ(head_environ(scope, telling))
+    environ = head_environ(scope, telling)
+    return facts_from_environ(environ, insecure_encoded_slash=insecure_encoded_slash)
 
 
 _remembered_facts = lru_cache(maxsize=4096)(_facts)

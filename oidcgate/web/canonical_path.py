@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 
-__all__ = ["BadPath", "PathFault", "canonical_path", "check_raw_target", "quote_path", "safe_return_path"]
+__all__ = [
+    "BadPath",
+    "PathFault",
+    "canonical_path",
+    "check_raw_target",
+    "opaque_slashes",
+    "quote_path",
+    "safe_return_path",
+]
 
 
 class PathFault(StrEnum):
@@ -42,6 +50,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Still encoded after the server has decoded once: whoever decodes again reads another path than was judged.
 _ENCODED_TWICE = re.compile(r"%(?:2e|2f|5c|00)", re.IGNORECASE)
 _ENCODED_DELIMITER = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
+_ENCODED_NO_SLASH = re.compile(r"%(?:5c|00)", re.IGNORECASE)
+_ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # RFC 3986 pchar and "/", as `quote` wants to hear of it.
@@ -92,7 +102,7 @@ def _check_segments(path: str) -> None:
             raise BadPath(PathFault.EMPTY_SEGMENT)
 
 
-def check_raw_target(raw: str, decoded: str) -> None:
+def check_raw_target(raw: str, decoded: str, *, insecure_encoded_slash: bool = False) -> None:
     """Make sure that the target on the wire decodes to the path that is judged.
 
     Apps and middlewares exist that read the raw form instead; a server told by a header to move part of the
@@ -101,6 +111,7 @@ def check_raw_target(raw: str, decoded: str) -> None:
     Args:
         raw: the request target as received (`RAW_URI`, `REQUEST_URI`), query included.
         decoded: SCRIPT_NAME + PATH_INFO, latin-1 characters as in the environ.
+        insecure_encoded_slash: let `%2F` stand: whoever asks judges both readings (`opaque_slashes`).
 
     Raises:
         BadPath: it is in absolute or asterisk form, holds an encoded slash, backslash or NUL or a broken
@@ -111,7 +122,7 @@ def check_raw_target(raw: str, decoded: str) -> None:
         return
     if not path.startswith("/"):
         raise BadPath(PathFault.NOT_ABSOLUTE)
-    if _ENCODED_DELIMITER.search(path):
+    if (_ENCODED_NO_SLASH if insecure_encoded_slash else _ENCODED_DELIMITER).search(path):
         raise BadPath(PathFault.ENCODED_DELIMITER)
     try:
         bytes_of_raw = path.encode("latin-1")
@@ -119,6 +130,21 @@ def check_raw_target(raw: str, decoded: str) -> None:
         raise BadPath(PathFault.NOT_UTF8) from None
     if _BAD_ESCAPE.search(path) or unquote_to_bytes(bytes_of_raw).decode("latin-1") != decoded:
         raise BadPath(PathFault.RAW_MISMATCH)
+
+
+def opaque_slashes(raw: str) -> str | None:
+    """The path as a reader sees it to whom an encoded slash is part of a name and not between names.
+
+    Args:
+        raw: a path on the wire that `check_raw_target` let pass and whose decoded form is canonical.
+
+    Returns:
+        Text with `%2F` where one stands; None when there is none, and so one reading only.
+    """
+    parts = _ENCODED_SLASH.split(raw)
+    if len(parts) == 1:
+        return None
+    return "%2F".join(unquote_to_bytes(part.encode("latin-1")).decode("utf-8") for part in parts)
 
 
 def quote_path(path: str) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target
+from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target, opaque_slashes
 
 __all__ = ["BadRequest", "Facts", "RequestFault", "RequestKind", "facts_from_environ"]
 
@@ -54,6 +54,8 @@ class Facts(NamedTuple):
         host: the Host header, as sent; "" when absent. Not a source of our own URL.
         origin: the Origin header; "" when absent.
         fetch_site: the Sec-Fetch-Site header; "" when absent.
+        other_path: the path as somebody reads it to whom an encoded slash separates nothing; None where both
+            read the same.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Facts(NamedTuple):
     host: str
     origin: str
     fetch_site: str
+    other_path: str | None = None
 
     def is_same_origin(self, origins: Collection[str]) -> bool:
         """Whether the browser vouches that a page of our own made this request.
@@ -86,13 +89,14 @@ _COMMON_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELE
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.ASCII)
 
 
-def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
+def facts_from_environ(environ: Mapping[str, Any], *, insecure_encoded_slash: bool = False) -> Facts:
     """Read the facts of a request.
 
     The body is not touched and nothing here is looked up anywhere: this may run on an event loop.
 
     Args:
         environ: as the server made it. `RAW_URI` or `REQUEST_URI` is compared when the server gives it.
+        insecure_encoded_slash: let `%2F` stand in a path that is passed on as it came.
 
     Raises:
         BadRequest: method, host or path cannot be understood.
@@ -111,9 +115,9 @@ def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
     target = None if raw is None else raw.partition("?")[0]
     try:
         if len(decoded) <= _REMEMBERED_LENGTH and (target is None or len(target) <= _REMEMBERED_LENGTH):
-            path = _remembered_path(decoded or "/", target)
+            path, other_path = _remembered_path(decoded or "/", target, insecure_encoded_slash)
         else:
-            path = _path(decoded, target)
+            path, other_path = _path(decoded, target, insecure_encoded_slash)
     except BadPath as bad:
         raise BadRequest(bad.fault) from None
     host: str = get("HTTP_HOST", "")
@@ -127,14 +131,16 @@ def facts_from_environ(environ: Mapping[str, Any]) -> Facts:
         host,
         get("HTTP_ORIGIN", ""),
         get("HTTP_SEC_FETCH_SITE", ""),
+        other_path,
     )
 
 
-def _path(decoded: str, target: str | None) -> str:
+def _path(decoded: str, target: str | None, insecure_encoded_slash: bool) -> tuple[str, str | None]:
     path = canonical_path(decoded)
-    if target is not None:
-        check_raw_target(target, decoded)
-    return path
+    if target is None:
+        return path, None
+    check_raw_target(target, decoded, insecure_encoded_slash=insecure_encoded_slash)
+    return path, opaque_slashes(target) if insecure_encoded_slash else None
 
 
 @lru_cache(maxsize=256)

@@ -248,3 +248,21 @@ def test_a_session_whose_person_nobody_asked_about_is_nobodys() -> None:
 def test_where_a_login_leads_back_to(path: str, query: str, return_path: str) -> None:
     decision = decide(facts(path, query=query), ABSENT, POLICY, NOW)
     assert decision == StartLogin(EXPIRED, return_path)
+
+
+@pytest.mark.row("G-21")
+@pytest.mark.parametrize(
+    ("path", "other", "passes"),
+    [
+        pytest.param("/public/a/b", "/public/a%2Fb", True, id="same-rule"),
+        pytest.param("/public/a", "/public%2Fa", False, id="public-to-one-only"),
+        pytest.param("/a/b", "/a%2Fb", False, id="no-rule-either-way-but-nobody-there"),
+    ],
+)
+def test_a_path_that_can_be_read_in_two_ways_passes_under_one_rule_only(
+    path: str, other: str, passes: bool
+) -> None:
+    decision = decide(facts(path)._replace(other_path=other), Absent(AbsentReason.NO_COOKIE), POLICY, NOW)
+    assert isinstance(decision, Allow) is passes
+    if path == "/public/a":
+        assert decision == Refuse(Reason.AMBIGUOUS_PATH, 400)

@@ -3,7 +3,7 @@
 import string
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 import pytest
 from hypothesis import example, given
@@ -14,6 +14,7 @@ from oidcgate.web.canonical_path import (
     PathFault,
     canonical_path,
     check_raw_target,
+    opaque_slashes,
     quote_path,
     safe_return_path,
 )
@@ -329,3 +330,29 @@ def test_quoting_is_undone_by_reading(segment: str) -> None:
     quoted = quote_path(path)
     assert quoted.isascii()
     assert quote(segment, safe="!$&'()*+,;=:@~/") == quoted[1:]
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        pytest.param("/a/b", None, id="none"),
+        pytest.param("/a%2Fb", "/a%2Fb", id="one"),
+        pytest.param("/a%2fb%2F%24c", "/a%2Fb%2F$c", id="several-either-case"),
+        pytest.param("/%C3%A9%2Fx", "/é%2Fx", id="beside-text"),
+    ],
+)
+def test_an_encoded_slash_is_part_of_a_name_to_some(raw: str, read: str | None) -> None:
+    assert opaque_slashes(raw) == read
+
+
+@pytest.mark.parametrize("raw", ["/a%5Cb", "/a%00b", "/a%2Fb%5cc"])
+def test_other_encoded_delimiters_are_refused_also_where_slashes_may_stand(raw: str) -> None:
+    with pytest.raises(BadPath) as refused:
+        check_raw_target(raw, unquote_to_bytes(raw).decode("latin-1"), insecure_encoded_slash=True)
+    assert refused.value.fault is PathFault.ENCODED_DELIMITER
+
+
+def test_an_encoded_slash_may_stand_only_where_that_is_asked_for() -> None:
+    check_raw_target("/a%2Fb", "/a/b", insecure_encoded_slash=True)
+    with pytest.raises(BadPath):
+        check_raw_target("/a%2Fb", "/a/b")

@@ -163,3 +163,19 @@ def test_the_rest_is_taken_as_sent() -> None:
 def test_only_a_page_of_our_own_is_same_origin(origin: str, fetch_site: str, same: bool) -> None:
     facts = facts_from_environ(environ("POST", HTTP_ORIGIN=origin, HTTP_SEC_FETCH_SITE=fetch_site))
     assert facts.is_same_origin({"https://app.example.com"}) is same
+
+
+def test_an_encoded_slash_is_read_both_ways_where_it_may_stand() -> None:
+    asked = environ(path="/a/b", RAW_URI="/a%2Fb")
+    facts = facts_from_environ(asked, insecure_encoded_slash=True)
+    assert (facts.path, facts.other_path) == ("/a/b", "/a%2Fb")
+    with pytest.raises(BadRequest):
+        facts_from_environ(asked)
+    assert facts_from_environ(environ(), insecure_encoded_slash=True).other_path is None
+
+
+@pytest.mark.parametrize("raw", ["/public%2F..%2Fadmin", "/public%2F%2Fadmin", "/public%2F%2e%2e/admin"])
+def test_no_other_rule_of_paths_is_softer_where_an_encoded_slash_may_stand(raw: str) -> None:
+    decoded = raw.replace("%2F", "/").replace("%2e", ".")
+    with pytest.raises(BadRequest):
+        facts_from_environ(environ(path=decoded, RAW_URI=raw), insecure_encoded_slash=True)
