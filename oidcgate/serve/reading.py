@@ -215,19 +215,17 @@ class RequestReader(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head; behind the body it is a trailer, which is read and dropped."""
-        if not self.in_head:
-            if self._replaying:
-                return
+        if self.in_head:
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"host":
+                self._hosts += 1
+            elif name in WATCHED:
+                self._watched.append((name, value.strip(b" \t")))
+        elif not self._replaying:
             self._trailers += 1
             if self._trailers > self.service.limits.head_fields:
                 raise self._refused(Refusal(431, "the body has too many trailers"))
-            return
-        name = name.lower()
-        self.headers.append((name, value))
-        if name == b"host":
-            self._hosts += 1
-        elif name in WATCHED:
-            self._watched.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is there: it is refused, or somebody is asked to answer it."""

@@ -30,8 +30,8 @@ __all__ = [
     "subprotocols",
 ]
 
-#: Fields that say something about the connection or the body: rarely there, and looked at when they are.
-WATCHED: Final = frozenset({b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
+#: Fields that say something about the body or the protocol: rarely there, and looked at when they are.
+WATCHED: Final = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
 
 
 #: Line breaks before a request that are forgiven: some clients send one behind a body. Spec: RFC 9112 2.2.

@@ -28,6 +28,7 @@ __all__ = ["ServerLimits", "Service"]
 
 _SWEEP_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
+_AT_A_TIME: Final = 200
 _FAREWELL_SECONDS: Final = 1.0
 
 
@@ -119,21 +120,32 @@ class Service(ServerState):
 
     def sweep(self) -> None:
         """Set the clock, and end what has been waited for too long."""
-        self.now = now = self._clock()
-        second = int(self._wall_clock())
-        if second != self._date_second:
-            self._date_second = second
-            self.date_line = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
+        self._set_clock()
         for connection in tuple(self.connections):
-            connection.sweep(now)
+            connection.sweep(self.now)
         if self.on_sweep is not None:
             self.on_sweep()
 
     async def sweep_for_ever(self) -> None:
-        """Sweep until cancelled."""
+        """The same again and again until cancelled, with room for others in between."""
         while True:
             await asyncio.sleep(self.limits.sweep_seconds)
-            self.sweep()
+            self._set_clock()
+            for number, connection in enumerate(tuple(self.connections), start=1):
+                if connection in self.connections:
+                    connection.sweep(self.now)
+                if number % _AT_A_TIME == 0:
+                    # Thousands of idle connections must not hold up the requests of others.
+                    await asyncio.sleep(0)
+            if self.on_sweep is not None:
+                self.on_sweep()
+
+    def _set_clock(self) -> None:
+        self.now = self._clock()
+        second = int(self._wall_clock())
+        if second != self._date_second:
+            self._date_second = second
+            self.date_line = b"date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
 
     async def stop(self, graceful_seconds: float) -> None:
         """Let end what is under way, then end it.

@@ -105,7 +105,12 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
             servers.append(await _listen(sidecar.metrics_socket, factory))
             looks.append(loop.create_task(metrics.sweep_for_ever()))
         each_sweep()
-        await stop.wait()
+        told = loop.create_task(stop.wait())
+        await asyncio.wait([told, *looks], return_when=asyncio.FIRST_COMPLETED)
+        for look in looks:
+            if look.done():
+                # Without it nothing here has an end any more: better another worker.
+                look.result()
 
         for server in servers:
             server.close()
