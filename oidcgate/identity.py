@@ -111,6 +111,8 @@ _RESERVED_NAMES: Final = frozenset(
         "X_HTTP_METHOD",
         "X_HTTP_METHOD_OVERRIDE",
         "X_METHOD_OVERRIDE",
+        "X_ENVOY_ORIGINAL_PATH",
+        "X_ORIGINAL_URI",
         "X_ORIGINAL_URL",
         "X_REWRITE_URL",
         "X_SCRIPT_NAME",
@@ -118,7 +120,7 @@ _RESERVED_NAMES: Final = frozenset(
         # AUTH_TYPE beside REMOTE_USER, as CGI programs look for it
         "AUTH_TYPE",
         "AUTH_USER",
-        "X_REMOTE_USER",
+        "GAP_AUTH",
     }
 )
 _RESERVED_PREFIXES: Final = (
@@ -129,7 +131,9 @@ _RESERVED_PREFIXES: Final = (
     "SSL_CLIENT_",
     "X_AUTH_REQUEST_",  # oauth2-proxy for nginx's auth_request
     "X_OIDCGATE_",
+    "X_REMOTE_",  # X-Remote-User, with -Group and -Extra-* as Kubernetes has them
     "X_SSL_CLIENT_",
+    "X_WEBAUTH_",
 )
 _NOT_PLAIN = re.compile(r"[^A-Z0-9]", re.ASCII)
 

@@ -31,6 +31,7 @@ from oidcgate.gate.policy import Access, Policy, Rule
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
+from oidcgate.gate.revocations import REVOCATIONS
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.session import SessionLimits
 from oidcgate.gate.sessions import SealedSessions, Sessions, StoredSessions
@@ -176,7 +177,8 @@ def _state(config: GateConfig, clock: Callable[[], float]) -> RecordStore:
     if config.state.store.startswith("postgresql") and find_spec("psycopg") is None:
         # Now and not at the first request, which would be too late to say it to whoever starts this.
         raise SettingsError([Problem("state.store", None, "needs psycopg", "pip install 'oidcgate[sql]'")])
-    return SqlStore(config.state.store)
+    # A kept token or a replayed sign-out is no news to the other workers.
+    return SqlStore(config.state.store, watched={REVOCATIONS})
 
 
 def _sessions(

@@ -196,7 +196,11 @@ def _is_foreign_upgrade(facts: Facts, policy: Policy) -> bool:
     The rules that keep a page from reading another origin's answers do not hold for WebSockets. A client that
     sends no Origin is no browser. Spec: RFC 6455 10.2.
     """
-    return facts.kind is RequestKind.UPGRADE and facts.origin != "" and facts.origin not in policy.origins
+    if facts.kind is not RequestKind.UPGRADE:
+        return False
+    if facts.origin:
+        return facts.origin not in policy.origins
+    return facts.fetch_site in ("cross-site", "same-site")
 
 
 def _unmet(rule: Rule, record: SessionRecord, now: int) -> Reason | None:

@@ -13,15 +13,22 @@ from oidcgate.directory.port import fold
 from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
-__all__ = ["Revocations"]
+__all__ = ["REVOCATIONS", "Revocations"]
 
-_KIND: Final = "revocation"
+#: The kind of record whose writes every worker has to hear of.
+REVOCATIONS: Final = "revocation"
 _SESSION: Final = "session:"
 _USER: Final = "user:"
 _ALL: Final = "all"
-# Revocations are found by the ten minutes in which they were made, so that one more costs a worker the few
-# recent ones and not all. Two neighbours are read as well: hosts disagree about the time.
-_BUCKET_SECONDS: Final = 600
+# Anybody can forbid attempts of their own, as many as they like. Workers do not hold them in memory: only the
+# login that would make such a session asks for it.
+_FORBIDDEN: Final = "forbidden"
+# Revocations are found by the seconds in which they were made, so that one more costs a worker the few that
+# are new and not all. Hosts disagree about the time: a neighbour is read as well, and once a minute all that
+# was made within ten.
+_BUCKET_SECONDS: Final = 5
+_WIDE_BUCKET_SECONDS: Final = 600
+_WIDE_READ_SECONDS: Final = 60
 _FULL_READ_SECONDS: Final = 3600
 _PAGE: Final = 1000
 _RETRY_SECONDS: Final = 1
@@ -55,6 +62,7 @@ class Revocations:
         self._generation: int | None = None
         self._verified_at: int | None = None
         self._read_at = 0
+        self._wide_read_at = 0
         self._full_read_at = 0
         self._retry_at = 0
         #: Another number after each read; a session judged under the same number need not be judged again.
@@ -93,7 +101,7 @@ class Revocations:
         return not_before is not None and created_at <= not_before
 
     def revoke_session(self, session_id: str, now: int, until: int) -> None:
-        """End a session, or forbid one that does not exist yet, up to `until`.
+        """End a session, up to `until`.
 
         Raises:
             StoreUnavailable: it may not be in force.
@@ -101,6 +109,16 @@ class Revocations:
         self._put(_SESSION + session_id, b"", now, until)
         self._sessions.add(session_id)
         self.version = next(self._versions)
+
+    def forbid_session(self, session_id: str, now: int, until: int) -> None:
+        """Forbid a session that a login under way may still make: `is_revoked` says so up to `until`.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        # Sent again and again it costs a look and no write.
+        if self._store.get(_FORBIDDEN, session_id, now=now) is None:
+            self._store.put(_FORBIDDEN, session_id, b"", expires_at=until)
 
     def revoke_user(self, user_name: str, now: int) -> None:
         """End every session that this user has had up to now.
@@ -119,11 +137,14 @@ class Revocations:
         Raises:
             StoreUnavailable: it cannot be said.
         """
-        return self._store.get(_KIND, _SESSION + session_id, now=now) is not None
+        return (
+            self._store.get(_FORBIDDEN, session_id, now=now) is not None
+            or self._store.get(REVOCATIONS, _SESSION + session_id, now=now) is not None
+        )
 
     def _put(self, key: str, value: bytes, now: int, until: int) -> None:
-        tags = (_ALL, f"at:{now // _BUCKET_SECONDS}")
-        self._store.put(_KIND, key, value, expires_at=until, tags=tags)
+        tags = (_ALL, f"at:{now // _BUCKET_SECONDS}", f"about:{now // _WIDE_BUCKET_SECONDS}")
+        self._store.put(REVOCATIONS, key, value, expires_at=until, tags=tags)
 
     def _read(self, generation: int, now: int) -> None:
         about_to_wait()
@@ -150,16 +171,20 @@ class Revocations:
             not_before: dict[str, int] = {}
             self._collect(_ALL, now, sessions, not_before)
             self._sessions, self._not_before = sessions, not_before
-            self._full_read_at = now
+            self._full_read_at = self._wide_read_at = now
             return
-        first = self._read_at // _BUCKET_SECONDS - 1
-        for bucket in range(first, now // _BUCKET_SECONDS + 2):
-            self._collect(f"at:{bucket}", now, self._sessions, self._not_before)
+        if now - self._wide_read_at >= _WIDE_READ_SECONDS:
+            name, seconds, since = "about", _WIDE_BUCKET_SECONDS, self._wide_read_at
+            self._wide_read_at = now
+        else:
+            name, seconds, since = "at", _BUCKET_SECONDS, self._read_at
+        for bucket in range(since // seconds - 1, now // seconds + 2):
+            self._collect(f"{name}:{bucket}", now, self._sessions, self._not_before)
 
     def _collect(self, tag: str, now: int, sessions: set[str], not_before: dict[str, int]) -> None:
         after = ""
         while True:
-            page = self._store.find(_KIND, tag, now=now, limit=_PAGE, after=after)
+            page = self._store.find(REVOCATIONS, tag, now=now, limit=_PAGE, after=after)
             for key, record in page:
                 if key.startswith(_SESSION):
                     sessions.add(key[len(_SESSION) :])

@@ -194,7 +194,7 @@ class Sessions(ABC):
         Raises:
             StoreUnavailable: it may not be in force.
         """
-        self.revocations.revoke_session(session_id, now, now + _IN_FLIGHT_SECONDS)
+        self.revocations.forbid_session(session_id, now, now + _IN_FLIGHT_SECONDS)
         if self._state.get(_TOKENS, session_id, now=now) is not None:
             self.revoke(session_id, now)
 

@@ -115,6 +115,7 @@ class RecordStore(RecordCache, Protocol):
 
     def generation(self) -> int:
         """A mark that is another one after every write that changed a record; it costs below a microsecond.
+        A store may be told which kinds of record this is about.
 
         Only equality means something. A process sees another process's write at the next call where both
         share a host, and within two seconds otherwise.

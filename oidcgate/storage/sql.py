@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -104,6 +104,7 @@ class SqlStore:
 
     Args:
         busy_timeout_seconds: how long a write waits for another process's.
+        watched: the kinds whose writes make a new generation; None: all.
         clock: epoch seconds; tells what has long expired.
 
     Raises:
@@ -111,7 +112,12 @@ class SqlStore:
     """
 
     def __init__(
-        self, url: str, *, busy_timeout_seconds: float = 5.0, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        *,
+        busy_timeout_seconds: float = 5.0,
+        clock: Callable[[], float] = time.time,
+        watched: Collection[str] | None = None,
     ) -> None:
         try:
             parsed = sa.make_url(url)
@@ -139,12 +145,14 @@ class SqlStore:
         self._engine: sa.Engine | None = None
         self._inherited: list[sa.Engine] = []
         self._mark: ChangeMark | None = None
+        self._watched = watched
         self._writes = 0
+        self._watched_writes = 0
 
     def put(self, kind: str, key: str, value: bytes, *, expires_at: int, tags: Sequence[str] = ()) -> None:
         row = _row(value, expires_at)
         statement = self._insert(_records).values(kind=kind, key=key, **row)
-        with self._write() as write:
+        with self._write(kind) as write:
             write.connection.execute(
                 statement.on_conflict_do_update(index_elements=["kind", "key"], set_=row)
             )
@@ -162,7 +170,7 @@ class SqlStore:
         statement = (
             _records.delete().where(_named(kind, key), _records.c.expires_at > now).returning(*_COLUMNS)
         )
-        with self._write() as write:
+        with self._write(kind) as write:
             # Before the record, with which they go.
             tags = _tags_of(write.connection, kind, [key]).get(key, ())
             row = write.connection.execute(statement).first()
@@ -190,7 +198,7 @@ class SqlStore:
         else:
             current = (_records.c.version == expected_version) & (_records.c.expires_at > now)
             statement = _records.update().where(_named(kind, key), current).values(**row)
-        with self._write() as write:
+        with self._write(kind) as write:
             write.changed = (
                 write.connection.execute(statement.returning(_records.c.version)).first() is not None
             )
@@ -199,13 +207,13 @@ class SqlStore:
             return write.changed
 
     def delete(self, kind: str, key: str) -> None:
-        with self._write() as write:
+        with self._write(kind) as write:
             write.changed = write.connection.execute(_records.delete().where(_named(kind, key))).rowcount > 0
 
     def delete_tagged(self, kind: str, tag: str) -> int:
         tagged = sa.select(_tags.c.key).where(_tags.c.kind == kind, _tags.c.tag == tag)
         statement = _records.delete().where(_records.c.kind == kind, _records.c.key.in_(tagged))
-        with self._write() as write:
+        with self._write(kind) as write:
             deleted = write.connection.execute(statement).rowcount
             write.changed = deleted > 0
             return deleted
@@ -239,7 +247,7 @@ class SqlStore:
         if self._mark is not None:
             return self._mark.read()
         # Another host's writes are not announced, so each period counts as a change.
-        return self._writes + (0 if self._announces else int(time.monotonic() / LAG_SECONDS))
+        return self._watched_writes + (0 if self._announces else int(time.monotonic() / LAG_SECONDS))
 
     def close(self) -> None:
         """Close every connection of this process. A later use opens the store again."""
@@ -248,14 +256,18 @@ class SqlStore:
             self._engine = None
 
     @contextmanager
-    def _write(self) -> Iterator["_Writing"]:
+    def _write(self, kind: str) -> Iterator["_Writing"]:
+        told = self._watched is None or kind in self._watched
         with self._connection(writes=True) as connection:
             writing = _Writing(connection)
             yield writing
-            if writing.changed and self._mark is not None:
+            told = told and writing.changed
+            if told and self._mark is not None:
                 self._mark.begin()
         if writing.changed:
             self._writes += 1
+        if told:
+            self._watched_writes += 1
             if self._mark is not None:
                 self._mark.done()
 

@@ -31,6 +31,7 @@ class Store:
     def __init__(self) -> None:
         self.inner = MemoryStore(clock=lambda: 0)
         self.calls: list[str] = []
+        self.found = 0
         self.down = False
         self.blind = False  # only the generation is still to be had
 
@@ -85,7 +86,9 @@ class Store:
         self, kind: str, tag: str, *, now: int, limit: int = 1000, after: str = ""
     ) -> list[tuple[str, Record]]:
         self._call("find")
-        return self.inner.find(kind, tag, now=now, limit=limit, after=after)
+        found = self.inner.find(kind, tag, now=now, limit=limit, after=after)
+        self.found += len(found)
+        return found
 
     def sweep(self, now: int, limit: int) -> int:
         self._call("sweep")

@@ -250,6 +250,15 @@ def test_where_a_login_leads_back_to(path: str, query: str, return_path: str) ->
     assert decision == StartLogin(EXPIRED, return_path)
 
 
+@pytest.mark.row("G-26")
+@pytest.mark.parametrize(
+    ("site", "passes"), [("cross-site", False), ("same-site", False), ("same-origin", True)]
+)
+def test_a_websocket_that_hides_its_origin_is_judged_by_its_site(site: str, passes: bool) -> None:
+    asked = facts(kind=RequestKind.UPGRADE)._replace(fetch_site=site)
+    assert isinstance(decide(asked, found(), POLICY, NOW), Allow) is passes
+
+
 @pytest.mark.row("G-21")
 @pytest.mark.parametrize(
     ("path", "other", "passes"),

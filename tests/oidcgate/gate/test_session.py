@@ -441,9 +441,47 @@ def test_a_host_whose_clock_is_minutes_off_is_heard(state: Store) -> None:
     here.check(NOW)
     ahead.revoke_session("a", NOW + 500, NOW + 36_000)
     behind.revoke_session("b", NOW - 500, NOW + 36_000)
-    here.check(NOW + 1)
+    here.check(NOW + 60)
     assert here.covers("a", "Alice", NOW)
     assert here.covers("b", "Alice", NOW)
+
+
+@pytest.mark.parametrize("off", [-4, 4])
+def test_a_host_whose_clock_is_seconds_off_is_heard_at_once(off: int, state: Store) -> None:
+    here, other = (Revocations(state, longest_session_seconds=36_000) for _ in range(2))
+    here.check(NOW)
+    other.revoke_session("s", NOW + off, NOW + 36_000)
+    here.check(NOW)
+    assert here.covers("s", "Alice", NOW)
+
+
+def test_one_more_revocation_costs_a_worker_what_is_new_and_not_what_it_has_read(state: Store) -> None:
+    here, there = (Revocations(state, longest_session_seconds=36_000) for _ in range(2))
+    for number in range(2000):
+        there.revoke_session(f"old-{number}", NOW - 30, NOW + 36_000)
+    here.check(NOW)
+    there.revoke_session("new", NOW, NOW + 36_000)
+    state.found = 0
+    here.check(NOW)
+    assert here.covers("new", "Alice", NOW)
+    assert here.covers("old-7", "Alice", NOW)
+    assert state.found < 10
+
+
+def test_what_anybody_can_forbid_is_held_by_no_worker(state: Store) -> None:
+    sessions, other = sealed(state), sealed(state)
+    cookie = cookie_of(other.create(record(), NOW))
+    other.load(cookie, NOW)
+    version = other.revocations.version
+    sessions.forbid("attempt", NOW)
+    state.calls.clear()
+    sessions.forbid("attempt", NOW)
+    # Sent again it writes nothing: not another generation, not another row.
+    assert "put" not in state.calls
+    assert other.is_revoked("attempt", NOW)
+    other.load(cookie, NOW)
+    assert not other.revocations.covers("attempt", "Alice", NOW)
+    assert other.revocations.version >= version
 
 
 # -- size

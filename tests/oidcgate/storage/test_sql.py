@@ -125,6 +125,17 @@ def test_another_process_sees_the_generation_change_at_once(store: SqlStore, fil
     writer.communicate(timeout=30)
 
 
+def test_a_store_that_is_told_what_is_watched_announces_nothing_else(file: Path) -> None:
+    here, there = (SqlStore(f"sqlite:///{file}", watched={"revocation"}) for _ in range(2))
+    before = here.generation()
+    there.put("forbidden", "k", b"", expires_at=NOW + 10)
+    assert here.generation() == before
+    there.put("revocation", "k", b"", expires_at=NOW + 10)
+    assert here.generation() != before
+    here.close()
+    there.close()
+
+
 def test_a_writer_killed_after_its_commit_does_not_hide_the_change(
     store: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
