@@ -191,6 +191,12 @@ class AnswerReader:
 
     # What the parser calls. An exception here would reach `feed` wrapped, so faults are kept instead.
 
+    def _speaks_of_a_body(self) -> bool:
+        return any(
+            value != b"0" and name.lower() in (b"content-length", b"transfer-encoding")
+            for name, value in self._framing_fields
+        )
+
     def on_message_begin(self) -> None:
         if self.complete:
             self.reusable = False
@@ -215,6 +221,9 @@ class AnswerReader:
                 self.head_complete = True
                 return
             self._interim_left -= 1
+            if self._speaks_of_a_body():
+                # Spec: RFC 9110 8.6, RFC 9112 6.1. What it frames would be read as the answer.
+                self._fault = UpstreamTrouble(Trouble.MALFORMED, "an interim answer with a body")
             self.headers.clear()
             self._framing_fields.clear()
             if status == 101:
@@ -229,7 +238,9 @@ class AnswerReader:
             return
         self.status = status
         self.head_complete = True
-        self.reusable = parser.should_keep_alive()
+        # An answer that speaks of a body where none may be: an upstream that sends it all the same would have
+        # it read as the answer to somebody else's request.
+        self.reusable = parser.should_keep_alive() and (self.framing.has_body or not self._speaks_of_a_body())
         if not self.framing.has_body:
             self.complete = True
             if self._method == "HEAD":

@@ -55,11 +55,18 @@ def read(
             True,
             id="upgrade-offered",
         ),
-        pytest.param(OK + b"Content-Length: 9\r\n\r\n", "HEAD", False, b"", True, id="head"),
-        pytest.param(CHUNKED, "HEAD", False, b"", True, id="head-chunked"),
+        pytest.param(OK + b"Content-Length: 9\r\n\r\n", "HEAD", False, b"", False, id="head"),
+        pytest.param(CHUNKED, "HEAD", False, b"", False, id="head-chunked"),
+        pytest.param(OK + b"Content-Length: 0\r\n\r\n", "HEAD", False, b"", True, id="head-of-nothing"),
+        pytest.param(
+            OK + b"Content-Length: 0\r\nX-Frame-Option: 9\r\n\r\n", "HEAD", False, b"", True, id="head-other"
+        ),
+        pytest.param(
+            b"HTTP/1.1 204 N\r\nContent-Length: 9\r\n\r\n", "GET", False, b"", False, id="204-with-length"
+        ),
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", "GET", False, b"", True, id="204"),
         pytest.param(
-            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "GET", False, b"", True, id="304"
+            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "GET", False, b"", False, id="304"
         ),
         pytest.param(
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
@@ -135,6 +142,14 @@ def test_an_answer_that_is_cut_short_is_not_complete(data: bytes, kind: Trouble)
             id="upgrade",
         ),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", Trouble.MALFORMED, id="bare-101"),
+        pytest.param(
+            b"HTTP/1.1 103 E\r\nContent-Length: 2\r\n\r\nhi", Trouble.MALFORMED, id="interim-with-length"
+        ),
+        pytest.param(
+            b"HTTP/1.1 199 E\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Trouble.MALFORMED,
+            id="interim-with-coding",
+        ),
         pytest.param(
             b"HTTP/1.1 100 Continue\r\n\r\n" * 21, Trouble.TOO_MANY_INTERIM, id="interim-without-end"
         ),
