@@ -187,7 +187,7 @@ class ProxySettings:
     engine: str = setting(
         default="async",
         choices=("async", "wsgi"),
-        help="wsgi: gunicorn's threads around `Gate(ReverseProxy(…))`, which can do no WebSockets.",
+        help="wsgi: threads around `Gate(ReverseProxy(…))`; no WebSockets, only behind a buffering proxy.",
     )
     insecure_encoded_slash: bool = setting(
         default=False,
@@ -211,7 +211,10 @@ class ProxySettings:
         help="How long a body may stand still, in either direction; how long it takes in all is not limited.",
     )
     max_connections: int = setting(
-        default=1000, minimum=1, maximum=100_000, help="Connections to one upstream, for each worker."
+        default=1000,
+        minimum=1,
+        maximum=100_000,
+        help="Connections to one upstream for requests, for each worker; open WebSockets come on top.",
     )
     response_head_bytes: int = setting(
         default=65_536, minimum=4096, maximum=1_048_576, help="The largest head of an answer of the app."
@@ -277,13 +280,13 @@ class ServeSettings:
         default=20_000, minimum=10, maximum=1_000_000, help="Connections of clients, for each worker."
     )
     head_seconds: float = setting(
-        default=10, minimum=0.1, maximum=300, help="How long the head of a request may take."
+        default=10, minimum=0.1, maximum=300, help="How long the head of a request may take (engine async)."
     )
     client_idle_seconds: float = setting(
         default=60,
         minimum=0.1,
         maximum=86_400,
-        help="How long a client may send or take nothing while a body is under way.",
+        help="How long a client may send or take nothing while a body is under way (engine async).",
     )
     keepalive_seconds: int = setting(
         default=75, minimum=1, maximum=3600, help="How long an idle connection stays open."

@@ -50,6 +50,8 @@ _MERCY_SECONDS: Final = 5
 #: A worker that gives no sign of life for so long is replaced.
 _HANGING_SECONDS: Final = 30
 _REQUEST_LINE_BYTES: Final = 8190
+#: Listeners, stores, logs and the like of a worker.
+_OTHER_FILES: Final = 100
 
 
 def checked(path: Path, env: Mapping[str, str]) -> GateConfig:
@@ -122,7 +124,7 @@ class Prepared:
         Raises:
             SettingsError: metrics cannot be served where they should.
         """
-        _allow_many_connections()
+        _allow_many_connections(self.config)
         self._metrics_socket = _metrics_socket(self.config)
         self.board()
         self._announce()
@@ -339,11 +341,19 @@ def _metrics_socket(config: GateConfig) -> socket.socket | None:
     return listening
 
 
-def _allow_many_connections() -> None:
+def _allow_many_connections(config: GateConfig) -> None:
     """As many files as the system lets us have: each connection is one, and most systems start with 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = config.serve.worker_connections + config.proxy.max_connections + _OTHER_FILES
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        _log.warning(
+            "a worker may open %d files, and %d clients with %d connections to upstreams need %d; "
+            "raise the limit (ulimit -n, LimitNOFILE), or lower serve.worker_connections",
+            *(allowed, config.serve.worker_connections, config.proxy.max_connections, needed),
+        )
 
 
 @contextlib.contextmanager
