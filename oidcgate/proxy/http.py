@@ -118,7 +118,7 @@ class Proxy:
         method: str = scope["method"]
         destination = self._table.only or self._table.find(_host(headers), scope["path"])
         if destination is None:
-            return await self._answer_shortly(UpstreamTrouble(Trouble.NO_ROUTE), None, send)
+            return await self._answer_shortly(UpstreamTrouble(Trouble.NO_ROUTE), None, send, unread=True)
         try:
             framing = request_framing(headers, scope["http_version"])
             head = request_head(
@@ -132,7 +132,7 @@ class Proxy:
             )
         except BadHead as bad:
             trouble = UpstreamTrouble(Trouble.BAD_REQUEST, bad.fault)
-            return await self._answer_shortly(trouble, destination, send)
+            return await self._answer_shortly(trouble, destination, send, unread=True)
         exchange = self._exchanges.begin(receive)
         try:
             await self._pass(exchange, self._pools[destination.upstream], method, head, framing, send)
@@ -243,16 +243,17 @@ class Proxy:
         if trouble.kind is Trouble.CLIENT_GONE:
             return
         if not exchange.started:
-            await self._answer_shortly(trouble, destination, send)
+            unread = exchange.upload is not _NOBODY
+            await self._answer_shortly(trouble, destination, send, unread=unread)
             return
         self._on_error(trouble.kind, destination.upstream, trouble.detail)
         raise AnswerCut(trouble.kind.value) from None
 
     async def _answer_shortly(
-        self, trouble: UpstreamTrouble, destination: Destination | None, send: Send
+        self, trouble: UpstreamTrouble, destination: Destination | None, send: Send, *, unread: bool
     ) -> None:
         self._on_error(trouble.kind, destination and destination.upstream, trouble.detail)
-        status, headers, body = short_answer(trouble.kind)
+        status, headers, body = short_answer(trouble.kind, unread=unread)
         await send({"type": "http.response.start", "status": status, "headers": headers, BODY_FOLLOWS: True})
         await send({"type": "http.response.body", "body": body})
 

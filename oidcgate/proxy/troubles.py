@@ -83,8 +83,13 @@ _ERRORS: Final = {
 _RETRY_SECONDS: Final = b"1"
 
 
-def short_answer(kind: Trouble) -> tuple[int, list[HeaderPair], bytes]:
-    """Status, fields and body of the answer to a client whose request met this trouble."""
+def short_answer(kind: Trouble, *, unread: bool = False) -> tuple[int, list[HeaderPair], bytes]:
+    """Status, fields and body of the answer to a client whose request met this trouble.
+
+    Args:
+        kind: of the trouble.
+        unread: nobody will read the rest of the request, so that no other may follow it.
+    """
     status, error = _ERRORS.get(kind, (502, b"bad_gateway"))
     body = b'{"error": "%b"}' % error
     headers = [
@@ -94,7 +99,6 @@ def short_answer(kind: Trouble) -> tuple[int, list[HeaderPair], bytes]:
     ]
     if status == 503:
         headers.append((b"retry-after", _RETRY_SECONDS))
-    if status in (400, 408):
-        # What follows on this connection may be the rest of a body that nobody reads.
+    if unread or status in (400, 408):
         headers.append((b"connection", b"close"))
     return status, headers, body

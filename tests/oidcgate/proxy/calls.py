@@ -240,12 +240,16 @@ async def played(
         limit: bytes that a line reads ahead of the test.
     """
     lines: list[Line] = []
+    over = asyncio.Event()
     upstream = Played("", 0, asyncio.Queue())
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream.opened += 1
         lines.append(Line(reader, writer))
         upstream._lines.put_nowait(lines[-1])
+        if over.is_set():
+            # It was on its way in when the test ended.
+            writer.transport.abort()
 
     if path is not None:
         server = await asyncio.start_unix_server(accept, path, limit=limit)
@@ -257,6 +261,7 @@ async def played(
     try:
         yield upstream
     finally:
+        over.set()
         server.close()
         for line in lines:
             line.reset()

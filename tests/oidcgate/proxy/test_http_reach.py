@@ -214,7 +214,7 @@ class TestPlaces:
 
     def test_not_for_ever(self, run: Run) -> None:
         async def test() -> None:
-            few = Limits(upstream_connections=1, connect_seconds=0.1)
+            few = Limits(upstream_connections=1, connect_seconds=0.5)
             async with played() as upstream, fronted(upstream.url, limits=few) as proxy:
                 first = Call(proxy)
                 line = await upstream.line()

@@ -51,18 +51,17 @@ class TestTimeOuts:
 
     def test_the_time_for_the_head_begins_when_the_request_is_there(self, run: Run) -> None:
         async def test() -> None:
-            async with (
-                played() as upstream,
-                fronted(upstream.url, limits=NO_HEAD) as proxy,
-            ):
+            patience = limits(head_seconds=5 * SHORT)
+            async with played() as upstream, fronted(upstream.url, limits=patience) as proxy:
                 call = Call(proxy, "POST", headers=UPLOAD, body=None)
-                for _ in range(6):
+                for _ in range(12):
                     await call.feed(b"x")
                     await asyncio.sleep(SHORT / 2)
-                assert not call.task.done()
                 await call.feed(b"", more=False)
-                await call.done()
-                assert call.status == 504
+                line = await upstream.line()
+                await asyncio.sleep(SHORT)
+                line.say(HELLO)
+                assert (await call.done()).status == 200
 
         run(test())
 
@@ -87,17 +86,17 @@ class TestTimeOuts:
     @pytest.mark.row("G-27")
     def test_a_stream_may_last_as_long_as_it_goes_on(self, run: Run) -> None:
         async def test() -> None:
-            every = limits(head_seconds=SHORT, idle_seconds=SHORT, client_idle_seconds=SHORT)
+            every = limits(head_seconds=5 * SHORT, idle_seconds=5 * SHORT, client_idle_seconds=5 * SHORT)
             async with played() as upstream, fronted(upstream.url, limits=every) as proxy:
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(CHUNKED)
-                for _ in range(10):
+                for _ in range(15):
                     line.say(b"1\r\nx\r\n")
-                    await asyncio.sleep(SHORT / 3)
+                    await asyncio.sleep(SHORT / 2)
                 line.say(b"0\r\n\r\n")
                 await call.done()
-                assert (call.body, call.complete) == (b"x" * 10, True)
+                assert (call.body, call.complete) == (b"x" * 15, True)
 
         run(test())
 

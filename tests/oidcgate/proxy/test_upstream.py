@@ -243,7 +243,7 @@ def test_who_gives_up_in_the_moment_it_is_served_passes_it_on(run: Run) -> None:
 
 def test_nobody_waits_longer_than_for_a_connection(run: Run) -> None:
     async def test() -> None:
-        async with pooled(Limits(upstream_connections=1, connect_seconds=0.05)) as (pool, _):
+        async with pooled(Limits(upstream_connections=1, connect_seconds=0.5)) as (pool, _):
             await pool.connection()
             with pytest.raises(UpstreamTrouble) as trouble:
                 await pool.connection()
