@@ -17,7 +17,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from oidcgate.proxy.rules import NO_BODY, Framing, HeaderPair
 from oidcgate.serve.exchange import Exchange, Scope
 from oidcgate.serve.request_head import (
-    EMPTY_LINES_BYTES,
     WATCHED,
     Refusal,
     check_handshake,
@@ -70,7 +69,6 @@ class RequestReader(HttpToolsProtocol):
         self.head_since = service.now
         # The head being read: its first bytes, and whether something else stands before it in them.
         self._begun = False
-        self._blank = False
         self._raw = b""
         self._inside = False
         self._head_bytes = 0
@@ -106,9 +104,8 @@ class RequestReader(HttpToolsProtocol):
         if isinstance(self.reading, Handshake):
             self._hold(self.reading, data)
             return
-        if self.in_head or self._blank:
+        if self.in_head:
             self._raw += data
-            self._blank = False
         else:
             self._raw = data
             self._inside = self.in_body()
@@ -137,11 +134,6 @@ class RequestReader(HttpToolsProtocol):
                 self._wait_for_rest_of_head(len(data))
             elif self.in_body():
                 self._look_at_framing(len(data))
-            elif not self._begun and not self._inside:
-                self._blank = True
-                if len(self._raw) > EMPTY_LINES_BYTES:
-                    self.refuse(Refusal(400, "there are empty lines where a request is expected"))
-                return
             if not self.in_head:
                 self._raw = b""
 

@@ -16,7 +16,6 @@ from typing import Final
 from oidcgate.proxy.rules import BadHead, Framing, HeaderPair, request_framing
 
 __all__ = [
-    "EMPTY_LINES_BYTES",
     "WATCHED",
     "Refusal",
     "check_handshake",
@@ -32,10 +31,6 @@ __all__ = [
 
 #: Fields that say something about the body or the protocol: rarely there, and looked at when they are.
 WATCHED: Final = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
-
-
-#: Line breaks before a request that are forgiven: some clients send one behind a body. Spec: RFC 9112 2.2.
-EMPTY_LINES_BYTES: Final = 8
 
 
 class Refusal(Exception):
@@ -93,7 +88,9 @@ def check_target(target: bytes) -> None:
 def check_line(raw: bytes, method: bytes, target: bytes, version: str, *, inside: bool) -> None:
     """Make sure that the request line is the one that was understood: two blanks, and HTTP's own version.
 
-    llhttp takes several blanks, and RTSP or ICE in the place of HTTP.
+    llhttp takes several blanks, and RTSP or ICE in the place of HTTP. It does not say where a request begins
+    that came in one piece with something else; the line is then looked for everywhere, and another one may
+    stand in for it: what was understood is the same, and that is what is passed on.
 
     Args:
         raw: the bytes in which the head began.
@@ -104,11 +101,8 @@ def check_line(raw: bytes, method: bytes, target: bytes, version: str, *, inside
         Refusal: it reads otherwise.
     """
     line = b"%b %b HTTP/%b\r\n" % (method, target, version.encode("ascii"))
-    if raw.startswith(line) or (inside and line in raw):
-        return
-    rest = raw.lstrip(b"\r\n")
-    before = raw[: len(raw) - len(rest)]
-    if len(before) > EMPTY_LINES_BYTES or before.replace(b"\r\n", b"") or not rest.startswith(line):
+    # Empty lines before it say nothing and are forgiven, as llhttp does. Spec: RFC 9112 2.2.
+    if not (raw.startswith(line) or raw.lstrip(b"\r\n").startswith(line) or (inside and line in raw)):
         raise Refusal(400, "the request line is malformed")
 
 
