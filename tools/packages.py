@@ -32,6 +32,7 @@ NEEDED: Mapping[str, Callable[[], object]] = {
     "libatomic1": lambda: ctypes.util.find_library("atomic"),
     "libnss3-tools": lambda: shutil.which("certutil"),
     "memcached": lambda: shutil.which("memcached"),
+    "nginx": lambda: shutil.which("nginx") or Path("/usr/sbin/nginx").exists(),
     "openssl": lambda: shutil.which("openssl"),
     "postgresql": has_postgresql,
 }
@@ -56,7 +57,8 @@ fi
 "$@"
 """
 # Nor at the next start of the machine. What cannot be disabled was not enabled.
-NOT_ENABLED = "update-rc.d memcached disable || true"
+NOT_ENABLED = "update-rc.d {} disable || true"
+DAEMONS = ("memcached", "nginx")
 
 
 def missing(needed: Mapping[str, Callable[[], object]]) -> list[str]:
@@ -70,8 +72,9 @@ def steps(packages: Sequence[str]) -> Iterable[list[str]]:
     yield ["apt-get", "update", "-qq"]
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     yield ["sh", "-c", NOT_STARTED, "sh", POLICY, *install]
-    if "memcached" in packages:
-        yield ["sh", "-c", NOT_ENABLED]
+    for daemon in DAEMONS:
+        if daemon in packages:
+            yield ["sh", "-c", NOT_ENABLED.format(daemon)]
 
 
 def install(packages: Sequence[str], prefix: Sequence[str]) -> bool:
