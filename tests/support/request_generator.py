@@ -45,8 +45,8 @@ _ODD_SEGMENTS: Final = (
     "..", ".", "..;", "..;x", ".;/..", "%2e%2e", "%2E.", "%2e", "%252e%252e", "..%2f", "%2f..", "..%5c",
     "\\..", "%00", "x%00.html", "a%0d%0aX-Forwarded-User:%20mallory", "%c0%ae%c0%ae", "%ff", "%u002e", "%zz",
     "%", "", ";x=1", "public;x", "%70ublic", "PUBLIC", "public%20", "public.", "public%09", "public\u0085",
-    "~", "*", "a\\b", ".oidcgate", "%2eoidcgate", ".OIDCGATE", ".oidcgate;", "userinfo", "healthz", "?x", "#x",
-    "a b", "\x7f", "\u017e",
+    "~", "*", "a\\b", ".oidcgate", "%2eoidcgate", ".OIDCGATE", ".oidcgate;", "userinfo", "healthz", "?x",
+    "#x", "a b", "\x7f", "\u017e",
 )
 _ODD_TARGETS: Final = (
     "http://app.example.com{}", "https://evil.example{}", "//evil.example{}", "*", "app.example.com:443",
