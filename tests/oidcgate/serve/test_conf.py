@@ -75,7 +75,8 @@ class TestUnit:
         assert service["Type"] == "notify"
         names = {line.partition("=")[0] for line in service["Environment"].splitlines() if line}
         assert names <= VARIABLES
-        assert len(names) == 2
+        # Where the state is kept that is not configured.
+        assert service["StateDirectory"] == "oidcgate"
 
     @pytest.mark.parametrize(
         ("option", "value"),
@@ -146,7 +147,7 @@ class TestContainerfile:
         at = configured(tmp_path, "http://127.0.0.1:8081")
         env = dict(pair.partition("=")[::2] for pair in shlex.split(told["ENV"]))
         assert {name for name in env if name.startswith("OIDCGATE_")} <= VARIABLES
-        env |= {"OIDCGATE_CONFIG": str(at.file), "OIDCGATE_STATE__STORE": f"sqlite:///{tmp_path}/state.db"}
+        env |= {"OIDCGATE_CONFIG": str(at.file), "STATE_DIRECTORY": str(tmp_path)}
         command, *arguments = json.loads(told["ENTRYPOINT"])
         assert command == "oidcgate"
         done = subprocess.run(
