@@ -291,6 +291,25 @@ def test_a_cancellation_of_the_server_is_the_servers(world: World) -> None:
     run(main())
 
 
+def test_what_is_over_is_watched_no_longer(world: World) -> None:
+    async def main() -> None:
+        assert (await world.exchange("http", "/public/x").answer()).status == 200
+        await leave(await begun(world, "slow", "/public/x"))
+        exchange = await begun(world, "websocket", cookie=world.sign_in())
+        sign_out(world)
+        await check_ended(exchange, "websocket")
+
+        async def fail(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            raise LookupError
+
+        world.app.then = fail
+        with pytest.raises(LookupError):
+            await world.exchange("http", "/public/x").answer()
+        assert not world.gate._watch._ongoing
+
+    run(main())
+
+
 def test_a_tunnel_closes_its_connection_itself(world: World) -> None:
     async def main() -> None:
         exchange = await begun(
