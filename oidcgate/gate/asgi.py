@@ -98,16 +98,14 @@ class AsyncGate(Front[ASGIApp]):
             decision, session = at_once(self.judge, facts, cookies, now)
         except WouldWait:
             decision, session = await self._asked(facts, cookies, now)
-        if type(decision) is decisions.Allow:
+        if isinstance(decision, decisions.Allow):
             if not self.forwards and scope.get("root_path") and not self._may_see_cut(scope, facts, session):
                 cut = decisions.Refuse(RequestFault.CUT_BY_CLIENT, 400)
                 return await self._refuse(cut, None, scope, headers, send)
             return await self._pass_on(decision, session, facts, cookies, now, scope, headers, receive, send)
         if isinstance(decision, decisions.Answer):
             return await self._answer(facts, scope, headers, receive, send)
-        if not isinstance(decision, decisions.Allow):
-            return await self._refuse(decision, facts, scope, headers, send)
-        return None
+        return await self._refuse(decision, facts, scope, headers, send)
 
     def _may_see_cut(
         self, scope: Scope, facts: Facts, session: sessions.Found | sessions.Absent | sessions.Unavailable

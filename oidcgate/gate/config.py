@@ -280,13 +280,17 @@ def load_config(path: str | os.PathLike[str], env: Mapping[str, str]) -> GateCon
     """Read `oidcgate.toml` and the environment.
 
     Relative names in it (secrets, users, the state database) are taken from the file's own folder, so that
-    the result does not depend on where a process was started.
+    the result does not depend on where a process was started. A state store that is not configured lies in
+    `STATE_DIRECTORY` where that is set, as systemd does for a service that can write nowhere else.
 
     Raises:
         SettingsError: with every problem.
     """
     config = settings.load(GateConfig, path, env=env, env_prefix=ENV_PREFIX)
-    return _anchored(config, Path(path).absolute().parent)
+    folder = Path(path).absolute().parent
+    state_folder = env.get("STATE_DIRECTORY", "").partition(":")[0]
+    is_default = config.state == StateSettings()
+    return _anchored(config, folder, Path(state_folder) if state_folder and is_default else folder)
 
 
 def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
@@ -300,12 +304,12 @@ def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
     return settings.parse(GateConfig, data)
 
 
-def _anchored(config: GateConfig, folder: Path) -> GateConfig:
+def _anchored(config: GateConfig, folder: Path, state_folder: Path) -> GateConfig:
     users, state = config.users, config.state
     if users.source.startswith("file:"):
         users = dataclasses.replace(users, source=f"file:{folder / users.source.removeprefix('file:')}")
     if state.store.startswith("sqlite:///"):
         state = dataclasses.replace(
-            state, store=f"sqlite:///{folder / state.store.removeprefix('sqlite:///')}"
+            state, store=f"sqlite:///{state_folder / state.store.removeprefix('sqlite:///')}"
         )
     return dataclasses.replace(config, users=users, state=state)

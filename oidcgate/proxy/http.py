@@ -63,6 +63,9 @@ class Proxy:
     unused connections.
     """
 
+    #: Tells a gate to leave it to us to send its identity headers.
+    forwards_identity: Final = True
+
     def __init__(
         self,
         routes: Sequence[Route],

@@ -369,10 +369,15 @@ def _quiet() -> Iterator[None]:
 
 
 def log_to_standard_error() -> None:
-    """Have what the sidecar's parts say come out as it is, a line each: audit events are JSON."""
-    top = logging.getLogger("oidcgate")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    top.addHandler(handler)
-    top.setLevel(logging.INFO)
-    top.propagate = False
+    """Have what the sidecar's parts say come out, a line each, with who said it when; audit events are JSON
+    and say that themselves."""
+    for name, written in (
+        ("oidcgate", "%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s"),
+        ("oidcgate.audit", "%(message)s"),
+    ):
+        logger = logging.getLogger(name)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter(written))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

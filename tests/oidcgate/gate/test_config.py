@@ -327,3 +327,19 @@ class TestTheFile:
 
 def test_every_setting_says_what_it_is() -> None:
     assert [doc.key for doc in describe(GateConfig) if not doc.help] == []
+
+
+def test_a_state_store_that_is_not_configured_lies_where_the_service_may_write(tmp_path: Path) -> None:
+    file = tmp_path / "oidcgate.toml"
+    secret = f'[session]\nsecret = "{SECRET}"\n'
+    text = (
+        'public_url = "https://app.example.com"\n[provider]\nissuer = "https://id.example"\nclient_id = "app"\n'
+        'client_secret = "hidden-value"\n[users]\nsource = "any"\n' + secret
+    )
+    file.write_text(text)
+    env = {"STATE_DIRECTORY": "/var/lib/oidcgate:/var/lib/other"}
+    assert load_config(file, env).state.store == "sqlite:////var/lib/oidcgate/oidcgate-state.db"
+    assert load_config(file, {}).state.store == f"sqlite:///{tmp_path}/oidcgate-state.db"
+    # What the file says is in force, wherever the service runs.
+    file.write_text(text + '[state]\nstore = "postgresql+psycopg://db/gate"\n')
+    assert load_config(file, env).state.store == "postgresql+psycopg://db/gate"
