@@ -333,8 +333,8 @@ def test_a_state_store_that_is_not_configured_lies_where_the_service_may_write(t
     file = tmp_path / "oidcgate.toml"
     secret = f'[session]\nsecret = "{SECRET}"\n'
     text = (
-        'public_url = "https://app.example.com"\n[provider]\nissuer = "https://id.example"\nclient_id = "app"\n'
-        'client_secret = "hidden-value"\n[users]\nsource = "any"\n' + secret
+        'public_url = "https://app.example.com"\n[provider]\nissuer = "https://id.example"\n'
+        'client_id = "app"\nclient_secret = "hidden-value"\n[users]\nsource = "any"\n' + secret
     )
     file.write_text(text)
     env = {"STATE_DIRECTORY": "/var/lib/oidcgate:/var/lib/other"}
