@@ -124,12 +124,7 @@ class Connection(asyncio.Protocol):
     def finish(self) -> bool:
         """End the exchange. Says whether another may follow: all is sent, no more came than was asked for."""
         self._busy = False
-        return (
-            self.answer.complete
-            and self.answer.reusable
-            and not self.closing
-            and self._transport.get_write_buffer_size() == 0
-        )
+        return self.answer.complete and self.answer.reusable and self._transport.get_write_buffer_size() == 0
 
     def hand_over(self, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
         """Leave the connection to another protocol, after a 101.
