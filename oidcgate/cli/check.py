@@ -12,7 +12,7 @@ from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.protocol.metadata import ProviderMetadata
-from oidcgate.settings import SettingsError
+from oidcgate.settings import Problem, SettingsError
 
 
 @click.command()
@@ -41,7 +41,7 @@ def check(path: Path, offline: bool) -> None:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         raise SystemExit(1) from None
-    problems = [str(problem) for problem in parts.users.problems()]
+    problems = [str(problem) for problem in (*parts.users.problems(), *_of_a_sidecar(config))]
     _summary(config)
     if not offline:
         for provider in config.identity_providers:
@@ -51,6 +51,18 @@ def check(path: Path, offline: bool) -> None:
     if problems:
         raise SystemExit(1)
     click.echo("The configuration is right.")
+
+
+def _of_a_sidecar(config: GateConfig) -> list[Problem]:
+    """What `oidcgate serve` would refuse, where an upstream says that there is to be a sidecar."""
+    if not config.proxy.places:
+        return []
+    try:
+        from oidcgate.serve.app import sidecar_problems
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        return [Problem("proxy.upstream", None, f"needs {missing}", "pip install 'oidcgate[serve]'")]
+    return list(sidecar_problems(config))
 
 
 def _summary(config: GateConfig) -> None:

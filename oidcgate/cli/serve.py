@@ -32,6 +32,7 @@ def serve(path: Path, check: bool) -> None:
     """
     # Here, so that the other commands work where none of it is installed.
     try:
+        from oidcgate.gate.build import build
         from oidcgate.serve.arbiter import SidecarServer, announcement, log_to_standard_error
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -48,6 +49,9 @@ def serve(path: Path, check: bool) -> None:
         server = SidecarServer(path, os.environ)
         if not check:
             server.run()
+        # A sidecar starts without its directory, which may come back; who asks is told.
+        elif problems := list(build(server.prepared.config).users.problems()):
+            raise SettingsError(problems)
     except SettingsError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

@@ -6,6 +6,7 @@ gate's own parts are `oidcgate.gate.build`'s; who runs the app is `arbiter` and 
 """
 
 import logging
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from oidcgate.gate.asgi import AsyncGate
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.wsgi import Gate
 from oidcgate.identity import IDENTITY_ENVIRON
+from oidcgate.loopback import is_loopback_host
 from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.http import Proxy
 from oidcgate.proxy.routes import Limits, Public, Route, RouteTable, Upstream
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from oidcgate.gate.build import GateParts
 
-__all__ = ["PASSED", "asgi_app", "server_limits", "sidecar_problems", "wsgi_app"]
+__all__ = ["PASSED", "asgi_app", "server_limits", "sidecar_problems", "worker_number", "wsgi_app"]
 
 #: Outcome of a request that the gate let through.
 PASSED: Final = "passed"
@@ -44,13 +46,18 @@ PASSED: Final = "passed"
 _log = logging.getLogger("oidcgate.proxy")
 
 
-def sidecar_problems(config: GateConfig, workers: int) -> Iterator[Problem]:
+def worker_number(config: GateConfig) -> int:
+    """How many processes serve: as many as there are cores for us, unless configured."""
+    return config.serve.workers or len(os.sched_getaffinity(0))
+
+
+def sidecar_problems(config: GateConfig) -> Iterator[Problem]:
     """What a sidecar cannot do with a configuration that is right for a gate.
 
     Args:
         config: right as a whole.
-        workers: how many processes there will be.
     """
+    workers = worker_number(config)
     if not config.proxy.places:
         yield Problem("proxy.upstream", None, "is missing", "name the app, like http://127.0.0.1:8081")
     else:
@@ -84,16 +91,28 @@ def _upstream_problems(config: GateConfig) -> Iterator[Problem]:
             RouteTable(made, Public.from_url(config.public_url))
     except ValueError as error:
         yield Problem("proxy.upstreams", None, "contradict each other", str(error))
-    listening = urlsplit(f"//{config.serve.bind}")
     for place in config.proxy.places:
-        asked = urlsplit(place.upstream)
-        if asked.hostname == listening.hostname and asked.port == listening.port and asked.hostname:
+        if _is_here(place.upstream, config):
             yield Problem(
                 "proxy.upstream",
                 place.upstream,
                 "is where the sidecar itself listens",
-                "give it another port",
+                "name the port of the app",
             )
+
+
+def _is_here(upstream: str, config: GateConfig) -> bool:
+    """Whether a request to this upstream would come back to us, for ever."""
+    if upstream.startswith("unix:"):
+        return upstream == config.serve.bind
+    if config.serve.bind.startswith("unix:"):
+        return False
+    asked, bound = urlsplit(upstream), urlsplit(f"//{config.serve.bind}")
+    if (asked.port or (443 if asked.scheme == "https" else 80)) != bound.port:
+        return False
+    host, listening = asked.hostname or "", bound.hostname or ""
+    everywhere = listening in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
+    return host == listening or (is_loopback_host(host) and (everywhere or is_loopback_host(listening)))
 
 
 def server_limits(config: GateConfig) -> ServerLimits:

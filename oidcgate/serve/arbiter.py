@@ -26,7 +26,7 @@ from oidcgate.gate.build import build
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.proxy.http import Proxy
 from oidcgate.serve.access_log import AccessLog
-from oidcgate.serve.app import asgi_app, server_limits, sidecar_problems, wsgi_app
+from oidcgate.serve.app import asgi_app, server_limits, sidecar_problems, worker_number, wsgi_app
 from oidcgate.serve.metrics import Board, Counters
 from oidcgate.serve.sidecar import Sidecar, worker_name
 from oidcgate.settings import Problem, SettingsError
@@ -61,18 +61,13 @@ def checked(path: Path, env: Mapping[str, str]) -> GateConfig:
         SettingsError: with everything that is wrong.
     """
     config = load_config(path, env)
-    problems = list(sidecar_problems(config, worker_number(config)))
+    problems = list(sidecar_problems(config))
     if problems:
         raise SettingsError(problems)
     # For what only composing finds: that a library is missing, or a file of users cannot be read.
     with _quiet():
         build(config)
     return config
-
-
-def worker_number(config: GateConfig) -> int:
-    """How many processes serve: as many as there are cores for us, unless configured."""
-    return config.serve.workers or len(os.sched_getaffinity(0))
 
 
 def announcement(config: GateConfig) -> list[str]:

@@ -86,10 +86,21 @@ def test_what_a_gate_can_do_and_a_sidecar_cannot(at: Configured, old: str, new: 
     assert said in result.stderr
 
 
-def test_an_upstream_that_is_the_sidecar_itself(at: Configured) -> None:
-    result = check(replaced(at, UPSTREAM, f"http://127.0.0.1:{at.port}"))
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "[::1]"])
+def test_an_upstream_that_is_the_sidecar_itself(host: str, at: Configured) -> None:
+    replaced(at, UPSTREAM, f"http://{host}:{at.port}")
+    for command in (["serve", "--check"], ["check", "--offline"]):
+        result = CliRunner().invoke(main, [*command, "--config", str(at.file)], env={})
+        assert result.exit_code != 0
+        assert "is where the sidecar itself listens" in result.stderr
+
+
+def test_known_users_that_cannot_be_read_are_told(at: Configured) -> None:
+    for users in at.file.parent.glob("users.*"):
+        users.unlink()
+    result = check(at)
     assert result.exit_code == 2
-    assert "is where the sidecar itself listens" in result.stderr
+    assert "users" in result.stderr
 
 
 def test_certificates_that_are_none(at: Configured) -> None:
@@ -104,9 +115,9 @@ def test_certificates_that_are_none(at: Configured) -> None:
 def test_memory_is_enough_for_one_worker(at: Configured) -> None:
     replaced(at, "workers = 2", "workers = 1")
     replaced(at, "[session]", '[state]\nstore = "memory"\n[session]')
-    config = load_config(at.file, {})
-    assert list(sidecar_problems(config, 1)) == []
-    assert [problem.key for problem in sidecar_problems(config, 2)] == ["state.store"]
+    assert list(sidecar_problems(load_config(at.file, {}))) == []
+    two = load_config(at.file, {"OIDCGATE_SERVE__WORKERS": "2"})
+    assert [problem.key for problem in sidecar_problems(two)] == ["state.store"]
 
 
 def test_a_check_needs_no_address_to_be_free(at: Configured) -> None:
