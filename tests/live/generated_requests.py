@@ -346,7 +346,8 @@ def _wrong_answers(at: Site, case: Case, heard: Heard | None) -> Iterator[str]:
         stumbled = at.name == "Gate" and b"does not start with SCRIPT_NAME" in response.body
         if response.status >= 500 and response.status != 501 and not stumbled:
             yield f"{case}: {response}"
-        if not response.whole:
+        # Which answer of a mutated case is one to HEAD, and so has no body, cannot be known.
+        if not response.whole and case.kind != "mutated":
             yield f"{case}: half an answer: {response}"
         if b"mallory" in response.body and _is_ours(response):
             yield f"{case}: a forged name in the answer: {response}"
