@@ -121,7 +121,7 @@ class Prepared:
         """
         _allow_many_connections(self.config)
         self._metrics_socket = _metrics_socket(self.config)
-        self.board()
+        self._have_a_board()
         self._announce()
 
     def renew(self) -> bool:
@@ -137,6 +137,7 @@ class Prepared:
                 if self._metrics_socket is not None:
                     self._metrics_socket.close()
                 self._metrics_socket = opened
+                self._have_a_board()
         except SettingsError as error:
             _log.error("the configuration was not reloaded:\n%s", error)
             return False
@@ -204,7 +205,7 @@ class Prepared:
                 wsgi_app(parts, counters),
                 counters=counters,
                 access_log=log,
-                board=self.board(),
+                board=self._board,
                 metrics_socket=self._metrics_socket,
             )
         app, proxy = asgi_app(parts, counters)
@@ -215,15 +216,14 @@ class Prepared:
             access_log=log,
             counters=counters,
             gauges=lambda: _pool_sizes(proxy),
-            board=self.board(),
+            board=self._board,
             metrics_socket=self._metrics_socket,
         )
 
-    def board(self) -> Board | None:
-        """Where workers write their numbers; None when nobody asks for them."""
+    def _have_a_board(self) -> None:
+        """Make what all workers write their numbers to: here, before any of them is there to make its own."""
         if self._board is None and self._metrics_socket is not None:
             self._board = Board(Path(tempfile.mkdtemp(prefix="oidcgate-metrics-")))
-        return self._board
 
     def worker_ended(self, _arbiter: Any, worker: Any) -> None:
         """A worker is gone; what it counted stays."""

@@ -218,6 +218,24 @@ def test_the_metrics_are_not_on_the_sidecars_own_address(tmp_path: Path, upstrea
         assert ask(at, "/metrics", Accept="application/json")[0] == 401
 
 
+def test_metrics_that_a_reload_switches_on_are_the_sum_over_all_workers(
+    tmp_path: Path, upstream: str
+) -> None:
+    at = configured(tmp_path, upstream, metrics=False)
+    with served(at) as server:
+        before = workers(server)
+        text = at.file.read_text()
+        at.file.write_text(text.replace('metrics_bind = ""', f'metrics_bind = "127.0.0.1:{at.metrics_port}"'))
+        os.kill(server.process.pid, signal.SIGHUP)
+        until(lambda: not workers(server) & before and len(workers(server)) == 2, server)
+        for _ in range(40):
+            assert ask(at, "/public/x")[0] == 200
+        # Whichever worker answers a scrape, and whichever had answered before.
+        for _ in range(4):
+            until(lambda: passed(at) == 40, server)
+    assert [path.name for path in tmp_path.iterdir() if "metrics" in path.name] == []
+
+
 def test_over_a_unix_socket(tmp_path: Path, upstream: str) -> None:
     at = configured(tmp_path, upstream)
     # Such a name has a limit of a hundred characters or so.
