@@ -107,7 +107,7 @@ def cookies_with_prefix(header: str, prefix: str) -> list[tuple[str, str]]:
 def strip_cookies(header: str, names: CookieNames) -> str:
     """A Cookie header without this gate's cookies; "" when nothing is left.
 
-    The other cookies keep their order and their bytes.
+    The other cookies keep their order and their bytes. One that holds ours, name and value, goes with it.
     """
     if _MARK not in header:
         return header
@@ -117,9 +117,17 @@ def strip_cookies(header: str, names: CookieNames) -> str:
         value, _, rest = after.partition("; ")
         if _MARK not in rest and ";" not in value:
             return f"{before}; {rest}" if rest else before
-    owns = names.owns
-    kept = [part for part in header.split(";") if not owns(part.partition("=")[0].strip())]
-    return ";".join(kept).strip()
+    return ";".join(part for part in header.split(";") if not _holds_ours(part, names)).strip()
+
+
+def _holds_ours(part: str, names: CookieNames) -> bool:
+    # Also behind a comma, by which WSGI servers join Cookie headers that a client repeats.
+    return (
+        names.owns(part.partition("=")[0].strip())
+        or f"{names.session}=" in part
+        or f"{names.loop}=" in part
+        or "=" in part.partition(names.transaction_prefix)[2]
+    )
 
 
 def _pairs(header: str) -> list[tuple[str, str]]:

@@ -443,6 +443,10 @@ class FrontContract:
         ]:
             assert front.ask("/", headers=[("Cookie", sent)]).status == 200
             assert front.app.last.all("Cookie") == left
+        # Said twice: whether that is joined by a semicolon or by a comma, none of it is ours when it arrives.
+        for sent in (["a=1", cookie], [names.session, f"{cookie}; {cookie}"], [cookie, "a=1"]):
+            front.ask("/public", headers=[("Cookie", value) for value in sent])
+            assert "oidcgate-" not in repr(front.app.last.headers)
         front.ask("/public", headers=[("Cookie", f"a=1; {names.session}=garbage; b=\xff")])
         assert front.app.last.all("Cookie") == ["a=1; b=\xff"]
         assert front.ask("/", headers=[("Cookie", f"{cookie}; {names.session}=other")]).status == 401

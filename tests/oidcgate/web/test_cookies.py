@@ -139,6 +139,20 @@ def test_two_gates_never_share_a_name(public_url: str, client_id: str) -> None:
         pytest.param(f"a=1; {S}=v; {OTHER.session}=w", f"a=1; {OTHER.session}=w", id="both gates'"),
         pytest.param(f"a={S}; b=2", f"a={S}; b=2", id="our name as a value"),
         pytest.param(f"a=1; {S} =v; b=2", "a=1; b=2", id="space before equals"),
+        pytest.param(f"{S} =v=w; b=2", "b=2", id="space before equals, equals in the value"),
+        # Two Cookie headers, as WSGI servers join them.
+        pytest.param(f"a=1,{S}=v; b=2", "b=2", id="joined"),
+        pytest.param(f"{S},{S}=v; {S}=v; b=2", "b=2", id="joined, and once more"),
+        pytest.param(f"b=2; a=1,{NAMES.loop}=v", "b=2", id="joined, loop"),
+        pytest.param(f"b=2; a=1,{NAMES.transaction('s')}=v", "b=2", id="joined, transaction"),
+        pytest.param(
+            f"a={NAMES.loop}; b={NAMES.transaction('s')}; {S}=v",
+            f"a={NAMES.loop}; b={NAMES.transaction('s')}",
+            id="our names as values",
+        ),
+        pytest.param(
+            f"a={NAMES.loop},{S}; b=2", f"a={NAMES.loop},{S}; b=2", id="our names as values, joined"
+        ),
     ],
 )
 def test_gate_cookies_do_not_reach_the_app(header: str, left: str) -> None:
