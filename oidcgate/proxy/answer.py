@@ -243,9 +243,6 @@ class AnswerReader:
         self.reusable = parser.should_keep_alive() and (self.framing.has_body or not self._speaks_of_a_body())
         if not self.framing.has_body:
             self.complete = True
-            if self._method == "HEAD":
-                # No parser knows what was asked: this one now waits for a body.
-                self._parser = None
 
     def on_body(self, data: bytes) -> None:
         if self._fault is not None:

@@ -247,3 +247,12 @@ def test_a_complete_answer_is_free_at_once() -> None:
         gc.enable()
 
     assert left == 0
+
+
+def test_a_large_head_leaves_the_body_its_own_limit() -> None:
+    reader = AnswerReader("GET")
+    reader.feed(OK + b"A: " + b"x" * 60_000 + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+    reader.feed(b"5;" + b"x" * 60_000)
+    reader.feed(b"\r\nhello\r\n0\r\n\r\n")
+
+    assert (reader.take(), reader.complete) == (b"hello", True)

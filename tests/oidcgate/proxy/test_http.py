@@ -130,7 +130,7 @@ class TestWhatPasses:
             pytest.param(b"HTTP/1.1 304 No\r\n\r\n", 304, [], b"", id="304"),
             pytest.param(b"HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx", 404, [b"1"], b"x", id="404"),
             pytest.param(
-                b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\nX: 1\r\n\r\n"
+                b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\nContent-Length: 0\r\n\r\n"
                 b"HTTP/1.1 103 Early\r\nLink: </x>\r\n\r\n" + HELLO,
                 200,
                 [b"5"],

@@ -155,6 +155,8 @@ class TestRequestHead:
         request = head((b"connection", b"a"), (b"a", b"1"), (b"connection", b"b"), (b"b", b"2"), (b"c", b"3"))
 
         assert names_of(request) == [b"host", b"c"]
+        request = head((b"connection", b"a"), (b"a", b"1"), (b"connection", b"keep-alive"))
+        assert names_of(request) == [b"host"]
 
     def test_a_tunnel_says_upgrade(self) -> None:
         request = head(
