@@ -55,7 +55,8 @@ class Intercom:
         with self._lock:
             lines = list(self.lines)
         for line in lines:
-            with suppress(OSError):
+            # ValueError: a line that ended a moment ago, whose file is closed. Nobody else is to suffer for it.
+            with suppress(OSError, ValueError):
                 line.say(json.dumps(what))
 
 
