@@ -55,7 +55,7 @@ class Intercom:
         with self._lock:
             lines = list(self.lines)
         for line in lines:
-            # ValueError: a line that ended a moment ago, whose file is closed. Nobody else is to suffer for it.
+            # ValueError: a line that ended a moment ago, its file closed. Nobody else is to suffer for it.
             with suppress(OSError, ValueError):
                 line.say(json.dumps(what))
 
