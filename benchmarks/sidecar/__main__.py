@@ -1,5 +1,6 @@
 """`python -m benchmarks.sidecar [ROUNDS] [SECONDS]`: ours and peers, in turns, in one run."""
 
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -174,6 +175,8 @@ def main(rounds: int = 7, seconds: float = 2) -> None:
         peers.require_nginx()
     except peers.Missing as missing:
         sys.exit(f"Nothing can be measured without it. {missing}")
+    # As an exception, so that every server is ended with the run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Told to end; nothing is kept of this run."))
     tables: dict[str, dict[str, Row]] = {}
     with tempfile.TemporaryDirectory(prefix="oidcgate-benchmark-") as path, ExitStack() as running:
         folder = Path(path)
