@@ -17,9 +17,7 @@ from typing import Any, Final
 import msgspec
 
 __all__ = [
-    "FORWARD_ENVIRON",
     "IDENTITY_ENVIRON",
-    "PUBLIC_URL_ENVIRON",
     "Identity",
     "ReservedNames",
     "environ_key",
@@ -31,11 +29,6 @@ __all__ = [
 
 #: Key of the WSGI environ (and of the ASGI scope) under which an app finds its `Identity`.
 IDENTITY_ENVIRON: Final = "oidcgate.identity"
-#: Key of environ and scope under which a proxy finds the headers that tell its upstream who the user is:
-#: pairs of name and value, both bytes.
-FORWARD_ENVIRON: Final = "oidcgate.forward"
-#: Key of the environ under which a proxy finds where browsers reach it.
-PUBLIC_URL_ENVIRON: Final = "oidcgate.public_url"
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 

@@ -16,7 +16,8 @@ from oidcgate.gate.front import Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
 from oidcgate.gate.watch import Ongoing, Watch
-from oidcgate.identity import FORWARD_ENVIRON, IDENTITY_ENVIRON
+from oidcgate.handover import DROP_COOKIE, FORWARD, TUNNEL_HEADERS, UPGRADE
+from oidcgate.identity import IDENTITY_ENVIRON
 from oidcgate.waiting import WouldWait, at_once
 from oidcgate.web.asgi import (
     Answered,
@@ -44,9 +45,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: The longest body a route of the gate takes: an answer of the IdP by form_post, or a form of ours.
 _ROUTE_BODY_BYTES: Final = 65_536
-#: In the scope of a WebSocket: fields for the head that opens a tunnel, which does not pass `send`. The other
-#: end of this is `oidcgate.proxy.websocket.TUNNEL_HEADERS`.
-TUNNEL_HEADERS: Final = "oidcgate.tunnel_headers"
 _HEALTH_PATH: Final = GATE_PATH + "healthz"
 _AT_THE_PROVIDER: Final = frozenset({LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH})
 _BUSY: Final = decisions.Unavailable(sessions.UnavailableReason.BUSY)
@@ -160,18 +158,16 @@ class AsyncGate(Front[ASGIApp]):
         passed = dict(scope)
         # Whatever a middleware in front says: the gate vouches for nobody but whom it knows.
         passed.pop(IDENTITY_ENVIRON, None)
-        passed.pop(FORWARD_ENVIRON, None)
+        passed.pop(FORWARD, None)
         touched: list[str] = []
         if decision.identified and type(session) is sessions.Found:
             passed[IDENTITY_ENVIRON] = session.person.identity
             if session.forwarded:
-                passed[FORWARD_ENVIRON] = session.forwarded
+                passed[FORWARD] = session.forwarded
                 if not self.forwards:
                     headers += session.forwarded
             if now >= session.touch_at:
                 touched = await self._touched(session, now)
-                if touched and scope["type"] == "websocket":
-                    passed[TUNNEL_HEADERS] = _encoded(cookies_to_add(touched, ""))
         if cookies:
             kept = self.kept_cookies(cookies, session)
             if kept != cookies:
@@ -179,8 +175,12 @@ class AsyncGate(Front[ASGIApp]):
                 if kept:
                     headers.append((b"cookie", kept.encode("latin-1")))
         passed["headers"] = headers
+        if scope["type"] == "websocket":
+            # The head that opens a tunnel is the one answer that does not pass us on its way out.
+            passed[DROP_COOKIE] = self._is_gate_cookie
+            passed[TUNNEL_HEADERS] = _encoded(cookies_to_add(touched, ""))
         ongoing = self._watch.begin(facts, cookies, identified=decision.identified)
-        started = False
+        started = ""
 
         def guarded(message: Message) -> Awaitable[None]:
             nonlocal started
@@ -188,7 +188,7 @@ class AsyncGate(Front[ASGIApp]):
                 # Also of an app that takes its cancellation for something to recover from.
                 raise asyncio.CancelledError
             if message["type"] in _STARTS:
-                started = True
+                started = message["type"]
                 message = self._guarded(message, touched)
             return send(message)
 
@@ -233,16 +233,26 @@ class AsyncGate(Front[ASGIApp]):
         return message
 
     def _sets_gate_cookie(self, name: bytes, value: bytes) -> bool:
-        return name.lower() == b"set-cookie" and names_gate_cookie(value.decode("latin-1"), self.parts.names)
+        return name.lower() == b"set-cookie" and self._is_gate_cookie(value)
 
-    async def _cut(self, scope: Scope, started: bool, send: Send) -> None:
-        """End what may go on no longer. An answer that has begun is left unfinished: the server cuts it."""
-        if scope["type"] == "websocket":
-            # Spec: RFC 6455 7.4.1, 1008 policy violation. A tunnel has closed its connection already.
-            if "oidcgate.upgrade" not in (scope.get("extensions") or {}):
-                await send({"type": "websocket.close", "code": 1008, "reason": "signed out"})
-        elif not started:
+    def _is_gate_cookie(self, value: bytes) -> bool:
+        return names_gate_cookie(value.decode("latin-1"), self.parts.names)
+
+    async def _cut(self, scope: Scope, started: str, send: Send) -> None:
+        """End what may go on no longer. An answer that has begun is left unfinished: the server cuts it.
+
+        Args:
+            started: the message by which the app began to answer; "" when it has not.
+        """
+        upgrade = (scope.get("extensions") or {}).get(UPGRADE)
+        if upgrade is not None and upgrade.taken:
+            # The tunnel has said so to both ends and closed the connection.
+            return
+        if not started:
             await send_answer(_SIGNED_OUT, scope, send)
+        elif started == "websocket.accept":
+            # Spec: RFC 6455 7.4.1, 1008 policy violation.
+            await send({"type": "websocket.close", "code": 1008, "reason": "signed out"})
 
     async def _refuse(
         self,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from oidcgate.gate import decision as decisions
 from oidcgate.gate import session as sessions
 from oidcgate.gate.front import Front, cookies_to_add
-from oidcgate.identity import FORWARD_ENVIRON, IDENTITY_ENVIRON, PUBLIC_URL_ENVIRON, environ_key
+from oidcgate.handover import FORWARD, PUBLIC_URL
+from oidcgate.identity import IDENTITY_ENVIRON, environ_key
 from oidcgate.web.cookies import CookieNames, names_gate_cookie
 from oidcgate.web.facts import BadRequest, RequestFault, facts_from_environ
 
@@ -72,14 +73,14 @@ class Gate(Front[WSGIApp]):
             return self.parts.refusals.respond(decision, facts, environ)(environ, start_response)
 
         if self.forwards:
-            environ[PUBLIC_URL_ENVIRON] = self.parts.config.public_url
+            environ[PUBLIC_URL] = self.parts.config.public_url
         touched: list[str] = []
         if decision.identified and type(session) is sessions.Found:
             person = session.person
             environ[IDENTITY_ENVIRON] = person.identity
             environ["REMOTE_USER"] = person.remote_user
             if session.forwarded:
-                environ[FORWARD_ENVIRON] = session.forwarded
+                environ[FORWARD] = session.forwarded
                 if not self.forwards:
                     for name, value in session.forwarded:
                         environ[environ_key(name)] = value.decode("latin-1")

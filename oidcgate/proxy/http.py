@@ -1,8 +1,8 @@
 """`Proxy`: an ASGI app that has an upstream answer, byte by byte as both sides go on.
 
-Here lives one exchange from request to answer, and what a client is told when it fails. Heads are `rules`',
-connections `upstream`'s, time-outs `exchanges`', WebSockets `websocket`'s next door. Identity comes in with
-the scope and is not looked at.
+Here lives one exchange from request to answer. Next door: the heads of both (`request_head`,
+`response_head`), what a client is told when it fails (`short_answers`), connections (`upstream`), time-outs
+(`exchanges`), WebSockets (`websocket`). Identity comes in with the scope and is not looked at.
 """
 
 import asyncio
@@ -10,38 +10,28 @@ from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from oidcgate.handover import BODY_FOLLOWS, FAILED, FORWARD
+from oidcgate.proxy.client_way import forwarded
 from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.exchanges import Exchange, Exchanges, Receive, Send, Waits
+from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
+from oidcgate.proxy.framing import Framing, request_framing
+from oidcgate.proxy.request_head import ASKED_AGAIN, request_head
+from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable
-from oidcgate.proxy.rules import (
-    BadHead,
-    Framing,
-    HeaderPair,
-    forwarded,
-    header_lines,
-    request_framing,
-    request_head,
-    response_headers,
-)
-from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report, short_answer
+from oidcgate.proxy.short_answers import reader_of, short_answer
+from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report
 from oidcgate.proxy.upload import Upload
 from oidcgate.proxy.upstream import Connection, Pool
-from oidcgate.proxy.websocket import tunnel
+from oidcgate.proxy.websocket import refuse, tunnel
+from oidcgate.web.asgi import whole_environ
 from oidcgate.web.canonical_path import quote_path
 from oidcgate.web.forwarded import TrustedPeers
 
-__all__ = ["BODY_FOLLOWS", "FORWARD", "Proxy"]
+__all__ = ["Proxy"]
 
 Scope = MutableMapping[str, Any]
 
-#: Key of the scope under which the gate puts the fields that tell an upstream who the user is.
-FORWARD: Final = "oidcgate.forward"
-#: Key of a `http.response.start`: the body is there, so that a server may write it together with the head.
-BODY_FOLLOWS: Final = "oidcgate.body_follows"
-
-# Asking twice for the same thing asks for nothing more, so a connection that turns out to be closed is no
-# reason to fail. PUT and DELETE are idempotent too, but an app may count them.
-_ASKED_AGAIN: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOK_SECONDS: Final = 1.0
 # A member of an Enum takes longer to find than a field to write.
 _NOBODY, _CLIENT, _UPSTREAM = Waits.NOBODY, Waits.CLIENT, Waits.UPSTREAM
@@ -121,7 +111,9 @@ class Proxy:
         method: str = scope["method"]
         destination = self._table.only or self._table.find(_host(headers), scope["path"])
         if destination is None:
-            return await self._answer_shortly(UpstreamTrouble(Trouble.NO_ROUTE), None, send, unread=True)
+            return await self._answer_shortly(
+                UpstreamTrouble(Trouble.NO_ROUTE), None, scope, send, unread=True
+            )
         try:
             framing = request_framing(headers, scope["http_version"])
             head = request_head(
@@ -135,17 +127,17 @@ class Proxy:
             )
         except BadHead as bad:
             trouble = UpstreamTrouble(Trouble.BAD_REQUEST, bad.fault)
-            return await self._answer_shortly(trouble, destination, send, unread=True)
+            return await self._answer_shortly(trouble, destination, scope, send, unread=True)
         exchange = self._exchanges.begin(receive)
         try:
             await self._pass(exchange, self._pools[destination.upstream], method, head, framing, send)
         except UpstreamTrouble as trouble:
-            await self._end_badly(trouble, exchange, destination, send)
+            await self._end_badly(trouble, exchange, destination, scope, send)
         except asyncio.CancelledError:
             given_up = exchange.given_up
             if given_up is None or exchange.task is None or exchange.task.uncancel() > 0:
                 raise
-            await self._end_badly(UpstreamTrouble(given_up), exchange, destination, send)
+            await self._end_badly(UpstreamTrouble(given_up), exchange, destination, scope, send)
         finally:
             self._exchanges.end(exchange)
         return None
@@ -167,7 +159,7 @@ class Proxy:
         connection.begin(method, head, body)
         if upload is not None and not upload.done:
             exchange.helper = asyncio.create_task(upload.rest(connection))
-        again = upload is None and method in _ASKED_AGAIN
+        again = upload is None and method in ASKED_AGAIN
         while not connection.answer.head_complete or connection.trouble is not None:
             trouble = connection.trouble
             if trouble is None:
@@ -241,23 +233,40 @@ class Proxy:
         await send({"type": "http.response.body", "body": chunk, "more_body": False})
 
     async def _end_badly(
-        self, trouble: UpstreamTrouble, exchange: Exchange, destination: Destination, send: Send
+        self,
+        trouble: UpstreamTrouble,
+        exchange: Exchange,
+        destination: Destination,
+        scope: Scope,
+        send: Send,
     ) -> None:
         if trouble.kind is Trouble.CLIENT_GONE:
             return
         if not exchange.started:
             unread = exchange.upload is not _NOBODY
-            await self._answer_shortly(trouble, destination, send, unread=unread)
+            await self._answer_shortly(trouble, destination, scope, send, unread=unread)
             return
         self._on_error(trouble.kind, destination.upstream, trouble.detail)
         raise AnswerCut(trouble.kind.value) from None
 
     async def _answer_shortly(
-        self, trouble: UpstreamTrouble, destination: Destination | None, send: Send, *, unread: bool
+        self,
+        trouble: UpstreamTrouble,
+        destination: Destination | None,
+        scope: Scope,
+        send: Send,
+        *,
+        unread: bool,
     ) -> None:
         self._on_error(trouble.kind, destination and destination.upstream, trouble.detail)
-        status, headers, body = short_answer(trouble.kind, unread=unread)
-        await send({"type": "http.response.start", "status": status, "headers": headers, BODY_FOLLOWS: True})
+        reader = None
+        if destination is not None:
+            environ = whole_environ(scope, scope["headers"], b"")
+            reader = reader_of(environ, destination.host.decode("ascii"))
+        method: str = scope["method"]
+        status, headers, body = short_answer(trouble.kind, method=method, reader=reader, unread=unread)
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        await send({**start, BODY_FOLLOWS: True, FAILED: True})
         await send({"type": "http.response.body", "body": body})
 
     async def _tunnel(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -265,7 +274,7 @@ class Proxy:
         destination = self._table.only or self._table.find(_host(headers), scope["path"])
         if destination is None:
             self._on_error(Trouble.NO_ROUTE, None, "")
-            await send({"type": "websocket.close", "code": 1011})
+            await refuse(scope, send, Trouble.NO_ROUTE)
             return
         way = self._way_fields(_peer(scope), _claimed(headers), destination)
         await tunnel(

@@ -1,81 +1,38 @@
-"""WebSockets: the handshake with an upstream, and the tunnel that carries what the two ends then say.
+"""A WebSocket on its way to being one: the handshake with an upstream, and what is answered where it fails.
 
-Here live `tunnel`, which `http` next door calls for a scope of type `websocket`, and the two ends of one
-tunnel. Frames are followed (`frames`) but not opened: extensions and subprotocols are agreed between client
-and upstream, pings and the closing handshake are theirs. Who may open a WebSocket, and how long it may last,
-is decided elsewhere: this module ends one when its task is cancelled.
-
-An open tunnel is two protocol objects on two transports: no task but the server's own, no timer, no buffer.
+Here live `tunnel` and `refuse`, which `http` next door calls for a scope of type `websocket`. Extensions and
+subprotocols are agreed between client and upstream. What the two then say to each other is carried by
+`tunnel.Tunnel`; who may open a WebSocket, and how long it may last, is decided elsewhere.
 """
 
 import asyncio
 import base64
 import hashlib
-import os
-import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from oidcgate.handover import DROP_COOKIE, FAILED, TUNNEL_HEADERS, UPGRADE
 from oidcgate.proxy.dial import connect
-from oidcgate.proxy.frames import CLOSE_GOING_AWAY, CLOSE_POLICY, Frames, close_frame
+from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
+from oidcgate.proxy.framing import NO_BODY
+from oidcgate.proxy.request_head import request_head
+from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits
-from oidcgate.proxy.rules import (
-    NO_BODY,
-    BadHead,
-    HeaderPair,
-    header_lines,
-    request_head,
-    response_headers,
-)
-from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report, short_answer
+from oidcgate.proxy.short_answers import short_answer
+from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report
+from oidcgate.proxy.tunnel import Tunnel, Upgrade
 from oidcgate.proxy.upstream import Connection
 
-__all__ = ["DROP_COOKIE", "TUNNEL_HEADERS", "UPGRADE", "Upgrade", "accept_value", "tunnel"]
+__all__ = ["accept_value", "refuse", "tunnel"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-
-#: The key in `scope["extensions"]` under which a server offers its `Upgrade`.
-UPGRADE: Final = "oidcgate.upgrade"
-#: The key in the scope under which somebody in front may say which Set-Cookie values must not pass. Other
-#: answers can be changed on their way out; the one that opens a tunnel is written here.
-DROP_COOKIE: Final = "oidcgate.drop_cookie"
-
-#: The key in the scope under which somebody in front may give fields to add to that answer.
-TUNNEL_HEADERS: Final = "oidcgate.tunnel_headers"
-
-#: How long an end may take to say goodbye; where nobody ended the tunnel on purpose, without taking any of
-#: what is left for it.
-LINGER_SECONDS: Final = 5.0
-
-# A peer that went without a word is noticed after two minutes; nothing else ends a tunnel that is silent.
-_KEEPALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-)
 
 # RFC 6455 1.3
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _UPGRADE_FIELDS: Final = ((b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
 _UPGRADE_LINES: Final = header_lines(_UPGRADE_FIELDS)
-
-
-class Upgrade(Protocol):
-    """What a server offers to whoever wants to take over the client's connection."""
-
-    def accept(self, head: bytes, tunnel: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
-        """Write `head`, a complete 101, to the client, and make `tunnel` the protocol of its transport.
-
-        Returns:
-            The transport, being read, and what the client has already sent behind its request.
-
-        Raises:
-            OSError: the client is gone.
-        """
 
 
 def accept_value(key: bytes) -> bytes:
@@ -117,7 +74,7 @@ async def tunnel(
     upgrade: Upgrade | None = extensions.get(UPGRADE)
     if upgrade is None:
         on_error(Trouble.NO_UPGRADE, route.upstream, "the server cannot hand its connections over")
-        await _answer(scope, send, Trouble.NO_UPGRADE)
+        await refuse(scope, send, Trouble.NO_UPGRADE)
         return
     handshake = _Handshake(scope, send, route, limits, on_error)
     opened = await _while_client_is_there(receive, handshake.pass_on(tuple(own_headers), upgrade))
@@ -128,8 +85,8 @@ async def tunnel(
 
 
 async def _while_client_is_there(
-    receive: Callable[[], Awaitable[Message]], handshake: "Awaitable[_Tunnel | None]"
-) -> "_Tunnel | None":
+    receive: Callable[[], Awaitable[Message]], handshake: Awaitable[Tunnel | None]
+) -> Tunnel | None:
     """What the handshake comes to, or None when the client leaves before."""
 
     async def until_it_leaves() -> None:
@@ -172,7 +129,7 @@ class _Handshake:
         self._on_error = on_error
         self._drop_cookie: Callable[[bytes], bool] | None = scope.get(DROP_COOKIE)
 
-    async def pass_on(self, own_headers: Sequence[HeaderPair], upgrade: Upgrade) -> "_Tunnel | None":
+    async def pass_on(self, own_headers: Sequence[HeaderPair], upgrade: Upgrade) -> Tunnel | None:
         """The open tunnel; None when something else was answered."""
         limits = self._limits
         upstream = self._route.upstream
@@ -192,10 +149,10 @@ class _Handshake:
             await self._relay(connection)
         except BadHead as bad:
             self._on_error(Trouble.BAD_REQUEST, upstream, bad.fault)
-            await _answer(self._scope, self._send, Trouble.BAD_REQUEST)
+            await refuse(self._scope, self._send, Trouble.BAD_REQUEST)
         except UpstreamTrouble as trouble:
             self._on_error(trouble.kind, upstream, trouble.detail)
-            await _answer(self._scope, self._send, trouble.kind)
+            await refuse(self._scope, self._send, trouble.kind)
         finally:
             if connection is not None:
                 connection.abort()
@@ -209,7 +166,7 @@ class _Handshake:
         own = (*_UPGRADE_FIELDS, *own_headers)
         return request_head("GET", target, scope["headers"], host=self._route.host, own=own, framing=NO_BODY)
 
-    def _open(self, connection: Connection, upgrade: Upgrade) -> "_Tunnel":
+    def _open(self, connection: Connection, upgrade: Upgrade) -> Tunnel:
         """Check the upstream's 101, pass it on, and join the two connections.
 
         Raises:
@@ -230,7 +187,7 @@ class _Handshake:
         except BadHead as bad:
             raise UpstreamTrouble(Trouble.MALFORMED, bad.fault) from None
         agreed = any(name.lower() == b"sec-websocket-extensions" and value for name, value in headers)
-        joined = _Tunnel(self._route, self._limits.message_bytes, self._on_error, extensions=agreed)
+        joined = Tunnel(self._route, self._limits.message_bytes, self._on_error, extensions=agreed)
         joined.begin(connection, upgrade, head)
         return joined
 
@@ -305,223 +262,12 @@ def _values(headers: Iterable[HeaderPair], name: bytes) -> list[bytes]:
     return [value.strip(b" \t") for other, value in headers if other.lower() == name]
 
 
-async def _answer(scope: Scope, send: Callable[[Message], Awaitable[None]], kind: Trouble) -> None:
-    """Refuse the handshake; a server that can only say no says no."""
+async def refuse(scope: Scope, send: Callable[[Message], Awaitable[None]], kind: Trouble) -> None:
+    """Answer a handshake that met this trouble; a server that can only say no says no."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1011})
         return
     status, headers, body = short_answer(kind)
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
+    await send({**start, FAILED: True})
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
-
-
-class _End(asyncio.Protocol):
-    """One end of a tunnel: what arrives from it goes to `peer`.
-
-    Attributes:
-        transport: its connection.
-        peer: the other end.
-        frames: those that arrive from it.
-        lost: its connection is gone.
-    """
-
-    __slots__ = ("_tunnel", "frames", "lost", "peer", "transport")
-
-    transport: asyncio.Transport
-    peer: "_End"
-
-    def __init__(self, tunnel: "_Tunnel", frames: Frames) -> None:
-        self._tunnel = tunnel
-        self.frames = frames
-        self.lost = False
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of this end, which go to the other as they are."""
-        frames = self.frames
-        passed = frames.feed(data)
-        tunnel = self._tunnel
-        if tunnel.ending:
-            # Read only so that its last words, and the end of the connection, can be heard.
-            if frames.closed:
-                self.transport.close()
-            return
-        if passed:
-            self.peer.transport.write(passed)
-        if frames.fault is not None:
-            tunnel.refuse(self)
-
-    def pause_writing(self) -> None:
-        """This end takes less than the other sends: no more is read there."""
-        transport = self.peer.transport
-        if not self._tunnel.ending and not transport.is_closing():
-            transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """This end has taken what was waiting."""
-        transport = self.peer.transport
-        if not self._tunnel.ending and not transport.is_closing():
-            transport.resume_reading()
-
-    def eof_received(self) -> None:
-        """This end says nothing any more. As servers do, this is taken for its leaving."""
-        self._tunnel.end_leaves(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """This end is gone, and with it the tunnel."""
-        self._tunnel.end_is_gone(self)
-
-    def shutdown(self) -> None:
-        """The server stops."""
-        self._tunnel.close(CLOSE_GOING_AWAY)
-
-
-class _Tunnel:
-    """Two ends, and how they come to an end together.
-
-    Attributes:
-        ending: nothing passes any more.
-    """
-
-    __slots__ = ("_left_over", "_on_error", "_over", "_route", "_timer", "client", "ending", "upstream")
-
-    def __init__(
-        self, route: Destination, message_bytes: int, on_error: OnError, *, extensions: bool
-    ) -> None:
-        self._route = route
-        self._on_error = on_error
-        self._over: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._left_over: int | None = None
-        self.ending = False
-        self.client = _End(self, Frames(from_client=True, extensions=extensions, message_bytes=message_bytes))
-        self.upstream = _End(
-            self, Frames(from_client=False, extensions=extensions, message_bytes=message_bytes)
-        )
-        self.client.peer = self.upstream
-        self.upstream.peer = self.client
-
-    def begin(self, connection: Connection, upgrade: Upgrade, head: bytes) -> None:
-        """Take both connections over.
-
-        Raises:
-            OSError: the client is gone; the upstream's connection is closed.
-        """
-        upstream, client = self.upstream, self.client
-        upstream.transport, greeting = connection.hand_over(upstream)
-        try:
-            client.transport, early = upgrade.accept(head, client)
-        except BaseException:
-            # Nobody is there to hear of its end.
-            self.ending = client.lost = True
-            upstream.transport.abort()
-            raise
-        for end in (client, upstream):
-            _notice_silent_death(end.transport)
-        if greeting:
-            upstream.data_received(greeting)
-        if early:
-            client.data_received(early)
-
-    async def last(self) -> None:
-        """Return when both ends are gone. When cancelled, end the tunnel first."""
-        try:
-            await self._gone()
-        except asyncio.CancelledError:
-            self.close(CLOSE_POLICY)
-            try:
-                await self._gone()
-            except asyncio.CancelledError:
-                self._abort()
-            raise
-
-    async def _gone(self) -> None:
-        if not (self.client.lost and self.upstream.lost):
-            self._over = asyncio.get_running_loop().create_future()
-            await self._over
-
-    def refuse(self, end: _End) -> None:
-        """`end` has sent what is no frame, or too much."""
-        fault = end.frames.fault
-        assert fault is not None  # noqa: S101 - the reason for the call
-        kind = Trouble.CLIENT_FRAMES if end is self.client else Trouble.UPSTREAM_FRAMES
-        self._on_error(kind, self._route.upstream, fault)
-        self.close(fault.close_code)
-
-    def close(self, code: int) -> None:
-        """End the tunnel from here: a last frame to either end, where it fits, and then nothing any more."""
-        if self.ending:
-            return
-        self.ending = True
-        for end in (self.client, self.upstream):
-            if not end.transport.is_closing():
-                fits = end.peer.frames.between_frames
-                if fits:
-                    mask = b"" if end is self.client else os.urandom(4)
-                    end.transport.write(close_frame(code, mask=mask))
-                self._let_go(end, answers=fits)
-        self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._abort)
-
-    def end_leaves(self, end: _End) -> None:
-        """Nothing more will come from `end`; what it had still said is on its way to the other."""
-        if self.ending:
-            return
-        self.ending = True
-        if not end.peer.transport.is_closing():
-            self._let_go(end.peer, answers=end.frames.closed)
-        self._give_time()
-
-    def end_is_gone(self, end: _End) -> None:
-        """The connection of `end` is closed."""
-        end.lost = True
-        self.end_leaves(end)
-        if not end.peer.lost:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
-
-    def _let_go(self, end: _End, *, answers: bool) -> None:
-        """Nothing more will be written to `end`. What it still sends is dropped until it has heard so.
-
-        Closing at once would do for the end itself. But where bytes of it are still on their way, its system
-        would hear that they are not wanted, and throw away the last frame that it has not read yet.
-
-        Args:
-            end: whose connection is still open.
-            answers: it was sent a Close frame, and so may say one too.
-        """
-        transport = end.transport
-        transport.resume_reading()
-        if end.frames.closed:
-            transport.close()
-        elif transport.can_write_eof():
-            transport.write_eof()
-        elif not answers:
-            transport.close()
-
-    def _give_time(self) -> None:
-        """Wait for whoever is still there, as long as it goes on taking what was sent to it."""
-        left = sum(
-            [end.transport.get_write_buffer_size() for end in (self.client, self.upstream) if not end.lost]
-        )
-        if self._left_over is None or 0 < left < self._left_over:
-            self._left_over = left
-            self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._give_time)
-        else:
-            self._abort()
-
-    def _abort(self) -> None:
-        for end in (self.client, self.upstream):
-            if not end.lost:
-                end.transport.abort()
-
-
-def _notice_silent_death(transport: asyncio.Transport) -> None:
-    """Have the system ask a silent peer whether it is still there. A Unix socket needs no asking."""
-    connection = transport.get_extra_info("socket")
-    if connection is not None and connection.family != socket.AF_UNIX:
-        with suppress(OSError):  # already gone, which is noticed anyway
-            for option in _KEEPALIVE:
-                connection.setsockopt(*option)

@@ -1,55 +1,37 @@
 """`ReverseProxy`: a server elsewhere as a WSGI app, so that a gate can stand around it under any WSGI server.
 
-Here lives the way between a WSGI environ and the bytes of a request, and between an answer and
-`start_response`. Which fields pass is decided in `rules`, which upstream serves what in `routes`; connections
-and time limits are `blocking`'s. The same for ASGI, with WebSockets and without a thread per request, is
-`http` next door.
+Here lives the way between an answer and `start_response`, and the choice of an upstream. What a WSGI environ
+says of a request is read by `environ` next door, which fields pass is decided in `request_head` and
+`response_head`; connections are `blocking`'s, time limits `blocking_exchange`'s. The same for ASGI, with
+WebSockets and without a thread per request, is `http`.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from oidcgate.proxy.blocking import Exchange, Pool
+from oidcgate.handover import FAILED, FORWARD, PUBLIC_URL
+from oidcgate.proxy.blocking import Pool
+from oidcgate.proxy.blocking_exchange import Exchange
+from oidcgate.proxy.client_way import forwarded
 from oidcgate.proxy.dial import tls_context
+from oidcgate.proxy.environ import asks_for_websocket, body_of, fields_of, path_and_target
+from oidcgate.proxy.fields import BadHead, header_lines
+from oidcgate.proxy.request_head import request_head
+from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable, Upstream
-from oidcgate.proxy.rules import (
-    BadHead,
-    Framing,
-    HeaderPair,
-    HeadFault,
-    forwarded,
-    header_lines,
-    request_framing,
-    request_head,
-    response_headers,
-)
-from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, short_answer
-from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target, quote_path
+from oidcgate.proxy.short_answers import reader_of, short_answer
+from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, log_trouble
+from oidcgate.web.canonical_path import BadPath
 from oidcgate.web.forwarded import parse_trusted_peers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["ReverseProxy"]
-
-#: Set by a gate: the fields that say who the user is, and the public URL that the request came to.
-_FORWARD_KEY: Final = "oidcgate.forward"
-_PUBLIC_URL_KEY: Final = "oidcgate.public_url"
-
-_BLOCK: Final = 64 * 1024
-_LOG = logging.getLogger(__name__)
-
-
-def _to_log(kind: Trouble, upstream: Upstream | None, detail: str) -> None:
-    # What a client does wrong is no news to an operator.
-    level = logging.WARNING if kind.startswith("upstream_") else logging.INFO
-    _LOG.log(level, "%s %s %s", kind, upstream.url if upstream else "-", detail)
 
 
 class ReverseProxy:
@@ -83,7 +65,7 @@ class ReverseProxy:
         trusted_proxies: Iterable[str] = (),
         insecure_encoded_slash: bool = False,
         limits: Limits | None = None,
-        on_error: OnError = _to_log,
+        on_error: OnError = log_trouble,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -130,31 +112,49 @@ class ReverseProxy:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""
-        upstream: Upstream | None = None
+        request: _Request | None = None
         try:
-            if _asks_for_websocket(environ):
-                return _start_short(start_response, *_NO_WEBSOCKET)
+            if asks_for_websocket(environ):
+                raise UpstreamTrouble(Trouble.NO_UPGRADE)
             request = self._request(environ)
-            upstream = request.upstream
-            exchange = Exchange(self._pools[upstream], request.method, request.head, request.body)
+            pool = self._pools[request.destination.upstream]
+            exchange = Exchange(pool, request.method, request.head, request.body)
         except (BadPath, BadHead, UnicodeEncodeError) as bad:
             trouble = UpstreamTrouble(Trouble.BAD_REQUEST, _fault(bad))
-        except _LengthRequired:
-            return _start_short(start_response, *_LENGTH_REQUIRED)
         except UpstreamTrouble as raised:
             trouble = raised
         else:
             try:
-                return self._answer(exchange, upstream, environ, start_response)
+                return self._answer(exchange, request.destination.upstream, environ, start_response)
             except BadHead as bad:
                 exchange.close()
                 trouble = UpstreamTrouble(Trouble.MALFORMED, bad.fault)
             except BaseException:
                 exchange.close()
                 raise
-        self._report(trouble.kind, upstream, trouble.detail)
-        status, headers, body = short_answer(trouble.kind)
-        return _start_short(start_response, status, headers, body)
+        return self._answer_shortly(trouble, request and request.destination, environ, start_response)
+
+    def _answer_shortly(
+        self,
+        trouble: UpstreamTrouble,
+        destination: Destination | None,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+    ) -> Iterable[bytes]:
+        self._report(trouble.kind, destination and destination.upstream, trouble.detail)
+        environ[FAILED] = True
+        reader = None
+        # Nobody has said where browsers reach us: a page would have to name the app by its own address.
+        if destination is not None and (self._public is not None or PUBLIC_URL in environ):
+            reader = reader_of(environ, destination.host.decode("ascii"))
+        method: str = environ["REQUEST_METHOD"]
+        status, headers, body = short_answer(trouble.kind, method=method, reader=reader)
+        # Connection is the server's; PEP 3333 forbids it to apps.
+        passed = [
+            (name.decode(), value.decode("latin-1")) for name, value in headers if name != b"connection"
+        ]
+        start_response(_status_line(status), passed)
+        return [body] if body else []
 
     def close(self) -> None:
         """Close the connections that are not in use. Afterwards it goes on, with new ones."""
@@ -163,28 +163,28 @@ class ReverseProxy:
 
     def _request(self, environ: "WSGIEnvironment") -> "_Request":
         method: str = environ["REQUEST_METHOD"]
-        path, target = _path_and_target(environ, self._insecure_encoded_slash)
+        path, target = path_and_target(environ, self._insecure_encoded_slash)
         query: str = environ.get("QUERY_STRING", "")
         if query:
             target += b"?" + query.encode("latin-1")
-        headers = _headers(environ)
+        headers = fields_of(environ)
         destination = self._destination(environ, path)
-        framing, body = _body(environ, headers)
+        framing, body = body_of(environ, headers)
         head = request_head(
             method,
             target,
             headers,
             host=destination.host,
-            own=environ.get(_FORWARD_KEY, ()),
+            own=environ.get(FORWARD, ()),
             own_lines=self._way_of(environ, destination),
             framing=framing,
         )
-        return _Request(destination.upstream, method, head, body)
+        return _Request(destination, method, head, body)
 
     def _destination(self, environ: "WSGIEnvironment", path: str) -> Destination:
         public = self._public
         if public is None:
-            url = environ.get(_PUBLIC_URL_KEY)
+            url = environ.get(PUBLIC_URL)
             public = _public(url) if url else self._fallback
         found = self._table(public).find(environ.get("HTTP_HOST", "").encode("latin-1"), path)
         if found is None:
@@ -223,14 +223,10 @@ class ReverseProxy:
 
 
 class _Request(NamedTuple):
-    upstream: Upstream
+    destination: Destination
     method: str
     head: bytes
     body: Iterator[bytes] | None
-
-
-class _LengthRequired(Exception):
-    """Where the body ends is known to the server alone, and it does not say so."""
 
 
 class _Body:
@@ -272,155 +268,6 @@ _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for stat
 def _status_line(status: int) -> str:
     # The upstream's own words for it mean nothing to a program, and few people have ever read them.
     return _STATUS_LINES.get(status) or f"{status} Unknown"
-
-
-def _start_short(
-    start_response: "StartResponse", status: int, headers: Iterable[HeaderPair], body: bytes
-) -> Iterable[bytes]:
-    # Connection is the server's; PEP 3333 forbids it to apps.
-    passed = [(name.decode(), value.decode()) for name, value in headers if name != b"connection"]
-    start_response(_status_line(status), passed)
-    return [body]
-
-
-def _short(status: int, error: str, description: str) -> tuple[int, list[HeaderPair], bytes]:
-    body = f'{{"error": "{error}", "error_description": "{description}"}}'.encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    return status, headers, body
-
-
-_NO_WEBSOCKET: Final = _short(
-    501, "not_implemented", "WebSockets cannot pass a WSGI server; serve the app with: oidcgate serve"
-)
-_LENGTH_REQUIRED: Final = _short(
-    411, "length_required", "this server passes on no chunked requests; send Content-Length"
-)
-
-
-def _asks_for_websocket(environ: "WSGIEnvironment") -> bool:
-    # Other upgrades are offers that a server need not take up; without their fields the request stays whole.
-    return (
-        "HTTP_UPGRADE" in environ
-        and "websocket" in environ["HTTP_UPGRADE"].lower()
-        and "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
-    )
-
-
-def _path_and_target(environ: "WSGIEnvironment", insecure_encoded_slash: bool) -> tuple[str, bytes]:
-    """The path that was judged, and how it is asked for: as on the wire, if the server says how that was."""
-    decoded: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if raw is not None:
-        raw = raw.partition("?")[0]
-    if len(decoded) + len(raw or "") <= _REMEMBERED_LENGTH:
-        return _remembered_target(decoded or "/", raw, insecure_encoded_slash)
-    return _target(decoded, raw, insecure_encoded_slash)
-
-
-def _target(decoded: str, raw: str | None, insecure_encoded_slash: bool) -> tuple[str, bytes]:
-    path = canonical_path(decoded)
-    if raw is None:
-        return path, quote_path(path).encode("ascii")
-    check_raw_target(raw, decoded, insecure_encoded_slash=insecure_encoded_slash)
-    return path, raw.encode("latin-1")
-
-
-# Both are pure, and a site has few paths compared with its requests.
-_REMEMBERED_LENGTH: Final = 512
-_remembered_target = lru_cache(maxsize=2048)(_target)
-
-
-def _headers(environ: "WSGIEnvironment") -> list[HeaderPair]:
-    """The fields of the request. A server has joined repeated ones and made "_" of "-"."""
-    headers = [
-        (_header_name(key), value.encode("latin-1")) for key, value in environ.items() if key[:5] == "HTTP_"
-    ]
-    for key, name in _CGI_FIELDS:
-        value = environ.get(key)
-        other = environ.get("HTTP_" + key)
-        if other is not None:
-            # Some servers give both. Where they differ, the second came under another name, such as
-            # `Content_Length`, and to the upstream the two would be one.
-            if other != value:
-                raise BadHead(HeadFault.NAME)
-        elif value:
-            headers.append((name, value.encode("latin-1")))
-    return headers
-
-
-_CGI_FIELDS: Final = (("CONTENT_TYPE", b"content-type"), ("CONTENT_LENGTH", b"content-length"))
-
-
-def _name(key: str) -> bytes:
-    return key[5:].replace("_", "-").lower().encode("latin-1")
-
-
-_REMEMBERED_KEY_LENGTH: Final = 64
-_remembered_name = lru_cache(maxsize=1024)(_name)
-
-
-def _header_name(key: str) -> bytes:
-    return _remembered_name(key) if len(key) <= _REMEMBERED_KEY_LENGTH else _name(key)
-
-
-def _body(
-    environ: "WSGIEnvironment", headers: Iterable[HeaderPair]
-) -> tuple[Framing, Iterator[bytes] | None]:
-    """How the body is framed for the upstream, and its blocks in that frame; None when there is none.
-
-    Raises:
-        BadHead: the framing is ambiguous.
-        _LengthRequired: only the server could say where the body ends.
-    """
-    protocol: str = environ.get("SERVER_PROTOCOL", "")
-    framing = request_framing(headers, "1.0" if protocol == "HTTP/1.0" else "1.1")
-    if framing.length:
-        return framing, _measured(environ["wsgi.input"], framing.length)
-    if framing.chunked:
-        if not environ.get("wsgi.input_terminated"):
-            raise _LengthRequired
-        return framing, _in_chunks(environ["wsgi.input"])
-    if framing.length is None and environ.get("wsgi.input_terminated") and not protocol.startswith("HTTP/1"):
-        # From HTTP/2 on, a body need not be announced at all.
-        read = _reader(environ["wsgi.input"])
-        first = read(_BLOCK)
-        if first:
-            return _CHUNKED, chain([_chunk(first)], _in_chunks(environ["wsgi.input"]))
-    return framing, None
-
-
-_CHUNKED: Final = Framing(chunked=True)
-
-
-def _reader(source: Any) -> Callable[[int], bytes]:
-    # `read` of some servers waits until all that was asked for is there; `read1` takes what has come.
-    reader: Callable[[int], bytes] = getattr(source, "read1", None) or source.read
-    return reader
-
-
-def _measured(source: Any, length: int) -> Iterator[bytes]:
-    read = _reader(source)
-    while length:
-        data = read(min(length, _BLOCK))
-        length -= len(data)
-        if not data or length < 0:
-            raise UpstreamTrouble(Trouble.CLIENT_GONE, "the body is shorter than it says")
-        yield data
-
-
-def _in_chunks(source: Any) -> Iterator[bytes]:
-    read = _reader(source)
-    while data := read(_BLOCK):
-        yield _chunk(data)
-    yield b"0\r\n\r\n"
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 _public = lru_cache(maxsize=64)(Public.from_url)

@@ -1,34 +1,47 @@
 """The access log: one JSON line for each request, and what stands in it.
 
-Here live `Entry` and `AccessLog`. Neither queries nor header values are written, nor anything else that could
-be a secret; a path is, and who the person was. Counting is `metrics` next door.
+Here live `Entry` with its `Outcome`, and `AccessLog`. Neither queries nor header values are written, nor
+anything else that could be a secret; a path is, and who the person was. Counting is `metrics` next door.
 """
 
 import os
 import threading
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, NamedTuple
 
-__all__ = ["AccessLog", "Entry", "to_standard_output"]
+__all__ = ["AccessLog", "Entry", "Outcome", "to_standard_output"]
 
 #: A write of whole lines up to this size is never mixed with another process's. Spec: POSIX PIPE_BUF.
 _ATOMIC_BYTES: Final = 4096
 _LONGEST_TEXT: Final = 1024
 
 
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    PASSED = "passed"  # on to the app, which answered
+    FAILED = "failed"  # on to the app, which could not be asked or did not answer
+    GATE = "gate"  # answered by the gate itself: sign-in, sign-out and the like
+    REFUSED = "refused"  # not let through by the gate
+    MALFORMED = "malformed"  # no request, or no body of one
+    LEFT = "left"  # the client went before there was an answer
+
+
 class Entry(NamedTuple):
     """What is told of one request.
 
     Attributes:
-        client: the address of the connection's other end; "" for a Unix socket.
+        client: its address: that of the connection's other end, or the one that a trusted proxy there vouches
+            for; "" for a Unix socket.
         method, path: as sent, the path without its query; "" of a request that was not understood.
         status: 0 when the client left before there was one.
         sent: bytes of the answer's body; of a tunnel none are counted.
         seconds: from the end of the request's head to the end of its answer.
         user: the userName of whom the gate let through.
-        outcome: `passed` on to the app, answered by the `gate` itself, `refused` by it, `malformed`.
+        outcome: what became of it.
     """
 
     client: str
@@ -38,7 +51,7 @@ class Entry(NamedTuple):
     sent: int
     seconds: float
     user: str
-    outcome: str
+    outcome: Outcome
 
 
 def to_standard_output(data: bytes) -> None:

@@ -5,7 +5,6 @@ and here is found what is wrong with a configuration that is right for a gate bu
 gate's own parts are `oidcgate.gate.build`'s; who runs the app is `arbiter` and `worker` next door.
 """
 
-import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,21 +14,19 @@ from urllib.parse import urlsplit
 from oidcgate.gate.asgi import AsyncGate
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.wsgi import Gate
+from oidcgate.handover import EXCHANGE, OUTCOME
 from oidcgate.identity import IDENTITY_ENVIRON
 from oidcgate.loopback import is_loopback_host
 from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.http import Proxy
 from oidcgate.proxy.routes import Limits, Public, Route, RouteTable, Upstream
-from oidcgate.proxy.troubles import OnError, Trouble
-from oidcgate.proxy.websocket import DROP_COOKIE
+from oidcgate.proxy.troubles import OnError, Trouble, log_trouble
 from oidcgate.proxy.wsgi import ReverseProxy
+from oidcgate.serve.access_log import Outcome
 from oidcgate.serve.exchange import ASGIApp, Exchange, Message, Scope
 from oidcgate.serve.metrics import Counters
-from oidcgate.serve.reading import EXCHANGE
-from oidcgate.serve.recording import OUTCOME
 from oidcgate.serve.service import ServerLimits
 from oidcgate.settings import Problem
-from oidcgate.web.cookies import CookieNames, names_gate_cookie
 from oidcgate.web.forwarded import parse_trusted_peers
 
 if TYPE_CHECKING:
@@ -37,13 +34,8 @@ if TYPE_CHECKING:
 
     from oidcgate.gate.build import GateParts
 
-__all__ = ["PASSED", "asgi_app", "server_limits", "sidecar_problems", "worker_number", "wsgi_app"]
+__all__ = ["asgi_app", "server_limits", "sidecar_problems", "worker_number", "wsgi_app"]
 
-#: Outcome of a request that the gate let through.
-PASSED: Final = "passed"
-
-
-_log = logging.getLogger("oidcgate.proxy")
 
 
 def worker_number(config: GateConfig) -> int:
@@ -136,7 +128,7 @@ def asgi_app(parts: "GateParts", counters: Counters) -> tuple[ASGIApp, Proxy]:
         trusted=parse_trusted_peers(config.proxy.trusted_proxies),
         on_error=_teller(counters),
     )
-    return AsyncGate.from_parts(_Passing(proxy, parts.names), parts), proxy
+    return AsyncGate.from_parts(_Passing(proxy), parts), proxy
 
 
 def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
@@ -180,9 +172,7 @@ def _limits(config: GateConfig) -> Limits:
 def _teller(counters: Counters) -> OnError:
     def tell(kind: Trouble, upstream: Upstream | None, detail: str) -> None:
         counters.count("troubles", kind.value)
-        # What a client does wrong, or leaves unfinished, is no news to an operator.
-        level = logging.WARNING if kind.value.startswith("upstream_") else logging.DEBUG
-        _log.log(level, "%s %s %s", kind.value, upstream.url if upstream else "-", detail)
+        log_trouble(kind, upstream, detail)
 
     return tell
 
@@ -193,9 +183,8 @@ class _Passing:
     #: Tells the gate to leave it to the proxy to send identity headers.
     forwards_identity: Final = True
 
-    def __init__(self, proxy: ASGIApp, names: CookieNames) -> None:
+    def __init__(self, proxy: ASGIApp) -> None:
         self._proxy = proxy
-        self._names = names
 
     def __call__(
         self,
@@ -205,17 +194,11 @@ class _Passing:
     ) -> Awaitable[None]:
         exchange: Exchange | None = scope.get(EXCHANGE)
         if exchange is not None:
-            exchange.outcome = PASSED
+            exchange.outcome = Outcome.PASSED
             identity = scope.get(IDENTITY_ENVIRON)
             if identity is not None:
                 exchange.user = identity.user_name
-        if scope["type"] == "websocket":
-            # The head that opens a tunnel is the one answer that does not pass the gate on its way out.
-            scope[DROP_COOKIE] = self._is_ours
         return self._proxy(scope, receive, send)
-
-    def _is_ours(self, value: bytes) -> bool:
-        return names_gate_cookie(value.decode("latin-1"), self._names)
 
 
 class _PassingWSGI:
@@ -227,5 +210,5 @@ class _PassingWSGI:
         self._proxy = proxy
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Any:
-        environ[OUTCOME] = PASSED
+        environ[OUTCOME] = Outcome.PASSED
         return self._proxy(environ, start_response)

@@ -6,7 +6,6 @@ makes one of these for each request.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -14,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 
-from oidcgate.proxy.rules import HeaderPair
+from oidcgate.handover import BODY_FOLLOWS, FAILED
+from oidcgate.proxy.fields import ByName, HeaderPair, is_token
+from oidcgate.proxy.framing import STATUS_WITHOUT_BODY
 from oidcgate.proxy.troubles import AnswerCut
+from oidcgate.serve.access_log import Outcome
 
 if TYPE_CHECKING:
     from oidcgate.serve.protocol import SidecarProtocol
 
-__all__ = ["BODY_FOLLOWS", "MALFORMED", "ASGIApp", "Exchange", "Message", "Scope"]
+__all__ = ["ASGIApp", "Exchange", "Message", "Scope"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,16 +30,8 @@ ASGIApp = Callable[
     [Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-#: In a `http.response.start`: the body is there already, so head and body may go out in one piece. Without it
-#: the head goes out at once, as an event stream needs.
-BODY_FOLLOWS: Final = "oidcgate.body_follows"
-
-#: Outcome of what turned out to be no request.
-MALFORMED: Final = "malformed"
-
 #: Pieces up to this size are copied into one; longer ones are handed on as they are.
 _JOINED_BYTES: Final = 16_384
-_WITHOUT_BODY: Final = (204, 304)
 
 
 class _Field(IntEnum):
@@ -50,7 +44,6 @@ class _Field(IntEnum):
     DATE = 4
 
 
-_TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _MEANINGS: Final = {
     b"content-length": _Field.LENGTH,
     b"transfer-encoding": _Field.CODING,
@@ -58,22 +51,15 @@ _MEANINGS: Final = {
     b"keep-alive": _Field.CONNECTION,
     b"date": _Field.DATE,
 }
-_REMEMBERED_NAMES: Final = 1024
 
 
-class _Meanings(dict[bytes, _Field]):
-    """Meanings by name, remembered up to a number: a look costs a tenth of judging anew."""
-
-    def __missing__(self, name: bytes) -> _Field:
-        if not _TOKEN.fullmatch(name):
-            raise ValueError("an answer has a field whose name is no token")
-        meaning = _MEANINGS.get(name.lower(), _Field.PLAIN)
-        if len(self) < _REMEMBERED_NAMES:
-            self[name] = meaning
-        return meaning
+def _meaning_of(name: bytes) -> _Field:
+    if not is_token(name):
+        raise ValueError("an answer has a field whose name is no token")
+    return _MEANINGS.get(name.lower(), _Field.PLAIN)
 
 
-_MEANING_OF = _Meanings()
+_MEANING_OF = ByName(_meaning_of)
 
 
 class Exchange:
@@ -93,7 +79,8 @@ class Exchange:
         complete: all of it has.
         sent: bytes of the answer's body.
         began_at: of the monotonic clock, when somebody wants to know how long it took.
-        outcome, user: for the access log: what became of it, and whose it was. Whoever knows sets them.
+        outcome, user: for the access log: what became of it, and whose it was. Whoever knows sets them; None:
+            nobody has said so yet.
     """
 
     __slots__ = (
@@ -141,7 +128,7 @@ class Exchange:
         self.complete = False
         self.sent = 0
         self.began_at = 0.0
-        self.outcome = ""
+        self.outcome: Outcome | None = None
         self.user = ""
         self._chunks: list[bytes] = []
         self._end_told = False
@@ -157,9 +144,11 @@ class Exchange:
         service = self.connection.service
         try:
             await app(self.scope, self.receive, self.send)
-        except (ClientDisconnected, AnswerCut):
-            # Whoever raised it has said what there is to say.
+        except ClientDisconnected:
             pass
+        except AnswerCut:
+            # Whoever raised it has said what there is to say.
+            self.outcome = Outcome.FAILED
         except asyncio.CancelledError:
             # By a stop of the server: what is under way ends where it is.
             self.connection.cut(self)
@@ -275,6 +264,8 @@ class Exchange:
             self._write_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start" and not self.status:
             self._begin(message["status"], message.get("headers", ()))
+            if FAILED in message:
+                self.outcome = Outcome.FAILED
             if not message.get(BODY_FOLLOWS, False):
                 self._flush()
         else:
@@ -291,8 +282,8 @@ class Exchange:
             meaning = _MEANING_OF[name]
             if meaning:
                 if meaning is _Field.LENGTH:
-                    if not value.isdigit() or length is not None or status in _WITHOUT_BODY:
-                        if status in _WITHOUT_BODY:
+                    if not value.isdigit() or length is not None or status in STATUS_WITHOUT_BODY:
+                        if status in STATUS_WITHOUT_BODY:
                             continue
                         raise ValueError("the app's Content-Length is no length, or is given twice")
                     length = int(value)
@@ -310,7 +301,7 @@ class Exchange:
         if not self.body_ended or connection.service.stopping:
             # What may follow is the rest of a body that nobody reads.
             self.keep_alive = False
-        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY:
+        if self.scope["method"] == "HEAD" or status in STATUS_WITHOUT_BODY:
             self._mute = True
         elif length is None:
             if self.scope["http_version"] == "1.1":

@@ -15,7 +15,8 @@ from typing import Any, Final, cast
 
 from uvicorn.config import Config
 
-from oidcgate.serve.exchange import MALFORMED, ASGIApp, Exchange
+from oidcgate.serve.access_log import Outcome
+from oidcgate.serve.exchange import ASGIApp, Exchange
 from oidcgate.serve.reading import RequestReader
 from oidcgate.serve.request_head import Refusal
 from oidcgate.serve.service import Service
@@ -239,7 +240,7 @@ class SidecarProtocol(RequestReader):
             self._say(refusal)
         elif exchange is reading and not exchange.body_ended:
             # The fault is in its body, so whoever reads that is told.
-            exchange.outcome = MALFORMED
+            exchange.outcome = Outcome.MALFORMED
             exchange.lose()
             if exchange.written:
                 self.transport.abort()

@@ -14,7 +14,9 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from oidcgate.proxy.rules import NO_BODY, Framing, HeaderPair
+from oidcgate.handover import EXCHANGE, UPGRADE
+from oidcgate.proxy.fields import HeaderPair
+from oidcgate.proxy.framing import NO_BODY, Framing
 from oidcgate.serve.exchange import Exchange, Scope
 from oidcgate.serve.request_head import (
     WATCHED,
@@ -30,12 +32,9 @@ from oidcgate.serve.request_head import (
     subprotocols,
 )
 from oidcgate.serve.service import Service
-from oidcgate.serve.upgrade import EXTENSION, Handshake, Upgrade
+from oidcgate.serve.upgrade import Handshake, Upgrade
 
-__all__ = ["EXCHANGE", "RequestReader"]
-
-#: The key of the scope under which the `Exchange` is found, by who has something to say for the access log.
-EXCHANGE: Final = "oidcgate.exchange"
+__all__ = ["RequestReader"]
 
 #: Bytes of a body that may wait to be read by the app; reading stops above.
 _BODY_HIGH_WATER: Final = 65_536
@@ -298,7 +297,7 @@ class RequestReader(HttpToolsProtocol):
             exchange = handshake = Handshake(self, scope)  # type: ignore[arg-type]
             scope["type"], scope["scheme"] = "websocket", "ws"
             scope["subprotocols"] = subprotocols(headers)
-            scope["extensions"] = {"websocket.http.response": {}, EXTENSION: Upgrade(handshake)}
+            scope["extensions"] = {"websocket.http.response": {}, UPGRADE: Upgrade(handshake)}
         else:
             keep_alive = version == "1.1" and parser.should_keep_alive()
             exchange = Exchange(self, scope, keep_alive, waits)  # type: ignore[arg-type]

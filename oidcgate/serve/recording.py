@@ -6,49 +6,54 @@ requests of gunicorn's threads. What a line looks like is `access_log`, what is 
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from oidcgate.handover import FAILED, OUTCOME
 from oidcgate.identity import IDENTITY_ENVIRON
-from oidcgate.serve.access_log import AccessLog, Entry
-from oidcgate.serve.exchange import MALFORMED, Exchange
+from oidcgate.proxy.troubles import AnswerCut
+from oidcgate.serve.access_log import AccessLog, Entry, Outcome
+from oidcgate.serve.exchange import Exchange
 from oidcgate.serve.metrics import Counters
 from oidcgate.serve.request_head import Refusal
 from oidcgate.web.cookies import GATE_PATH
+from oidcgate.web.forwarded import TrustedPeers, believed_hops
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from oidcgate.serve.protocol import SidecarProtocol
 
-__all__ = ["OUTCOME", "RecordedWSGI", "Recorder"]
-
-#: Key of the environ under which the outcome of a request is found.
-OUTCOME: Final = "oidcgate.outcome"
-
-_GATE: Final = "gate"
-_REFUSED: Final = "refused"
-_LEFT: Final = "left"
+__all__ = ["RecordedWSGI", "Recorder"]
 
 
 class Recorder:
     """Tells log and counters."""
 
-    def __init__(self, counters: Counters, access_log: AccessLog | None) -> None:
+    def __init__(
+        self, counters: Counters, access_log: AccessLog | None, trusted: TrustedPeers | None = None
+    ) -> None:
         """Record from now on.
 
         Args:
             counters: where it is counted.
             access_log: where it is told; None: nowhere.
+            trusted: peers whose X-Forwarded-For is believed; by default nobody.
         """
         self._counters = counters
         self._log = access_log
+        self._trusted = trusted or TrustedPeers()
+        self._believes = bool(self._trusted.networks) or self._trusted.unix
 
     def finished(self, exchange: Exchange) -> None:
         """A request is over."""
         scope, client = exchange.scope, exchange.connection.client
+        address = client[0] if client else ""
+        if self._believes:
+            claimed = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
+            address = self.client(address, claimed.decode("latin-1"))
         path: str = scope["raw_path"].decode("ascii")
         entry = Entry(
-            client[0] if client else "",
+            address,
             scope["method"],
             path,
             exchange.status,
@@ -64,7 +69,19 @@ class Recorder:
         self._counters.count("malformed", str(refusal.status))
         if self._log is not None and not connection.in_body():
             client = connection.client[0] if connection.client else ""
-            self._log.note(Entry(client, "", "", refusal.status, 0, 0.0, "", MALFORMED))
+            self._log.note(Entry(client, "", "", refusal.status, 0, 0.0, "", Outcome.MALFORMED))
+
+    def client(self, peer: str, claimed: str) -> str:
+        """The address of the client, as far as what it says of its way is to be believed.
+
+        Args:
+            peer: address of the connection's other end; "" for a Unix socket.
+            claimed: X-Forwarded-For.
+        """
+        if not self._believes or not claimed:
+            return peer
+        hops = believed_hops(peer, claimed, self._trusted)
+        return hops[0] if hops else peer
 
     def note(self, entry: Entry) -> None:
         """The same for whoever has the entry already."""
@@ -73,10 +90,10 @@ class Recorder:
             self._log.note(entry)
 
 
-def _outcome(path: str, status: int) -> str:
+def _outcome(path: str, status: int) -> Outcome:
     if not status:
-        return _LEFT
-    return _GATE if path.startswith(GATE_PATH) else _REFUSED
+        return Outcome.LEFT
+    return Outcome.GATE if path.startswith(GATE_PATH) else Outcome.REFUSED
 
 
 class RecordedWSGI:
@@ -111,6 +128,7 @@ class _Request:
         self._ended = False
         self.status = 0
         self.sent = 0
+        self.broken = False
 
     def end(self) -> None:
         if self._ended:
@@ -122,16 +140,23 @@ class _Request:
         identity = environ.get(IDENTITY_ENVIRON)
         self._recorder.note(
             Entry(
-                environ.get("REMOTE_ADDR", ""),
+                self._recorder.client(
+                    environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+                ),
                 environ["REQUEST_METHOD"],
                 path,
                 self.status,
                 self.sent,
                 time.monotonic() - self._began_at,
                 identity.user_name if identity is not None else "",
-                environ.get(OUTCOME) or _outcome(path, self.status),
+                self._outcome(path),
             )
         )
+
+    def _outcome(self, path: str) -> Outcome:
+        if self.broken or FAILED in self._environ:
+            return Outcome.FAILED
+        return self._environ.get(OUTCOME) or _outcome(path, self.status)
 
 
 class _Counted:
@@ -142,9 +167,13 @@ class _Counted:
         self._request = request
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._body:
-            self._request.sent += len(piece)
-            yield piece
+        try:
+            for piece in self._body:
+                self._request.sent += len(piece)
+                yield piece
+        except AnswerCut:
+            self._request.broken = True
+            raise
 
     def close(self) -> None:
         """The server is done with it."""

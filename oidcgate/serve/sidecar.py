@@ -12,6 +12,7 @@ from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.exchange import ASGIApp
 from oidcgate.serve.metrics import Board, Counters, Gauges
 from oidcgate.serve.service import ServerLimits
+from oidcgate.web.forwarded import TrustedPeers
 
 __all__ = ["Sidecar", "worker_name"]
 
@@ -29,6 +30,7 @@ class Sidecar:
         limits: what a client may ask.
         graceful_seconds: how long a stop waits for what is under way.
         access_log: where requests are told; None: nowhere.
+        trusted: peers whose word on a client's address is believed.
         counters: where they are counted.
         gauges: what is so at this moment besides the server's own numbers.
         board: where numbers are told to other workers; None: nowhere.
@@ -39,6 +41,7 @@ class Sidecar:
     limits: ServerLimits = dataclasses.field(default_factory=ServerLimits)
     graceful_seconds: float = 30
     access_log: AccessLog | None = None
+    trusted: TrustedPeers = dataclasses.field(default_factory=TrustedPeers)
     counters: Counters = dataclasses.field(default_factory=Counters)
     gauges: Gauges = _no_gauges
     board: Board | None = None

@@ -2,7 +2,8 @@
 
 Here lives `ThreadedSidecar`, the app that such a worker serves, with a thread that does once a second what
 the other engine's sweep does: lines of the access log and numbers for metrics go out. Requests are answered
-by gunicorn's `gthread` worker; that of the other engine is `worker` next door.
+by `ThreadedWorker`, which is gunicorn's `gthread` but for its end; that of the other engine is `worker` next
+door.
 """
 
 import socket
@@ -12,18 +13,37 @@ from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
+
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.metrics import CONTENT_TYPE, Board, Counters, page
 from oidcgate.serve.recording import RecordedWSGI, Recorder
 from oidcgate.serve.sidecar import worker_name
+from oidcgate.web.forwarded import TrustedPeers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["ThreadedSidecar", "worker_begins", "worker_ends"]
+__all__ = ["ThreadedSidecar", "ThreadedWorker", "worker_begins", "worker_ends"]
 
 _REPORT_SECONDS: Final = 1.0
 _SCRAPE_SECONDS: Final = 5.0
+
+
+class ThreadedWorker(ThreadWorker):  # type: ignore[misc]  # so its class is Any
+    """gunicorn's worker, which would go on listening while it ends, and reset whoever connects meanwhile."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or cease to accept; at the end answer who has connected already, and give up the address."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listening in self.sockets:
+            accepted = -1
+            while accepted != self.nr_conns:
+                accepted = self.nr_conns
+                self.accept(listening)
+            listening.close()
 
 
 class ThreadedSidecar:
@@ -35,6 +55,7 @@ class ThreadedSidecar:
         *,
         counters: Counters,
         access_log: AccessLog | None,
+        trusted: TrustedPeers,
         board: Board | None,
         metrics_socket: socket.socket | None,
     ) -> None:
@@ -44,6 +65,7 @@ class ThreadedSidecar:
             app: what answers.
             counters: where requests are counted.
             access_log: where they are told; None: nowhere.
+            trusted: peers whose word on a client's address is believed.
             board: where numbers are told to other workers; None: nowhere.
             metrics_socket: where Prometheus asks; listening, and shared by all workers.
         """
@@ -52,7 +74,7 @@ class ThreadedSidecar:
         self._board = board
         self._metrics_socket = metrics_socket
         recorded = access_log is not None or board is not None
-        self._app = RecordedWSGI(app, Recorder(counters, access_log)) if recorded else app
+        self._app = RecordedWSGI(app, Recorder(counters, access_log, trusted)) if recorded else app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""

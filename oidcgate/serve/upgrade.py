@@ -7,26 +7,17 @@ would have to speak WebSocket to both sides, and the sidecar only carries what t
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from oidcgate.serve.exchange import BODY_FOLLOWS, Exchange, Message, Scope
+from oidcgate.handover import BODY_FOLLOWS, UPGRADE
+from oidcgate.serve.exchange import Exchange, Message, Scope
 
 if TYPE_CHECKING:
     from oidcgate.serve.protocol import SidecarProtocol
 
-__all__ = ["EXTENSION", "Handshake", "Tunnel", "Upgrade"]
-
-#: Under this name `scope["extensions"]` holds the `Upgrade`.
-EXTENSION = "oidcgate.upgrade"
-
-
-class Tunnel(Protocol):
-    """What an upgrade is handed to: an `asyncio.Protocol` that can also be told that the server stops."""
-
-    def shutdown(self) -> None:
-        """Come to an end soon."""
+__all__ = ["Handshake", "Upgrade"]
 
 
 class Upgrade:
@@ -36,6 +27,11 @@ class Upgrade:
 
     def __init__(self, handshake: "Handshake") -> None:
         self._handshake = handshake
+
+    @property
+    def taken(self) -> bool:
+        """Whether the connection was handed over."""
+        return self._handshake.tunnel is not None
 
     def accept(self, head: bytes, tunnel: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
         """Write `head` to the client and hand the connection over.
@@ -116,7 +112,7 @@ class Handshake(Exchange):
         elif kind == "websocket.accept":
             raise RuntimeError(
                 "this server does not speak WebSocket itself: it hands connections over by "
-                f"scope['extensions'][{EXTENSION!r}]"
+                f"scope['extensions'][{UPGRADE!r}]"
             )
         else:
             raise RuntimeError(f"the app sends {kind!r} where it cannot come")

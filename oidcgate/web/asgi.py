@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug import Response
 
+from oidcgate.handover import BODY_FOLLOWS
 from oidcgate.web.canonical_path import PathFault
 from oidcgate.web.facts import BadRequest, Facts, facts_from_environ
 
@@ -222,7 +223,7 @@ async def send_answer(answer: Answered, scope: Scope, send: Send) -> None:
             "type": f"{prefix}.response.start",
             "status": answer.status,
             "headers": answer.headers,
-            "oidcgate.body_follows": True,
+            BODY_FOLLOWS: True,
         }
     )
     await send({"type": f"{prefix}.response.body", "body": answer.body, "more_body": False})

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from werkzeug import Response
 
 from oidcgate.directory.port import DirectoryUnavailable, KnownUser
-from oidcgate.gate.asgi import TUNNEL_HEADERS, AsyncGate
+from oidcgate.gate.asgi import AsyncGate
+from oidcgate.handover import TUNNEL_HEADERS
 from oidcgate.identity import Identity, normalise_name
 from tests.oidcgate.gate.async_parts import BROWSER, PREFLIGHT, World
 from tests.oidcgate.gate.parts import NOW, PUBLIC_URL, cookie_of
@@ -577,7 +578,7 @@ def test_an_accepted_websocket_brings_the_renewed_session(world: World) -> None:
 def test_so_does_the_head_of_a_tunnel_which_a_proxy_writes_itself(world: World) -> None:
     cookie = world.sign_in()
     world.websocket("/", cookie=cookie)
-    assert TUNNEL_HEADERS not in world.app.scope
+    assert world.app.scope[TUNNEL_HEADERS] == []
     world.clock.now += 60
     answer = world.websocket("/", cookie=cookie)
     added = world.app.scope[TUNNEL_HEADERS]

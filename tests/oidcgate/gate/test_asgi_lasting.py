@@ -6,12 +6,14 @@ way, by itself, of `test_watch`.
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser
 from oidcgate.gate.asgi import AsyncGate
+from oidcgate.handover import DROP_COOKIE, UPGRADE
 from tests.oidcgate.gate.async_parts import BROWSER, RULES, World
 from tests.oidcgate.gate.parts import PUBLIC_URL, Store, record
 from tests.support.asgi import Exchange, run, scope_of
@@ -316,13 +318,40 @@ def test_a_tunnel_closes_its_connection_itself(world: World) -> None:
             world,
             "websocket",
             cookie=world.sign_in(),
-            extensions={"websocket.http.response": {}, "oidcgate.upgrade": object()},
+            extensions={"websocket.http.response": {}, UPGRADE: SimpleNamespace(taken=True)},
         )
         sign_out(world)
         answer = await exchange.answer()
         assert (answer.status, answer.close) == (101, None)
 
     run(main())
+
+
+@pytest.mark.row("G-26")
+def test_a_session_that_ends_during_a_handshake_is_said_as_such(world: World) -> None:
+    async def main() -> None:
+        world.app.then = slow
+        exchange = world.exchange(
+            "websocket",
+            "/live",
+            world.sign_in(),
+            extensions={"websocket.http.response": {}, UPGRADE: SimpleNamespace(taken=False)},
+        )
+        while not world.app.calls:
+            await asyncio.sleep(0)
+        sign_out(world)
+        answer = await exchange.answer()
+        assert (answer.status, json.loads(answer.body)) == (401, {"error": "login_required"})
+
+    run(main())
+
+
+def test_a_gate_cookie_does_not_pass_in_the_head_that_opens_a_tunnel(world: World) -> None:
+    world.websocket("/live", cookie=world.sign_in(), **PLAIN)
+    drops = world.app.scope[DROP_COOKIE]
+    own = world.sign_in().partition("=")[0].encode()
+    assert drops(own + b"=forged; Path=/")
+    assert not drops(b"theme=dark")
 
 
 @pytest.mark.row("G-26")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oidcgate.proxy.http import BODY_FOLLOWS, FORWARD, Proxy
+from oidcgate.handover import BODY_FOLLOWS, FORWARD
+from oidcgate.proxy.http import Proxy
 from oidcgate.proxy.routes import Limits, Public, Route, Upstream
 from oidcgate.proxy.troubles import AnswerCut, Trouble
 from oidcgate.web.forwarded import TrustedPeers

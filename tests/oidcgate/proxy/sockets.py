@@ -12,9 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
+
+from oidcgate.handover import DROP_COOKIE, TUNNEL_HEADERS
 from oidcgate.proxy.routes import Destination, Limits, Upstream
 from oidcgate.proxy.troubles import Trouble
-from oidcgate.proxy.websocket import DROP_COOKIE, TUNNEL_HEADERS, accept_value, tunnel
+from oidcgate.proxy.websocket import accept_value, tunnel
 from oidcgate.serve.protocol import protocol_factory
 from oidcgate.serve.service import ServerLimits, Service
 
@@ -116,6 +120,23 @@ async def front(
             await asyncio.sleep(0.01)
         await until(lambda: not running.tasks)
         await service.stop(0.0)
+
+
+async def echo(connection: ServerConnection) -> None:
+    """An upstream that says what it hears."""
+    async for message in connection:
+        await connection.send(message)
+
+
+def url_of(server: Any) -> str:
+    """Where an upstream of the `websockets` library is reached."""
+    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def client(running: Front, path: str = "/", **options: Any) -> Any:
+    """A client that speaks WebSocket as it should be."""
+    options.setdefault("compression", None)
+    return connect(running.url + path, proxy=None, max_size=None, **options)
 
 
 async def until(true: Callable[[], bool]) -> None:

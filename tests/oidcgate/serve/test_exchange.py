@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from oidcgate.serve.exchange import BODY_FOLLOWS, Message, Scope
+from oidcgate.handover import BODY_FOLLOWS
+from oidcgate.serve.exchange import Message, Scope
 from tests.oidcgate.serve.wire import Receive, Recorder, Send, Wire, echo, hello, run, settled
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -10,22 +10,25 @@ from wsgiref.validate import validator
 
 import pytest
 
+from oidcgate.handover import FAILED
+from oidcgate.proxy.troubles import AnswerCut
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.exchange import Scope
 from oidcgate.serve.metrics import Counters
 from oidcgate.serve.recording import RecordedWSGI, Recorder
 from oidcgate.serve.service import ServerLimits, Service
+from oidcgate.web.forwarded import TrustedPeers, parse_trusted_peers
 from tests.oidcgate.serve.wire import App, Receive, Send, Wire, echo, hello, run, settled
 
 GET = b"GET /x?secret=s3cret HTTP/1.1\r\nHost: a\r\nCookie: s3cret=1\r\n\r\n"
 
 
 class Records:
-    def __init__(self) -> None:
+    def __init__(self, trusted: TrustedPeers | None = None) -> None:
         self.pieces: list[bytes] = []
         self.counters = Counters()
         self._log = AccessLog(self.pieces.append)
-        self.recorder = Recorder(self.counters, self._log)
+        self.recorder = Recorder(self.counters, self._log, trusted)
 
     def told(self) -> list[dict[str, Any]]:
         self._log.flush()
@@ -41,8 +44,10 @@ class Records:
 class Recorded(Records):
     """A wire whose requests are recorded."""
 
-    def __init__(self, app: App, limits: ServerLimits | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, app: App, limits: ServerLimits | None = None, trusted: TrustedPeers | None = None
+    ) -> None:
+        super().__init__(trusted)
         service = Service(
             limits or ServerLimits(), on_finished=self.recorder.finished, on_refused=self.recorder.refused
         )
@@ -96,6 +101,56 @@ def test_the_outcome(request_: bytes, expected: tuple[str, int, str]) -> None:
         await records.wire.feed(request_)
         [line] = records.told()
         assert (line["method"], line["status"], line["outcome"]) == expected
+
+    run(test())
+
+
+FORWARDED = GET.replace(b"Host", b"X-Forwarded-For: 203.0.113.9, 198.51.100.4\r\nHost")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "expected"),
+    [
+        ([], "192.0.2.7"),
+        (["10.0.0.0/8"], "192.0.2.7"),
+        (["192.0.2.7"], "198.51.100.4"),
+        (["192.0.2.7", "198.51.100.4"], "203.0.113.9"),
+    ],
+)
+def test_the_client_is_whom_a_trusted_proxy_vouches_for(trusted: list[str], expected: str) -> None:
+    async def test() -> None:
+        records = Recorded(hello, trusted=parse_trusted_peers(trusted))
+        await records.wire.feed(FORWARDED)
+        assert [line["client"] for line in records.told()] == [expected]
+
+    run(test())
+
+
+def test_an_answer_in_the_place_of_the_app() -> None:
+    async def test() -> None:
+        async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["oidcgate.exchange"].outcome = "passed"
+            await send({"type": "http.response.start", "status": 502, FAILED: True})
+            await send({"type": "http.response.body"})
+
+        records = Recorded(fails)
+        await records.wire.feed(GET)
+        assert [(line["status"], line["outcome"]) for line in records.told()] == [(502, "failed")]
+
+    run(test())
+
+
+def test_an_answer_that_breaks_off() -> None:
+    async def test() -> None:
+        async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"hel", "more_body": True})
+            raise AnswerCut
+
+        records = Recorded(breaks)
+        await records.wire.feed(GET)
+        [line] = records.told()
+        assert (line["status"], line["bytes"], line["outcome"]) == (200, 3, "failed")
 
     run(test())
 
@@ -154,12 +209,13 @@ def test_a_tunnel_when_it_is_over() -> None:
 class TestThreads:
     """The same requests as gunicorn's threads have them."""
 
-    def _ask(self, records: Records, app: Any, path: str = "/x") -> bytes:
+    def _ask(self, records: Records, app: Any, **more: str) -> bytes:
         environ: dict[str, Any] = {
             "SCRIPT_NAME": "",
-            "PATH_INFO": path,
+            "PATH_INFO": "/x",
             "QUERY_STRING": "secret=s3cret",
             "REMOTE_ADDR": "192.0.2.7",
+            **more,
         }
         setup_testing_defaults(environ)
         recorded: Any = validator(RecordedWSGI(app, records.recorder))
@@ -180,6 +236,39 @@ class TestThreads:
         [line] = records.told()
         assert (line["client"], line["path"], line["status"], line["bytes"]) == ("192.0.2.7", "/x", 200, 5)
         assert line["outcome"] == "passed"
+
+    def test_an_answer_in_the_place_of_the_app(self) -> None:
+        def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+            environ["oidcgate.outcome"], environ[FAILED] = "passed", True
+            start_response("502 Bad Gateway", [("Content-Type", "text/plain")])
+            return [b"no"]
+
+        records = Records()
+        self._ask(records, app)
+        assert [line["outcome"] for line in records.told()] == ["failed"]
+
+    def test_an_answer_that_breaks_off(self) -> None:
+        def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+            def body() -> Iterable[bytes]:
+                yield b"hel"
+                raise AnswerCut
+
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return body()
+
+        records = Records()
+        with pytest.raises(AnswerCut):
+            self._ask(records, app)
+        assert [(line["bytes"], line["outcome"]) for line in records.told()] == [(3, "failed")]
+
+    def test_the_client_is_whom_a_trusted_proxy_vouches_for(self) -> None:
+        def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b""]
+
+        records = Records(parse_trusted_peers(["192.0.2.7"]))
+        self._ask(records, app, HTTP_X_FORWARDED_FOR="203.0.113.9")
+        assert [line["client"] for line in records.told()] == ["203.0.113.9"]
 
     def test_an_app_that_fails(self) -> None:
         def app(environ: Any, start_response: Any) -> Iterable[bytes]:
