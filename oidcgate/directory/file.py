@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from oidcgate.directory.file_format import UnreadableFile, read_users
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, fold, same_name
 from oidcgate.settings import Problem
+from oidcgate.waiting import about_to_wait
 
 _log = logging.getLogger("oidcgate.directory")
 
@@ -43,6 +44,8 @@ class FileDirectory:
         clock: epoch seconds.
         max_stale_seconds: how long the users of before hold.
     """
+
+    answers_from_memory: Final = True
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class FileDirectory:
         # A clock that was set back must not leave the file unread until it has caught up.
         if self._look_at - 1 <= now < self._look_at:
             return
+        about_to_wait()
         # While one thread reads, the others go on with what is there; only the very first must wait.
         if not self._reading.acquire(blocking=self._content is None):
             return

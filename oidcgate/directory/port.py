@@ -45,7 +45,12 @@ class AmbiguousUser(Exception):
 
 
 class UserDirectory(Protocol):
-    """Known users by name."""
+    """Known users by name.
+
+    One that answers `find` from memory, and calls `oidcgate.waiting.about_to_wait` before it does otherwise,
+    says so by a class attribute `answers_from_memory = True`: it is then asked on an event loop as well. Any
+    other is asked in a thread.
+    """
 
     def find(self, name: str, *, now: int) -> KnownUser | None:
         """The user that `name` means (see `same_name`), or None. `now` is epoch seconds.

@@ -44,6 +44,7 @@ class KnownUsers:
             max_stale_seconds: how long the last answer holds while the directory cannot be asked.
         """
         self._directory = directory
+        self._may_wait = not getattr(directory, "answers_from_memory", False)
         self._recheck = recheck_seconds
         self._max_stale = max_stale_seconds
 
@@ -67,7 +68,8 @@ class KnownUsers:
 
     def _ask(self, user_name: str, now: int) -> tuple[KnownUser | None, bool]:
         """The active user of that name, or None and whether the name is there all the same."""
-        about_to_wait()
+        if self._may_wait:
+            about_to_wait()
         try:
             user = self._directory.find(user_name, now=now)
         except AmbiguousUser:

@@ -11,6 +11,7 @@ import pytest
 
 from oidcgate.directory.file import FileDirectory
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, UserDirectory
+from oidcgate.waiting import WouldWait, at_once
 from tests.contracts.user_directory import NOW, DirectoryOf, UserDirectoryContract
 
 
@@ -234,6 +235,19 @@ def test_within_a_second_the_file_is_not_looked_at(
     monkeypatch.setattr(FileDirectory, "_read", None)
     assert directory.generation() == generation
     assert names(directory, "a") == ["a"]
+
+
+def test_where_waiting_is_not_allowed_the_file_is_not_touched(path: Path, clock: Clock) -> None:
+    write(path, toml("a"))
+    directory = FileDirectory(path, clock)
+    with pytest.raises(WouldWait):
+        at_once(directory.generation)
+    generation = directory.generation()
+    assert at_once(directory.generation) == generation
+    assert at_once(directory.find, "a", now=NOW) is not None
+    clock.now += 1
+    with pytest.raises(WouldWait):
+        at_once(directory.generation)
 
 
 def test_a_clock_set_back_does_not_stop_the_looking(path: Path, clock: Clock) -> None:

@@ -199,3 +199,13 @@ def test_whoever_must_not_wait_is_told_before_store_and_directory_are_asked(part
     assert parts.directory.asked == ["Alice"]
     assert parts.judge(facts(), cookie, NOW + 60)[0] == decision
     assert parts.directory.asked == ["Alice", "Alice"]
+
+
+def test_a_directory_that_answers_from_memory_is_asked_where_waiting_is_not_allowed(parts: Parts) -> None:
+    cookie = parts.sign_in()
+    parts.judge(facts(), cookie, NOW)
+    parts.directory.answers_from_memory = True
+    judge = Judge(parts.sessions, KnownUsers(parts.directory), Policy([]), Forwarding("none", ()))
+    decision, _ = at_once(judge, facts(), cookie, NOW + 60)
+    assert decision == Allow(Reason.KNOWN_USER, identified=True)
+    assert parts.directory.asked == ["Alice", "Alice"]
