@@ -9,16 +9,15 @@ both sides.
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 
 from examples.demo.servers import (
     DemoFailed,
+    EndSignals,
     Server,
     python,
     require_free,
@@ -37,15 +36,14 @@ READY = "/.oidcgate/readyz"
 def main() -> int:
     """Run the demo until it is told to end; returns the exit status."""
     options = _options()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    signals = EndSignals()
     try:
         require_free("provider", options.provider_port, "provider-port")
         require_free("directory app", options.app_port, "app-port")
         require_free("sidecar", options.sidecar_port, "sidecar-port")
         with tempfile.TemporaryDirectory(prefix="oidcgate-demo-") as folder:
             require_room_for_sockets(Path(folder))
-            _run(Path(folder), options)
+            _run(Path(folder), options, signals)
     except DemoFailed as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -54,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def _run(folder: Path, options: argparse.Namespace) -> None:
+def _run(folder: Path, options: argparse.Namespace, signals: EndSignals) -> None:
     issuer, public_url, desk_url = (
         f"http://localhost:{port}" for port in (options.provider_port, options.app_port, options.sidecar_port)
     )
@@ -78,13 +76,10 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         command = python("-m", "examples.legacy", "--socket", str(desk))
         servers.append(start("tool desk", command, listens=desk, folder=folder))
         servers += _guards(folder, files, options)
-        wait_until_ready(servers)
+        wait_until_ready(servers, signals)
         print(_welcome(issuer, public_url, desk_url, folder, shared=memcached is not None), flush=True)
-        watch(servers)
+        watch(servers, signals)
     finally:
-        # Whoever is impatient and presses Ctrl-C again must not leave a server behind.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
         stop(servers)
 
 
@@ -140,10 +135,6 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; use 1 to 65535")
     return int(text)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 _START_SECONDS = 60
 _STOP_SECONDS = 10
@@ -91,6 +92,34 @@ def require_room_for_sockets(folder: Path) -> None:
         )
 
 
+class EndSignals:
+    """Ctrl-C and its like, heeded between two steps.
+
+    Raised in the middle of one it could get lost (what Python runs around a fork swallows it) or lose the
+    process that was just started. A second one changes nothing, so that whoever is impatient leaves no server
+    behind.
+    """
+
+    def __init__(self) -> None:
+        """Listen from now on."""
+        self._told = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._tell)
+
+    def sleep(self, seconds: float) -> None:
+        """Do nothing for a while.
+
+        Raises:
+            KeyboardInterrupt: the demo was told to end.
+        """
+        time.sleep(seconds)
+        if self._told:
+            raise KeyboardInterrupt
+
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        self._told = True
+
+
 def python(*arguments: str) -> list[str]:
     """A command of the Python that runs the demo."""
     return [sys.executable, *arguments]
@@ -116,10 +145,11 @@ def start(
     return Server(name, listens, ready_path, log, process)
 
 
-def wait_until_ready(servers: Sequence[Server]) -> None:
+def wait_until_ready(servers: Sequence[Server], signals: EndSignals) -> None:
     """Return once all answer.
 
     Raises:
+        KeyboardInterrupt: the demo was told to end.
         DemoFailed: one ended, or did not answer in time.
     """
     deadline = time.monotonic() + _START_SECONDS
@@ -130,15 +160,20 @@ def wait_until_ready(servers: Sequence[Server]) -> None:
         waiting = [server for server in waiting if not server.ready()]
         if waiting and time.monotonic() > deadline:
             raise DemoFailed(f"The {waiting[0].name} does not answer after {_START_SECONDS} seconds.")
-        time.sleep(_POLL_SECONDS)
+        signals.sleep(_POLL_SECONDS)
 
 
-def watch(servers: Sequence[Server]) -> None:
-    """Stay here while all servers live; raises DemoFailed when one has ended."""
+def watch(servers: Sequence[Server], signals: EndSignals) -> None:
+    """Stay here while all servers live.
+
+    Raises:
+        DemoFailed: one has ended.
+        KeyboardInterrupt: the demo was told to end.
+    """
     while True:
         for server in servers:
             server.require_alive()
-        time.sleep(_POLL_SECONDS)
+        signals.sleep(_POLL_SECONDS)
 
 
 def stop(servers: Sequence[Server]) -> None:
