@@ -2,29 +2,21 @@
 
 Here lives when the head is complete, what of the body has come, when the answer is over, and whether the
 connection can carry another one. The syntax is httptools'; what passes to the client and where a body ends is
-decided in `rules`. Waiting for the bytes is the business of who reads them: `blocking` for threads,
-`upstream` for an event loop.
+decided in `response_head` and `framing`. Waiting for the bytes is the business of who reads them:
+`blocking_exchange` for threads, `upstream` for an event loop.
 """
 
 from typing import Final
 
 import httptools
 
-from oidcgate.proxy.rules import (
-    NO_BODY,
-    RESPONSE_FIELDS,
-    RESPONSE_HEAD_BYTES,
-    BadHead,
-    Framing,
-    HeaderPair,
-    response_framing,
-)
+from oidcgate.proxy.fields import BadHead, HeaderPair
+from oidcgate.proxy.framing import NO_BODY, Framing, response_framing
+from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 
-__all__ = ["INTERIM_ANSWERS", "AnswerReader"]
+__all__ = ["AnswerReader"]
 
-#: How many 1xx answers may come before the answer.
-INTERIM_ANSWERS: Final = 20
 # What a field adds to its name and value: a colon, a blank and the line break.
 _FIELD_OVERHEAD: Final = 4
 # Content-Length and Transfer-Encoding, told from most others without looking at them.
@@ -70,29 +62,19 @@ class AnswerReader:
         "switched",
     )
 
-    def __init__(
-        self,
-        method: str,
-        *,
-        head_bytes: int = RESPONSE_HEAD_BYTES,
-        fields: int = RESPONSE_FIELDS,
-        interim_answers: int = INTERIM_ANSWERS,
-        lasting: bool = False,
-    ) -> None:
+    def __init__(self, method: str, limits: Limits, *, lasting: bool = False) -> None:
         """Begin.
 
         Args:
             method: of the request that is answered.
-            head_bytes: the largest head, those of interim answers included; also the most that may come
-                without a byte of body, later on.
-            fields: the most fields of one head.
-            interim_answers: how many 1xx answers may come before.
+            limits: the sizes of heads are kept here; that of a head is also the most that may come without a
+                byte of body, later on.
             lasting: more answers follow, each after a `restart`. Whoever says so calls `end` in the end,
                 because the parser and this reader hold on to each other.
         """
-        self._limit = head_bytes
-        self._fields = fields
-        self._interim = interim_answers
+        self._limit = limits.response_head_bytes
+        self._fields = limits.response_fields
+        self._interim = limits.interim_answers
         self._lasting = lasting
         self._parser: httptools.HttpResponseParser | None = None
         self._body: list[bytes] = []

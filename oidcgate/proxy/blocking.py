@@ -1,9 +1,9 @@
-"""Connections to an upstream for threads that may wait: how one is made, kept, and used for one exchange.
+"""Connections to an upstream for threads that may wait: how one is made, read, written and kept.
 
-Here live `Pool`, which keeps the connections of one process to one upstream, and `Exchange`, one request and
-its answer over one of them, with all time limits. What is sent is `rules`' business, what comes back is read
-by `answer`; the event loop's counterpart is `upstream`. Sockets never block by themselves: each wait is a
-poll with a limit, so that an answer is also noticed while the request is still being sent.
+Here live `Connection`, `connect`, and `Pool`, which keeps the connections of one process to one upstream.
+What is asked over one is `blocking_exchange`'s next door; the event loop's counterpart is `upstream`. Sockets
+never block by themselves: each wait is a poll with a limit, so that an answer is also noticed while the
+request is still being sent.
 """
 
 import os
@@ -13,22 +13,18 @@ import ssl
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 from weakref import WeakSet
 
-from oidcgate.proxy.answer import AnswerReader
-from oidcgate.proxy.dial import tls_context
+from oidcgate.proxy.dial import dialling, tls_context
 from oidcgate.proxy.routes import Limits, Upstream
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 
-__all__ = ["Connection", "Exchange", "Pool", "connect"]
+__all__ = ["Connection", "Pool", "connect"]
 
 _READ_SIZE: Final = 64 * 1024
-# What asks for nothing but an answer can be asked twice. PUT and DELETE could too, but an app whose author
-# did not know that is more likely than a connection that dies in just that moment.
-_ASKED_AGAIN: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Connection:
@@ -107,17 +103,11 @@ def connect(upstream: Upstream, seconds: float) -> Connection:
         UpstreamTrouble: nobody answered, in time, or not with a certificate that we accept.
     """
     deadline = monotonic() + seconds
-    try:
+    with dialling(seconds):
         if upstream.socket_path is not None:
             return Connection(_connected_unix(upstream.socket_path, seconds))
         connected = _connected_tcp(upstream, deadline)
         return Connection(_over_tls(connected, upstream, deadline) if upstream.tls else connected)
-    except (TimeoutError, BlockingIOError):
-        raise UpstreamTrouble(Trouble.CONNECT_TIMEOUT, f"not connected within {seconds} s") from None
-    except ssl.SSLError as error:
-        raise UpstreamTrouble(Trouble.TLS, _reason(error)) from error
-    except OSError as error:
-        raise UpstreamTrouble(Trouble.UNREACHABLE, _reason(error)) from error
 
 
 def _connected_tcp(upstream: Upstream, deadline: float) -> socket.socket:
@@ -158,6 +148,9 @@ def _connected_unix(path: str, seconds: float) -> socket.socket:
             socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", whole, int((seconds - whole) * 1e6))
         )
         candidate.connect(path)
+    except BlockingIOError:
+        candidate.close()
+        raise TimeoutError from None
     except OSError:
         candidate.close()
         raise
@@ -169,10 +162,6 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError
     return left
-
-
-def _reason(error: OSError) -> str:
-    return f"{type(error).__name__}: {error.strerror or error}"
 
 
 class Pool:
@@ -188,7 +177,7 @@ class Pool:
         Args:
             upstream: where to.
             limits: `connect_seconds`, `upstream_connections` and `pooled_seconds` are kept here, the others
-                by `Exchange`.
+                by an exchange.
             clock: the age of unused connections is measured with it.
         """
         self.upstream = upstream
@@ -290,153 +279,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-class Exchange:
-    """One request and its answer. Made when the head of the answer is there; `close` it in the end.
-
-    Attributes:
-        answer: what has been read so far.
-    """
-
-    __slots__ = ("_all_sent", "_connection", "_pool", "answer")
-
-    def __init__(self, pool: Pool, method: str, head: bytes, body: Iterable[bytes] | None) -> None:
-        """Send a request and wait for the head of its answer.
-
-        An upstream may answer before it has the whole request: the rest is then not sent.
-
-        Args:
-            pool: where connections come from.
-            method: of the request.
-            head: its head, complete.
-            body: its body, framed for the wire; None: none. What it raises passes through.
-
-        Raises:
-            UpstreamTrouble: there is no answer.
-        """
-        self._pool = pool
-        blocks = None if body is None else iter(body)
-        first = b"" if blocks is None else next(blocks, b"")
-        self._connection: Connection | None
-        self._connection, used_before = pool.take()
-        again = used_before and blocks is None and method in _ASKED_AGAIN
-        self._begin(method)
-        try:
-            try:
-                self._ask(head + first, blocks)
-            except UpstreamTrouble as trouble:
-                if not again or trouble.kind is not Trouble.CLOSED or self.answer.begun:
-                    raise
-                # The upstream closed the connection as unused while we took it for usable.
-                dead, self._connection = self._connection, None
-                self._connection = pool.renew(dead)
-                self._begin(method)
-                self._ask(head, None)
-            self._release_if_complete()
-        except BaseException:
-            self.close()
-            raise
-
-    def _begin(self, method: str) -> None:
-        limits = self._pool.limits
-        self._all_sent = False
-        self.answer = AnswerReader(
-            method,
-            head_bytes=limits.response_head_bytes,
-            fields=limits.response_fields,
-            interim_answers=limits.interim_answers,
-        )
-
-    def _ask(self, data: bytes, blocks: Iterable[bytes] | None) -> None:
-        self._all_sent = self._send(data, blocks or ())
-        deadline = monotonic() + self._pool.limits.head_seconds
-        while not self.answer.head_complete:
-            self._read(deadline - monotonic(), Trouble.HEAD_TIMEOUT)
-
-    def _send(self, data: bytes, blocks: Iterable[bytes]) -> bool:
-        """Send all; False when the upstream does not want the rest."""
-        if not self._send_block(data):
-            return False
-        for block in blocks:
-            # Reading the block from the client may have taken its time.
-            self._notice_answer()
-            if self.answer.head_complete or not self._send_block(block):
-                return False
-        return True
-
-    def _send_block(self, data: bytes) -> bool:
-        connection = self._connected()
-        left = memoryview(data)
-        while True:
-            try:
-                sent = connection.send_some(left)
-            except OSError:
-                # Whoever closes on us may have said why: that is read next.
-                return False
-            left = left[sent:]
-            if not left:
-                return True
-            if sent:
-                continue
-            try:
-                connection.wait_for_either(self._pool.limits.idle_seconds)
-            except TimeoutError:
-                raise UpstreamTrouble(Trouble.HEAD_TIMEOUT, "took no more of the request") from None
-            self._notice_answer()
-            if self.answer.head_complete:
-                return False
-
-    def _notice_answer(self) -> None:
-        """Read what the upstream says while it is being told."""
-        try:
-            data = self._connected().receive_if_any()
-        except OSError as error:
-            raise UpstreamTrouble(Trouble.CLOSED, _reason(error)) from error
-        if data:
-            self.answer.feed(data)
-        elif data is not None:
-            self.answer.end()
-
-    def _read(self, seconds: float, if_late: Trouble) -> None:
-        try:
-            data = self._connected().receive(seconds)
-        except TimeoutError:
-            raise UpstreamTrouble(if_late, "nothing came in time") from None
-        except OSError as error:
-            kind = Trouble.TRUNCATED if self.answer.head_complete else Trouble.CLOSED
-            raise UpstreamTrouble(kind, _reason(error)) from error
-        if data:
-            self.answer.feed(data)
-        else:
-            self.answer.end()
-
-    def more(self) -> bytes:
-        """More of the body; empty when that was all.
-
-        Raises:
-            UpstreamTrouble: the rest does not come. What came is then not the answer.
-        """
-        while not (data := self.answer.take()) and not self.answer.complete:
-            self._read(self._pool.limits.idle_seconds, Trouble.IDLE)
-            self._release_if_complete()
-        return data
-
-    def _release_if_complete(self) -> None:
-        if self.answer.complete and self._connection is not None:
-            connection, self._connection = self._connection, None
-            if self.answer.reusable and self._all_sent:
-                self._pool.give_back(connection)
-            else:
-                self._pool.drop(connection)
-
-    def close(self) -> None:
-        """Give up what is still under way. More than once is fine."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.drop(connection)
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            raise RuntimeError("the exchange is over")
-        return self._connection

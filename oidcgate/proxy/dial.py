@@ -1,19 +1,21 @@
-"""Reaching an upstream: TLS contexts for everybody, connections for an event loop.
+"""Reaching an upstream: TLS and the names of failures for everybody, connections for an event loop.
 
-Here live the one place that says how an upstream's certificate is checked, and `connect`. What is spoken over
-a connection is the protocol's that the caller brings; keeping connections is `upstream`'s next door.
+Here live the one place that says how an upstream's certificate is checked, what a failure to connect is told
+as (`dialling`), and `connect`. What is spoken over a connection is the protocol's that the caller brings;
+keeping connections is `upstream`'s next door, and connecting from a thread `blocking`'s.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
 from oidcgate.proxy.routes import Upstream
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 
-__all__ = ["connect", "tls_context"]
+__all__ = ["connect", "dialling", "error_text", "tls_context"]
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
 
@@ -51,22 +53,35 @@ async def connect(
         UpstreamTrouble: nobody answered, in time, or not with a certificate that we accept.
     """
     loop = asyncio.get_running_loop()
-    try:
+    with dialling(seconds):
         async with asyncio.timeout(seconds):
             if upstream.socket_path is not None:
-                transport, protocol = await loop.create_unix_connection(factory, upstream.socket_path)
-            else:
-                transport, protocol = await loop.create_connection(
-                    factory, upstream.host, upstream.port, ssl=tls_context(upstream)
-                )
+                return await loop.create_unix_connection(factory, upstream.socket_path)
+            return await loop.create_connection(
+                factory, upstream.host, upstream.port, ssl=tls_context(upstream)
+            )
+
+
+@contextmanager
+def dialling(seconds: float) -> Iterator[None]:
+    """Have what goes wrong while connecting raised as the trouble that it is.
+
+    Args:
+        seconds: after which the caller gives up, by a `TimeoutError`.
+
+    Raises:
+        UpstreamTrouble: in place of any `OSError`.
+    """
+    try:
+        yield
     except TimeoutError:
         raise UpstreamTrouble(Trouble.CONNECT_TIMEOUT, f"not connected within {seconds} s") from None
     except ssl.SSLError as error:
-        raise UpstreamTrouble(Trouble.TLS, _reason(error)) from error
+        raise UpstreamTrouble(Trouble.TLS, error_text(error)) from error
     except OSError as error:
-        raise UpstreamTrouble(Trouble.UNREACHABLE, _reason(error)) from error
-    return transport, protocol
+        raise UpstreamTrouble(Trouble.UNREACHABLE, error_text(error)) from error
 
 
-def _reason(error: OSError) -> str:
+def error_text(error: OSError) -> str:
+    """What the system says of a failure, for the log."""
     return f"{type(error).__name__}: {error.strerror or error}"

@@ -138,16 +138,24 @@ class Exchanges:
             self._timer.cancel()
             self._timer = None
 
-    def __len__(self) -> int:
-        return len(self._active)
-
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
         self.now = loop.time()
-        self._timer = loop.call_later(self._every_seconds, self._look)
+        self._timer = loop.call_later(self._every_seconds, self._look_again)
 
-    def _look(self) -> None:
+    def _look_again(self) -> None:
         self._start()
+        self.look(self.now)
+        if not self._active and not any(pool.idle for pool in self._pools):
+            self.stop()
+
+    def look(self, now: float) -> None:
+        """Give up what is overdue.
+
+        Args:
+            now: time of the event loop.
+        """
+        self.now = now
         for exchange in tuple(self._active):
             overdue = exchange.overdue(self.now, self._limits)
             if overdue is not None:
@@ -157,5 +165,3 @@ class Exchanges:
                 exchange.helper = asyncio.create_task(exchange.watch())
         for pool in self._pools:
             pool.sweep(self.now)
-        if not self._active and not any(pool.idle for pool in self._pools):
-            self.stop()

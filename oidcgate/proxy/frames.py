@@ -4,7 +4,7 @@ Here live `Frames`, which follows one direction of a connection and says which o
 `FrameFault`, what can be wrong with a frame's head, and `close_frame`. Payload is skipped by arithmetic: it
 is neither unmasked nor inflated nor checked for UTF-8, because it belongs to the two endpoints, who
 negotiated extensions that nobody here knows. Whose bytes these are, and what happens after a fault, is the
-subject of `oidcgate.proxy.websocket`.
+subject of `oidcgate.proxy.tunnel`.
 """
 
 from enum import StrEnum

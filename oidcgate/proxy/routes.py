@@ -1,23 +1,53 @@
 """Which upstream serves a host and path, and the limits of passing there. Values only; nothing connects here.
 
-Here live the frozen dataclasses that a configuration becomes (`Upstream`, `Route`, `Public`, `Limits`) and
-`RouteTable`, which finds the `Destination` of a request. Who reads a configuration is not here but on the
-gate's side; how an upstream is reached stands in `dial` next door.
+Here live the frozen dataclasses that a configuration becomes (`Upstream`, `Route`, `Public`, `Limits`), what
+can be wrong with them (`Unusable`), and `RouteTable`, which finds the `Destination` of a request. Who reads a
+configuration is not here but on the gate's side, which asks the same rules; how an upstream is reached stands
+in `dial` next door.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from oidcgate.proxy.rules import RESPONSE_FIELDS, RESPONSE_HEAD_BYTES
 from oidcgate.web.canonical_path import BadPath, canonical_path
 
-__all__ = ["Destination", "Limits", "Public", "Route", "RouteTable", "Upstream"]
+__all__ = [
+    "Destination",
+    "Limits",
+    "Public",
+    "Route",
+    "RouteTable",
+    "Unusable",
+    "Upstream",
+    "place_faults",
+    "upstream_faults",
+]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNIX: Final = "unix:"
+_EXAMPLE: Final = "write it like http://127.0.0.1:8081, https://app.internal:8443 or unix:/run/app.sock"
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+
+
+class Unusable(ValueError):
+    """A value of an upstream or a route that can mean nothing.
+
+    Attributes:
+        field: which: the name of an attribute of `Upstream` or `Route`.
+        what: continues the sentence that the name and the value begin. The value itself is not in it: an
+            address may hold a password.
+        fix: what to do about it.
+    """
+
+    def __init__(self, field: str, what: str, fix: str) -> None:
+        self.field = field
+        self.what = what
+        self.fix = fix
+        super().__init__(f"{field} {what}; {fix}")
 
 
 @dataclass(frozen=True)
@@ -49,23 +79,11 @@ class Upstream:
         """Read the URL.
 
         Raises:
-            ValueError: it is none of the three, or files are named that would never be used; the message says
-                what to write.
+            Unusable: it is none of the three, or files are named that would never be used.
         """
-        tls, host, port, socket_path = False, "", 0, None
-        if self.url.startswith(_UNIX):
-            socket_path = self.url.removeprefix(_UNIX).removeprefix("//")
-            if not socket_path.startswith("/"):
-                raise ValueError(f"{self.url!r}: write unix: and the socket's absolute path")
-        else:
-            tls, host, port = _read_url(self.url)
-        if not tls and (self.ca_file or self.client_cert_file or self.client_key_file):
-            raise ValueError(
-                f"{self.url!r}: certificates are for https only; write https:// or leave them out"
-            )
-        if self.client_key_file and not self.client_cert_file:
-            raise ValueError(f"{self.url!r}: a client key needs its certificate beside it")
-        for name, value in (("tls", tls), ("host", host), ("port", port), ("socket_path", socket_path)):
+        for fault in upstream_faults(self.url, self.ca_file, self.client_cert_file, self.client_key_file):
+            raise fault
+        for name, value in _read_url(self.url)._asdict().items():
             object.__setattr__(self, name, value)
 
     def __hash__(self) -> int:
@@ -73,21 +91,52 @@ class Upstream:
         return hash(self.url)
 
 
-def _read_url(url: str) -> tuple[bool, str, int]:
-    expected = "write http://host:port, https://host:port or unix:/path, without a path behind the port"
+def upstream_faults(
+    url: str, ca_file: Path | None, client_cert_file: Path | None, client_key_file: Path | None
+) -> Iterator[Unusable]:
+    """All that is wrong with what an `Upstream` is made of. Whether its files are there is not asked."""
+    try:
+        tls = _read_url(url).tls
+    except Unusable as fault:
+        yield fault
+        return
+    files = {"ca_file": ca_file, "client_cert_file": client_cert_file, "client_key_file": client_key_file}
+    for name, file in files.items():
+        if file is not None and not tls:
+            yield Unusable(name, "is for an https upstream only", "leave it out, or use https://")
+    if tls and client_key_file is not None and client_cert_file is None:
+        yield Unusable("client_key_file", "has no certificate", "add client_cert_file")
+
+
+class _Address(NamedTuple):
+    tls: bool
+    host: str
+    port: int
+    socket_path: str | None
+
+
+def _read_url(url: str) -> _Address:
+    if url.startswith(_UNIX):
+        path = url.removeprefix(_UNIX).removeprefix("//")
+        if not path.startswith("/") or len(path) < 2:
+            raise Unusable("url", "names no socket by its absolute path", _EXAMPLE)
+        return _Address(False, "", 0, path)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError(f"{url!r} is no URL; {expected}") from None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0:
-        raise ValueError(f"{url!r} is no upstream; {expected}")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        # Not echoed: what stands before an @ may be a password.
-        raise ValueError(
-            f"the upstream at {parts.hostname!r} has more than scheme, host and port; {expected}"
-        )
-    return parts.scheme == "https", parts.hostname, port or _DEFAULT_PORTS[parts.scheme]
+        raise Unusable("url", "is no address of a server", _EXAMPLE) from None
+    # urlsplit drops some control characters, as if nobody else would read them.
+    unprintable = not url.isascii() or any(c <= " " or c in "\\\x7f" for c in url)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0 or unprintable:
+        raise Unusable("url", "is no address of a server", _EXAMPLE)
+    if "@" in parts.netloc:
+        raise Unusable("url", "holds a user name or password", _EXAMPLE)
+    if parts.path or parts.query or parts.fragment:
+        # The path that is judged is the path that is served: nothing is put in front of it.
+        fix = "what is asked for is passed on as it is: leave it out, also a slash at the end"
+        raise Unusable("url", "has a path", fix)
+    return _Address(parts.scheme == "https", parts.hostname, port or _DEFAULT_PORTS[parts.scheme], None)
 
 
 @dataclass(frozen=True)
@@ -106,15 +155,28 @@ class Route:
     path: str = "/"
 
     def __post_init__(self) -> None:
-        """Check the path.
+        """Check host and path.
 
         Raises:
-            ValueError: it could never match.
+            Unusable: they could never match.
         """
-        try:
-            canonical_path(self.path.encode().decode("latin-1"))
-        except BadPath as bad:
-            raise ValueError(f"path {self.path!r} can never match ({bad.fault})") from None
+        for fault in place_faults(self.host, self.path):
+            raise fault
+
+
+def place_faults(host: str | None, path: str) -> Iterator[Unusable]:
+    """All that is wrong with the host and path of a `Route`."""
+    if host is not None and not _HOST.fullmatch(host):
+        yield Unusable("host", "is no host", "write it like app.example.com, with a port if browsers do")
+    if "%" in path or "?" in path:
+        yield Unusable(
+            "path", "has an escape or a query in it", "write it like /reports, as the app reads it"
+        )
+        return
+    try:
+        canonical_path(path.encode().decode("latin-1"))
+    except BadPath as bad:
+        yield Unusable("path", f"can never match ({bad.fault})", "write it like /reports")
 
 
 @dataclass(frozen=True)
@@ -161,8 +223,8 @@ class Limits:
     client_idle_seconds: float = 60
     upstream_connections: int = 1000
     pooled_seconds: float = 30
-    response_head_bytes: int = RESPONSE_HEAD_BYTES
-    response_fields: int = RESPONSE_FIELDS
+    response_head_bytes: int = 64 * 1024
+    response_fields: int = 200
     interim_answers: int = 20
     message_bytes: int = 16 * 1024 * 1024
 

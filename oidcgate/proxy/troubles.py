@@ -1,18 +1,19 @@
-"""What can go wrong between a client and an upstream, by name, and what the client is told.
+"""What can go wrong between a client and an upstream, by name, and who hears of it.
 
-Here live the kinds of trouble, the exception that carries one, and the short answer in its stead. Whoever
-carries bytes (`http`, `websocket`, `wsgi` next door) raises and answers; logging is the caller's, through a
-callback that hears every trouble once.
+Here live the kinds of trouble, the exception that carries one, and `log_trouble`, which says how much it
+matters to an operator. What the client is told is `short_answers`' next door; whoever carries bytes (`http`,
+`websocket`, `wsgi`) raises, answers, and calls an `OnError` once for each trouble.
 """
 
+import logging
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
 
 from oidcgate.proxy.routes import Upstream
-from oidcgate.proxy.rules import HeaderPair
 
-__all__ = ["AnswerCut", "OnError", "Trouble", "UpstreamTrouble", "no_report", "short_answer"]
+__all__ = ["AnswerCut", "OnError", "Trouble", "UpstreamTrouble", "log_trouble", "no_report"]
+
+_log = logging.getLogger("oidcgate.proxy")
 
 
 class Trouble(StrEnum):
@@ -39,8 +40,14 @@ class Trouble(StrEnum):
     CLIENT_FRAMES = "client_frames_malformed"
     BAD_REQUEST = "request_not_forwarded"
     NO_ROUTE = "no_route"
-    # the server's that runs us
+    # of the server that runs us
     NO_UPGRADE = "server_offers_no_upgrade"
+    NO_LENGTH = "server_ends_no_chunked_body"
+
+    @property
+    def is_of_the_upstream(self) -> bool:
+        """Whether the app behind is at fault, or the way there."""
+        return self.value.startswith("upstream_")
 
 
 OnError = Callable[[Trouble, Upstream | None, str], None]
@@ -50,6 +57,13 @@ faults and system errors; never a path, query, header value or body."""
 
 def no_report(_kind: Trouble, _upstream: Upstream | None, _detail: str) -> None:
     """An `OnError` that tells nobody."""
+
+
+def log_trouble(kind: Trouble, upstream: Upstream | None, detail: str) -> None:
+    """An `OnError` that tells the log."""
+    # What a client does wrong, or leaves unfinished, is no news to an operator.
+    level = logging.WARNING if kind.is_of_the_upstream else logging.DEBUG
+    _log.log(level, "%s %s %s", kind.value, upstream.url if upstream else "-", detail)
 
 
 class UpstreamTrouble(Exception):
@@ -67,38 +81,3 @@ class AnswerCut(Exception):
     Raised out of an app so that no client takes the part it has for the whole. It has been reported already;
     a server need not log it again.
     """
-
-
-_ERRORS: Final = {
-    Trouble.HEAD_TIMEOUT: (504, b"gateway_timeout"),
-    Trouble.CONNECT_TIMEOUT: (504, b"gateway_timeout"),
-    Trouble.TOO_MANY: (503, b"unavailable"),
-    Trouble.CLIENT_IDLE: (408, b"request_timeout"),
-    Trouble.CLIENT_GONE: (400, b"bad_request"),
-    Trouble.BODY_MALFORMED: (400, b"bad_request"),
-    Trouble.BAD_REQUEST: (400, b"bad_request"),
-    Trouble.NO_ROUTE: (421, b"misdirected_request"),
-    Trouble.NO_UPGRADE: (501, b"websocket_not_supported"),
-}
-_RETRY_SECONDS: Final = b"1"
-
-
-def short_answer(kind: Trouble, *, unread: bool = False) -> tuple[int, list[HeaderPair], bytes]:
-    """Status, fields and body of the answer to a client whose request met this trouble.
-
-    Args:
-        kind: of the trouble.
-        unread: nobody will read the rest of the request, so that no other may follow it.
-    """
-    status, error = _ERRORS.get(kind, (502, b"bad_gateway"))
-    body = b'{"error": "%b"}' % error
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    if status == 503:
-        headers.append((b"retry-after", _RETRY_SECONDS))
-    if unread or status in (400, 408):
-        headers.append((b"connection", b"close"))
-    return status, headers, body

@@ -1,11 +1,11 @@
 """The body of one request on its way to the upstream.
 
 Here lives the reading from the server, the framing, and the waiting for whoever is slower. When a request has
-a body at all is decided in `rules`; what becomes of the answer in the meantime is `http`'s next door.
+a body at all is decided in `framing`; what becomes of the answer in the meantime is `http`'s next door.
 """
 
 from oidcgate.proxy.exchanges import Exchange, Exchanges, Message, Waits
-from oidcgate.proxy.rules import Framing
+from oidcgate.proxy.framing import Framing
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 from oidcgate.proxy.upstream import Connection
 

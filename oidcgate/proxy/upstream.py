@@ -55,13 +55,7 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
 
     def __init__(self, limits: Limits, on_lost: "Callable[[Connection], None]") -> None:
-        self.answer = AnswerReader(
-            "GET",
-            head_bytes=limits.response_head_bytes,
-            fields=limits.response_fields,
-            interim_answers=limits.interim_answers,
-            lasting=True,
-        )
+        self.answer = AnswerReader("GET", limits, lasting=True)
         self.trouble: UpstreamTrouble | None = None
         self.on_lost = on_lost
         self.idle_since = 0.0

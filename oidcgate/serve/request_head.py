@@ -3,7 +3,7 @@
 Here live `Refusal`, the answer to what is no request, and the checks of target, request line, fields and
 WebSocket handshake. llhttp, below httptools, takes no bare LF, folded line, control character, blank before a
 colon or body with two lengths; the tests say so of each, and what it lets through is refused here. How the
-bytes arrive is `oidcgate.serve.protocol`; how a body is framed is `oidcgate.proxy.rules`.
+bytes arrive is `oidcgate.serve.protocol`; how a body is framed is `oidcgate.proxy.framing`.
 """
 
 import base64
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from oidcgate.proxy.rules import BadHead, Framing, HeaderPair, request_framing
+from oidcgate.proxy.fields import BadHead, HeaderPair
+from oidcgate.proxy.framing import Framing, request_framing
 
 __all__ = [
     "WATCHED",

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 from uvicorn.server import ServerState
 
-from oidcgate.proxy.rules import REQUEST_FIELDS, REQUEST_HEAD_BYTES
-
 if TYPE_CHECKING:
     from oidcgate.serve.exchange import Exchange
     from oidcgate.serve.protocol import SidecarProtocol
@@ -51,8 +49,8 @@ class ServerLimits:
 
     connections: int = 20_000
     head_seconds: float = 10
-    head_bytes: int = REQUEST_HEAD_BYTES
-    head_fields: int = REQUEST_FIELDS
+    head_bytes: int = 32 * 1024
+    head_fields: int = 100
     keepalive_seconds: float = 75
     client_idle_seconds: float = 60
     linger_seconds: float = 5

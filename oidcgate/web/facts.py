@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target, opaque_slashes
 
-__all__ = ["BadRequest", "Facts", "RequestFault", "RequestKind", "facts_from_environ"]
+__all__ = ["BadRequest", "Facts", "RequestFault", "RequestKind", "facts_from_environ", "kind_of"]
 
 
 class RequestKind(StrEnum):
@@ -127,7 +127,7 @@ def facts_from_environ(environ: Mapping[str, Any], *, insecure_encoded_slash: bo
         method,
         path,
         get("QUERY_STRING", ""),
-        _kind(method, environ),
+        kind_of(method, environ),
         host,
         get("HTTP_ORIGIN", ""),
         get("HTTP_SEC_FETCH_SITE", ""),
@@ -153,7 +153,8 @@ _REMEMBERED_LENGTH: Final = 256
 _remembered_path = lru_cache(maxsize=4096)(_path)
 
 
-def _kind(method: str, environ: Mapping[str, Any]) -> RequestKind:
+def kind_of(method: str, environ: Mapping[str, Any]) -> RequestKind:
+    """Who waits for the answer, by what the head of the request says."""
     get = environ.get
     if method == "OPTIONS" and "HTTP_ORIGIN" in environ and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
         return RequestKind.PREFLIGHT

@@ -2,7 +2,7 @@
 
 Lives here: reading X-Forwarded-For from proxies that are listed, and nothing from anybody else. Not here:
 scheme and host, which come from the configured public URL and never from a header, and the fields that tell
-an upstream about it (`oidcgate.proxy.rules`).
+an upstream about it (`oidcgate.proxy.client_way`).
 """
 
 from collections.abc import Iterable, Sequence

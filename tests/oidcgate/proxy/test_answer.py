@@ -5,9 +5,11 @@ import gc
 import pytest
 
 from oidcgate.proxy.answer import AnswerReader
-from oidcgate.proxy.rules import RESPONSE_FIELDS, RESPONSE_HEAD_BYTES
+from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 
+LIMITS = Limits()
+LONGEST = LIMITS.response_head_bytes
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
@@ -16,7 +18,7 @@ def read(
     data: bytes, *, method: str = "GET", step: int = 0, closed: bool = False
 ) -> tuple[AnswerReader, bytes]:
     """Feed an answer in pieces of `step` bytes; all at once when 0."""
-    reader = AnswerReader(method)
+    reader = AnswerReader(method, LIMITS)
     body = b""
     step = step or len(data)
     for start in range(0, len(data), step):
@@ -171,22 +173,18 @@ def test_twenty_interim_answers_pass() -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        pytest.param(OK + b"A: " + b"b" * RESPONSE_HEAD_BYTES, Trouble.HEAD_TOO_LARGE, id="one-field"),
-        pytest.param(OK + b"A: b\r\n" * (RESPONSE_FIELDS + 1) + b"\r\n", Trouble.HEAD_TOO_LARGE, id="fields"),
+        pytest.param(OK + b"A: " + b"b" * LONGEST, Trouble.HEAD_TOO_LARGE, id="one-field"),
         pytest.param(
-            OK + b"A: %b\r\n\r\n" % (b"b" * RESPONSE_HEAD_BYTES), Trouble.HEAD_TOO_LARGE, id="complete"
+            OK + b"A: b\r\n" * (LIMITS.response_fields + 1) + b"\r\n", Trouble.HEAD_TOO_LARGE, id="fields"
         ),
+        pytest.param(OK + b"A: %b\r\n\r\n" % (b"b" * LONGEST), Trouble.HEAD_TOO_LARGE, id="complete"),
         pytest.param(
             b"HTTP/1.1 103 Early Hints\r\nA: %b\r\n\r\n" % (b"b" * 40_000) * 2,
             Trouble.HEAD_TOO_LARGE,
             id="two-interim-heads",
         ),
-        pytest.param(
-            CHUNKED + b"0\r\nA: " + b"b" * 2 * RESPONSE_HEAD_BYTES, Trouble.MALFORMED, id="trailers"
-        ),
-        pytest.param(
-            CHUNKED + b"1;" + b"b" * 2 * RESPONSE_HEAD_BYTES, Trouble.MALFORMED, id="chunk-extension"
-        ),
+        pytest.param(CHUNKED + b"0\r\nA: " + b"b" * 2 * LONGEST, Trouble.MALFORMED, id="trailers"),
+        pytest.param(CHUNKED + b"1;" + b"b" * 2 * LONGEST, Trouble.MALFORMED, id="chunk-extension"),
     ],
 )
 def test_nothing_but_a_body_goes_on_without_end(data: bytes, kind: Trouble) -> None:
@@ -197,7 +195,7 @@ def test_nothing_but_a_body_goes_on_without_end(data: bytes, kind: Trouble) -> N
 
 
 def test_a_head_just_below_the_limit_and_a_body_far_above_pass() -> None:
-    field = b"b" * (RESPONSE_HEAD_BYTES - 100)
+    field = b"b" * (LONGEST - 100)
     reader, body = read(
         OK + b"A: %b\r\nContent-Length: 1000000\r\n\r\n" % field + b"c" * 1_000_000, step=16_384
     )
@@ -250,7 +248,7 @@ def test_a_complete_answer_is_free_at_once() -> None:
 
 
 def test_a_large_head_leaves_the_body_its_own_limit() -> None:
-    reader = AnswerReader("GET")
+    reader = AnswerReader("GET", LIMITS)
     reader.feed(OK + b"A: " + b"x" * 60_000 + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
     reader.feed(b"5;" + b"x" * 60_000)
     reader.feed(b"\r\nhello\r\n0\r\n\r\n")

@@ -1,51 +1,22 @@
-"""Connections of threads to an upstream: which is used, kept, tried again, and given up."""
+"""Connections of threads to an upstream: how they are made, which is used, kept and closed."""
 
 import contextlib
 import socket
-import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oidcgate.proxy.blocking import Exchange, Pool, connect
+from oidcgate.proxy.blocking import Pool, connect
+from oidcgate.proxy.blocking_exchange import Exchange
 from oidcgate.proxy.routes import Limits, Upstream
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 from tests.oidcgate.net.peer import Conversation, Peer, Script, answer
+from tests.oidcgate.proxy.blocking_calls import HELLO, OK, ask, pooled, server_side
 from tests.oidcgate.proxy.scripts import DEADLINE_SECONDS, Heard, dead_port, in_threads, once, read_request
-from tests.support.tls import Authority, Certificate
-
-OK = b"HTTP/1.1 200 OK\r\n"
-HELLO = answer(b"hello")
-
-
-@contextlib.contextmanager
-def pooled(peer: Peer, limits: Limits | None = None) -> Iterator[Pool]:
-    pool = Pool(Upstream(f"http://127.0.0.1:{peer.port}"), limits or Limits())
-    with contextlib.closing(pool):
-        yield pool
-
-
-def ask(pool: Pool, method: str = "GET", body: bytes | None = None) -> bytes:
-    """One exchange; the body of its answer."""
-    length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
-    exchange = Exchange(
-        pool,
-        method,
-        b"%b / HTTP/1.1\r\nHost: a\r\n%b\r\n" % (method.encode(), length),
-        None if body is None else [body],
-    )
-    try:
-        whole = b""
-        while data := exchange.more():
-            whole += data
-        return whole
-    finally:
-        exchange.close()
-
+from tests.support.tls import Authority
 
 # One after the other
 
@@ -96,80 +67,6 @@ def test_an_unused_connection_that_was_closed_or_spoke_is_left(late: bytes) -> N
         assert ask(pool, "POST", b"x") == b"hello"
 
         assert peer.connections == 2
-
-
-def _closes_upon_the_second_request(heard: list[str], first: bytes = HELLO) -> Script:
-    def script(conversation: Conversation) -> None:
-        for _ in range(2):
-            request = read_request(conversation)
-            heard.append(request.line)
-            if len(heard) == 2:
-                return
-            conversation.send(first)
-
-    return script
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_what_asks_for_nothing_but_an_answer_is_asked_again_once(method: str) -> None:
-    heard: list[str] = []
-    # To all three alike: an answer without a body.
-    script = _closes_upon_the_second_request(heard, OK + b"Content-Length: 0\r\n\r\n")
-    with Peer(script) as peer, pooled(peer) as pool:
-        ask(pool, method)
-        ask(pool, method)
-
-        assert heard == [f"{method} / HTTP/1.1"] * 3
-        assert peer.connections == 2
-
-
-@pytest.mark.parametrize(
-    ("method", "body"),
-    [("POST", b"x"), ("POST", None), ("PUT", b"x"), ("DELETE", None), ("PATCH", None), ("GET", b"x")],
-)
-def test_what_could_happen_twice_is_not(method: str, body: bytes | None) -> None:
-    heard: list[str] = []
-    with Peer(_closes_upon_the_second_request(heard)) as peer, pooled(peer) as pool:
-        ask(pool)
-        with pytest.raises(UpstreamTrouble) as trouble:
-            ask(pool, method, body)
-
-        assert trouble.value.kind is Trouble.CLOSED
-        assert len(heard) == 2
-
-
-def test_it_is_asked_again_only_once() -> None:
-    heard = Heard(HELLO, b"")
-    with Peer(heard) as peer, pooled(peer) as pool:
-        ask(pool)
-        with pytest.raises(UpstreamTrouble):
-            ask(pool)
-
-        assert len(heard) == 3
-
-
-def test_a_new_connection_that_closes_is_not_asked_again() -> None:
-    heard = Heard(b"")
-    with Peer(heard) as peer, pooled(peer) as pool:
-        with pytest.raises(UpstreamTrouble):
-            ask(pool)
-
-        assert len(heard) == 1
-
-
-def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
-    def closes_after_half(conversation: Conversation) -> None:
-        read_request(conversation)
-        conversation.send(HELLO)
-        read_request(conversation)
-        conversation.send(b"HTTP/1.1 2")
-
-    with Peer(closes_after_half) as peer, pooled(peer) as pool:
-        ask(pool)
-        with pytest.raises(UpstreamTrouble) as trouble:
-            ask(pool)
-
-        assert (trouble.value.kind, peer.connections) == (Trouble.CLOSED, 1)
 
 
 def test_connections_left_unused_for_long_are_closed() -> None:
@@ -260,7 +157,8 @@ def test_a_place_is_free_again_after_nobody_was_there() -> None:
 
 _FORKING = """
 import os, sys
-from oidcgate.proxy.blocking import Exchange, Pool
+from oidcgate.proxy.blocking import Pool
+from oidcgate.proxy.blocking_exchange import Exchange
 from oidcgate.proxy.routes import Limits, Upstream
 
 pool = Pool(Upstream(f"http://127.0.0.1:{sys.argv[1]}"), Limits())
@@ -330,15 +228,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority.create(tmp_path_factory.mktemp("authority"))
 
 
-def server_side(certificate: Certificate, clients: Authority | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate.certificate, certificate.key)
-    if clients is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(clients.certificate)
-    return context
-
-
 def test_over_tls_connections_are_kept_too(authority: Authority) -> None:
     heard = Heard(HELLO)
     with Peer(heard, tls=server_side(authority.issue("localhost"))) as peer:
@@ -358,26 +247,6 @@ def test_a_large_answer_over_tls(authority: Authority) -> None:
         pool = Pool(Upstream(f"https://127.0.0.1:{peer.port}", ca_file=authority.certificate), Limits())
         with contextlib.closing(pool):
             assert ask(pool) == big
-
-
-@pytest.mark.parametrize("goodbye", [True, False])
-def test_an_answer_until_close_over_tls_needs_a_goodbye(authority: Authority, goodbye: bool) -> None:
-    def script(conversation: Conversation) -> None:
-        conversation.request()
-        conversation.send(OK + b"\r\nhello")
-        if goodbye:
-            assert isinstance(conversation.connection, ssl.SSLSocket)
-            conversation.connection.unwrap()
-
-    with Peer(script, tls=server_side(authority.issue("127.0.0.1"))) as peer:
-        pool = Pool(Upstream(f"https://127.0.0.1:{peer.port}", ca_file=authority.certificate), Limits())
-        with contextlib.closing(pool):
-            if goodbye:
-                assert ask(pool) == b"hello"
-            else:
-                with pytest.raises(UpstreamTrouble) as trouble:
-                    ask(pool)
-                assert trouble.value.kind is Trouble.TRUNCATED
 
 
 def test_an_upstream_knows_us_by_our_certificate(authority: Authority) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble
 from oidcgate.web.forwarded import parse_trusted_peers
 from tests.oidcgate.proxy.calls import Call, Fronted, Line, Played, fronted, played
 from tests.oidcgate.proxy.conftest import Run
+from tests.support.servers import free_port
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"Content-Length: 5\r\n\r\nhello"
@@ -608,6 +610,42 @@ class TestUpstreamsThatFail:
                     call = await Call(proxy).done()
                 assert (call.status, call.body) == (502, b'{"error": "bad_gateway"}')
                 assert proxy.troubles == [Trouble.UNREACHABLE]
+
+        run(test())
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+    def test_a_person_gets_a_page(self, run: Run, method: str) -> None:
+        async def test() -> None:
+            url = f"http://127.0.0.1:{free_port()}"
+            async with fronted(url) as proxy:
+                call = await Call(proxy, method, headers=[(b"accept", b"text/html")]).done()
+                assert (call.status, call.complete) == (502, True)
+                assert call.header(b"content-type") == [b"text/html; charset=utf-8"]
+                length = int(call.header(b"content-length")[0])
+                if method == "HEAD":
+                    assert (call.body, length > 0) == (b"", True)
+                else:
+                    assert len(call.body) == length
+                    assert b'id="page-app-down"' in call.body
+                    assert b"app.example.com" in call.body
+                    assert b"127.0.0.1" not in call.body
+                assert proxy.troubles == [Trouble.UNREACHABLE]
+
+        run(test())
+
+    def test_a_person_who_waited_too_long_gets_a_page(self, run: Run) -> None:
+        async def test() -> None:
+            async with (
+                played() as upstream,
+                fronted(upstream.url, limits=Limits(head_seconds=0.1)) as proxy,
+            ):
+                call = Call(proxy, headers=[(b"accept", b"text/html")])
+                line = await upstream.line()
+                await line.request()
+                await call.done()
+                assert call.status == 504
+                assert b'id="page-app-down"' in call.body
+                await line.closed()
 
         run(test())
 

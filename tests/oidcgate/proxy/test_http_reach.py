@@ -44,18 +44,29 @@ def test_routes(run: Run) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("kind", ["http", "websocket"])
-def test_what_no_route_serves(run: Run, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "extensions", "said"),
+    [
+        pytest.param("http", {}, ["http.response.start", "http.response.body"], id="http"),
+        pytest.param(
+            "websocket",
+            {"websocket.http.response": {}},
+            ["websocket.http.response.start", "websocket.http.response.body"],
+            id="websocket",
+        ),
+        pytest.param("websocket", {}, ["websocket.close"], id="a-server-that-can-only-say-no"),
+    ],
+)
+def test_what_no_route_serves(run: Run, kind: str, extensions: dict[str, object], said: list[str]) -> None:
     async def test() -> None:
         async with fronted(Route(Upstream("http://127.0.0.1:1"), host="other.example.com")) as proxy:
             call = Call(proxy)
-            call.scope["type"] = kind
+            call.scope |= {"type": kind, "extensions": extensions}
             await call.done()
             assert proxy.troubles == [Trouble.NO_ROUTE]
-            if kind == "http":
-                assert call.status == 421
-            else:
-                assert [message["type"] for message in call.sent] == ["websocket.close"]
+            assert [message["type"] for message in call.sent] == said
+            if len(said) > 1:
+                assert (call.status, call.body) == (421, b'{"error": "misdirected_request"}')
 
     run(test())
 

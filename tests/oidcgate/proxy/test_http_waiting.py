@@ -6,7 +6,7 @@ import pytest
 
 from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble
-from tests.oidcgate.proxy.calls import Call, fronted, played
+from tests.oidcgate.proxy.calls import Call, Fronted, fronted, played
 from tests.oidcgate.proxy.conftest import Run
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -27,6 +27,13 @@ def limits(**short: float) -> Limits:
     return Limits(**{**dict.fromkeys(others, LONG), **short})  # type: ignore[arg-type]
 
 
+def later(proxy: Fronted, seconds: float) -> None:
+    """Have the proxy look at its exchanges as if this much time had passed; nobody else makes it look."""
+    proxy._exchanges.look(proxy._exchanges.now + seconds)
+
+
+#: How often a proxy looks by itself that is told the time by its test.
+NEVER = 3600.0
 NO_HEAD = limits(head_seconds=SHORT)
 IDLE = limits(idle_seconds=SHORT)
 SLOW_CLIENT = limits(client_idle_seconds=SHORT)
@@ -49,19 +56,28 @@ class TestTimeOuts:
 
         run(test())
 
-    def test_the_time_for_the_head_begins_when_the_request_is_there(self, run: Run) -> None:
+    @pytest.mark.parametrize(("seconds", "status"), [(9, 200), (11, 504)])
+    def test_the_time_for_the_head_begins_when_the_request_is_there(
+        self, run: Run, seconds: float, status: int
+    ) -> None:
         async def test() -> None:
-            patience = limits(head_seconds=5 * SHORT)
-            async with played() as upstream, fronted(upstream.url, limits=patience) as proxy:
+            patience = Limits(head_seconds=10, idle_seconds=60, client_idle_seconds=60)
+            async with (
+                played() as upstream,
+                fronted(upstream.url, limits=patience, look_seconds=NEVER) as proxy,
+            ):
                 call = Call(proxy, "POST", headers=UPLOAD, body=None)
                 for _ in range(12):
                     await call.feed(b"x")
-                    await asyncio.sleep(SHORT / 2)
+                    await call.until(lambda call: call.unread == 0)
+                    later(proxy, 5)
                 await call.feed(b"", more=False)
                 line = await upstream.line()
-                await asyncio.sleep(SHORT)
+                await line.request()
+                await line.reader.readuntil(b"\r\n0\r\n\r\n")
+                later(proxy, seconds)
                 line.say(HELLO)
-                assert (await call.done()).status == 200
+                assert (await call.done()).status == status
 
         run(test())
 
@@ -86,14 +102,18 @@ class TestTimeOuts:
     @pytest.mark.row("G-27")
     def test_a_stream_may_last_as_long_as_it_goes_on(self, run: Run) -> None:
         async def test() -> None:
-            every = limits(head_seconds=5 * SHORT, idle_seconds=5 * SHORT, client_idle_seconds=5 * SHORT)
-            async with played() as upstream, fronted(upstream.url, limits=every) as proxy:
+            every = Limits(head_seconds=10, idle_seconds=10, client_idle_seconds=10)
+            async with (
+                played() as upstream,
+                fronted(upstream.url, limits=every, look_seconds=NEVER) as proxy,
+            ):
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(CHUNKED)
-                for _ in range(15):
+                for number in range(15):
                     line.say(b"1\r\nx\r\n")
-                    await asyncio.sleep(SHORT / 2)
+                    await call.until(lambda call, number=number: len(call.body) > number)  # type: ignore[misc]
+                    later(proxy, 9)
                 line.say(b"0\r\n\r\n")
                 await call.done()
                 assert (call.body, call.complete) == (b"x" * 15, True)
@@ -376,7 +396,7 @@ def test_nothing_is_left_behind(run: Run) -> None:
                 await line.answers(HELLO)
             for call in calls:
                 assert (await call.done()).body == b"hello"
-            assert len(proxy._exchanges) == 0
+            assert not proxy._exchanges._active
             assert upstream.opened == 20
 
     run(test())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oidcgate.proxy.routes import Public, Route, RouteTable, Upstream
+from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream, upstream_faults
 
 PUBLIC = Public.from_url("https://app.example.com")
 
@@ -14,7 +14,7 @@ PUBLIC = Public.from_url("https://app.example.com")
     [
         ("http://127.0.0.1:8081", False, "127.0.0.1", 8081, None),
         ("http://app.internal", False, "app.internal", 80, None),
-        ("https://app.internal/", True, "app.internal", 443, None),
+        ("https://app.internal", True, "app.internal", 443, None),
         ("https://[::1]:8443", True, "::1", 8443, None),
         ("unix:/run/app.sock", False, "", 0, "/run/app.sock"),
         ("unix:///run/app.sock", False, "", 0, "/run/app.sock"),
@@ -43,6 +43,11 @@ def test_an_upstream(url: str, tls: bool, host: str, port: int, socket_path: str
         "http://host:x",
         "http://[::1",
         "http://host/base",
+        "http://host/",
+        "http://h\tost",
+        "http://h ost",
+        "http://höst",
+        "http://host\\evil",
         "http://host?x",
         "http://user:secret@host",
         "unix:relative.sock",
@@ -50,17 +55,30 @@ def test_an_upstream(url: str, tls: bool, host: str, port: int, socket_path: str
     ],
 )
 def test_no_upstream(url: str) -> None:
-    with pytest.raises(ValueError, match="write") as refusal:
+    with pytest.raises(Unusable, match=r"^url .*; ") as refusal:
         Upstream(url)
     assert "secret" not in str(refusal.value)
 
 
 def test_certificates_that_would_not_be_used_are_refused() -> None:
     for url in ("http://host", "unix:/run/app.sock"):
-        with pytest.raises(ValueError, match="https"):
+        with pytest.raises(Unusable, match=r"^ca_file is for an https upstream only; "):
             Upstream(url, ca_file=Path("ca.pem"))
-    with pytest.raises(ValueError, match="certificate"):
+    with pytest.raises(Unusable, match=r"^client_key_file has no certificate; "):
         Upstream("https://host", client_key_file=Path("key.pem"))
+
+
+def test_all_that_is_wrong_with_an_upstream_is_told_at_once() -> None:
+    pem = Path("a.pem")
+
+    assert [fault.field for fault in upstream_faults("http://host", pem, pem, pem)] == [
+        "ca_file",
+        "client_cert_file",
+        "client_key_file",
+    ]
+    # Whether certificates belong there is not known before the address is.
+    assert [fault.field for fault in upstream_faults("htps://host", pem, None, pem)] == ["url"]
+    assert list(upstream_faults("https://host", pem, pem, pem)) == []
 
 
 @pytest.mark.parametrize(
@@ -136,6 +154,9 @@ def test_tables_that_mean_nothing() -> None:
         RouteTable([], PUBLIC)
     with pytest.raises(ValueError, match="two routes"):
         RouteTable([Route(A, path="/x"), Route(B, path="/x/")], PUBLIC)
-    for path in ("x", "/a//b", "/a/../b", "/a\\b", ""):
-        with pytest.raises(ValueError, match="never match"):
+    for path in ("x", "/a//b", "/a/../b", "/a\\b", "", "/a%20b", "/a?b"):
+        with pytest.raises(Unusable, match=r"^path "):
             Route(A, path=path)
+    for host in ("", "https://app.example.com", "app.example.com/", "a b"):
+        with pytest.raises(Unusable, match=r"^host is no host; "):
+            Route(A, host=host)

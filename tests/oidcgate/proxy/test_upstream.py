@@ -15,6 +15,7 @@ from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 from oidcgate.proxy.upstream import Connection, Pool
 from tests.oidcgate.proxy.calls import Line, Played, played
 from tests.oidcgate.proxy.conftest import Run
+from tests.oidcgate.proxy.sockets import until
 
 ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -82,7 +83,8 @@ def test_a_connection_is_handed_over_with_what_came_behind_the_switch(
             assert connection.answer.status == 101
             if not at_once:
                 line.say(greeting)
-                await asyncio.sleep(0.05)
+                held = min(size, 64 * 1024)
+                await until(lambda: len(connection.answer.switched) >= held)
             other = Other()
             transport, early = connection.hand_over(other)
             transport.write(b"ours")
@@ -117,7 +119,7 @@ def test_what_nobody_takes_is_not_read(run: Run) -> None:
             connection, line = await opened(pool, upstream)
             line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n", bytes(50_000_000))
             await connection.news()
-            await asyncio.sleep(0.2)
+            await until(lambda: connection._reading_paused)
             held = len(connection.take())
             assert 64 * 1024 <= held < 1024 * 1024
             # Taking alone does not begin to read again; asking for more does.

@@ -8,11 +8,13 @@ from werkzeug import Response
 
 from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.gate.pages import LoopCheck, gate_pages
+from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
 from provider.pages import ErrorKind as ProviderError
 from provider.pages import LoginProblem, LogoutProblem, ScopeLine, form_post, provider_pages
 
 GATE = gate_pages()
+PROXY = proxy_pages()
 PROVIDER = provider_pages()
 
 FIELDS = {"csrf": "a token", "interaction": "an id"}
@@ -50,6 +52,11 @@ class Example:
 
 def _gate(template: str, main: str, stops: tuple[str, ...], **context: Any) -> Example:
     return Example(GATE, template, main, stops, {"site": "app.example.com", **context})
+
+
+def _app_down(repeatable: bool, *stops: str) -> Example:
+    context = {"site": "app.example.com", "number": 502, "repeatable": repeatable}
+    return Example(PROXY, "app_down.html", "page-app-down", stops, context)
 
 
 def _provider(template: str, main: str, stops: tuple[str, ...], **context: Any) -> Example:
@@ -133,6 +140,14 @@ EVERY_PAGE: Mapping[str, Example] = {
         )
         for check in LoopCheck
     },
+    "proxy-app-down": _app_down(True, "retry"),
+    "proxy-app-down-form": _app_down(False),
+    "provider-home": _provider(
+        "home.html",
+        "page-home",
+        ("discovery",),
+        discovery_url="https://id.example.com/.well-known/openid-configuration",
+    ),
     "provider-login": _login(None),
     "provider-login-first": _login(None, username="", client_name=None),
     **{f"provider-login-{problem}": _login(problem, retry_after_seconds=300) for problem in LoginProblem},

@@ -14,7 +14,7 @@ from oidcgate.web.pages import SHARED_FOLDER, Pages
 from provider.config import DEFAULT_SCOPES
 from provider.pages import ErrorKind as ProviderError
 from provider.pages import LoginProblem, LogoutProblem
-from tests.oidcgate.web.every_page import GATE, PROVIDER
+from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY
 
 # What the variable part of a key may be, per template.
 VARIABLE: Mapping[tuple[Pages, str, str], type[StrEnum]] = {
@@ -50,24 +50,25 @@ def keys(pages: Pages, template: str, argument: ast.Expr) -> Iterator[str]:
         yield "".join(part.value if isinstance(part, ast.Const) else value for part in argument.nodes)
 
 
-both_sides = pytest.mark.parametrize(
-    "pages", [pytest.param(GATE, id="gate"), pytest.param(PROVIDER, id="provider")]
+each_side = pytest.mark.parametrize(
+    "pages",
+    [pytest.param(GATE, id="gate"), pytest.param(PROXY, id="proxy"), pytest.param(PROVIDER, id="provider")],
 )
 
 
-@both_sides
+@each_side
 def test_every_key_in_use_is_there_with_its_placeholders(pages: Pages) -> None:
     for language in pages.messages.languages:
         for key, given in uses(pages):
             assert placeholders(pages.messages.pattern(language, key)) <= given, key
 
 
-@both_sides
+@each_side
 def test_every_key_there_is_in_use(pages: Pages) -> None:
     assert {key for key, _ in uses(pages)} == set(pages.messages.languages["en"])
 
 
-@both_sides
+@each_side
 def test_every_value_given_is_said(pages: Pages) -> None:
     """A value that no text mentions is a mistake in one of them."""
     for key, given in uses(pages):

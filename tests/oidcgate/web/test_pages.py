@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oidcgate.gate.pages
+import oidcgate.proxy.pages
 import provider.pages
 from oidcgate.gate.pages import gate_pages
 from oidcgate.web.pages import content_security_policy, policy_source
 from provider.pages import ErrorKind, form_post, provider_pages
-from tests.oidcgate.web.every_page import EVERY_PAGE, GATE, PROVIDER, Example, with_every_text
+from tests.oidcgate.web.every_page import EVERY_PAGE, GATE, PROVIDER, PROXY, Example, with_every_text
 
 every_page = pytest.mark.parametrize(
     "example", [pytest.param(page, id=id) for id, page in EVERY_PAGE.items()]
@@ -81,7 +82,7 @@ def test_headers_are_exactly_these(example: Example) -> None:
         "Referrer-Policy": "strict-origin",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Cross-Origin-Opener-Policy": "same-origin" if example.pages is GATE else "unsafe-none",
+        "Cross-Origin-Opener-Policy": "unsafe-none" if example.pages is PROVIDER else "same-origin",
     }
 
 
@@ -235,6 +236,7 @@ def test_policy_lists_a_target_once() -> None:
     ("package", "pages"),
     [
         pytest.param(oidcgate.gate.pages, GATE, id="gate"),
+        pytest.param(oidcgate.proxy.pages, PROXY, id="proxy"),
         pytest.param(provider.pages, PROVIDER, id="provider"),
     ],
 )
