@@ -37,6 +37,11 @@ Key in the TOML file, or `{prefix}` and the key in capitals as environment varia
 (`[]`: an array of tables, in the file only). A secret `x` can also be given as `x_file`.
 """
 
+STATUS = """\
+Each ends with status 0 when all is well; with 1 when something is wrong, which standard error says; with 2
+when it was not called as its help says. `serve` can also end with gunicorn's 3 or 4: a worker cannot start.
+"""
+
 CONFIG_OPTION = """\
 Another file than `provider.toml`: `oidcgate-provider --config FILE` before the command, or
 `OIDCPROVIDER_CONFIG`.
@@ -124,11 +129,11 @@ def document() -> str:
     words = ("command", "takes", "what it does")
     lines = [HEAD, "## Gate: settings (`oidcgate.toml`)\n", *settings(GateConfig, "OIDCGATE_")]
     lines += ["\n## Gate: routes\n", *table(routes, gate_routes())]
-    lines += ["\n## Gate: commands\n", *table(words, commands(gate_command, "oidcgate"))]
+    lines += ["\n## Gate: commands\n", STATUS, *table(words, commands(gate_command, "oidcgate"))]
     lines += ["\n## Gate: audit events\n", *events(oidcgate)]
     lines += ["\n## Provider: settings (`provider.toml`)\n", *settings(ProviderSettings, "OIDCPROVIDER_")]
     lines += ["\n## Provider: routes\n\nBelow the issuer.\n", *table(routes, provider_routes())]
-    lines += ["\n## Provider: commands\n", CONFIG_OPTION]
+    lines += ["\n## Provider: commands\n", STATUS, CONFIG_OPTION]
     lines += [*table(words, commands(provider_command, "oidcgate-provider"))]
     lines += ["\n## Provider: audit events\n", *events(provider)]
     return "\n".join(lines) + "\n"

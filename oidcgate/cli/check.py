@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from oidcgate.gate.build import GateParts, build
+from oidcgate.cli.problems import end_with, told
+from oidcgate.gate.build import GateParts, build, known_users_check, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.protocol.metadata import ProviderMetadata
-from oidcgate.settings import Problem, SettingsError
+from oidcgate.settings import Check, Problem
 
 
 @click.command()
@@ -34,35 +35,31 @@ def check(path: Path, offline: bool) -> None:
     """
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
-    try:
-        config = load_config(path, os.environ)
+    with told():
+        config = load_config(
+            path, os.environ, checks=(uninstalled, known_users_check(path), *_of_a_sidecar())
+        )
         parts = build(config)
-    except SettingsError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        raise SystemExit(1) from None
-    problems = [str(problem) for problem in (*parts.users.problems(), *_of_a_sidecar(config))]
     _summary(config)
     if not offline:
-        for provider in config.identity_providers:
-            problems += _compared(parts, provider)
-    for line in problems:
-        click.echo(line, err=True)
-    if problems:
-        raise SystemExit(1)
+        end_with(line for provider in config.identity_providers for line in _compared(parts, provider))
     click.echo("The configuration is right.")
 
 
-def _of_a_sidecar(config: GateConfig) -> list[Problem]:
+def _of_a_sidecar() -> list[Check]:
     """What `oidcgate serve` would refuse, where an upstream says that there is to be a sidecar."""
-    if not config.proxy.places:
-        return []
+    checks: tuple[Check, ...]
     try:
-        from oidcgate.serve.app import sidecar_problems
+        from oidcgate.serve.checks import SIDECAR_CHECKS as checks
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        return [Problem("proxy.upstream", None, f"needs {missing}", "pip install 'oidcgate[serve]'")]
-    return list(sidecar_problems(config))
+        problem = Problem("proxy.upstream", None, f"needs {missing}", "pip install 'oidcgate[serve]'")
+        checks = (lambda _: [problem],)
+    return [_where_there_is_an_upstream(one) for one in checks]
+
+
+def _where_there_is_an_upstream(check: Check) -> Check:
+    return lambda config: check(config) if config.proxy.places else ()
 
 
 def _summary(config: GateConfig) -> None:

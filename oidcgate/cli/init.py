@@ -51,6 +51,16 @@ secret_file = "{secret_name}"
 # [[rules]]
 # path = "/public/**"                   # also matches /public
 # allow = "anyone"                      # or "signed-in", "known"
+
+# For the sidecar, `oidcgate serve`, in front of an app that is not changed:
+# [proxy]
+# upstream = "http://127.0.0.1:8081"    # the app, where nobody else gets to it; several: [[proxy.upstreams]]
+# trusted_proxies = ["127.0.0.1/32"]    # who stands in front of the sidecar: its X-Forwarded-For is believed
+
+# [serve]
+# bind = "127.0.0.1:8080"               # where browsers, or the proxy with TLS, get to the sidecar
+# metrics_bind = "127.0.0.1:9090"       # where Prometheus asks
+# graceful_seconds = 30                 # how long a stop waits for what is under way
 """
 
 
@@ -84,6 +94,8 @@ def init(folder: Path, public_url: str, issuer: str, client_id: str) -> None:
         f'  list who may come in in {folder / "users.toml"}: [[users]] and userName = "alice", for each'
     )
     click.echo(f"  oidcgate check --config {config}")
+    click.echo(f"  around a Python app:  Gate.from_config(app, {str(config)!r})")
+    click.echo(f"  in front of any app:  name it in [proxy], then  oidcgate serve --config {config}")
 
 
 def _quoted(value: str) -> str:

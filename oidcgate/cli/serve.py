@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oidcgate.settings import SettingsError
+from oidcgate.cli.problems import told
 
 _EXTRA = ("gunicorn", "httptools", "prometheus_client", "uvicorn", "uvloop")
 
@@ -27,35 +27,29 @@ _EXTRA = ("gunicorn", "httptools", "prometheus_client", "uvicorn", "uvloop")
 def serve(path: Path, check: bool) -> None:
     """Serve the sidecar: a gate in front of an app that is not changed at all.
 
-    Exit status 2 when something is wrong with the configuration. SIGHUP reads it again; SIGTERM lets end what
-    is under way.
+    Exit status 1 when something is wrong with the configuration, or an address is in use. SIGHUP reads it
+    again; SIGTERM lets end what is under way.
     """
     # Here, so that the other commands work where none of it is installed.
     try:
-        from oidcgate.gate.build import build
-        from oidcgate.serve.arbiter import SidecarServer, announcement, log_to_standard_error
+        from oidcgate.gate.build import known_users_check
+        from oidcgate.serve.arbiter import SidecarServer, announcement, checked, log_to_standard_error
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:
             raise
         raise click.ClickException(f"serve needs {missing}: pip install 'oidcgate[serve]'") from None
 
-    if check:
-        # What is told below needs no second telling by the log.
-        logging.getLogger("oidcgate").addHandler(logging.NullHandler())
-    else:
+    if not check:
         log_to_standard_error()
-    try:
-        server = SidecarServer(path, os.environ)
-        if not check:
-            server.run()
+        with told():
+            SidecarServer(path, os.environ).run()
+        return
+    # What is told below needs no second telling by the log.
+    logging.getLogger("oidcgate").addHandler(logging.NullHandler())
+    with told():
         # A sidecar starts without its directory, which may come back; who asks is told.
-        elif problems := list(build(server.prepared.config).users.problems()):
-            raise SettingsError(problems)
-    except SettingsError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        raise SystemExit(2) from None
-    for line in announcement(server.prepared.config):
+        config = checked(path, os.environ, [known_users_check(path)])
+    for line in announcement(config):
         click.echo(line)
     click.echo("The configuration is right.")

@@ -10,8 +10,9 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from oidcgate.directory.anyone import AnyoneDirectory
 from oidcgate.directory.file import FileDirectory
 from oidcgate.directory.port import UserDirectory
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig
+from oidcgate.gate.config import GateConfig, anchored_source
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
@@ -38,10 +39,10 @@ from oidcgate.gate.sessions import SealedSessions, Sessions, StoredSessions
 from oidcgate.gate.transaction import Transactions
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
-from oidcgate.settings import Problem, SettingsError
+from oidcgate.settings import Check, Problem, SettingsError
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.records import RecordCache, RecordStore
-from oidcgate.storage.rendezvous import servers_of
+from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.storage.sql import SqlStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.sealing import KeyRing, Sealer
@@ -99,6 +100,8 @@ def build(
         audit: where events go, in place of the logger `oidcgate.audit`.
     """
     _speak_up()
+    if missing := list(uninstalled(config)):
+        raise SettingsError(missing)
     # The first provider's client id: cookies and seals must not change when a second provider is added.
     client_id = config.identity_providers[0].client_id
     gate_id = f"{config.public_url}\0{client_id}"
@@ -106,7 +109,7 @@ def build(
     ring = KeyRing([key.reveal() for key in config.session.secrets])
     state = _state(config, clock)
     sessions = _sessions(config, names, ring, gate_id, state, clock)
-    users = directory or _directory(config, clock)
+    users = directory or _directory(config.users.source, config.users.max_stale_seconds, clock)
     known_users = KnownUsers(
         users,
         recheck_seconds=config.users.recheck_seconds,
@@ -171,12 +174,28 @@ def build(
     return GateParts(config, names, policy, sessions, users, known_users, routes, refusals, audit, clock)
 
 
+def uninstalled(config: GateConfig) -> Iterator[Problem]:
+    """What the settings ask for and is not installed: at the first request it would be too late to say."""
+    if config.state.store.startswith("postgresql") and find_spec("psycopg") is None:
+        yield Problem("state.store", None, "needs psycopg", "pip install 'oidcgate[sql]'")
+    if config.session.store.startswith(MEMCACHED) and find_spec("pymemcache") is None:
+        yield Problem("session.store", None, "needs pymemcache", "pip install 'oidcgate[memcached]'")
+
+
+def known_users_check(path: str | os.PathLike[str]) -> Check:
+    """A rule for whoever reads the configuration at `path`: its known users can be read."""
+    folder = Path(path).absolute().parent
+
+    def check(config: GateConfig) -> Iterator[Problem]:
+        source = anchored_source(config.users.source, folder)
+        yield from _directory(source, config.users.max_stale_seconds, time.time).problems()
+
+    return check
+
+
 def _state(config: GateConfig, clock: Callable[[], float]) -> RecordStore:
     if config.state.store == "memory":
         return MemoryStore(clock=clock)
-    if config.state.store.startswith("postgresql") and find_spec("psycopg") is None:
-        # Now and not at the first request, which would be too late to say it to whoever starts this.
-        raise SettingsError([Problem("state.store", None, "needs psycopg", "pip install 'oidcgate[sql]'")])
     # A kept token or a replayed sign-out is no news to the other workers.
     return SqlStore(config.state.store, watched={REVOCATIONS})
 
@@ -199,22 +218,16 @@ def _sessions(
     if config.session.store == "memory":
         store = MemoryStore(clock=clock)
     else:
-        if find_spec("pymemcache") is None:
-            missing = Problem("session.store", None, "needs pymemcache", "pip install 'oidcgate[memcached]'")
-            raise SettingsError([missing])
         from oidcgate.storage.memcached import MemcachedCache
 
         store = MemcachedCache(servers_of(config.session.store), gate_id)
     return StoredSessions(names, ring, gate_id, state, limits, store=store)
 
 
-def _directory(config: GateConfig, clock: Callable[[], float]) -> UserDirectory:
-    source = config.users.source
+def _directory(source: str, max_stale_seconds: int, clock: Callable[[], float]) -> UserDirectory:
     if source == "any":
         return AnyoneDirectory()
-    return FileDirectory(
-        source.removeprefix("file:"), clock, max_stale_seconds=config.users.max_stale_seconds
-    )
+    return FileDirectory(source.removeprefix("file:"), clock, max_stale_seconds=max_stale_seconds)
 
 
 def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher:

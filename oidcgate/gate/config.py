@@ -17,7 +17,7 @@ from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSe
 from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.gate.provider_settings import ProviderSettings, issuer_problem
 from oidcgate.protocol.metadata import configuration_url
-from oidcgate.settings import Problem, Secret, cross_check, setting
+from oidcgate.settings import Check, Problem, Secret, cross_check, setting
 from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.sealing import KeyRing, WeakSecret
@@ -33,7 +33,7 @@ _MINUTES_OF_A_YEAR = 525_600
 
 def _public_url_problem(value: str) -> str | None:
     if (wrong := issuer_problem(value)) is not None:
-        return wrong
+        return wrong.replace("https://id.example.com", "https://app.example.com")
     parts = urlsplit(value)
     if parts.path:
         return "has a path; write scheme, host and port only, without a slash at the end"
@@ -276,17 +276,23 @@ class GateConfig:
             )
 
 
-def load_config(path: str | os.PathLike[str], env: Mapping[str, str]) -> GateConfig:
+def load_config(
+    path: str | os.PathLike[str], env: Mapping[str, str], *, checks: Iterable[Check] = ()
+) -> GateConfig:
     """Read `oidcgate.toml` and the environment.
 
     Relative names in it (secrets, users, the state database) are taken from the file's own folder, so that
     the result does not depend on where a process was started. A state store that is not configured lies in
     `STATE_DIRECTORY` where that is set, as systemd does for a service that can write nowhere else.
 
+    Args:
+        checks: what else whoever reads it has to find right, told in the same run; see `settings.parse`. They
+            see names as the file has them.
+
     Raises:
         SettingsError: with every problem.
     """
-    config = settings.load(GateConfig, path, env=env, env_prefix=ENV_PREFIX)
+    config = settings.load(GateConfig, path, env=env, env_prefix=ENV_PREFIX, checks=checks)
     folder = Path(path).absolute().parent
     state_folder = env.get("STATE_DIRECTORY", "").partition(":")[0]
     is_default = config.state == StateSettings()
@@ -304,10 +310,14 @@ def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
     return settings.parse(GateConfig, data)
 
 
+def anchored_source(source: str, folder: Path) -> str:
+    """`users.source` with a file's name taken from `folder`."""
+    return f"file:{folder / source.removeprefix('file:')}" if source.startswith("file:") else source
+
+
 def _anchored(config: GateConfig, folder: Path, state_folder: Path) -> GateConfig:
     users, state = config.users, config.state
-    if users.source.startswith("file:"):
-        users = dataclasses.replace(users, source=f"file:{folder / users.source.removeprefix('file:')}")
+    users = dataclasses.replace(users, source=anchored_source(users.source, folder))
     if state.store.startswith("sqlite:///"):
         state = dataclasses.replace(
             state, store=f"sqlite:///{state_folder / state.store.removeprefix('sqlite:///')}"

@@ -98,6 +98,17 @@ def _metrics_bind_problem(value: str) -> str | None:
     return None
 
 
+def _overlap(bind: str, other: str) -> bool:
+    """Whether nobody could listen on both of two addresses."""
+    if bind.startswith("unix:"):
+        return False
+    first, second = urlsplit(f"//{bind}"), urlsplit(f"//{other}")
+    if first.port != second.port or first.port == 0:
+        return False
+    hosts = {"127.0.0.1" if parts.hostname == "localhost" else parts.hostname for parts in (first, second)}
+    return len(hosts) == 1 or not hosts.isdisjoint(("0.0.0.0", "::"))  # noqa: S104 (compared, not bound)
+
+
 @dataclasses.dataclass(frozen=True)
 class ForwardSettings:
     """`[forward]`: the headers by which an app is told who the user is."""
@@ -105,7 +116,8 @@ class ForwardSettings:
     preset: str | None = setting(
         default=None,
         choices=PRESETS,
-        help="Whose header names the app expects; unless given: sidecar oauth2-proxy, in process none.",
+        help='Whose header names the app expects. Unset: "oauth2-proxy" for an app behind a proxy, which is '
+        'the sidecar or `ReverseProxy`; "none" for one in the same process.',
     )
     user_headers: tuple[str, ...] = setting(
         default=(),
@@ -300,3 +312,13 @@ class ServeSettings:
         check=_metrics_bind_problem,
         help="Where Prometheus reads metrics, HOST:PORT; empty: nowhere.",
     )
+
+    @cross_check
+    def _addresses_apart(self) -> Iterable[Problem]:
+        if self.metrics_bind and _overlap(self.bind, self.metrics_bind):
+            yield Problem(
+                "metrics_bind",
+                self.metrics_bind,
+                f"is taken by serve.bind ({self.bind})",
+                "choose another port: metrics are never served where requests are",
+            )

@@ -1,32 +1,26 @@
 """From settings to the app that the sidecar serves: the gate, and the proxy behind it.
 
-Here the tables `[proxy]` and `[serve]` become a `Proxy` or `ReverseProxy` inside a gate, for either engine,
-and here is found what is wrong with a configuration that is right for a gate but not for a sidecar. The
+Here the tables `[proxy]` and `[serve]` become a `Proxy` or `ReverseProxy` inside a gate, for either engine.
+What is wrong with a configuration that is right for a gate but not for a sidecar is found in `checks`; the
 gate's own parts are `oidcgate.gate.build`'s; who runs the app is `arbiter` and `worker` next door.
 """
 
-import os
-import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from oidcgate.gate.asgi import AsyncGate
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.wsgi import Gate
 from oidcgate.handover import EXCHANGE, OUTCOME
 from oidcgate.identity import IDENTITY_ENVIRON
-from oidcgate.loopback import is_loopback_host
-from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.http import Proxy
-from oidcgate.proxy.routes import Limits, Public, Route, RouteTable, Upstream
+from oidcgate.proxy.routes import Limits, Public, Route, Upstream
 from oidcgate.proxy.troubles import OnError, Trouble, log_trouble
 from oidcgate.proxy.wsgi import ReverseProxy
 from oidcgate.serve.access_log import Outcome
 from oidcgate.serve.exchange import ASGIApp, Exchange, Message, Scope
 from oidcgate.serve.metrics import Counters
 from oidcgate.serve.service import ServerLimits
-from oidcgate.settings import Problem
 from oidcgate.web.forwarded import parse_trusted_peers
 
 if TYPE_CHECKING:
@@ -34,77 +28,7 @@ if TYPE_CHECKING:
 
     from oidcgate.gate.build import GateParts
 
-__all__ = ["asgi_app", "server_limits", "sidecar_problems", "worker_number", "wsgi_app"]
-
-
-
-def worker_number(config: GateConfig) -> int:
-    """How many processes serve: as many as there are cores for us, unless configured."""
-    return config.serve.workers or len(os.sched_getaffinity(0))
-
-
-def sidecar_problems(config: GateConfig) -> Iterator[Problem]:
-    """What a sidecar cannot do with a configuration that is right for a gate.
-
-    Args:
-        config: right as a whole.
-    """
-    workers = worker_number(config)
-    if not config.proxy.places:
-        yield Problem("proxy.upstream", None, "is missing", "name the app, like http://127.0.0.1:8081")
-    else:
-        yield from _upstream_problems(config)
-    for key, store in (("session.store", config.session.store), ("state.store", config.state.store)):
-        if store == "memory" and workers > 1:
-            yield Problem(
-                key,
-                store,
-                f"is for one process, and there are {workers}",
-                "choose another, or serve.workers = 1",
-            )
-
-
-def _upstream_problems(config: GateConfig) -> Iterator[Problem]:
-    made = []
-    for index, place in enumerate(config.proxy.places):
-        key = "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]"
-        try:
-            upstream = Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file)
-            made.append(Route(upstream, place.host, place.path))
-            tls_context(upstream)
-        except ValueError as error:
-            yield Problem(f"{key}.upstream", None, "cannot be used", str(error))
-        except (OSError, ssl.SSLError) as error:
-            yield Problem(
-                f"{key}.ca_file", None, f"or the client certificate cannot be read: {error}", "mend it"
-            )
-    try:
-        if made:
-            RouteTable(made, Public.from_url(config.public_url))
-    except ValueError as error:
-        yield Problem("proxy.upstreams", None, "contradict each other", str(error))
-    for place in config.proxy.places:
-        if _is_here(place.upstream, config):
-            yield Problem(
-                "proxy.upstream",
-                place.upstream,
-                "is where the sidecar itself listens",
-                "name the port of the app",
-            )
-
-
-def _is_here(upstream: str, config: GateConfig) -> bool:
-    """Whether a request to this upstream would come back to us, for ever."""
-    if upstream.startswith("unix:"):
-        return upstream == config.serve.bind
-    if config.serve.bind.startswith("unix:"):
-        return False
-    asked, bound = urlsplit(upstream), urlsplit(f"//{config.serve.bind}")
-    if (asked.port or (443 if asked.scheme == "https" else 80)) != bound.port:
-        return False
-    host, listening = asked.hostname or "", bound.hostname or ""
-    everywhere = listening in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
-    return host == listening or (is_loopback_host(host) and (everywhere or is_loopback_host(listening)))
+__all__ = ["asgi_app", "server_limits", "wsgi_app"]
 
 
 def server_limits(config: GateConfig) -> ServerLimits:

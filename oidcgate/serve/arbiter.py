@@ -3,7 +3,8 @@
 Here live `Prepared`, which holds what all workers share, `SidecarServer`, which `oidcgate serve` runs, and
 the few names that `conf/gunicorn.conf.py` needs to run the same. The configuration is parsed here and nowhere
 else: workers inherit what was parsed, and open stores and connections for themselves. A reload (SIGHUP) with
-a wrong configuration changes nothing and says everything that is wrong.
+a wrong configuration changes nothing and says everything that is wrong. What can be wrong is in `checks`, and
+of addresses in `listening`.
 """
 
 import contextlib
@@ -14,22 +15,25 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn has no types
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn import systemd  # type: ignore[import-untyped]  # gunicorn has no types
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # as above
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]  # as above
 
-from oidcgate.gate.build import build
+from oidcgate.gate.build import build, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.proxy.http import Proxy
 from oidcgate.serve.access_log import AccessLog
-from oidcgate.serve.app import asgi_app, server_limits, sidecar_problems, worker_number, wsgi_app
+from oidcgate.serve.app import asgi_app, server_limits, wsgi_app
+from oidcgate.serve.checks import SIDECAR_CHECKS, worker_number
+from oidcgate.serve.listening import metrics_socket, taken
 from oidcgate.serve.metrics import Board, Counters
 from oidcgate.serve.sidecar import Sidecar, worker_name
-from oidcgate.settings import Problem, SettingsError
+from oidcgate.settings import Check, Problem, SettingsError
+from oidcgate.web.forwarded import parse_trusted_peers
 
 if TYPE_CHECKING:
     from oidcgate.serve.threads import ThreadedSidecar
@@ -38,6 +42,7 @@ __all__ = [
     "Prepared",
     "SidecarServer",
     "announcement",
+    "checked",
     "gunicorn_settings",
     "log_to_standard_error",
     "sidecar",
@@ -49,22 +54,23 @@ _log = logging.getLogger("oidcgate.serve")
 _MERCY_SECONDS: Final = 5
 #: A worker that gives no sign of life for so long is replaced.
 _HANGING_SECONDS: Final = 30
+#: gunicorn's own highest, with the engine `wsgi`.
 _REQUEST_LINE_BYTES: Final = 8190
 #: Listeners, stores, logs and the like of a worker.
 _OTHER_FILES: Final = 100
 
 
-def checked(path: Path, env: Mapping[str, str]) -> GateConfig:
+def checked(path: Path, env: Mapping[str, str], more: Iterable[Check] = ()) -> GateConfig:
     """A configuration that a sidecar can run.
+
+    Args:
+        more: what else has to be right.
 
     Raises:
         SettingsError: with everything that is wrong.
     """
-    config = load_config(path, env)
-    problems = list(sidecar_problems(config))
-    if problems:
-        raise SettingsError(problems)
-    # For what only composing finds: that a library is missing, or a file of users cannot be read.
+    config = load_config(path, env, checks=(*SIDECAR_CHECKS, uninstalled, *more))
+    # For what only composing finds, and so that the log is told of known users who are not right.
     with _quiet():
         build(config)
     return config
@@ -113,15 +119,24 @@ class Prepared:
         self._board: Board | None = None
         self._pid = os.getpid()
 
-    def open(self) -> None:
-        """Open what workers share, and tell the log what is served.
+    def starting(self, arbiter: Any) -> None:
+        """gunicorn's hook: open what workers share, before gunicorn itself listens.
 
         Raises:
-            SettingsError: metrics cannot be served where they should.
+            SettingsError: an address is not to be had.
         """
         _allow_many_connections(self.config)
-        self._metrics_socket = _metrics_socket(self.config)
+        problems = list(taken("serve.bind", _own_addresses(arbiter)))
+        try:
+            self._metrics_socket = metrics_socket(self.config.serve.metrics_bind)
+        except SettingsError as error:
+            problems += error.problems
+        if problems:
+            raise SettingsError(problems)
         self._have_a_board()
+
+    def ready(self, _arbiter: Any) -> None:
+        """gunicorn's hook: it listens."""
         self._announce()
 
     def renew(self) -> bool:
@@ -132,8 +147,10 @@ class Prepared:
         """
         try:
             config = checked(self._path, self._env)
+            if config.serve.bind != self.config.serve.bind:
+                raise SettingsError([_moved(self.config.serve.bind, config.serve.bind)])
             if config.serve.metrics_bind != self.config.serve.metrics_bind:
-                opened = _metrics_socket(config)
+                opened = metrics_socket(config.serve.metrics_bind)
                 if self._metrics_socket is not None:
                     self._metrics_socket.close()
                 self._metrics_socket = opened
@@ -169,6 +186,8 @@ class Prepared:
             # A thread of the arbiter's own, which a fork would tear in two.
             "control_socket_disable": True,
             "accesslog": None,
+            "on_starting": self.starting,
+            "when_ready": self.ready,
             "child_exit": self.worker_ended,
             "on_exit": self.close,
         }
@@ -177,7 +196,7 @@ class Prepared:
 
             limits = server_limits(config)
             options |= {
-                "worker_class": "gthread",
+                "worker_class": "oidcgate.serve.threads.ThreadedWorker",
                 "threads": serve.threads,
                 "worker_connections": serve.worker_connections,
                 "limit_request_line": _REQUEST_LINE_BYTES,
@@ -205,6 +224,7 @@ class Prepared:
                 wsgi_app(parts, counters),
                 counters=counters,
                 access_log=log,
+                trusted=parse_trusted_peers(config.proxy.trusted_proxies),
                 board=self._board,
                 metrics_socket=self._metrics_socket,
             )
@@ -214,6 +234,7 @@ class Prepared:
             limits=server_limits(config),
             graceful_seconds=config.serve.graceful_seconds,
             access_log=log,
+            trusted=parse_trusted_peers(config.proxy.trusted_proxies),
             counters=counters,
             gauges=lambda: _pool_sizes(proxy),
             board=self._board,
@@ -265,16 +286,15 @@ class SidecarServer(BaseApplication):  # type: ignore[misc]  # so its class is A
         """Serve until told to end; does not return.
 
         Raises:
-            SettingsError: metrics cannot be served where they should.
+            SettingsError: an address is not to be had.
         """
-        self.prepared.open()
         try:
             _Arbiter(self).run()
         finally:
             self.prepared.close()
 
 
-class _Arbiter(Arbiter):  # type: ignore[misc]
+class _Arbiter(Arbiter):  # type: ignore[misc]  # as above
     def reload(self) -> None:
         """Only a right configuration replaces workers: what is under way is not cut for a wrong one."""
         if self.app.prepared.renew():
@@ -286,8 +306,12 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 _prepared: list[Prepared] = []
 
 
-def gunicorn_settings(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
+def gunicorn_settings(path: Path | None = None, env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """gunicorn's settings for the sidecar that `path` describes.
+
+    Args:
+        path: unless given, what OIDCGATE_CONFIG names, or `oidcgate.toml` in the working directory.
+        env: variables that override single keys; those of the process unless given.
 
     At a reload with a wrong configuration the log says why, and workers are replaced by others of the same
     kind: gunicorn's own arbiter cannot be kept from it, `oidcgate serve` does without.
@@ -296,15 +320,32 @@ def gunicorn_settings(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
         _prepared[0].renew()
     else:
         log_to_standard_error()
+        env = os.environ if env is None else env
+        path = path or Path(env.get("OIDCGATE_CONFIG") or "oidcgate.toml")
+        with _ending_in_words():
+            _prepared.append(Prepared(path, env))
+    options = {"on_starting": _starting, "wsgi_app": "oidcgate.serve.arbiter:sidecar()"}
+    return {**_prepared[0].options(), **options}
+
+
+def _starting(arbiter: Any) -> None:
+    with _ending_in_words():
         try:
-            prepared = Prepared(path, env)
-            prepared.open()
-        except SettingsError as error:
-            # gunicorn would print the way to here; what is wrong is all that matters.
-            print(error, file=sys.stderr)
-            raise SystemExit(2) from None
-        _prepared.append(prepared)
-    return {**_prepared[0].options(), "wsgi_app": "oidcgate.serve.arbiter:sidecar()"}
+            _prepared[0].starting(arbiter)
+        except SettingsError:
+            if arbiter.pidfile is not None:
+                arbiter.pidfile.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _ending_in_words() -> Iterator[None]:
+    """gunicorn would print the way to here; what is wrong is all that matters."""
+    try:
+        yield
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def sidecar() -> "Sidecar | ThreadedSidecar":
@@ -317,23 +358,22 @@ def _pool_sizes(proxy: Proxy) -> dict[str, int]:
     return {"upstream_connections": connections, "upstream_idle": unused}
 
 
-def _metrics_socket(config: GateConfig) -> socket.socket | None:
-    bind = config.serve.metrics_bind
-    if not bind:
-        return None
-    address = urlsplit(f"//{bind}")
-    family = socket.AF_INET6 if ":" in (address.hostname or "") else socket.AF_INET
-    listening = socket.socket(family)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((address.hostname, address.port))
-        listening.listen(64)
-        listening.setblocking(False)
-    except OSError as error:
-        listening.close()
-        problem = Problem("serve.metrics_bind", bind, f"cannot be used: {error}", "choose another address")
-        raise SettingsError([problem]) from None
-    return listening
+def _own_addresses(arbiter: Any) -> list[Any]:
+    """Where gunicorn is about to listen; nothing where it was given what listens already."""
+    given = arbiter.LISTENERS or "GUNICORN_FD" in os.environ or systemd.listen_fds(unset_environment=False)
+    if given or arbiter.cfg.reuse_port:
+        return []
+    # A number is a socket that whoever started gunicorn has opened.
+    return [address for address in arbiter.cfg.address if not isinstance(address, int)]
+
+
+def _moved(before: str, now: str) -> Problem:
+    return Problem(
+        "serve.bind",
+        now,
+        f"is not where this server listens ({before}), and a reload cannot change that",
+        "restart it, or take the change back and reload again",
+    )
 
 
 def _allow_many_connections(config: GateConfig) -> None:

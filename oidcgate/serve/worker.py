@@ -5,6 +5,7 @@ Here lives `SidecarWorker`. It serves a `Sidecar`, which `arbiter` makes in it a
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 import uvloop
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]  # gunicorn has no types
-from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker  # type: ignore[import-untyped]  # as above
 from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
@@ -38,8 +39,9 @@ _METRICS_LIMITS: Final = ServerLimits(connections=32, keepalive_seconds=120)
 class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
     """Serves a `Sidecar` on uvloop.
 
-    SIGTERM: no new connections, and what is under way may end within `Sidecar.graceful_seconds`. SIGQUIT and
-    SIGINT: at once. SIGUSR1: log files are opened anew. SIGABRT: gunicorn's word for a worker that hangs.
+    SIGTERM: what is under way may end within `Sidecar.graceful_seconds`; who was connected already is
+    answered, and who comes when all workers were told is refused by the system. SIGQUIT and SIGINT: at once.
+    SIGUSR1: log files are opened anew. SIGABRT: gunicorn's word for a worker that hangs.
     """
 
     def init_signals(self) -> None:
@@ -60,7 +62,7 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
     async def _serve(self, sidecar: Sidecar) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        recorder = Recorder(sidecar.counters, sidecar.access_log)
+        recorder = Recorder(sidecar.counters, sidecar.access_log, sidecar.trusted)
         recorded = sidecar.access_log is not None or sidecar.board is not None
         service = Service(
             sidecar.limits,
@@ -96,13 +98,15 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
                 end(False)
 
         service.on_sweep = each_sweep
-        servers = [await _listen(one, protocol_factory(sidecar.app, service)) for one in self.sockets]
+        factory = protocol_factory(sidecar.app, service)
+        servers = [await _listen(one, factory) for one in self.sockets]
         looks = [loop.create_task(service.sweep_for_ever())]
         metrics: Service | None = None
+        scraped: AbstractServer | None = None
         if sidecar.board is not None and sidecar.metrics_socket is not None:
             metrics = Service(_METRICS_LIMITS)
-            factory = protocol_factory(_metrics_app(sidecar.board), metrics)
-            servers.append(await _listen(sidecar.metrics_socket, factory))
+            about = protocol_factory(_metrics_app(sidecar.board), metrics)
+            scraped = await _listen(sidecar.metrics_socket, about)
             looks.append(loop.create_task(metrics.sweep_for_ever()))
         each_sweep()
         told = loop.create_task(stop.wait())
@@ -114,8 +118,12 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
 
         for server in servers:
             server.close()
+        for one in self.sockets:
+            await _close(one, factory)
         await service.stop(sidecar.graceful_seconds)
-        if metrics is not None:
+        if metrics is not None and scraped is not None:
+            # Until now: an end that takes its time is worth a look.
+            scraped.close()
             await metrics.stop(_LAST_SCRAPE_SECONDS)
         for look in looks:
             look.cancel()
@@ -151,6 +159,24 @@ async def _listen(listening: Any, factory: Callable[[], asyncio.Protocol]) -> Ab
     # Inherited by what is accepted: a client that vanished without a word is noticed some day.
     own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return await loop.create_server(factory, sock=own, backlog=_BACKLOG)
+
+
+async def _close(listening: Any, factory: Callable[[], asyncio.Protocol]) -> None:
+    """Give up one of the arbiter's sockets, so that with its last holder the address is nobody's.
+
+    Whoever has connected and was not accepted yet would be reset by that, and so is accepted first.
+    """
+    loop = asyncio.get_running_loop()
+    for _ in range(_BACKLOG):
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            # Nobody is left: gunicorn has set it not to block.
+            break
+        connection.setblocking(False)
+        with contextlib.suppress(OSError):
+            await loop.connect_accepted_socket(factory, connection)
+    listening.close()
 
 
 class _Lifespan:

@@ -129,7 +129,7 @@ def _default_text(field: "dataclasses.Field[Any]") -> str:
         return "required"
     factory = field.default_factory
     value = field.default if factory is dataclasses.MISSING else factory()
-    return "none" if value is None else _written(value)
+    return "unset" if value is None else _written(value)
 
 
 def _written(value: Any) -> str:

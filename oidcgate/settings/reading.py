@@ -1,6 +1,6 @@
-"""How settings get their values: from TOML, the environment and files of secrets; all problems at once.
+"""How settings get their values: from a mapping, the environment and files of secrets; all problems at once.
 
-Next door: `fields`, what a class of settings declares; `values`.
+Next door: `toml_file`, which makes that mapping; `fields`, what a class of settings declares; `values`.
 """
 
 import builtins
@@ -13,10 +13,9 @@ import os
 import pathlib
 import re
 import stat
-import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -29,9 +28,12 @@ from oidcgate.settings.fields import (
     variables,
     without_none,
 )
+from oidcgate.settings.toml_file import read_toml
 from oidcgate.settings.values import Problem, Secret, SettingsError
 
 T = TypeVar("T")
+#: A rule over several fields: what it finds in an instance of a class of settings.
+Check = Callable[[Any], Iterable[Problem]]
 
 _SECRET_FILE_LIMIT = 65_536
 # Kubernetes sets these in each container beside a service of the same name; refusing them would stop the pod.
@@ -55,32 +57,24 @@ class _Unread(Exception):
     """A rule asks for a field whose own problem is noted already."""
 
 
-def load(cls: type[T], path: str | os.PathLike[str], *, env: Mapping[str, str], env_prefix: str) -> T:
+def load(
+    cls: type[T],
+    path: str | os.PathLike[str],
+    *,
+    env: Mapping[str, str],
+    env_prefix: str,
+    checks: Iterable[Check] = (),
+) -> T:
     """Read a TOML file and the environment into `cls`.
 
+    Args:
+        checks: further rules, see `parse`.
+
     Raises:
-        SettingsError: with every problem; a file that is missing or is no TOML is one, with its line.
+        SettingsError: with every problem; of a file that is missing or is no TOML, there is but one.
     """
     file = Path(path)
-    try:
-        text = file.read_bytes().decode()
-        data = tomllib.loads(text)
-    except OSError as error:
-        problem = _file_problem(file, f"cannot be read: {error.strerror}")
-        if isinstance(error, FileNotFoundError):
-            problem = problem._replace(fix="write it with the command init, or name another by --config")
-        raise SettingsError([problem]) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise SettingsError([_file_problem(file, f"line {line}: is not UTF-8 text")]) from None
-    except (ValueError, RecursionError) as error:
-        # tomllib ends each message with "(at line 3, column 5)"; a number too long to convert has none.
-        found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error), re.DOTALL)
-        what = f"line {found[2]}, column {found[3]}: {found[1]}" if found else f"is no TOML: {error}"
-        if found and found[1] == "Invalid value":
-            what += " (text needs quotes)"
-        raise SettingsError([_file_problem(file, what)]) from None
-    return parse(cls, data, env=env, env_prefix=env_prefix, base_dir=file.parent)
+    return parse(cls, read_toml(file), env=env, env_prefix=env_prefix, base_dir=file.parent, checks=checks)
 
 
 def parse(
@@ -90,6 +84,7 @@ def parse(
     env: Mapping[str, str] = types.MappingProxyType({}),
     env_prefix: str = "",
     base_dir: Path | None = None,
+    checks: Iterable[Check] = (),
 ) -> T:
     """Fill the dataclass `cls` from `data`, with single keys overridden from `env`.
 
@@ -98,12 +93,17 @@ def parse(
     itself) and Kubernetes service links. What is None in `data` counts as not given. Relative paths are taken
     from `base_dir`. Rules over several fields (`cross_check`) are asked about those that are right.
 
+    Args:
+        checks: rules that are not those of `cls` itself but of whoever reads it here. As with `cross_check`,
+            each is asked also when some fields are wrong, and ends where it reads one of those.
+
     Raises:
         SettingsError: with every problem found.
     """
     reader = _Reader(cls, env, env_prefix, base_dir)
     result = reader.table(cls, data, "", env_prefix)
     reader.unknown_variables()
+    reader.ask(checks, result, "")
     if reader.problems:
         raise SettingsError(reader.problems)
     return typing.cast(T, result)
@@ -165,11 +165,15 @@ class _Reader:
             if name not in known:
                 self._unknown_key(join(key, str(name)), str(name), known)
         made = _partial(cls, values, broken) if broken else cls(**values)
-        for check in cross_checks(cls):
+        self.ask(cross_checks(cls), made, key)
+        return made
+
+    def ask(self, checks: Iterable[Check], made: object, key: str) -> None:
+        """Note what rules say about a table that may be readable only in parts."""
+        for check in checks:
             with contextlib.suppress(_Unread):
                 for problem in check(made):
                     self.problems.append(problem._replace(key=join(key, problem.key)))
-        return made
 
     def unknown_variables(self) -> None:
         """Report variables that carry the prefix and set nothing: most are typing errors."""
@@ -416,7 +420,3 @@ class _Reader:
 def _is_unicode(text: str) -> bool:
     # The environment gives lone surrogates for bytes that are no UTF-8.
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _file_problem(file: Path, message: str) -> Problem:
-    return Problem(str(file), None, message, "correct the file, or name another")

@@ -1,6 +1,5 @@
 """The how-to pages, each followed to the letter in a fresh folder, up to a person who is signed in."""
 
-import shutil
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -98,7 +97,6 @@ def test_legacy_app(with_provider: Reader) -> None:
 @pytest.mark.row("T-01", "G-16")
 def test_gunicorn_sidecar(with_provider: Reader) -> None:
     reader, page = with_provider, PAGES / "gunicorn-sidecar.md"
-    shutil.copy(ROOT / "conf" / "gunicorn.conf.py", reader.folder)
     for block in blocks(PAGES / "legacy-app.md"):
         # This page's own part of the configuration takes the place of the other's, and so does its command.
         if "oidcgate serve" not in block.text and "[proxy]" not in block.text:

@@ -4,6 +4,7 @@ What the processes serve is the caller's; the certificates are in :mod:`tests.su
 """
 
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -20,6 +21,8 @@ from tests.support.tls import Certificate
 
 START_SECONDS = 40
 ROOT = Path(__file__).parents[2]
+#: Below what Linux gives to connections and to servers that leave the choice to it.
+_PORTS = (20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,27 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago on the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port of this test process alone, at which nobody listens.
+
+    It is none of those that the system gives to whoever names no port, so no connection and no other server
+    takes it before ours is up; and another test process cannot be given it while this one runs.
+    """
+    for _ in range(1000):
+        port = _PORTS[0] + secrets.randbelow(_PORTS[1] - _PORTS[0])
+        reserved = socket.socket(socket.AF_UNIX)
+        try:
+            # A name without a file, which belongs to one process and ends with it.
+            reserved.bind(f"\0oidcgate-tests-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            reserved.close()
+            continue
+        # For good: it must outlive whoever asked.
+        reserved.detach()
         return port
+    raise AssertionError(f"no port between {_PORTS[0]} and {_PORTS[1]} is free")
 
 
 @contextmanager

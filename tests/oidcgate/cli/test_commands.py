@@ -195,6 +195,21 @@ class TestInit:
         assert result.exit_code == 0, result.output
         assert 'a"b\\c' in result.stdout
 
+    def test_the_sidecar_is_a_matter_of_taking_marks_away(self, tmp_path: Path) -> None:
+        said = run("init", str(tmp_path)).stdout
+        config = tmp_path / "oidcgate.toml"
+        assert f"name it in [proxy], then  oidcgate serve --config {config}" in said
+        (tmp_path / "client.secret").write_text("secret-of-the-idp")
+        (tmp_path / "client.secret").chmod(0o600)
+        (tmp_path / "users.toml").write_text('[[users]]\nuserName = "Alice"\n')
+        before, _, sidecar = config.read_text().partition("# For the sidecar")
+        lines = [line.removeprefix("# ") for line in sidecar.splitlines()[1:]]
+        config.write_text(before + "\n".join(lines))
+        result = run("serve", "--check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert "http://127.0.0.1:8081" in result.stdout
+        assert "metrics                                 http://127.0.0.1:9090/metrics" in result.stdout
+
     @pytest.mark.parametrize("name", ["oidcgate.toml", "oidcgate.secret"])
     def test_it_overwrites_nothing(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_text("mine")

@@ -23,6 +23,19 @@ def test_addresses_of_an_upstream(address: str) -> None:
     [
         pytest.param({"proxy": {"upstream": "127.0.0.1:8081"}}, "proxy.upstream", id="no-scheme"),
         pytest.param({"proxy": {"upstream": "http://app/base"}}, "proxy.upstream", id="path"),
+        *(
+            pytest.param(
+                {"serve": {"bind": bind, "metrics_bind": metrics}},
+                "serve.metrics_bind",
+                id=f"{bind}={metrics}",
+            )
+            for bind, metrics in (
+                ("127.0.0.1:8080", "127.0.0.1:8080"),
+                ("localhost:8080", "127.0.0.1:8080"),
+                ("0.0.0.0:8080", "127.0.0.1:8080"),
+                ("[::1]:8080", "[::]:8080"),
+            )
+        ),
         pytest.param({"proxy": {"upstream": "http://app/"}}, "proxy.upstream", id="slash"),
         pytest.param({"proxy": {"upstream": "http://u:p@app"}}, "proxy.upstream", id="password"),
         pytest.param({"proxy": {"upstream": "http://app:port"}}, "proxy.upstream", id="port"),
@@ -89,3 +102,17 @@ def test_a_client_certificate_needs_no_second_file_but_a_key_needs_its_certifica
     assert config_from_mapping(minimal(proxy=good)).proxy.places[0].client_cert_file == pem
     alone = {"upstream": "https://app", "client_key_file": str(pem)}
     assert keys_of_problems(minimal(proxy=alone)) == {"proxy.client_key_file"}
+
+
+@pytest.mark.parametrize(
+    ("bind", "metrics"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1:9090"),
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("127.0.0.1:8080", "[::1]:8080"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("unix:/run/s", "127.0.0.1:8080"),
+    ],
+)
+def test_addresses_that_do_not_meet(bind: str, metrics: str) -> None:
+    assert config_from_mapping(minimal(serve={"bind": bind, "metrics_bind": metrics})).serve.bind == bind

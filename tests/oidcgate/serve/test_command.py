@@ -1,6 +1,7 @@
 """`oidcgate serve` before it serves: what is wrong, what is in force, what is missing."""
 
 import builtins
+import os
 import socket
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from click.testing import CliRunner, Result
 
 from oidcgate.cli import main
 from oidcgate.gate.config import load_config
-from oidcgate.serve.app import sidecar_problems
+from oidcgate.serve.checks import SIDECAR_CHECKS
+from oidcgate.settings import SettingsError
 from tests.oidcgate.serve.sidecars import SECRET, Configured, configured
+from tests.support.servers import ROOT
 
 UPSTREAM = "http://127.0.0.1:8081"
 
@@ -56,7 +59,7 @@ def test_every_problem_at_once(at: Configured) -> None:
     replaced(at, "workers = 2", "wrokers = 2")
     replaced(at, 'engine = "async"', 'engine = "asnyc"')
     result = check(at)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "serve.wrokers: is not a setting; did you mean 'workers'?" in result.stderr
     assert "did you mean 'async'?" in result.stderr
     assert "Traceback" not in result.output
@@ -82,7 +85,7 @@ def test_every_problem_at_once(at: Configured) -> None:
 )
 def test_what_a_gate_can_do_and_a_sidecar_cannot(at: Configured, old: str, new: str, said: str) -> None:
     result = check(replaced(at, old, new))
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert said in result.stderr
 
 
@@ -99,7 +102,7 @@ def test_known_users_that_cannot_be_read_are_told(at: Configured) -> None:
     for users in at.file.parent.glob("users.*"):
         users.unlink()
     result = check(at)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "users" in result.stderr
 
 
@@ -107,17 +110,37 @@ def test_certificates_that_are_none(at: Configured) -> None:
     (at.file.parent / "ca.pem").write_text("no certificate")
     replaced(at, f'"{UPSTREAM}"', '"https://127.0.0.1:8443"\nca_file = "ca.pem"')
     result = check(at)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "certificate" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_two_upstreams_for_one_place(at: Configured) -> None:
+    places = '[[proxy.upstreams]]\nupstream = "http://a"\npath = "/x"\n'
+    places += '[[proxy.upstreams]]\nupstream = "http://b"\npath = "/x/"\n'
+    replaced(at, f'upstream = "{UPSTREAM}"', "")
+    at.file.write_text(at.file.read_text() + places)
+    result = check(at)
+    assert result.exit_code == 1
+    assert "proxy.upstreams: contradict each other; two routes for" in result.stderr
+
+
+def test_certificates_for_an_app_without_tls_are_told_once(at: Configured) -> None:
+    (at.file.parent / "ca.pem").write_text("no certificate")
+    replaced(at, f'"{UPSTREAM}"', f'"{UPSTREAM}"\nca_file = "ca.pem"')
+    result = check(at)
+    assert result.exit_code == 1
+    assert result.stderr.count("is for an https upstream only") == 1
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_memory_is_enough_for_one_worker(at: Configured) -> None:
     replaced(at, "workers = 2", "workers = 1")
     replaced(at, "[session]", '[state]\nstore = "memory"\n[session]')
-    assert list(sidecar_problems(load_config(at.file, {}))) == []
-    two = load_config(at.file, {"OIDCGATE_SERVE__WORKERS": "2"})
-    assert [problem.key for problem in sidecar_problems(two)] == ["state.store"]
+    load_config(at.file, {}, checks=SIDECAR_CHECKS)
+    with pytest.raises(SettingsError) as refused:
+        load_config(at.file, {"OIDCGATE_SERVE__WORKERS": "2"}, checks=SIDECAR_CHECKS)
+    assert [problem.key for problem in refused.value.problems] == ["state.store"]
 
 
 def test_a_check_needs_no_address_to_be_free(at: Configured) -> None:
@@ -127,19 +150,70 @@ def test_a_check_needs_no_address_to_be_free(at: Configured) -> None:
         assert check(at).exit_code == 0
 
 
-def test_an_address_for_metrics_that_is_taken(at: Configured) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", at.metrics_port))
-        taken.listen()
+@pytest.mark.parametrize("how", ["command", "gunicorn"])
+def test_addresses_that_are_taken(at: Configured, how: str) -> None:
+    command: list[str | Path] = [sys.executable, "-m", "oidcgate", "serve", "--config", at.file]
+    pid_file = at.file.parent / "pid"
+    if how == "gunicorn":
+        conf = ROOT / "conf" / "gunicorn.conf.py"
+        command = [sys.executable, "-m", "gunicorn", "-c", conf, "--pid", pid_file]
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", at.port))
+        one.listen()
+        other.bind(("127.0.0.1", at.metrics_port))
+        other.listen()
         done = subprocess.run(
-            [sys.executable, "-m", "oidcgate", "serve", "--config", at.file],
+            command,
+            env={**os.environ, "OIDCGATE_CONFIG": str(at.file), "TMPDIR": str(at.file.parent)},
             capture_output=True,
             text=True,
             timeout=60,
         )
-    assert done.returncode == 2
-    assert f"serve.metrics_bind: '127.0.0.1:{at.metrics_port}' cannot be used" in done.stderr
+    assert done.returncode == 1
+    for key, port in (("serve.bind", at.port), ("serve.metrics_bind", at.metrics_port)):
+        assert f"{key}: '127.0.0.1:{port}' is in use by another program; end that one" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "listening on" not in done.stderr
+    assert not pid_file.exists()
+    assert list(at.file.parent.glob("oidcgate-metrics-*")) == []
+
+
+def test_a_secret_file_that_is_missing_hides_nothing_else(at: Configured) -> None:
+    replaced(at, f'secret = "{SECRET}"', 'secret_file = "nowhere"')
+    replaced(at, "workers = 2", "workers = 2\nhead_seconds = 0")
+    replaced(at, UPSTREAM, f"http://127.0.0.1:{at.port}")
+    replaced(at, "[session]", '[state]\nstore = "memory"\n[session]')
+    (at.file.parent / "users.toml").unlink()
+    for command in (["serve", "--check"], ["check", "--offline"]):
+        result = CliRunner().invoke(main, [*command, "--config", str(at.file)], env={})
+        assert result.exit_code == 1
+        assert sorted(line.split(":")[0] for line in result.stderr.splitlines()) == [
+            str(at.file.parent / "users.toml"),
+            "proxy.upstream",
+            "serve.head_seconds",
+            "session.secret_file",
+            "state.store",
+        ]
+
+
+def test_a_key_that_is_given_twice(at: Configured) -> None:
+    replaced(at, "workers = 2", "workers = 2\nworkers = 3")
+    line = 1 + at.file.read_text().splitlines().index("workers = 3")
+    result = check(at)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{at.file}: line {line} gives workers a second time, first in line {line - 1}; keep one of them\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--chekc"], ["check", "extra"], ["nothing"], ["init", "--issuer", "a\nb", "x"]]
+)
+def test_a_command_that_is_not_called_as_its_help_says(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, arguments, env={"OIDCGATE_CONFIG": None}).exit_code == 2
 
 
 @pytest.mark.parametrize("missing", ["gunicorn", "uvicorn", "httptools", "uvloop"])

@@ -1,6 +1,7 @@
 """The whole sidecar, as it is started: by its command and by gunicorn, with either engine."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.oidcgate.serve.sidecars import CLIENT_SECRET, SECRET, Configured, app_running, configured
-from tests.support.servers import ROOT, Server, running
+from tests.support.servers import ROOT, Server, free_port, running
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -174,6 +175,75 @@ def test_gunicorn_itself_survives_a_wrong_configuration(tmp_path: Path, upstream
         at.file.write_text(right.replace("/public/**", "/open/**"))
         os.kill(server.process.pid, signal.SIGHUP)
         until(lambda: ask(at, "/open/x")[0] == 200, server)
+
+
+def test_a_reload_does_not_move_the_sidecar(tmp_path: Path, upstream: str) -> None:
+    at = configured(tmp_path, upstream)
+    right = at.file.read_text()
+    moved = right.replace(f'bind = "127.0.0.1:{at.port}"', f'bind = "127.0.0.1:{free_port()}"', 1)
+    assert moved != right
+    with served(at) as server:
+        before = workers(server)
+        at.file.write_text(moved.replace("/public/**", "/open/**"))
+        os.kill(server.process.pid, signal.SIGHUP)
+        until(lambda: "was not reloaded" in server.log_text(), server)
+        assert (
+            f"is not where this server listens (127.0.0.1:{at.port}), and a reload cannot"
+            in server.log_text()
+        )
+        assert "restart it, or take the change back" in server.log_text()
+        assert workers(server) == before
+        assert ask(at, "/public/x")[0] == 200
+
+
+@pytest.mark.parametrize("engine", ["async", "wsgi"])
+def test_at_the_end_nobody_is_reset_and_nobody_new_is_let_in(tmp_path: Path, engine: str) -> None:
+    def connected(path: bytes) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", at.port), timeout=DEADLINE)
+        client.sendall(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (path, at.port))
+        return client
+
+    def refused() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", at.port)) == errno.ECONNREFUSED
+
+    with socket.create_server(("127.0.0.1", 0)) as app:
+        app.settimeout(DEADLINE)
+        at = configured(tmp_path, f"http://127.0.0.1:{app.getsockname()[1]}", engine=engine)
+        at.file.write_text(at.file.read_text().replace("graceful_seconds = 2", "graceful_seconds = 60"))
+        with served(at) as server, connected(b"/public/x") as under_way, app.accept()[0] as asked:
+            # Each writes its numbers when it is up; before that, gunicorn lets it miss the signal.
+            until(lambda: len(list(tmp_path.glob("oidcgate-metrics-*/*.json"))) == 2, server)
+            stopped = workers(server)
+            for worker in stopped:
+                os.kill(worker, signal.SIGSTOP)
+            # The system connects it; no worker has accepted it yet.
+            with connected(b"/.oidcgate/healthz") as late:
+                server.process.send_signal(signal.SIGTERM)
+                until(lambda: all(is_told_to_end(worker) for worker in stopped), server)
+                for worker in stopped:
+                    os.kill(worker, signal.SIGCONT)
+                assert late.recv(4096).startswith(b"HTTP/1.1 200")
+            until(refused, server)
+            # While one of them still works.
+            assert workers(server)
+            asked.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+            assert read_all(under_way).endswith(b"\r\n\r\nhello")
+            assert server.process.wait(DEADLINE) == 0
+
+
+def is_told_to_end(process: int) -> bool:
+    """Whether a SIGTERM waits for a process that is stopped."""
+    status = Path(f"/proc/{process}/status").read_text()
+    [pending] = re.findall(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(pending, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def read_all(client: socket.socket) -> bytes:
+    data = b""
+    while piece := client.recv(65_536):
+        data += piece
+    return data
 
 
 def test_counters_never_go_back(tmp_path: Path, upstream: str) -> None:

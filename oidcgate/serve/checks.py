@@ -1,0 +1,101 @@
+"""What a sidecar cannot do with a configuration that is right for a gate, and who finds it.
+
+Here live the rules that `oidcgate serve` and `oidcgate check` add to those of the settings themselves; each
+is told beside everything else that is wrong. Whether an address can be had is `listening`'s, at the start;
+what becomes of a right configuration is `app` and `arbiter` next door.
+"""
+
+import os
+import ssl
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from oidcgate.gate.config import GateConfig
+from oidcgate.loopback import is_loopback_host
+from oidcgate.proxy.dial import tls_context
+from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream
+from oidcgate.settings import Check, Problem
+
+__all__ = ["SIDECAR_CHECKS", "worker_number"]
+
+
+def worker_number(config: GateConfig) -> int:
+    """How many processes serve: as many as there are cores for us, unless configured."""
+    return config.serve.workers or len(os.sched_getaffinity(0))
+
+
+def _an_upstream(config: GateConfig) -> Iterator[Problem]:
+    if not config.proxy.places:
+        yield Problem("proxy.upstream", None, "is missing", "name the app, like http://127.0.0.1:8081")
+
+
+def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
+    made = []
+    for index, place in enumerate(config.proxy.places):
+        key = "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]"
+        try:
+            upstream = Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file)
+            made.append(Route(upstream, place.host, place.path))
+            tls_context(upstream)
+        except Unusable:
+            # The settings have said so, by the same rule.
+            continue
+        except (OSError, ssl.SSLError) as error:
+            yield Problem(
+                f"{key}.ca_file",
+                None,
+                f"or the client certificate cannot be read: {error}",
+                "name files of PEM certificates, and a key that fits its certificate",
+            )
+    try:
+        if made:
+            RouteTable(made, Public.from_url(config.public_url))
+    except ValueError as error:
+        yield Problem("proxy.upstreams", None, "contradict each other", str(error))
+
+
+def _another_than_itself(config: GateConfig) -> Iterator[Problem]:
+    for place in config.proxy.places:
+        if _is_here(place.upstream, config.serve.bind):
+            yield Problem(
+                "proxy.upstream",
+                place.upstream,
+                "is where the sidecar itself listens",
+                "name the port of the app",
+            )
+
+
+def _is_here(upstream: str, bind: str) -> bool:
+    """Whether a request to this upstream would come back to us, for ever."""
+    if upstream.startswith("unix:"):
+        return upstream == bind
+    if bind.startswith("unix:"):
+        return False
+    asked, bound = urlsplit(upstream), urlsplit(f"//{bind}")
+    if (asked.port or (443 if asked.scheme == "https" else 80)) != bound.port:
+        return False
+    host, listening = asked.hostname or "", bound.hostname or ""
+    everywhere = listening in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
+    return host == listening or (is_loopback_host(host) and (everywhere or is_loopback_host(listening)))
+
+
+def _stores_for_all_workers(config: GateConfig) -> Iterator[Problem]:
+    workers = worker_number(config)
+    for key, store in (("session.store", config.session.store), ("state.store", config.state.store)):
+        if store == "memory" and workers > 1:
+            yield Problem(
+                key,
+                store,
+                f"is for one process, and there are {workers}",
+                "choose another, or serve.workers = 1",
+            )
+
+
+#: For `load_config`.
+SIDECAR_CHECKS: Final[tuple[Check, ...]] = (
+    _an_upstream,
+    _usable_upstreams,
+    _another_than_itself,
+    _stores_for_all_workers,
+)
