@@ -18,6 +18,7 @@ from provider.endpoints.consent import Consent
 from provider.endpoints.discovery import Discovery
 from provider.endpoints.end_session import EndSession
 from provider.endpoints.health import Alive, Ready
+from provider.endpoints.home import Home
 from provider.endpoints.jwks import Jwks
 from provider.endpoints.login import Login
 from provider.endpoints.screens import Screens
@@ -88,6 +89,7 @@ def build(
     code, refresh = AuthorizationCodeGrant(tokens), RefreshTokenGrant(tokens)
     grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
     routes = (
+        Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants), (ACR,))),
         *_sign_in_routes(settings, store, clients, people, keys, passwords, screens, ring, audit, clock),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),

@@ -4,6 +4,8 @@ Every page needs `site` (str): the name of the provider or realm. Each `hidden` 
 values that the form sends along (the CSRF token and the interaction among them). Strings are escaped by the
 template; None means that the part is left out.
 
+home.html (200, page-home)
+    discovery_url: str
 login.html (200, page-login)
     action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str or None;
     problem: LoginProblem or None; retry_after_seconds: int or None

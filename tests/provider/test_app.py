@@ -11,12 +11,22 @@ from tests.provider.world import APP_SECRET, REDIRECT_URI, SECRET, World, error_
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nothing", "//token", "/token/", "/Token", "/r/nothing/token", "/%74oken/x", "/a/../token"]
+    "path",
+    ["/nothing", "/op", "//token", "/token/", "/Token", "/r/nothing/token", "/%74oken/x", "/a/../token"],
 )
 def test_there_is_nothing_else(world: World, path: str) -> None:
     response = world.browser().get(path)
     assert response.status_code == 404
     assert 'id="page-error"' in response.text
+
+
+def test_its_own_address_says_what_it_is_and_where_the_rest_is(world: World) -> None:
+    response = world.browser().get("/")
+    assert response.status_code == 200
+    assert 'id="page-home"' in response.text
+    assert f'href="{world.realm.issuer}/.well-known/openid-configuration"' in response.text
+    assert "Set-Cookie" not in response.headers
+    assert world.browser().post("/").status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ class TestTheOrder:
         if logout_url is None:
             assert last.status_code == 200
             assert "You may still be signed in to the account" in last.text
+            assert "Other applications that you opened with this account" in last.text
         else:
             assert last.headers["Location"] == logout_url
 

@@ -1,0 +1,27 @@
+"""`/`: what this is, for whoever opens the provider's own address.
+
+It says what the discovery document says to everybody, and nothing of who is signed in.
+"""
+
+from dataclasses import dataclass
+
+from werkzeug import Request, Response
+
+from provider.endpoints.screens import Screens
+from provider.realm import Realm
+
+
+@dataclass(frozen=True)
+class Home:
+    """One page, which leads to the discovery document. People begin at their application."""
+
+    screens: Screens
+
+    def __call__(self, realm: Realm, request: Request) -> Response:
+        """Always 200."""
+        return self.screens.show(
+            realm,
+            "home.html",
+            language=self.screens.language(request),
+            discovery_url=realm.url("/.well-known/openid-configuration"),
+        )
