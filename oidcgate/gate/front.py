@@ -5,6 +5,7 @@ become a configuration and parts, and what is done alike on the way to the app a
 in and an answer goes out is theirs.
 """
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
@@ -13,6 +14,7 @@ from oidcgate.gate import session as sessions
 from oidcgate.gate.forwarding import Forwarding
 from oidcgate.gate.judge import Judge
 from oidcgate.identity import ReservedNames
+from oidcgate.settings import Problem, SettingsError
 from oidcgate.web.cookies import strip_cookies
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from oidcgate.directory.port import UserDirectory
     from oidcgate.gate.build import GateParts
+    from oidcgate.gate.config import GateConfig
 
 __all__ = ["Front", "cookies_to_add"]
 
@@ -27,6 +30,8 @@ App = TypeVar("App")
 
 #: What a proxy expects that is told nothing else.
 _PROXY_PRESET: Final = "oauth2-proxy"
+#: Of `[proxy]`: says how a path may be read, and so how it is judged.
+_READ_BY_THE_GATE: Final = ("insecure_encoded_slash",)
 
 
 class Front(Generic[App]):
@@ -98,6 +103,7 @@ class Front(Generic[App]):
             "state": {"store": state},
         }
         config = config_from_mapping(_merged(data, tables))
+        _refuse_what_nobody_reads(app, config)
         self._compose(app, build(config, directory=directory, provider_app=provider_app))
 
     @classmethod
@@ -126,6 +132,7 @@ class Front(Generic[App]):
         from oidcgate.gate.config import load_config
 
         config = load_config(path, os.environ if env is None else env)
+        _refuse_what_nobody_reads(app, config)
         return cls.from_parts(app, build(config, directory=users, provider_app=provider_app))
 
     @classmethod
@@ -138,7 +145,7 @@ class Front(Generic[App]):
     def _compose(self, app: App, parts: "GateParts") -> None:
         self.app = app
         self.parts = parts
-        self.forwards: bool = getattr(app, "forwards_identity", False)
+        self.forwards = _forwards(app)
         # In process an app sees decoded paths only, in which nobody could tell the two slashes apart.
         self.encoded_slash = self.forwards and parts.config.proxy.insecure_encoded_slash
         settings = parts.config.forward
@@ -178,6 +185,32 @@ def cookies_to_add(cookies: list[str], cache_control: str) -> list[tuple[str, st
     if "private" not in said and "no-store" not in said:
         ours.append(("Cache-Control", "private"))
     return ours
+
+
+def _refuse_what_nobody_reads(app: object, config: "GateConfig") -> None:
+    """Say so where `[proxy]` is set beside a proxy that was made by hand and knows nothing of it.
+
+    Raises:
+        SettingsError: with each setting that would have no effect.
+    """
+    if not _forwards(app):
+        return
+    unread = [
+        Problem(
+            f"proxy.{field.name}",
+            None,
+            "is for `oidcgate serve`, and here the app is a ReverseProxy of your own",
+            "give it to ReverseProxy, or leave it out",
+        )
+        for field in dataclasses.fields(config.proxy)
+        if field.name not in _READ_BY_THE_GATE and getattr(config.proxy, field.name) != field.default
+    ]
+    if unread:
+        raise SettingsError(unread)
+
+
+def _forwards(app: object) -> bool:
+    return getattr(app, "forwards_identity", False)
 
 
 def _merged(data: dict[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:

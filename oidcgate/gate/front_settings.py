@@ -14,12 +14,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oidcgate.identity import normalise_name
+from oidcgate.proxy.routes import Limits, Route, Unusable, place_faults, upstream_faults
 from oidcgate.settings import Problem, cross_check, setting
 
 PRESETS: Final = ("none", "oauth2-proxy")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
 # Headers that mean something to HTTP, to a server or to the browser's rules: a user name there would change
 # what the request is.
 _TAKEN: Final = frozenset(
@@ -43,26 +43,13 @@ def _user_headers_problem(value: tuple[str, ...]) -> str | None:
     return None
 
 
-def upstream_problem(value: str) -> str | None:
-    """What is wrong with the address of an upstream, and what to do; None when nothing is."""
-    example = "write it like http://127.0.0.1:8081, https://app.internal:8443 or unix:/run/app.sock"
-    if value.startswith("unix:"):
-        return None if value.startswith("unix:/") and len(value) > 6 else f"names no socket; {example}"
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not value.isascii() or any(c <= " " or c in "\\\x7f" for c in value):
-        return f"is no address of a server; {example}"
-    if parts.username is not None or parts.password is not None:
-        return f"holds a user name or password; {example}"
-    if parts.path or parts.query or parts.fragment:
-        # The path that is judged is the path that is served: nothing is put in front of it.
-        return (
-            "has a path, and what is asked for is passed on as it is; leave it out, also a slash at the end"
-        )
-    return None
+def _told(faults: Iterable[Unusable]) -> str | None:
+    """The proxy's own judgement of one value, as a rule of a setting says it."""
+    return next((f"{fault.what}; {fault.fix}" for fault in faults), None)
+
+
+def _address_problem(value: str) -> str | None:
+    return _told(upstream_faults(value, None, None, None))
 
 
 def _trusted_problem(value: tuple[str, ...]) -> str | None:
@@ -130,12 +117,16 @@ class ForwardSettings:
 class UpstreamSettings:
     """One of `[[proxy.upstreams]]`: what is served where."""
 
-    upstream: str = setting(check=upstream_problem, help="http://…, https://… or unix:/PATH, without a path.")
+    upstream: str = setting(check=_address_problem, help="http://…, https://… or unix:/PATH, without a path.")
     host: str | None = setting(
-        default=None, help="Only for this Host (`app.example.com`, with a port other than the scheme's)."
+        default=Route.host,
+        check=lambda host: _told(place_faults(host, Route.path)),
+        help="Only for this Host (`app.example.com`, with a port other than the scheme's).",
     )
     path: str = setting(
-        default="/", help="Only for this path and what lies below it; the longest that matches is taken."
+        default=Route.path,
+        check=lambda path: _told(place_faults(None, path)),
+        help="Only for this path and what lies below it; the longest that matches is taken.",
     )
     ca_file: Path | None = setting(
         default=None, help="Certificates (PEM) that vouch for an https upstream, instead of the system's."
@@ -148,31 +139,21 @@ class UpstreamSettings:
     )
 
     @cross_check
-    def _usable_place(self) -> Iterable[Problem]:
-        if self.host is not None and not _HOST.fullmatch(self.host):
-            yield Problem("host", self.host, "is no host", "write it in lower case, like app.example.com")
-        if not self.path.startswith("/") or "//" in self.path or "%" in self.path or "?" in self.path:
-            yield Problem("path", self.path, "is no path", "write it like /reports, without escapes")
-
-    @cross_check
-    def _files_there(self) -> Iterable[Problem]:
-        yield from tls_problems(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
+    def _usable_files(self) -> Iterable[Problem]:
+        yield from _file_problems(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
 
 
-def tls_problems(
+def _file_problems(
     upstream: str, ca_file: Path | None, client_cert_file: Path | None, client_key_file: Path | None
 ) -> Iterable[Problem]:
     """What is wrong with the certificates of one upstream."""
     files = {"ca_file": ca_file, "client_cert_file": client_cert_file, "client_key_file": client_key_file}
+    faults = list(upstream_faults(upstream, **files))
+    for fault in faults:
+        yield Problem(fault.field, str(files[fault.field]), fault.what, fault.fix)
     for key, file in files.items():
-        if file is None:
-            continue
-        if not upstream.startswith("https://"):
-            yield Problem(key, str(file), "is for an https upstream only", "leave it out, or use https://")
-        elif not file.is_file():
+        if not faults and file is not None and not file.is_file():
             yield Problem(key, str(file), "is not there", "name a file of PEM certificates or keys")
-    if client_key_file is not None and client_cert_file is None:
-        yield Problem("client_key_file", str(client_key_file), "has no certificate", "add client_cert_file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +162,7 @@ class ProxySettings:
 
     upstream: str | None = setting(
         default=None,
-        check=upstream_problem,
+        check=_address_problem,
         help="Where the app listens: http://…, https://… or unix:/PATH. Several: `[[proxy.upstreams]]`.",
     )
     upstreams: tuple[UpstreamSettings, ...] = setting(
@@ -211,28 +192,37 @@ class ProxySettings:
         help='Networks whose X-Forwarded-For is believed; "unix": peers on a Unix socket.',
     )
     connect_seconds: float = setting(
-        default=5, minimum=0.1, maximum=300, help="How long a connection to the app may take."
+        default=Limits.connect_seconds,
+        minimum=0.1,
+        maximum=300,
+        help="How long a connection to the app may take.",
     )
     head_seconds: float = setting(
-        default=60, minimum=0.1, maximum=3600, help="How long the app may take to begin its answer."
+        default=Limits.head_seconds,
+        minimum=0.1,
+        maximum=3600,
+        help="How long the app may take to begin its answer.",
     )
     idle_seconds: float = setting(
-        default=60,
+        default=Limits.idle_seconds,
         minimum=0.1,
         maximum=86_400,
         help="How long a body may stand still, in either direction; how long it takes in all is not limited.",
     )
     max_connections: int = setting(
-        default=1000,
+        default=Limits.upstream_connections,
         minimum=1,
         maximum=100_000,
         help="Connections to one upstream for requests, for each worker; open WebSockets come on top.",
     )
     response_head_bytes: int = setting(
-        default=65_536, minimum=4096, maximum=1_048_576, help="The largest head of an answer of the app."
+        default=Limits.response_head_bytes,
+        minimum=4096,
+        maximum=1_048_576,
+        help="The largest head of an answer of the app.",
     )
     message_bytes: int = setting(
-        default=16_777_216, minimum=1024, help="The largest message on a WebSocket, as it travels."
+        default=Limits.message_bytes, minimum=1024, help="The largest message on a WebSocket, as it travels."
     )
 
     @property
@@ -259,20 +249,11 @@ class ProxySettings:
                     yield Problem(key, str(getattr(self, key)), "has no upstream beside it", "move it there")
 
     @cross_check
-    def _files_there(self) -> Iterable[Problem]:
+    def _usable_files(self) -> Iterable[Problem]:
         if self.upstream is not None:
-            yield from tls_problems(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
-
-    @cross_check
-    def _places_apart(self) -> Iterable[Problem]:
-        seen: set[tuple[str | None, str]] = set()
-        for index, entry in enumerate(self.upstreams):
-            place = (entry.host, entry.path.rstrip("/"))
-            if place in seen:
-                yield Problem(
-                    f"upstreams[{index}].path", entry.path, "is taken by another upstream", "keep one of them"
-                )
-            seen.add(place)
+            yield from _file_problems(
+                self.upstream, self.ca_file, self.client_cert_file, self.client_key_file
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,7 +276,7 @@ class ServeSettings:
         default=10, minimum=0.1, maximum=300, help="How long the head of a request may take (engine async)."
     )
     client_idle_seconds: float = setting(
-        default=60,
+        default=Limits.client_idle_seconds,
         minimum=0.1,
         maximum=86_400,
         help="How long a client may send or take nothing while a body is under way (engine async).",

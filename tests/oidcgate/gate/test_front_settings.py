@@ -56,18 +56,6 @@ def test_addresses_of_an_upstream(address: str) -> None:
             id="two-ways-to-say-it",
         ),
         pytest.param(
-            {
-                "proxy": {
-                    "upstreams": [
-                        {"upstream": "http://a", "path": "/x"},
-                        {"upstream": "http://b", "path": "/x/"},
-                    ]
-                }
-            },
-            "proxy.upstreams[1].path",
-            id="same-place-twice",
-        ),
-        pytest.param(
             {"proxy": {"upstreams": [{"upstream": "http://a", "path": "x"}]}},
             "proxy.upstreams[0].path",
             id="relative-path",

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -637,6 +638,33 @@ def test_everything_wrong_with_a_gate_is_said_at_once() -> None:
         key.removesuffix(".source") for key in keys
     }
     assert SECRET not in str(caught.value)
+
+
+def test_a_proxy_made_by_hand_stands_alone_beside_proxy_settings(tmp_path: Path) -> None:
+    class Proxy(App):
+        forwards_identity = True
+
+    unread = {"upstream": "http://127.0.0.1:8081", "idle_seconds": 300, "trusted_proxies": ["10.0.0.0/8"]}
+    file = tmp_path / "oidcgate.toml"
+    file.write_text(
+        f'public_url = "{PUBLIC_URL}"\n[provider]\nissuer = "https://id.example.com"\nclient_id = "app"\n'
+        f'client_secret = "s"\n[users]\nsource = "any"\n[session]\nsecret = "{SECRET}"\n[proxy]\n'
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in unread.items())
+    )
+    makings = (
+        lambda app: make_gate(app, proxy=unread),
+        lambda app: Gate.from_config(app, file, env={}),
+    )
+    for make in makings:
+        with pytest.raises(SettingsError) as caught:
+            make(Proxy())
+        assert {problem.key for problem in caught.value.problems} == {f"proxy.{key}" for key in unread}
+        assert "is for `oidcgate serve`" in str(caught.value)
+        assert "give it to ReverseProxy" in str(caught.value)
+
+    # What the gate itself has to know, and a table for the day when a sidecar stands there, are no trouble.
+    make_gate(Proxy(), proxy={"insecure_encoded_slash": True})
+    make_gate(App(), proxy=unread)
 
 
 def test_tables_are_laid_over_the_plain_arguments() -> None:
