@@ -134,25 +134,6 @@ def test_certificates_for_an_app_without_tls_are_told_once(at: Configured) -> No
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_two_upstreams_for_one_place(at: Configured) -> None:
-    places = '[[proxy.upstreams]]\nupstream = "http://a"\npath = "/x"\n'
-    places += '[[proxy.upstreams]]\nupstream = "http://b"\npath = "/x/"\n'
-    replaced(at, f'upstream = "{UPSTREAM}"', "")
-    at.file.write_text(at.file.read_text() + places)
-    result = check(at)
-    assert result.exit_code == 1
-    assert "proxy.upstreams: contradict each other; two routes for" in result.stderr
-
-
-def test_certificates_for_an_app_without_tls_are_told_once(at: Configured) -> None:
-    (at.file.parent / "ca.pem").write_text("no certificate")
-    replaced(at, f'"{UPSTREAM}"', f'"{UPSTREAM}"\nca_file = "ca.pem"')
-    result = check(at)
-    assert result.exit_code == 1
-    assert result.stderr.count("is for an https upstream only") == 1
-    assert len(result.stderr.splitlines()) == 1
-
-
 def test_memory_is_enough_for_one_worker(at: Configured) -> None:
     replaced(at, "workers = 2", "workers = 1")
     replaced(at, "[session]", '[state]\nstore = "memory"\n[session]')
