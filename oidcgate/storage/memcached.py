@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeVar
 
-from pymemcache.client.base import Client, PooledClient  # type: ignore[import-untyped]
-from pymemcache.exceptions import (  # type: ignore[import-untyped]
+from pymemcache.client.base import Client, PooledClient  # type: ignore[import-untyped]  # it has no types
+from pymemcache.exceptions import (  # type: ignore[import-untyped]  # as above
     MemcacheServerError,
     MemcacheUnexpectedCloseError,
 )
@@ -148,7 +148,7 @@ class _Patience(NamedTuple):
     pause_seconds: float
 
 
-class _OneServer(Client):  # type: ignore[misc]
+class _OneServer(Client):  # type: ignore[misc]  # so its class is Any
     """pymemcache's client, which would try the first address of a name alone.
 
     `localhost` is ::1 first, and memcached often listens on 127.0.0.1 only.
@@ -165,7 +165,7 @@ class _OneServer(Client):  # type: ignore[misc]
         self.sock = connection
 
 
-class _Pool(PooledClient):  # type: ignore[misc]
+class _Pool(PooledClient):  # type: ignore[misc]  # as above
     client_class = _OneServer
 
 

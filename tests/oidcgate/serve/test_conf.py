@@ -53,8 +53,7 @@ class TestUnit:
     def test_systemd_takes_it(self, tmp_path: Path) -> None:
         analyze = shutil.which("systemd-analyze")
         if analyze is None:
-            # The rules below still hold.
-            return
+            pytest.skip("systemd-analyze is not installed; the rules below hold all the same")
         # It looks whether the command is there.
         text = UNIT.read_text().replace(
             "/opt/oidcgate/bin/oidcgate", str(Path(sys.executable).with_name("oidcgate"))

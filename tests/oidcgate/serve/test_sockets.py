@@ -15,6 +15,7 @@ import uvloop
 from oidcgate.serve.exchange import Scope
 from oidcgate.serve.protocol import protocol_factory
 from oidcgate.serve.service import ServerLimits, Service
+from oidcgate.serve.upgrade import Handshake
 from tests.oidcgate.serve.wire import App, Receive, Send, echo, hello, parsed
 
 DEADLINE = 20
@@ -142,10 +143,8 @@ def test_a_long_answer_waits_for_its_reader(run: Runner) -> None:
             reader, writer = await server.connect(limit=65_536)
             writer.write(GET)
             await reader.readuntil(b"\r\n\r\n")
-            before = -1
-            while before != sent:
-                before = sent
-                await asyncio.sleep(0.2)
+            [connection] = server.service.connections
+            await until(lambda: connection.flow.write_paused)
             assert sent < 32_000_000
             received = 0
             while received < 2000 * 65_536:
@@ -279,7 +278,10 @@ def test_a_tunnel_gets_the_bytes_of_a_socket(run: Runner) -> None:
     async def test() -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             tunnel = Echo()
-            await asyncio.sleep(0.05)
+            [connection] = server.service.connections
+            reading = connection.reading
+            assert isinstance(reading, Handshake)
+            await until(lambda: reading.held)
             head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
             tunnel.transport, early = scope["extensions"]["oidcgate.upgrade"].accept(head, tunnel)
             tunnel.transport.write(early)

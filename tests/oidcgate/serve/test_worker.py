@@ -211,8 +211,12 @@ class TestSignals:
             stream.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
             read_until(stream, b"\r\n\r\n")
             worker = pid(server)
-            os.kill(worker, signal.SIGTERM)
-            time.sleep(0.2)
+            with connect(server) as idle:
+                idle.sendall(GET)
+                read_until(idle, b"hello")
+                os.kill(worker, signal.SIGTERM)
+                # Closed by a worker that has heard the first one.
+                assert read_all(idle) == b""
             assert not gone(worker)
             os.kill(worker, signal.SIGQUIT)
             assert read_all(stream) == b""
