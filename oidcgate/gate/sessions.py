@@ -40,7 +40,6 @@ _TOUCH_PAUSE_SECONDS: Final = 5
 _IN_FLIGHT_SECONDS: Final = 1200
 _TOKENS: Final = "tokens"
 _SESSIONS: Final = "session"
-_NO_COOKIE: Final = Absent(AbsentReason.NO_COOKIE)
 
 
 class _NotFound(Exception):
@@ -92,6 +91,8 @@ class Sessions(ABC):
         # lru_cache: bounded, no lock, and 0.1 us where a TLRUCache takes 2.6; expiry is compared on each load
         # anyway. What does not open is raised and so not remembered.
         self._remembered = lru_cache(maxsize=remembered)(self._find)
+        # A browser sends the same cookies again and again, and then none has to be cut out of them.
+        self._in_header = lru_cache(maxsize=remembered)(self._find_in_header)
 
     def load(self, cookie_header: str, now: int) -> Found | Absent | Unavailable:
         """The session of a request.
@@ -100,13 +101,9 @@ class Sessions(ABC):
             cookie_header: the Cookie header, "" when there is none.
             now: epoch seconds.
         """
-        value = cookie_value(cookie_header, self.names.session)
-        if value is None:
-            return _NO_COOKIE
-        if len(value) > _LONGEST_VALUE:
-            return Absent(AbsentReason.TOO_LONG)
+        find = self._in_header if len(cookie_header) <= _LONGEST_VALUE else self._find_in_header
         try:
-            found = self._remembered(value)
+            found = find(cookie_header)
             if now >= found.expires_at:
                 self._look_again(found)
         except _NotFound as absent:
@@ -235,6 +232,14 @@ class Sessions(ABC):
 
     def _cookie(self, value: str) -> str:
         return set_cookie(self.names.session, value, path="/", secure=self.names.secure)
+
+    def _find_in_header(self, cookie_header: str) -> Found:
+        value = cookie_value(cookie_header, self.names.session)
+        if value is None:
+            raise _NotFound(AbsentReason.NO_COOKIE)
+        if len(value) > _LONGEST_VALUE:
+            raise _NotFound(AbsentReason.TOO_LONG)
+        return self._remembered(value)
 
     def _find(self, value: str) -> Found:
         return Found(self._open(value), value, self.limits)

@@ -60,6 +60,8 @@ def _meaning_of(name: bytes) -> _Field:
 
 
 _MEANING_OF = ByName(_meaning_of)
+# A member of an Enum takes longer to find than the field takes to write.
+_LENGTH, _CONNECTION, _DATE = _Field.LENGTH, _Field.CONNECTION, _Field.DATE
 
 
 class Exchange:
@@ -281,17 +283,17 @@ class Exchange:
         for name, value in headers:
             meaning = _MEANING_OF[name]
             if meaning:
-                if meaning is _Field.LENGTH:
+                if meaning is _LENGTH:
                     if not value.isdigit() or length is not None or status in STATUS_WITHOUT_BODY:
                         if status in STATUS_WITHOUT_BODY:
                             continue
                         raise ValueError("the app's Content-Length is no length, or is given twice")
                     length = int(value)
-                elif meaning is _Field.DATE:
+                elif meaning is _DATE:
                     dated = True
                 else:
                     # How the body is framed and whether the connection stays is for us to say.
-                    if meaning is _Field.CONNECTION and b"close" in value.lower():
+                    if meaning is _CONNECTION and b"close" in value.lower():
                         self.keep_alive = False
                     continue
             parts += (name, b": ", value, b"\r\n")
