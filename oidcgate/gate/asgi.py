@@ -81,7 +81,7 @@ class AsyncGate(Front[ASGIApp]):
         """One connection. Scopes other than `http`, `websocket` and `lifespan` are refused."""
         if scope["type"] not in ("http", "websocket"):
             if scope["type"] == "lifespan":
-                return await self.app(scope, receive, send)
+                return await self._live(scope, receive, send)
             raise ValueError(f"ASGI scope of type {scope['type']!r}: cannot be judged, so it does not pass")
         # First, on every branch: what is public, refused or answered here is free of foreign identity too.
         headers = self._strip(scope["headers"])
@@ -104,6 +104,14 @@ class AsyncGate(Front[ASGIApp]):
         if isinstance(decision, decisions.Answer):
             return await self._answer(facts, scope, headers, receive, send)
         return await self._refuse(decision, facts, scope, headers, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app's start and stop are its own; when it is over, our threads go too."""
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._stores.close()
+            self._provider.close()
 
     def _may_see_cut(
         self, scope: Scope, facts: Facts, session: sessions.Found | sessions.Absent | sessions.Unavailable

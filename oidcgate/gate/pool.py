@@ -6,6 +6,7 @@ Here lives the pool alone. What runs in one, and what is answered when it is ful
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["Pool", "PoolFull"]
@@ -29,7 +30,8 @@ class Pool:
             threads: how many calls run at once.
             queue: how many more may wait.
         """
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._make = partial(ThreadPoolExecutor, threads, thread_name_prefix=name)
+        self._executor: ThreadPoolExecutor | None = None
         self._room = threads + queue
         self.pending = 0
 
@@ -42,10 +44,20 @@ class Pool:
         if self.pending >= self._room:
             raise PoolFull
         loop = asyncio.get_running_loop()
+        executor = self._executor = self._executor or self._make()
         self.pending += 1
-        future: Future[T] = self._executor.submit(call, *args, **kwargs)
+        future: Future[T] = executor.submit(call, *args, **kwargs)
         future.add_done_callback(lambda _: self._leave(loop))
         return await asyncio.wrap_future(future, loop=loop)
+
+    def close(self) -> None:
+        """Let the threads go: what runs comes to its end, what is queued is cancelled.
+
+        A later call starts anew.
+        """
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         # Counted on the loop alone, so that no lock is needed; a loop that is closed counts no more.

@@ -125,3 +125,35 @@ def test_calls_wait_side_by_side() -> None:
         await empty(pool)
 
     run(main())
+
+
+def test_a_pool_that_is_closed_keeps_no_thread_and_starts_anew_when_called() -> None:
+    async def main() -> None:
+        pool = Pool("gate-test", threads=1, queue=0)
+        first = await pool.run(threading.current_thread)
+        pool.close()
+        first.join(DEADLINE_SECONDS)
+        assert not first.is_alive()
+        assert await pool.run(threading.current_thread) is not first
+        pool.close()
+        await empty(pool)
+
+    run(main())
+
+
+def test_what_waits_in_a_pool_that_is_closed_is_cancelled_and_what_runs_ends() -> None:
+    async def main() -> None:
+        pool = Pool("gate-test", threads=1, queue=1)
+        call = Call()
+        running = asyncio.create_task(pool.run(call))
+        queued = asyncio.create_task(pool.run(Call()))
+        while not call.begun.is_set():
+            await asyncio.sleep(0.001)
+        pool.close()
+        with pytest.raises(asyncio.CancelledError):
+            await queued
+        call.release.set()
+        assert (await running).startswith("gate-test")
+        await empty(pool)
+
+    run(main())
