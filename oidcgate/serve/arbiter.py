@@ -132,6 +132,7 @@ class Prepared:
         except SettingsError as error:
             problems += error.problems
         if problems:
+            self.close()
             raise SettingsError(problems)
         self._have_a_board()
 
@@ -252,8 +253,12 @@ class Prepared:
             self._board.end(worker_name(worker))
 
     def close(self, _arbiter: Any = None) -> None:
-        """Leave nothing behind."""
-        if self._board is not None and os.getpid() == self._pid:
+        """Leave nothing behind. Of all who inherited this, only the arbiter itself may tidy up."""
+        if os.getpid() != self._pid:
+            return
+        if self._metrics_socket is not None:
+            self._metrics_socket.close()
+        if self._board is not None:
             shutil.rmtree(self._board.folder, ignore_errors=True)
 
 

@@ -86,7 +86,7 @@ def _problem(key: str, address: tuple[str, int], error: OSError) -> Problem:
             fix = f"end that one (`ss -ltnp 'sport = :{port}'` names it), or choose another port"
         case errno.EADDRNOTAVAIL:
             what = "is no address of this machine"
-            fix = "use 127.0.0.1 behind a proxy on this machine, 0.0.0.0 for all addresses"
+            fix = "use 127.0.0.1, or one of those that `ip addr` shows"
         case errno.EACCES if port < _FIRST_FREE_PORT:
             what = f"may not be used: ports below {_FIRST_FREE_PORT} are for root"
             fix = "choose a higher one with a proxy in front, or grant CAP_NET_BIND_SERVICE"
