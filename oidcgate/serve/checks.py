@@ -38,8 +38,8 @@ def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
             upstream = Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file)
             made.append(Route(upstream, place.host, place.path))
             tls_context(upstream)
-        except Unusable:
-            # The settings have said so, by the same rule.
+        except (Unusable, FileNotFoundError):
+            # The settings have said so.
             continue
         except (OSError, ssl.SSLError) as error:
             yield Problem(

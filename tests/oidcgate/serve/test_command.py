@@ -125,12 +125,21 @@ def test_two_upstreams_for_one_place(at: Configured) -> None:
     assert "proxy.upstreams: contradict each other; two routes for" in result.stderr
 
 
-def test_certificates_for_an_app_without_tls_are_told_once(at: Configured) -> None:
-    (at.file.parent / "ca.pem").write_text("no certificate")
-    replaced(at, f'"{UPSTREAM}"', f'"{UPSTREAM}"\nca_file = "ca.pem"')
+@pytest.mark.parametrize(
+    ("upstream", "said"),
+    [
+        pytest.param(UPSTREAM, "is for an https upstream only", id="no-tls"),
+        pytest.param("https://127.0.0.1:8443", "is not there", id="missing"),
+        pytest.param(
+            "https://127.0.0.1:8443/", "proxy.upstream: 'https://127.0.0.1:8443/' has a path", id="path"
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_upstream_is_told_once(at: Configured, upstream: str, said: str) -> None:
+    replaced(at, f'"{UPSTREAM}"', f'"{upstream}"\nca_file = "nowhere.pem"')
     result = check(at)
     assert result.exit_code == 1
-    assert result.stderr.count("is for an https upstream only") == 1
+    assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
