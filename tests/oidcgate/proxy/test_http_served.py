@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from oidcgate.proxy.http import Proxy
+from oidcgate.proxy.troubles import Trouble
 from oidcgate.serve.protocol import protocol_factory
 from oidcgate.serve.service import ServerLimits, Service
 from tests.oidcgate.proxy.calls import Fronted, Line, Played, fronted, played
@@ -155,6 +156,27 @@ def test_a_client_that_leaves_frees_the_upstream(run: Run, serve: Serve, answer:
             browser.close()
             await line.closed()
             assert proxy.troubles == []
+
+    run(test())
+
+
+def test_a_page_in_place_of_an_answer(run: Run, serve: Serve) -> None:
+    async def test() -> None:
+        async with played() as upstream:
+            gone = upstream.url
+        async with fronted(gone) as proxy, serve(proxy) as port:
+            browser = Line(*await asyncio.open_connection("127.0.0.1", port))
+            # What stood behind the head of the first would be taken for the answer to the second.
+            for method in ("HEAD", "GET"):
+                browser.say(b"%b / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n" % method.encode())
+                head = await browser.request()
+                assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+                length = int(head.lower().partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
+            page = await browser.read(length)
+            assert b'id="page-app-down"' in page
+            assert page.endswith(b"</html>")
+            browser.close()
+            assert proxy.troubles == [Trouble.UNREACHABLE] * 2
 
     run(test())
 
