@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -31,7 +32,7 @@ from oidcgate.serve.app import asgi_app, server_limits, wsgi_app
 from oidcgate.serve.checks import SIDECAR_CHECKS, worker_number
 from oidcgate.serve.listening import metrics_socket, taken
 from oidcgate.serve.metrics import Board, Counters
-from oidcgate.serve.sidecar import Sidecar, worker_name
+from oidcgate.serve.sidecar import ENDINGS, Sidecar, worker_name
 from oidcgate.settings import Check, Problem, SettingsError
 from oidcgate.web.forwarded import parse_trusted_peers
 
@@ -300,6 +301,18 @@ class SidecarServer(BaseApplication):  # type: ignore[misc]  # so its class is A
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # as above
+    def spawn_worker(self) -> Any:
+        """Start a worker that misses no signal.
+
+        Before it has handlers of its own it has the arbiter's, which would only note the signal; and whoever
+        told it to end would wait for as long as a worker may take.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
     def reload(self) -> None:
         """Only a right configuration replaces workers: what is under way is not cut for a wrong one."""
         if self.app.prepared.renew():

@@ -4,9 +4,10 @@ Here lives `Sidecar`, a value that `arbiter` makes in each worker after the fork
 """
 
 import dataclasses
+import signal
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.exchange import ASGIApp
@@ -14,7 +15,10 @@ from oidcgate.serve.metrics import Board, Counters, Gauges
 from oidcgate.serve.service import ServerLimits
 from oidcgate.web.forwarded import TrustedPeers
 
-__all__ = ["Sidecar", "worker_name"]
+__all__ = ["ENDINGS", "Sidecar", "worker_name"]
+
+#: By these a worker is told to end. The arbiter holds them back until the worker can hear them.
+ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def _no_gauges() -> Mapping[str, int]:

@@ -6,6 +6,7 @@ by `ThreadedWorker`, which is gunicorn's `gthread` but for its end; that of the 
 door.
 """
 
+import signal
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.metrics import CONTENT_TYPE, Board, Counters, page
 from oidcgate.serve.recording import RecordedWSGI, Recorder
-from oidcgate.serve.sidecar import worker_name
+from oidcgate.serve.sidecar import ENDINGS, worker_name
 from oidcgate.web.forwarded import TrustedPeers
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ _SCRAPE_SECONDS: Final = 5.0
 
 class ThreadedWorker(ThreadWorker):  # type: ignore[misc]  # so its class is Any
     """gunicorn's worker, which would go on listening while it ends, and reset whoever connects meanwhile."""
+
+    def init_signals(self) -> None:
+        """Hear signals from now on."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or cease to accept; at the end answer who has connected already, and give up the address."""

@@ -27,7 +27,7 @@ from oidcgate.serve.metrics import CONTENT_TYPE, Board, page
 from oidcgate.serve.protocol import protocol_factory
 from oidcgate.serve.recording import Recorder
 from oidcgate.serve.service import ServerLimits, Service
-from oidcgate.serve.sidecar import Sidecar, worker_name
+from oidcgate.serve.sidecar import ENDINGS, Sidecar, worker_name
 
 __all__ = ["SidecarWorker"]
 
@@ -51,8 +51,9 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
         # Not by the loop: it is for a loop that does not turn.
         signal.signal(signal.SIGABRT, self.handle_abort)
         # A signal that comes before the loop is there.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in ENDINGS:
             signal.signal(number, _leave)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
     def run(self) -> None:
         """Serve until told to end."""

@@ -108,7 +108,12 @@ PIECES = (
         "f700e5277eec",
     ),
     ("gunicorn.arbiter", "Arbiter.stop", ENDS, "f3eaa2a56626"),
-    ("gunicorn.arbiter", "Arbiter.spawn_worker", "oidcgate/serve/worker.py", "a80369bcdbb6"),
+    (
+        "gunicorn.arbiter",
+        "Arbiter.spawn_worker",
+        "oidcgate/serve/arbiter.py (_Arbiter.spawn_worker)",
+        "a80369bcdbb6",
+    ),
     (
         "gunicorn.arbiter",
         "Arbiter.reap_workers",
