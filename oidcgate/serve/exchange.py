@@ -8,8 +8,9 @@ makes one of these for each request.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 
@@ -18,11 +19,9 @@ from oidcgate.proxy.fields import ByName, HeaderPair, is_token
 from oidcgate.proxy.framing import STATUS_WITHOUT_BODY
 from oidcgate.proxy.troubles import AnswerCut
 from oidcgate.serve.access_log import Outcome
+from oidcgate.serve.service import Connection, Service
 
-if TYPE_CHECKING:
-    from oidcgate.serve.protocol import SidecarProtocol
-
-__all__ = ["ASGIApp", "Exchange", "Message", "Scope"]
+__all__ = ["ASGIApp", "Exchange", "Link", "Message", "Scope"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -62,6 +61,43 @@ def _meaning_of(name: bytes) -> _Field:
 _MEANING_OF = ByName(_meaning_of)
 # A member of an Enum takes longer to find than the field takes to write.
 _LENGTH, _CONNECTION, _DATE = _Field.LENGTH, _Field.CONNECTION, _Field.DATE
+
+
+class Link(Connection, Protocol):
+    """A connection, as far as what is answered on it needs to know it."""
+
+    @property
+    def service(self) -> Service:
+        """What all connections share."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop on which it lives."""
+
+    @property
+    def flow(self) -> FlowControl:
+        """Who waits for whom to read."""
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client."""
+
+    def write_pieces(self, pieces: Iterable[bytes]) -> None:
+        """The same for several pieces, without copying them into one."""
+
+    def answered(self, exchange: "Exchange") -> None:
+        """`exchange` has written the last byte of its answer."""
+
+    def cut(self, exchange: "Exchange") -> None:
+        """`exchange` will never be complete, and the client must see that it is not."""
+
+    def fail(self, exchange: "Exchange") -> None:
+        """The app has answered nothing to `exchange`."""
+
+    def hand_over(self, head: bytes, tunnel: asyncio.Protocol) -> None:
+        """Write a last head; from then on the connection is `tunnel`'s."""
+
+    def tunnel_ended(self) -> None:
+        """Nobody is in charge of the connection any more."""
 
 
 class Exchange:
@@ -112,9 +148,7 @@ class Exchange:
         "written",
     )
 
-    def __init__(
-        self, connection: "SidecarProtocol", scope: Scope, keep_alive: bool, expects_continue: bool
-    ) -> None:
+    def __init__(self, connection: Link, scope: Scope, keep_alive: bool, expects_continue: bool) -> None:
         self.connection = connection
         self.scope = scope
         self.keep_alive = keep_alive

@@ -12,16 +12,14 @@ from oidcgate.handover import FAILED, OUTCOME
 from oidcgate.identity import IDENTITY_ENVIRON
 from oidcgate.proxy.troubles import AnswerCut
 from oidcgate.serve.access_log import AccessLog, Entry, Outcome
-from oidcgate.serve.exchange import Exchange
 from oidcgate.serve.metrics import Counters
 from oidcgate.serve.request_head import Refusal
+from oidcgate.serve.service import Connection, Finished
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.forwarded import TrustedPeers, believed_hops
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from oidcgate.serve.protocol import SidecarProtocol
 
 __all__ = ["RecordedWSGI", "Recorder"]
 
@@ -44,7 +42,7 @@ class Recorder:
         self._trusted = trusted or TrustedPeers()
         self._believes = bool(self._trusted.networks) or self._trusted.unix
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: Finished) -> None:
         """A request is over."""
         scope, client = exchange.scope, exchange.connection.client
         address = client[0] if client else ""
@@ -64,7 +62,7 @@ class Recorder:
         )
         self.note(entry)
 
-    def refused(self, connection: "SidecarProtocol", refusal: Refusal) -> None:
+    def refused(self, connection: Connection, refusal: Refusal) -> None:
         """What came was no request; if it was the body of one, that is told when it is over."""
         self._counters.count("malformed", str(refusal.status))
         if self._log is not None and not connection.in_body():

@@ -11,18 +11,16 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 from uvicorn.server import ServerState
 
-if TYPE_CHECKING:
-    from oidcgate.serve.exchange import Exchange
-    from oidcgate.serve.protocol import SidecarProtocol
-    from oidcgate.serve.request_head import Refusal
+from oidcgate.serve.access_log import Outcome
+from oidcgate.serve.request_head import Refusal
 
-__all__ = ["ServerLimits", "Service"]
+__all__ = ["Connection", "Finished", "ServerLimits", "Service"]
 
 _SWEEP_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
@@ -66,6 +64,42 @@ class ServerLimits:
         return min(_SWEEP_SECONDS, shortest / 4)
 
 
+class Connection(Protocol):
+    """A connection, as far as the service and whoever records need to know it."""
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """Address and port of the other end."""
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What carries its bytes."""
+
+    def in_body(self) -> bool:
+        """Whether a body is being read."""
+
+    def sweep(self, now: float) -> None:
+        """End what has kept everybody waiting for too long."""
+
+    def shutdown(self) -> None:
+        """The server stops: what is under way may end, nothing new begins."""
+
+
+class Finished(Protocol):
+    """A request that is over, as far as whoever records needs to know it."""
+
+    scope: MutableMapping[str, Any]
+    status: int
+    sent: int
+    began_at: float
+    user: str
+    outcome: Outcome | None
+
+    @property
+    def connection(self) -> Connection:
+        """On which it was."""
+
+
 class Service(ServerState):
     """One worker's connections, as uvicorn's protocol expects to find them.
 
@@ -81,7 +115,7 @@ class Service(ServerState):
         on_sweep: called after each sweep.
     """
 
-    connections: "set[SidecarProtocol]"  # type: ignore[assignment]  # all are of our own class
+    connections: set[Connection]  # type: ignore[assignment]  # uvicorn's own set, in which all are ours
 
     def __init__(
         self,
@@ -89,8 +123,8 @@ class Service(ServerState):
         *,
         clock: Callable[[], float] | None = None,
         wall_clock: Callable[[], float] = time.time,
-        on_finished: "Callable[[Exchange], None] | None" = None,
-        on_refused: "Callable[[SidecarProtocol, Refusal], None] | None" = None,
+        on_finished: Callable[[Finished], None] | None = None,
+        on_refused: Callable[[Connection, Refusal], None] | None = None,
     ) -> None:
         """Nothing is open yet. To be made on the loop that it will serve.
 

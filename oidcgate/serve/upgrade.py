@@ -7,15 +7,11 @@ would have to speak WebSocket to both sides, and the sidecar only carries what t
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from uvicorn.protocols.utils import ClientDisconnected
 
 from oidcgate.handover import BODY_FOLLOWS, UPGRADE
-from oidcgate.serve.exchange import Exchange, Message, Scope
-
-if TYPE_CHECKING:
-    from oidcgate.serve.protocol import SidecarProtocol
+from oidcgate.serve.exchange import Exchange, Link, Message, Scope
 
 __all__ = ["Handshake", "Upgrade"]
 
@@ -56,7 +52,7 @@ class Handshake(Exchange):
 
     __slots__ = ("_connect_told", "held", "tunnel")
 
-    def __init__(self, connection: "SidecarProtocol", scope: Scope) -> None:
+    def __init__(self, connection: Link, scope: Scope) -> None:
         # Whatever the answer: what follows on this connection is no HTTP that was understood as such.
         super().__init__(connection, scope, keep_alive=False, expects_continue=False)
         self._connect_told = False
