@@ -123,7 +123,7 @@ def test_who_finds_no_free_place_in_time_is_told() -> None:
         conversation.send(OK + b"Content-Length: 5\r\n\r\n")
         conversation.hang()
 
-    limits = Limits(upstream_connections=1, connect_seconds=0.1)
+    limits = Limits(upstream_connections=1, connect_seconds=1)
     with Peer(hold) as peer, pooled(peer, limits) as pool:
         held = Exchange(pool, "GET", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", None)
         with pytest.raises(UpstreamTrouble) as trouble:
@@ -139,7 +139,7 @@ def test_who_finds_no_free_place_in_time_is_told() -> None:
     "script", [once(b""), once(b"junk\r\n\r\n"), once(OK + b"Content-Length: 9\r\n\r\nabc")]
 )
 def test_a_place_is_free_again_after_trouble(script: Script) -> None:
-    limits = Limits(upstream_connections=1, connect_seconds=0.1)
+    limits = Limits(upstream_connections=1, connect_seconds=1)
     with Peer(script) as peer, pooled(peer, limits) as pool:
         for _ in range(3):
             with pytest.raises(UpstreamTrouble) as trouble:

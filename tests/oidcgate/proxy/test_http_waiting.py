@@ -1,12 +1,14 @@
 """Slow and leaving clients and upstreams: who is waited for, how long, and what is held in the meantime."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble
-from tests.oidcgate.proxy.calls import Call, Fronted, fronted, played
+from tests.oidcgate.proxy.calls import Call, Fronted, Played, fronted, played
 from tests.oidcgate.proxy.conftest import Run
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -32,23 +34,33 @@ def later(proxy: Fronted, seconds: float) -> None:
     proxy._exchanges.look(proxy._exchanges.now + seconds)
 
 
-#: How often a proxy looks by itself that is told the time by its test.
-NEVER = 3600.0
-NO_HEAD = limits(head_seconds=SHORT)
-IDLE = limits(idle_seconds=SHORT)
-SLOW_CLIENT = limits(client_idle_seconds=SHORT)
+@asynccontextmanager
+async def told_the_time(**seconds: float) -> AsyncIterator[tuple[Played, Fronted]]:
+    """An upstream, and a proxy for which time passes only `later`; other limits are a minute."""
+    patience = Limits(**{"head_seconds": 60, "idle_seconds": 60, "client_idle_seconds": 60, **seconds})  # type: ignore[arg-type]
+    async with played() as upstream, fronted(upstream.url, limits=patience, look_seconds=3600) as proxy:
+        yield upstream, proxy
 
 
 class TestTimeOuts:
-    def test_no_head(self, run: Run) -> None:
+    def test_the_proxy_looks_by_itself(self, run: Run) -> None:
         async def test() -> None:
             async with (
                 played() as upstream,
-                fronted(upstream.url, limits=NO_HEAD) as proxy,
+                fronted(upstream.url, limits=limits(head_seconds=SHORT)) as proxy,
             ):
+                assert (await Call(proxy).done()).status == 504
+                assert proxy.troubles == [Trouble.HEAD_TIMEOUT]
+
+        run(test())
+
+    def test_no_head(self, run: Run) -> None:
+        async def test() -> None:
+            async with told_the_time(head_seconds=10) as (upstream, proxy):
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+                later(proxy, 11)
                 await call.done()
                 assert (call.status, call.body) == (504, b'{"error": "gateway_timeout"}')
                 assert proxy.troubles == [Trouble.HEAD_TIMEOUT]
@@ -61,11 +73,7 @@ class TestTimeOuts:
         self, run: Run, seconds: float, status: int
     ) -> None:
         async def test() -> None:
-            patience = Limits(head_seconds=10, idle_seconds=60, client_idle_seconds=60)
-            async with (
-                played() as upstream,
-                fronted(upstream.url, limits=patience, look_seconds=NEVER) as proxy,
-            ):
+            async with told_the_time(head_seconds=10) as (upstream, proxy):
                 call = Call(proxy, "POST", headers=UPLOAD, body=None)
                 for _ in range(12):
                     await call.feed(b"x")
@@ -84,13 +92,12 @@ class TestTimeOuts:
     @pytest.mark.parametrize("body", [b"", b"1\r\nx\r\n"])
     def test_nothing_more_of_the_body(self, run: Run, body: bytes) -> None:
         async def test() -> None:
-            async with (
-                played() as upstream,
-                fronted(upstream.url, limits=IDLE) as proxy,
-            ):
+            async with told_the_time(idle_seconds=10) as (upstream, proxy):
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(CHUNKED + body)
+                await call.until(lambda call: len(call.sent) == 1 + bool(body))
+                later(proxy, 11)
                 await call.done()
                 assert call.status == 200
                 assert call.cut
@@ -102,11 +109,8 @@ class TestTimeOuts:
     @pytest.mark.row("G-27")
     def test_a_stream_may_last_as_long_as_it_goes_on(self, run: Run) -> None:
         async def test() -> None:
-            every = Limits(head_seconds=10, idle_seconds=10, client_idle_seconds=10)
-            async with (
-                played() as upstream,
-                fronted(upstream.url, limits=every, look_seconds=NEVER) as proxy,
-            ):
+            every = {"head_seconds": 10, "idle_seconds": 10, "client_idle_seconds": 10}
+            async with told_the_time(**every) as (upstream, proxy):
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(CHUNKED)
@@ -122,10 +126,13 @@ class TestTimeOuts:
 
     def test_a_client_that_stops_sending(self, run: Run) -> None:
         async def test() -> None:
-            async with played() as upstream, fronted(upstream.url, limits=SLOW_CLIENT) as proxy:
+            async with told_the_time(client_idle_seconds=10) as (upstream, proxy):
                 call = Call(proxy, "POST", headers=UPLOAD, body=None)
                 await call.feed(b"x")
                 line = await upstream.line()
+                # It is waited for more.
+                await call.until(lambda call: call.asked > 1)
+                later(proxy, 11)
                 await call.done()
                 assert (call.status, call.body) == (408, b'{"error": "request_timeout"}')
                 assert call.header(b"connection") == [b"close"]
@@ -136,22 +143,26 @@ class TestTimeOuts:
 
     def test_a_client_that_does_not_begin_to_send(self, run: Run) -> None:
         async def test() -> None:
-            async with played() as upstream, fronted(upstream.url, limits=SLOW_CLIENT) as proxy:
-                call = await Call(proxy, "POST", headers=UPLOAD, body=None).done()
-                assert call.status == 408
+            async with told_the_time(client_idle_seconds=10) as (upstream, proxy):
+                call = Call(proxy, "POST", headers=UPLOAD, body=None)
+                await call.until(lambda call: call.asked > 0)
+                later(proxy, 11)
+                assert (await call.done()).status == 408
                 assert upstream.opened == 0
 
         run(test())
 
     def test_a_client_that_takes_nothing(self, run: Run) -> None:
         async def test() -> None:
-            async with played() as upstream, fronted(upstream.url, limits=SLOW_CLIENT) as proxy:
+            async with told_the_time(client_idle_seconds=10) as (upstream, proxy):
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(CHUNKED)
                 await call.until(lambda call: call.status == 200)
                 call.takes.clear()
                 line.say(b"1\r\nx\r\n")
+                await call.until(lambda call: call.offered > 1)
+                later(proxy, 11)
                 await call.done()
                 assert call.cut
                 assert proxy.troubles == [Trouble.CLIENT_IDLE]
@@ -181,7 +192,7 @@ class TestTimeOuts:
         async def test() -> None:
             async with (
                 played() as upstream,
-                fronted(upstream.url, limits=IDLE) as proxy,
+                fronted(upstream.url, limits=limits(idle_seconds=SHORT)) as proxy,
             ):
                 call = Call(proxy, "POST", headers=UPLOAD, body=None)
                 for _ in range(PLENTY // 2**20):

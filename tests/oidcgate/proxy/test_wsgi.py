@@ -345,7 +345,10 @@ def test_a_body_that_stands_still_is_cut() -> None:
 
     reports: list[Trouble] = []
     with (
-        proxied(script, limits=SHORT, on_error=lambda kind, *_: reports.append(kind)) as (app, _),
+        proxied(script, limits=Limits(idle_seconds=0.3), on_error=lambda kind, *_: reports.append(kind)) as (
+            app,
+            _,
+        ),
         pytest.raises(AnswerCut),
     ):
         ask(app)
