@@ -217,13 +217,15 @@ def test_at_the_end_nobody_is_reset_and_nobody_new_is_let_in(tmp_path: Path, eng
             stopped = workers(server)
             for worker in stopped:
                 os.kill(worker, signal.SIGSTOP)
-            # The system connects it; no worker has accepted it yet.
-            with connected(b"/.oidcgate/healthz") as late:
+            with contextlib.ExitStack() as clients:
+                # The system connects them; no worker has accepted one yet.
+                late = [clients.enter_context(connected(b"/.oidcgate/healthz")) for _ in range(10)]
                 server.process.send_signal(signal.SIGTERM)
                 until(lambda: all(is_told_to_end(worker) for worker in stopped), server)
                 for worker in stopped:
                     os.kill(worker, signal.SIGCONT)
-                assert late.recv(4096).startswith(b"HTTP/1.1 200")
+                for client in late:
+                    assert client.recv(4096).startswith(b"HTTP/1.1 200")
             until(refused, server)
             # While one of them still works.
             assert workers(server)
