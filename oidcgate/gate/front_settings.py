@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oidcgate.identity import normalise_name
-from oidcgate.proxy.routes import Limits, Route, Unusable, place_faults, upstream_faults
+from oidcgate.proxy.routes import Limits, Route, Unusable, Upstream, place_faults, upstream_faults
 from oidcgate.settings import Problem, cross_check, setting
 
 PRESETS: Final = ("none", "oauth2-proxy")
@@ -137,6 +137,16 @@ class UpstreamSettings:
     client_key_file: Path | None = setting(
         default=None, help="Key (PEM) of client_cert_file, unless it is in the same file."
     )
+
+    @property
+    def route(self) -> Route:
+        """What the proxy makes of it.
+
+        Raises:
+            Unusable: the settings are wrong, and their problems say so.
+        """
+        upstream = Upstream(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
+        return Route(upstream, self.host, self.path)
 
     @cross_check
     def _usable_files(self) -> Iterable[Problem]:

@@ -73,14 +73,7 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
 
 
 def _routes(config: GateConfig) -> list[Route]:
-    return [
-        Route(
-            Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file),
-            place.host,
-            place.path,
-        )
-        for place in config.proxy.places
-    ]
+    return [place.route for place in config.proxy.places]
 
 
 def _limits(config: GateConfig) -> Limits:

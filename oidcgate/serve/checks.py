@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from oidcgate.gate.config import GateConfig
 from oidcgate.loopback import is_loopback_host
 from oidcgate.proxy.dial import tls_context
-from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream
+from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable
 from oidcgate.settings import Check, Problem
 
 __all__ = ["SIDECAR_CHECKS", "worker_number"]
@@ -31,13 +31,12 @@ def _an_upstream(config: GateConfig) -> Iterator[Problem]:
 
 
 def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
-    made = []
+    made: list[Route] = []
     for index, place in enumerate(config.proxy.places):
         key = "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]"
         try:
-            upstream = Upstream(place.upstream, place.ca_file, place.client_cert_file, place.client_key_file)
-            made.append(Route(upstream, place.host, place.path))
-            tls_context(upstream)
+            made.append(place.route)
+            tls_context(made[-1].upstream)
         except (Unusable, FileNotFoundError):
             # The settings have said so.
             continue
