@@ -6,19 +6,15 @@ is `http`'s next door.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any
 
 from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble
 from oidcgate.proxy.upstream import Connection, Pool
+from oidcgate.web.asgi import Receive
 
-__all__ = ["Exchange", "Exchanges", "Message", "Receive", "Send", "Waits"]
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+__all__ = ["Exchange", "Exchanges", "Waits"]
 
 
 class Waits(Enum):

@@ -6,14 +6,14 @@ Here lives one exchange from request to answer. Next door: the heads of both (`r
 """
 
 import asyncio
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from oidcgate.handover import BODY_FOLLOWS, FAILED, FORWARD
 from oidcgate.proxy.client_way import forwarded
 from oidcgate.proxy.dial import tls_context
-from oidcgate.proxy.exchanges import Exchange, Exchanges, Receive, Send, Waits
+from oidcgate.proxy.exchanges import Exchange, Exchanges, Waits
 from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
 from oidcgate.proxy.framing import Framing, request_framing
 from oidcgate.proxy.request_head import ASKED_AGAIN, request_head
@@ -23,14 +23,12 @@ from oidcgate.proxy.short_answers import reader_of, short_answer
 from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report
 from oidcgate.proxy.upload import Upload
 from oidcgate.proxy.upstream import Connection, Pool
-from oidcgate.proxy.websocket import refuse, tunnel
-from oidcgate.web.asgi import whole_environ
+from oidcgate.proxy.websocket import carry, refuse
+from oidcgate.web.asgi import Receive, Scope, Send, whole_environ
 from oidcgate.web.canonical_path import quote_path
 from oidcgate.web.forwarded import TrustedPeers
 
 __all__ = ["Proxy"]
-
-Scope = MutableMapping[str, Any]
 
 _LOOK_SECONDS: Final = 1.0
 # A member of an Enum takes longer to find than a field to write.
@@ -277,7 +275,7 @@ class Proxy:
             await refuse(scope, send, Trouble.NO_ROUTE)
             return
         way = self._way_fields(_peer(scope), _claimed(headers), destination)
-        await tunnel(
+        await carry(
             scope,
             receive,
             send,

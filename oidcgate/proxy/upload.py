@@ -4,10 +4,11 @@ Here lives the reading from the server, the framing, and the waiting for whoever
 a body at all is decided in `framing`; what becomes of the answer in the meantime is `http`'s next door.
 """
 
-from oidcgate.proxy.exchanges import Exchange, Exchanges, Message, Waits
+from oidcgate.proxy.exchanges import Exchange, Exchanges, Waits
 from oidcgate.proxy.framing import Framing
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 from oidcgate.proxy.upstream import Connection
+from oidcgate.web.asgi import Message
 
 __all__ = ["Upload"]
 

@@ -1,6 +1,6 @@
 """A WebSocket on its way to being one: the handshake with an upstream, and what is answered where it fails.
 
-Here live `tunnel` and `refuse`, which `http` next door calls for a scope of type `websocket`. Extensions and
+Here live `carry` and `refuse`, which `http` next door calls for a scope of type `websocket`. Extensions and
 subprotocols are agreed between client and upstream. What the two then say to each other is carried by
 `tunnel.Tunnel`; who may open a WebSocket, and how long it may last, is decided elsewhere.
 """
@@ -8,8 +8,8 @@ subprotocols are agreed between client and upstream. What the two then say to ea
 import asyncio
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
 
 from oidcgate.handover import DROP_COOKIE, FAILED, TUNNEL_HEADERS, UPGRADE
 from oidcgate.proxy.dial import connect
@@ -22,11 +22,9 @@ from oidcgate.proxy.short_answers import short_answer
 from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report
 from oidcgate.proxy.tunnel import Tunnel, Upgrade
 from oidcgate.proxy.upstream import Connection
+from oidcgate.web.asgi import Receive, Scope, Send
 
-__all__ = ["accept_value", "refuse", "tunnel"]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+__all__ = ["accept_value", "carry", "refuse"]
 
 # RFC 6455 1.3
 _ACCEPT_SUFFIX: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -40,10 +38,10 @@ def accept_value(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + _ACCEPT_SUFFIX, usedforsecurity=False).digest())
 
 
-async def tunnel(
+async def carry(
     scope: Scope,
-    receive: Callable[[], Awaitable[Message]],
-    send: Callable[[Message], Awaitable[None]],
+    receive: Receive,
+    send: Send,
     *,
     route: Destination,
     own_headers: Iterable[HeaderPair] = (),
@@ -84,9 +82,7 @@ async def tunnel(
         await opened.last()
 
 
-async def _while_client_is_there(
-    receive: Callable[[], Awaitable[Message]], handshake: Awaitable[Tunnel | None]
-) -> Tunnel | None:
+async def _while_client_is_there(receive: Receive, handshake: Awaitable[Tunnel | None]) -> Tunnel | None:
     """What the handshake comes to, or None when the client leaves before."""
 
     async def until_it_leaves() -> None:
@@ -117,7 +113,7 @@ class _Handshake:
     def __init__(
         self,
         scope: Scope,
-        send: Callable[[Message], Awaitable[None]],
+        send: Send,
         route: Destination,
         limits: Limits,
         on_error: OnError,
@@ -262,7 +258,7 @@ def _values(headers: Iterable[HeaderPair], name: bytes) -> list[bytes]:
     return [value.strip(b" \t") for other, value in headers if other.lower() == name]
 
 
-async def refuse(scope: Scope, send: Callable[[Message], Awaitable[None]], kind: Trouble) -> None:
+async def refuse(scope: Scope, send: Send, kind: Trouble) -> None:
     """Answer a handshake that met this trouble; a server that can only say no says no."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1011})

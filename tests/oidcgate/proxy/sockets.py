@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection
 from oidcgate.handover import DROP_COOKIE, TUNNEL_HEADERS
 from oidcgate.proxy.routes import Destination, Limits, Upstream
 from oidcgate.proxy.troubles import Trouble
-from oidcgate.proxy.websocket import accept_value, tunnel
+from oidcgate.proxy.websocket import accept_value, carry
 from oidcgate.serve.protocol import protocol_factory
 from oidcgate.serve.service import ServerLimits, Service
 
@@ -91,7 +91,7 @@ async def front(
             scope[DROP_COOKIE] = drop_cookie
             scope[TUNNEL_HEADERS] = [(b"set-cookie", b"__Host-gate=renewed")]
         try:
-            await tunnel(
+            await carry(
                 scope,
                 receive,
                 send,

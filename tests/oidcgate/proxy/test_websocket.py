@@ -14,7 +14,7 @@ from websockets.http11 import Request, Response
 
 from oidcgate.proxy.routes import Destination, Limits, Upstream
 from oidcgate.proxy.troubles import Trouble
-from oidcgate.proxy.websocket import accept_value, tunnel
+from oidcgate.proxy.websocket import accept_value, carry
 from tests.oidcgate.proxy.conftest import Run
 from tests.oidcgate.proxy.sockets import (
     ACCEPT,
@@ -347,7 +347,7 @@ def test_a_server_that_cannot_hand_over_refuses_clearly(can_refuse: bool) -> Non
     scope = {"type": "websocket", "extensions": {"websocket.http.response": {}} if can_refuse else None}
     route = Destination(Upstream("http://127.0.0.1:1"), b"h", b"http")
     asyncio.run(
-        tunnel(
+        carry(
             scope,
             receive,
             send,
