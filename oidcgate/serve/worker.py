@@ -121,6 +121,8 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
             server.close()
         for one in self.sockets:
             await _close(one, factory)
+        # Who was accepted a moment ago is yet to be announced, and would be closed as a latecomer.
+        await asyncio.sleep(0)
         await service.stop(sidecar.graceful_seconds)
         if metrics is not None and scraped is not None:
             # Until now: an end that takes its time is worth a look.

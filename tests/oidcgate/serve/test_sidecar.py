@@ -217,6 +217,7 @@ def test_at_the_end_nobody_is_reset_and_nobody_new_is_let_in(tmp_path: Path, eng
             stopped = workers(server)
             for worker in stopped:
                 os.kill(worker, signal.SIGSTOP)
+            until(lambda: all(is_stopped(worker) for worker in stopped), server)
             with contextlib.ExitStack() as clients:
                 # The system connects them; no worker has accepted one yet.
                 late = [clients.enter_context(connected(b"/.oidcgate/healthz")) for _ in range(10)]
@@ -232,6 +233,12 @@ def test_at_the_end_nobody_is_reset_and_nobody_new_is_let_in(tmp_path: Path, eng
             asked.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
             assert read_all(under_way).endswith(b"\r\n\r\nhello")
             assert server.process.wait(DEADLINE) == 0
+
+
+def is_stopped(process: int) -> bool:
+    """Whether all its threads are: one that is not yet would take the next signal first."""
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return all("\nState:\tT" in (thread / "status").read_text() for thread in threads)
 
 
 def is_told_to_end(process: int) -> bool:
