@@ -51,7 +51,7 @@ class Trouble(StrEnum):
 
 
 OnError = Callable[[Trouble, Upstream | None, str], None]
-"""Called with the kind, the upstream (None where no route was found) and a detail for the log: names of
+"""Called with the kind, the upstream (None where none was chosen yet) and a detail for the log: names of
 faults and system errors; never a path, query, header value or body."""
 
 
