@@ -36,6 +36,7 @@ POLICY = Policy(
         Rule("/money/**", Access.KNOWN, max_age_seconds=300),
         Rule("/vault", Access.SIGNED_IN, acr_values=("gold", "platinum")),
         Rule("/form", Access.ANYONE, methods=("GET",)),
+        Rule("/forms/**", Access.ANYONE, methods=("GET",)),
         Rule("/ever", Access.KNOWN, max_age_seconds=2 * NOW),
     ],
     origins=("https://app.example.com", "https://other.example.com"),
@@ -265,6 +266,7 @@ def test_a_websocket_that_hides_its_origin_is_judged_by_its_site(site: str, pass
     [
         pytest.param("/public/a/b", "/public/a%2Fb", True, id="same-rule"),
         pytest.param("/public/a", "/public%2Fa", False, id="public-to-one-only"),
+        pytest.param("/forms/a/b", "/forms/a%2Fb", True, id="same-rule-for-this-method"),
         pytest.param("/a/b", "/a%2Fb", False, id="no-rule-either-way-but-nobody-there"),
     ],
 )

@@ -120,6 +120,13 @@ def test_a_long_path_falls_under_its_rule() -> None:
     assert policy.rule_for("POST", "/a" + "/x" * 300) is write
 
 
+def test_our_origins_are_kept_as_given() -> None:
+    assert Policy(origins=["https://a.example", "https://b.example"]).origins == {
+        "https://a.example",
+        "https://b.example",
+    }
+
+
 def test_the_memory_of_answers_is_bounded() -> None:
     policy = Policy([rule("/a/**")], remembered=2)
     for number in range(5):
