@@ -5,6 +5,7 @@ is told beside everything else that is wrong. Whether an address can be had is `
 what becomes of a right configuration is `app` and `arbiter` next door.
 """
 
+import contextlib
 import os
 import ssl
 from collections.abc import Iterator
@@ -13,8 +14,7 @@ from urllib.parse import urlsplit
 
 from oidcgate.gate.config import GateConfig
 from oidcgate.loopback import is_loopback_host
-from oidcgate.proxy.dial import tls_context
-from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable
+from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream
 from oidcgate.settings import Check, Problem
 
 __all__ = ["SIDECAR_CHECKS", "worker_number"]
@@ -34,24 +34,42 @@ def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
     made: list[Route] = []
     for index, place in enumerate(config.proxy.places):
         key = "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]"
-        try:
+        # A wrong place is told by the settings themselves.
+        with contextlib.suppress(Unusable):
             made.append(place.route)
-            tls_context(made[-1].upstream)
-        except (Unusable, FileNotFoundError):
-            # The settings have said so.
-            continue
-        except (OSError, ssl.SSLError) as error:
-            yield Problem(
-                f"{key}.ca_file",
-                None,
-                f"or the client certificate cannot be read: {error}",
-                "name files of PEM certificates, and a key that fits its certificate",
-            )
+            for problem in _certificate_problems(made[-1].upstream):
+                yield problem._replace(key=f"{key}.{problem.key}")
     try:
         if made:
             RouteTable(made, Public.from_url(config.public_url))
     except ValueError as error:
         yield Problem("proxy.upstreams", None, "contradict each other", str(error))
+
+
+def _certificate_problems(upstream: Upstream) -> Iterator[Problem]:
+    """What is wrong inside files that are there; of those that are not, the settings say so."""
+    files = (upstream.ca_file, upstream.client_cert_file, upstream.client_key_file)
+    if not all(file is None or file.is_file() for file in files):
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if upstream.ca_file is not None:
+        try:
+            context.load_verify_locations(upstream.ca_file)
+        except OSError as error:
+            what = _unread(error, "holds no certificate")
+            yield Problem("ca_file", str(upstream.ca_file), what, "name a file of certificates in PEM")
+    if upstream.client_cert_file is not None:
+        try:
+            # With a word in its place, nobody is asked for one at the terminal.
+            context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file, password="")
+        except OSError as error:
+            what = _unread(error, "and its key do not fit, or one of them is no PEM or needs a pass phrase")
+            fix = "name a certificate and its own key, both in PEM and without pass phrase"
+            yield Problem("client_cert_file", str(upstream.client_cert_file), what, fix)
+
+
+def _unread(error: OSError, otherwise: str) -> str:
+    return otherwise if isinstance(error, ssl.SSLError) else f"cannot be read: {error.strerror}"
 
 
 def _another_than_itself(config: GateConfig) -> Iterator[Problem]:

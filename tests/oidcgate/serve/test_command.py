@@ -10,6 +10,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from oidcgate.cli import main
 from oidcgate.gate.config import load_config
@@ -17,6 +23,7 @@ from oidcgate.serve.checks import SIDECAR_CHECKS
 from oidcgate.settings import SettingsError
 from tests.oidcgate.serve.sidecars import SECRET, Configured, configured
 from tests.support.servers import ROOT
+from tests.support.tls import Authority
 
 UPSTREAM = "http://127.0.0.1:8081"
 
@@ -106,13 +113,56 @@ def test_known_users_that_cannot_be_read_are_told(at: Configured) -> None:
     assert "users" in result.stderr
 
 
-def test_certificates_that_are_none(at: Configured) -> None:
-    (at.file.parent / "ca.pem").write_text("no certificate")
-    replaced(at, f'"{UPSTREAM}"', '"https://127.0.0.1:8443"\nca_file = "ca.pem"')
-    result = check(at)
-    assert result.exit_code == 1
-    assert "certificate" in result.stderr
-    assert "Traceback" not in result.output
+class TestCertificates:
+    """Of an https upstream, told without the words of the TLS library."""
+
+    @pytest.fixture
+    def https(self, at: Configured) -> Configured:
+        return replaced(at, f'"{UPSTREAM}"', '"https://127.0.0.1:8443"\n# files')
+
+    def said(self, https: Configured, **files: Path) -> str:
+        lines = "\n".join(f'{key} = "{file}"' for key, file in files.items())
+        result = check(replaced(https, "# files", lines))
+        assert "_ssl" not in result.output
+        assert "SSL]" not in result.output
+        assert result.exit_code == (1 if result.stderr else 0)
+        return result.stderr
+
+    def test_right_ones(self, https: Configured, tmp_path: Path) -> None:
+        authority = Authority.create(tmp_path / "ca")
+        mine = authority.issue("localhost")
+        files = {"ca_file": authority.certificate, "client_cert_file": mine.certificate}
+        assert self.said(https, **files, client_key_file=mine.key) == ""
+
+    def test_files_of_something_else(self, https: Configured, tmp_path: Path) -> None:
+        other = tmp_path / "other.pem"
+        other.write_text("no certificate")
+        assert self.said(https, ca_file=other, client_cert_file=other).splitlines() == [
+            f"proxy.ca_file: '{other}' holds no certificate; name a file of certificates in PEM",
+            f"proxy.client_cert_file: '{other}' and its key do not fit, or one of them is no PEM or needs a "
+            "pass phrase; name a certificate and its own key, both in PEM and without pass phrase",
+        ]
+
+    def test_the_key_of_another(self, https: Configured, tmp_path: Path) -> None:
+        authority = Authority.create(tmp_path / "ca")
+        mine, other = authority.issue("localhost"), authority.issue("example.com")
+        said = self.said(https, client_cert_file=mine.certificate, client_key_file=other.key)
+        assert "proxy.client_cert_file" in said
+        assert "do not fit" in said
+
+    def test_nobody_is_asked_for_a_pass_phrase(self, https: Configured, tmp_path: Path) -> None:
+        mine = Authority.create(tmp_path / "ca").issue("localhost")
+        key = load_pem_private_key(mine.key.read_bytes(), None)
+        locked = BestAvailableEncryption(b"a pass phrase")
+        mine.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+        said = self.said(https, client_cert_file=mine.certificate, client_key_file=mine.key)
+        assert "needs a pass phrase" in said
+
+    def test_one_that_is_not_there_is_told_once(self, https: Configured, tmp_path: Path) -> None:
+        said = self.said(https, ca_file=tmp_path / "nowhere.pem")
+        assert said.splitlines() == [
+            f"proxy.ca_file: '{tmp_path}/nowhere.pem' is not there; name a file of PEM certificates or keys"
+        ]
 
 
 def test_two_upstreams_for_one_place(at: Configured) -> None:
