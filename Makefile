@@ -1,7 +1,7 @@
 # Every target makes its own environment in .venv; nothing needs to be activated or installed first.
 # Needed on the machine: Python 3.11 or newer and make. A Python of your choice: make PYTHON=python3.12 ...
 
-.PHONY: demo test test-fast test-peers check trace mutants bench bench-sidecar tables clean
+.PHONY: demo test test-fast test-peers test-requests check trace mutants bench bench-sidecar tables clean
 
 # exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
 demo:
@@ -56,6 +56,11 @@ bench-sidecar:
 test-peers:
 	@tools/bootstrap.sh test
 	@exec .venv/bin/python -m benchmarks.sidecar.peers
+
+# Ten thousand generated requests to each front, from raw sockets; prints what came of them.
+test-requests:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tests.live.generated_requests --number 10000
 
 clean:
 	rm -rf .venv build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
