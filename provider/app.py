@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from werkzeug import Request, Response
@@ -97,7 +98,12 @@ class Provider:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
-        return self._respond(Request(environ))(environ, start_response)
+        response = self._respond(Request(environ))
+        now = int(self.parts.clock())
+        if self.parts.housekeeping.is_due(now):
+            # When the server closes the answer, which it does after sending it: nobody waits for this.
+            response.call_on_close(partial(self.parts.housekeeping.sweep, now))
+        return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
         if (request.content_length or 0) > _MAX_BODY_BYTES:

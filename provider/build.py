@@ -33,6 +33,7 @@ from provider.realm import Realm, realms_of
 from provider.routes import Face, Route
 from provider.services.authorization import Authorizations
 from provider.services.clients import Clients
+from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
@@ -57,6 +58,7 @@ class Parts:
     screens: Screens
     audit: Audit
     clock: Callable[[], float]
+    housekeeping: Housekeeping
     routes: tuple[Route, ...]
 
     def realm(self, realm_id: str) -> Realm | None:
@@ -79,6 +81,7 @@ def build(
     audit = audit or Audit(clock=clock)
     ring = KeyRing(settings.secret.reveal().split())
     store = Store(settings.database)
+    realms = realms_of(settings)
     clients = Clients.from_settings(settings)
     users = Users.from_settings(settings)
     keys = SigningKeys(ring, audit)
@@ -100,7 +103,7 @@ def build(
     )
     return Parts(
         settings=settings,
-        realms=realms_of(settings),
+        realms=realms,
         store=store,
         clients=clients,
         users=users,
@@ -109,6 +112,7 @@ def build(
         screens=screens,
         audit=audit,
         clock=clock,
+        housekeeping=Housekeeping(store, realms, due_at=int(clock()) + INTERVAL_SECONDS),
         routes=routes,
     )
 

@@ -112,7 +112,7 @@ def show(config: Path, client_id: str, realm_id: str) -> None:
 @realm_option
 @click.pass_obj
 def disable(config: Path, client_id: str, realm_id: str) -> None:
-    """Refuse an application everywhere; its live tokens stop."""
+    """Refuse an application everywhere; its tokens stop, and stay stopped when it is enabled again."""
     _set_enabled(config, client_id, realm_id, False)
 
 
@@ -128,7 +128,7 @@ def enable(config: Path, client_id: str, realm_id: str) -> None:
 def _set_enabled(config: Path, client_id: str, realm_id: str, enabled: bool) -> None:
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
-            parts.clients.set_enabled(conn, realm, client_id, enabled)
+            parts.clients.set_enabled(conn, realm, client_id, enabled, int(parts.clock()))
         parts.audit.emit(ClientChanged(realm.id, client_id, "enabled" if enabled else "disabled"))
     click.echo(f"{client_id} is {'enabled' if enabled else 'disabled'}")
 

@@ -41,7 +41,6 @@ from provider.services.pending import (
 from provider.services.responses import form_targets, see_other
 from provider.services.throttle import Scope, forgive, give_back, scopes_of, take_attempt
 from provider.services.users import UserStore
-from provider.store import sessions, throttle
 from provider.store.engine import Store
 from provider.store.users import User, set_password_hash
 
@@ -138,8 +137,6 @@ class Login:
             forgive(conn, realm.id, scopes)
             if new_hash is not None:
                 set_password_hash(conn, realm.id, user.user_id, new_hash)
-            sessions.sweep(conn, realm.id, before=now)
-            throttle.sweep(conn, realm.id, before=now - realm.settings.throttle.forget_seconds)
         client_id = form.accepted.target.client.client_id
         self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, AMR, network))
         response = see_other(realm.url(f"/authorize?interaction={form.pending.identifier}"))

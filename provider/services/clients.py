@@ -25,6 +25,7 @@ from provider.store.clients import (
     list_clients,
     set_client_enabled,
 )
+from provider.store.grants import revoke_client_grants
 
 
 class ReadOnlyObject(Exception):
@@ -104,8 +105,11 @@ class Clients:
             raise SettingsError([taken]) from None
         return NewClient(client, secret)
 
-    def set_enabled(self, conn: Connection, realm: Realm, client_id: str, enabled: bool) -> None:
+    def set_enabled(self, conn: Connection, realm: Realm, client_id: str, enabled: bool, now: int) -> None:
         """Enable or disable a client of the database.
+
+        Disabling ends its tokens for good, since its secret may be in other hands: enabling it again brings
+        none of them back.
 
         Raises:
             ReadOnlyObject: it is written in the file.
@@ -117,6 +121,8 @@ class Clients:
             )
         if not set_client_enabled(conn, realm.id, client_id, enabled):
             raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
+        if not enabled:
+            revoke_client_grants(conn, realm.id, client_id, now, "client_disabled")
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Ids that are both in the file and in the database."""

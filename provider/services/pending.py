@@ -61,7 +61,6 @@ def store_request(
         client_id: For the operator; "" where the client is not known.
         redirect_uri: Likewise.
     """
-    interactions.sweep(conn, realm.id, before=now)
     identifier = new_token()
     row = Interaction(
         id_hash=token_hash(identifier),

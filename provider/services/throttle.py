@@ -150,11 +150,18 @@ def forgive(conn: Connection, realm_id: str, scopes: Sequence[Scope]) -> None:
 
     Runs in the transaction that makes the session.
     """
+    counters = rows.read_for_update(conn, realm_id, [scope.key for scope in scopes])
     rows.delete_counters(conn, realm_id, [scope.key for scope in scopes if scope.own])
-    give_back(conn, realm_id, [scope for scope in scopes if not scope.own])
+    shared = {scope.key for scope in scopes if not scope.own}
+    _write_given_back(conn, realm_id, {key: found for key, found in counters.items() if key in shared})
 
 
 def give_back(conn: Connection, realm_id: str, scopes: Sequence[Scope]) -> None:
     """Take back the charge of one try, for instance one that was never judged because no slot was free."""
-    for key, counter in rows.read_for_update(conn, realm_id, [scope.key for scope in scopes]).items():
+    counters = rows.read_for_update(conn, realm_id, [scope.key for scope in scopes])
+    _write_given_back(conn, realm_id, counters)
+
+
+def _write_given_back(conn: Connection, realm_id: str, counters: Mapping[str, Counter]) -> None:
+    for key, counter in counters.items():
         rows.write(conn, realm_id, key, counter._replace(failures=max(0, counter.failures - 1)))

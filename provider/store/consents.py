@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, insert, select, update
 
 from provider.store import schema
+from provider.store.engine import lock_names
 
 
 def granted_scopes(conn: Connection, realm_id: str, user_id: str, client_id: str) -> frozenset[str]:
@@ -27,7 +28,9 @@ def add_scopes(
     """Add scopes to what was agreed before. Must run inside a writing transaction."""
     table = schema.consents
     mine = (table.c.realm_id == realm_id, table.c.user_id == user_id, table.c.client_id == client_id)
-    before = conn.execute(select(table.c.scopes).where(*mine).with_for_update()).scalar_one_or_none()
+    # A row that is not there yet cannot be locked.
+    lock_names(conn, [f"consent {realm_id} {user_id} {client_id}"])
+    before = conn.execute(select(table.c.scopes).where(*mine)).scalar_one_or_none()
     merged = sorted(set(before or ()) | set(scopes))
     if before is None:
         conn.execute(

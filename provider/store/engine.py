@@ -1,33 +1,57 @@
 """The database as the rest of the provider sees it: transactions that hold wholly or not at all.
 
 `begin()` is a transaction that writes, `read()` one that does not. Statements live in the modules next door,
-one per aggregate; the tables in `schema`, their changes in `migrations`. SQLite is the default and is told to
-keep what it acknowledged.
+one per aggregate; the tables in `schema`, their changes in `migrations`. How a connection to SQLite or to
+PostgreSQL is opened, and what each is told, is in `sqlite` and `postgresql`.
 """
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, Select, exc, make_url
 
 from oidcgate.protocol.errors import TemporarilyUnavailable
+from provider.store import postgresql, sqlite
 
 #: How long a transaction waits for the database before the request is answered with 503.
 BUSY_SECONDS: Final = 5.0
-_READS = "provider_reads"
+READS: Final = "provider_reads"
 
 
 class StoreUnavailable(TemporarilyUnavailable):
-    """The database is locked, full, read-only or gone; nothing of the transaction has happened."""
+    """The database is locked, full, read-only, gone, or not to be used by us.
+
+    Nothing of the transaction has happened, unless the connection broke while PostgreSQL committed it: then
+    it has happened wholly or not at all, and nobody can say which.
+    """
 
     def __init__(self, cause: BaseException) -> None:
         # SQLAlchemy's own text carries the statement and its parameters: only the driver's words are kept.
         original = getattr(cause, "orig", None) or cause
-        super().__init__(detail=f"{type(original).__name__}: {original}"[:300])
+        super().__init__(detail=" ".join(f"{type(original).__name__}: {original}".split())[:300])
+
+
+def to_be_judged(conn: Connection, query: Select[Any]) -> Select[Any]:
+    """The query, locking what it finds until the transaction ends; as it is where nothing is written.
+
+    For rows that decide what else is written: nobody changes them between the look and the commit. SQLite has
+    one writer at a time and needs no lock of a row.
+    """
+    return query if conn.get_execution_options().get(READS, False) else query.with_for_update()
+
+
+def lock_names(conn: Connection, names: Iterable[str]) -> None:
+    """Have these names alone until the transaction ends; others who ask for one of them wait.
+
+    For rows that may not be there yet, which `to_be_judged` cannot lock. In SQLite a transaction that writes
+    has everything alone.
+    """
+    if conn.dialect.name == "postgresql":
+        postgresql.lock_names(conn, names)
 
 
 class Store:
@@ -69,7 +93,7 @@ class Store:
         """A transaction that writes; committed when the block ends, rolled back when it raises.
 
         Raises:
-            StoreUnavailable: nothing of the block has happened.
+            StoreUnavailable: the database is in trouble, or another transaction was in the way for too long.
         """
         engine = self.engine
         queued = self._url.get_backend_name() == "sqlite"
@@ -84,13 +108,17 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A view of the database for reading only; it does not wait for writers.
+        """A view of the database as it was at one moment, for reading only; it does not wait for writers.
 
         Raises:
             StoreUnavailable: the database cannot be read.
         """
-        with _translated(), self.engine.connect() as connection:
-            yield connection.execution_options(**{_READS: True})
+        engine = self.engine
+        options: dict[str, Any] = {READS: True}
+        if self._url.get_backend_name() == "postgresql":
+            options |= postgresql.READING
+        with _translated(), engine.connect() as connection:
+            yield connection.execution_options(**options)
 
     def dispose(self) -> None:
         """Close every connection of this process, as before a fork."""
@@ -101,52 +129,8 @@ class Store:
 
     def _open(self) -> Engine:
         if self._url.get_backend_name() == "sqlite":
-            return _open_sqlite(self._url, self._busy_seconds)
-        return create_engine(
-            self._url,
-            pool_size=16,
-            max_overflow=16,
-            pool_timeout=self._busy_seconds,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args={"connect_timeout": max(1, round(self._busy_seconds))},
-        )
-
-
-def _open_sqlite(url: Any, busy_seconds: float) -> Engine:
-    # The file holds password hashes and sealed keys: made here it is its owner's alone, and so are those that
-    # SQLite puts beside it. A file that cannot be made is reported by the first connection.
-    with suppress(OSError):
-        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
-    # isolation_level None keeps the driver from beginning transactions of its own: ours say BEGIN IMMEDIATE.
-    engine = create_engine(
-        url,
-        pool_size=16,
-        max_overflow=16,
-        pool_timeout=busy_seconds,
-        # An error that nobody expected is logged as it is; what it was bound to may be a hint or a hash.
-        hide_parameters=True,
-        connect_args={"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        cursor = connection.cursor()
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute("PRAGMA foreign_keys=ON")
-        finally:
-            cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A transaction that begins with reading and then writes would fail with SQLITE_BUSY at once: the lock
-        # comes first.
-        reads = connection.get_execution_options().get(_READS, False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    return engine
+            return sqlite.open_engine(self._url, self._busy_seconds, reads=READS)
+        return postgresql.open_engine(self._url, self._busy_seconds)
 
 
 @contextmanager
@@ -155,5 +139,9 @@ def _translated() -> Iterator[None]:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         raise StoreUnavailable(error) from None
+    except exc.ProgrammingError as error:
+        if postgresql.is_not_ours_to_use(error):
+            raise StoreUnavailable(error) from None
+        raise
     except sqlite3.OperationalError as error:  # out of the listeners above, where nobody wraps it
         raise StoreUnavailable(error) from None

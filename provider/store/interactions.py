@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from provider.store import schema
 
@@ -95,14 +95,3 @@ def finish(conn: Connection, realm_id: str, id_hash: str, now: int) -> bool:
         .values(finished_at=now)
     )
     return changed.rowcount == 1
-
-
-def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> int:
-    """Delete at most `limit` rows that expired before `before`."""
-    table = schema.interactions
-    old = (
-        select(table.c.id_hash).where(table.c.realm_id == realm_id, table.c.expires_at < before).limit(limit)
-    )
-    return conn.execute(
-        delete(table).where(table.c.realm_id == realm_id, table.c.id_hash.in_(old.scalar_subquery()))
-    ).rowcount

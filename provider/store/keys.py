@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from provider.store.engine import lock_names
 from provider.store.schema import keys
 
 
@@ -31,10 +32,13 @@ class KeyRow:
 
 
 def list_keys(conn: Connection, realm_id: str, *, for_update: bool = False) -> list[KeyRow]:
-    """Every key of the realm, in the order in which they sign."""
-    query = select(keys).where(keys.c.realm_id == realm_id).order_by(keys.c.not_before, keys.c.kid)
+    """Every key of the realm, in the order in which they sign.
+
+    `for_update` keeps others who ask so from changing or adding keys until the transaction ends.
+    """
     if for_update:
-        query = query.with_for_update()
+        lock_names(conn, [f"keys {realm_id}"])
+    query = select(keys).where(keys.c.realm_id == realm_id).order_by(keys.c.not_before, keys.c.kid)
     return [
         KeyRow(
             kid=row.kid,

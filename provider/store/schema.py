@@ -142,6 +142,7 @@ grants: Final = Table(
     Column("revoke_reason", String(40)),
     Index("grants_by_sid", "realm_id", "sid", "client_id"),
     Index("grants_by_user", "realm_id", "user_id", "client_id"),
+    Index("grants_by_client", "realm_id", "client_id"),
     Index("grants_by_end", "realm_id", "expires_at"),
 )
 

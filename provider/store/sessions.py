@@ -6,9 +6,10 @@ Only the hash of the cookie is stored. Cookies, lifetimes and the meaning of a l
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from provider.store import schema
+from provider.store.engine import to_be_judged
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ class BrowserSession:
 
 
 def find(conn: Connection, realm_id: str, session_hash: str) -> BrowserSession | None:
-    """The session of this cookie hash, unless it was ended. Lifetimes are judged by the caller."""
+    """The session of this cookie hash, unless it was ended. Lifetimes are judged by the caller.
+
+    Nobody ends it before a writing transaction is over: what is granted in it is there when it is signed out.
+    """
     table = schema.browser_sessions
-    row = conn.execute(
-        select(table).where(
-            table.c.realm_id == realm_id, table.c.session_hash == session_hash, table.c.ended_at.is_(None)
-        )
-    ).one_or_none()
+    query = select(table).where(
+        table.c.realm_id == realm_id, table.c.session_hash == session_hash, table.c.ended_at.is_(None)
+    )
+    row = conn.execute(to_be_judged(conn, query)).one_or_none()
     if row is None:
         return None
     return BrowserSession(
@@ -108,16 +111,3 @@ def end_of_user(conn: Connection, realm_id: str, user_id: str, now: int) -> int:
         .values(ended_at=now)
     )
     return changed.rowcount
-
-
-def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> int:
-    """Delete at most `limit` sessions whose absolute end is before `before`."""
-    table = schema.browser_sessions
-    old = (
-        select(table.c.session_hash)
-        .where(table.c.realm_id == realm_id, table.c.expires_at < before)
-        .limit(limit)
-    )
-    return conn.execute(
-        delete(table).where(table.c.realm_id == realm_id, table.c.session_hash.in_(old.scalar_subquery()))
-    ).rowcount

@@ -6,9 +6,10 @@ What the counters mean and when somebody has to wait is `provider.services.throt
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from provider.store import schema
+from provider.store.engine import lock_names
 
 
 class Counter(NamedTuple):
@@ -20,22 +21,23 @@ class Counter(NamedTuple):
 
 
 def read_for_update(conn: Connection, realm_id: str, keys: Sequence[str]) -> Mapping[str, Counter]:
-    """The counters that exist, locked until the transaction ends.
+    """The counters that exist. All of them, also those that do not, are this transaction's until it ends.
 
-    SQLite needs no row lock: a writing transaction there starts with BEGIN IMMEDIATE and is alone.
+    A transaction asks once, for everything it is going to change: two that asked in turns could each wait for
+    the other.
     """
+    lock_names(conn, [f"throttle {realm_id} {key}" for key in keys])
     table = schema.throttle
     found = conn.execute(
-        select(table.c.scope_key, table.c.failures, table.c.charged_at, table.c.blocked_until)
-        .where(table.c.realm_id == realm_id, table.c.scope_key.in_(keys))
-        .order_by(table.c.scope_key)
-        .with_for_update()
+        select(table.c.scope_key, table.c.failures, table.c.charged_at, table.c.blocked_until).where(
+            table.c.realm_id == realm_id, table.c.scope_key.in_(keys)
+        )
     )
     return {row.scope_key: Counter(row.failures, row.charged_at, row.blocked_until) for row in found}
 
 
 def write(conn: Connection, realm_id: str, key: str, counter: Counter) -> None:
-    """Insert or replace one counter."""
+    """Insert or replace one counter, which `read_for_update` was asked for."""
     table = schema.throttle
     changed = conn.execute(
         update(table)
@@ -47,21 +49,6 @@ def write(conn: Connection, realm_id: str, key: str, counter: Counter) -> None:
 
 
 def delete_counters(conn: Connection, realm_id: str, keys: Sequence[str]) -> None:
-    """Forget these counters."""
+    """Forget these counters, which `read_for_update` was asked for."""
     table = schema.throttle
     conn.execute(delete(table).where(table.c.realm_id == realm_id, table.c.scope_key.in_(keys)))
-
-
-def sweep(conn: Connection, realm_id: str, *, before: int, limit: int = 200) -> int:
-    """Delete at most `limit` counters that were neither charged nor waited on since `before`."""
-    table = schema.throttle
-    old = (
-        select(table.c.scope_key)
-        .where(
-            and_(table.c.realm_id == realm_id, table.c.charged_at < before, table.c.blocked_until < before)
-        )
-        .limit(limit)
-    )
-    return conn.execute(
-        delete(table).where(table.c.realm_id == realm_id, table.c.scope_key.in_(old.scalar_subquery()))
-    ).rowcount

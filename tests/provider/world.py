@@ -37,11 +37,11 @@ ALICE_HASH = "$argon2id$v=19$m=64,t=1,p=1$LREnf30qVT8ZTPOC5sYePg$yxM0lHUqS2nWfLh
 ALL_SCOPES = ("openid", "profile", "email", "offline_access")
 
 
-def config(database: Path, **changes: Any) -> dict[str, Any]:
-    """What `provider.toml` would say, with `changes` at its top."""
+def config(database: Path | str, **changes: Any) -> dict[str, Any]:
+    """What `provider.toml` would say, with `changes` at its top; `database` is a file or a URL."""
     return {
         "issuer": ISSUER,
-        "database": f"sqlite:///{database}",
+        "database": database if isinstance(database, str) else f"sqlite:///{database}",
         "secret": SECRET,
         "clients": [
             {
@@ -102,7 +102,7 @@ class World:
     events: list[str] = field(default_factory=list)
 
     @classmethod
-    def over(cls, database: Path, **changes: Any) -> "World":
+    def over(cls, database: Path | str, **changes: Any) -> "World":
         """Start a provider; `changes` go to the top of its configuration."""
         clock, events = Clock(), list[str]()
         settings = parse(ProviderSettings, config(database, **changes))

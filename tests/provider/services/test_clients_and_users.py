@@ -78,10 +78,10 @@ def test_disabling_a_client(world: World) -> None:
     form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": REDIRECT_URI}
     auth = (made.client.client_id, made.secret.reveal())
     with store.begin() as conn:
-        clients.set_enabled(conn, world.realm, made.client.client_id, False)
+        clients.set_enabled(conn, world.realm, made.client.client_id, False, 1)
     assert world.token(form, auth=auth).get_json()["error"] == "invalid_client"
     with store.begin() as conn:
-        clients.set_enabled(conn, world.realm, made.client.client_id, True)
+        clients.set_enabled(conn, world.realm, made.client.client_id, True, 1)
     assert world.token(form, auth=auth).get_json()["error"] == "invalid_grant"
 
 
@@ -89,11 +89,11 @@ def test_what_the_file_says_is_changed_in_the_file(world: World) -> None:
     parts = world.provider.parts
     with parts.store.begin() as conn:
         with pytest.raises(ReadOnlyObject, match="configuration"):
-            parts.clients.set_enabled(conn, world.realm, "app", False)
+            parts.clients.set_enabled(conn, world.realm, "app", False, 1)
         with pytest.raises(ReadOnlyObject, match="configuration"):
             parts.users.set_active(conn, world.realm, "ALICE", False, world.now)
         with pytest.raises(UnknownObject):
-            parts.clients.set_enabled(conn, world.realm, "nobody", False)
+            parts.clients.set_enabled(conn, world.realm, "nobody", False, 1)
         with pytest.raises(UnknownObject):
             parts.users.set_password_hash(conn, world.realm, "nobody", "x", world.now)
 

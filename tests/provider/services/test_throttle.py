@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
 
 from oidcgate.web.forwarded import UNKNOWN_NETWORK
 from provider.config import ThrottleSettings
 from provider.services.throttle import (
     SHARED_WAIT_SECONDS,
     Rule,
-    Scope,
     charged,
     forgive,
     give_back,
@@ -174,18 +172,3 @@ def test_a_hundred_tries_at_once_are_all_counted(store: Store) -> None:
         thread.join()
     assert len(passed) == 100
     assert sum(passed) == 6  # five free ones and the one that begins the wait
-
-
-def test_old_counters_are_swept_in_bounded_batches_and_waiting_ones_stay(store: Store) -> None:
-    def scope(name: str) -> Scope:
-        return Scope(name, RULE, own=True)
-
-    with store.begin() as conn:
-        for number in range(5):
-            throttle.write(conn, "default", f"old-{number}", Counter(1, NOW - 9999, 0))
-        throttle.write(conn, "default", "waiting", Counter(9, NOW - 9999, NOW + 5))
-        take_attempt(conn, "default", [scope("new")], NOW)
-        assert throttle.sweep(conn, "default", before=NOW - 3600, limit=3) == 3
-        assert throttle.sweep(conn, "default", before=NOW - 3600, limit=3) == 2
-        left = conn.scalars(select(schema.throttle.c.scope_key)).all()
-    assert set(left) == {"waiting", "new"}

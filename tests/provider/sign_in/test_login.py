@@ -277,18 +277,6 @@ def test_an_interaction_expires(world: World) -> None:
     assert browser.session_cookie is None
 
 
-def test_expired_interactions_sessions_and_counters_are_swept(world: World) -> None:
-    world.browser().signed_in()
-    browser = world.browser()
-    browser.submit(browser.authorize("trusted"), username="alice", password="wrong")
-    world.sleep(3 * 86_400)
-    world.browser().signed_in(name="Bob")
-    with world.provider.parts.store.read() as conn:
-        assert len(conn.execute(select(schema.interactions)).all()) == 1
-        assert len(conn.execute(select(schema.browser_sessions)).all()) == 1
-        assert conn.execute(select(schema.throttle.c.failures)).scalars().all() in ([], [0])
-
-
 @pytest.mark.row("E-01")
 def test_a_client_that_is_switched_off_meanwhile_gets_nothing(tmp_path: Path) -> None:
     world = World.make(tmp_path)
