@@ -28,14 +28,16 @@ def tls_context(upstream: Upstream) -> ssl.SSLContext | None:
     a process goes on with what it was started with.
 
     Raises:
-        OSError: a file cannot be read, or holds no certificate or key (`ssl.SSLError`).
+        OSError: a file cannot be read, or holds no certificate or key, or one that needs a pass phrase
+            (`ssl.SSLError`).
     """
     if not upstream.tls:
         return None
     context = ssl.create_default_context(cafile=upstream.ca_file)
     context.set_alpn_protocols(["http/1.1"])
     if upstream.client_cert_file is not None:
-        context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file)
+        # With a word in its place, nobody is asked for a pass phrase at the terminal.
+        context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file, password="")
     return context
 
 
