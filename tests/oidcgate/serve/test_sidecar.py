@@ -212,7 +212,7 @@ def test_at_the_end_nobody_is_reset_and_nobody_new_is_let_in(tmp_path: Path, eng
         at = configured(tmp_path, f"http://127.0.0.1:{app.getsockname()[1]}", engine=engine)
         at.file.write_text(at.file.read_text().replace("graceful_seconds = 2", "graceful_seconds = 60"))
         with served(at) as server, connected(b"/public/x") as under_way, app.accept()[0] as asked:
-            # Each writes its numbers when it is up; before that, gunicorn lets it miss the signal.
+            # Each writes its numbers when it is up; one that is told to end before that answers nobody.
             until(lambda: len(list(tmp_path.glob("oidcgate-metrics-*/*.json"))) == 2, server)
             stopped = workers(server)
             for worker in stopped:
