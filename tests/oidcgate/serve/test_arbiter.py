@@ -122,3 +122,15 @@ worker.init_signals()
 os._exit(1)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_gunicorns_own_limits_on_heads_are_as_near_as_it_can_be(tmp_path: Path) -> None:
+    at = configured(tmp_path, "http://127.0.0.1:8081", engine="wsgi")
+    options = Prepared(at.file, {}).options()
+    # Of its own it would take 4,094 bytes for the line and 8,190 for a field, fewer than the other engine.
+    limits = {name: value for name, value in options.items() if name.startswith("limit_")}
+    assert limits == {
+        "limit_request_line": 8190,
+        "limit_request_fields": 100,
+        "limit_request_field_size": 32 * 1024,
+    }
