@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from oidcgate.gate.build import GateParts
 
-__all__ = ["asgi_app", "server_limits", "wsgi_app"]
+__all__ = ["asgi_app", "proxy_limits", "server_limits", "wsgi_app"]
 
 # A member of an Enum takes longer to find than a field to write.
 _PASSED: Final = Outcome.PASSED
@@ -45,13 +45,27 @@ def server_limits(config: GateConfig) -> ServerLimits:
     )
 
 
+def proxy_limits(config: GateConfig) -> Limits:
+    """How long and how much is waited for on the way to the app and back."""
+    proxy = config.proxy
+    return Limits(
+        connect_seconds=proxy.connect_seconds,
+        head_seconds=proxy.head_seconds,
+        idle_seconds=proxy.idle_seconds,
+        client_idle_seconds=config.serve.client_idle_seconds,
+        upstream_connections=proxy.max_connections,
+        response_head_bytes=proxy.response_head_bytes,
+        message_bytes=proxy.message_bytes,
+    )
+
+
 def asgi_app(parts: "GateParts", counters: Counters) -> tuple[ASGIApp, Proxy]:
     """The gate around a streaming proxy, and that proxy."""
     config = parts.config
     proxy = Proxy(
         _routes(config),
         public=Public.from_url(config.public_url),
-        limits=_limits(config),
+        limits=proxy_limits(config),
         trusted=parse_trusted_peers(config.proxy.trusted_proxies),
         on_error=_teller(counters),
     )
@@ -66,7 +80,7 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
         public_url=config.public_url,
         trusted_proxies=config.proxy.trusted_proxies,
         insecure_encoded_slash=config.proxy.insecure_encoded_slash,
-        limits=_limits(config),
+        limits=proxy_limits(config),
         on_error=_teller(counters),
     )
     return Gate.from_parts(_PassingWSGI(proxy), parts)
@@ -74,19 +88,6 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
 
 def _routes(config: GateConfig) -> list[Route]:
     return [place.route for place in config.proxy.places]
-
-
-def _limits(config: GateConfig) -> Limits:
-    proxy = config.proxy
-    return Limits(
-        connect_seconds=proxy.connect_seconds,
-        head_seconds=proxy.head_seconds,
-        idle_seconds=proxy.idle_seconds,
-        client_idle_seconds=config.serve.client_idle_seconds,
-        upstream_connections=proxy.max_connections,
-        response_head_bytes=proxy.response_head_bytes,
-        message_bytes=proxy.message_bytes,
-    )
 
 
 def _teller(counters: Counters) -> OnError:
