@@ -68,9 +68,9 @@ class CookieNames:
         """Name of the cookie of the login attempt with this `state`."""
         return self.transaction_prefix + state
 
-    def owns(self, name: str) -> bool:
-        """Whether a cookie of this name is this gate's."""
-        return name == self.session or name == self.loop or name.startswith(self.transaction_prefix)
+    def said_in(self, text: str) -> bool:
+        """Whether a text says the name of one of this gate's cookies."""
+        return self.session in text or self.loop in text or self.transaction_prefix in text
 
 
 def cookie_value(header: str, name: str) -> str | None:
@@ -107,7 +107,7 @@ def cookies_with_prefix(header: str, prefix: str) -> list[tuple[str, str]]:
 def strip_cookies(header: str, names: CookieNames) -> str:
     """A Cookie header without this gate's cookies; "" when nothing is left.
 
-    The other cookies keep their order and their bytes. One that holds ours, name and value, goes with it.
+    The other cookies keep their order and their bytes. One that says the name of one of ours goes with it.
     """
     if _MARK not in header:
         return header
@@ -117,17 +117,9 @@ def strip_cookies(header: str, names: CookieNames) -> str:
         value, _, rest = after.partition("; ")
         if _MARK not in rest and ";" not in value:
             return f"{before}; {rest}" if rest else before
-    return ";".join(part for part in header.split(";") if not _holds_ours(part, names)).strip()
-
-
-def _holds_ours(part: str, names: CookieNames) -> bool:
-    # Also behind a comma, by which WSGI servers join Cookie headers that a client repeats.
-    return (
-        names.owns(part.partition("=")[0].strip())
-        or f"{names.session}=" in part
-        or f"{names.loop}=" in part
-        or "=" in part.partition(names.transaction_prefix)[2]
-    )
+    # Wherever it is said: WSGI servers join Cookie headers that a client repeats by commas, and no cookie of
+    # an app has reason to say the name of one of ours.
+    return ";".join(part for part in header.split(";") if not names.said_in(part)).strip()
 
 
 def _pairs(header: str) -> list[tuple[str, str]]:
