@@ -144,6 +144,7 @@ def test_digits_are_no_escape(path: str) -> None:
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=30).map(lambda text: "/" + text))
 @example("/a/../b")
 @example("/%2e%2e/")
+@example("/a;")
 def test_a_canonical_path_has_no_segment_that_resolves_away(path: str) -> None:
     try:
         canonical = canonical_path(path)
@@ -153,8 +154,9 @@ def test_a_canonical_path_has_no_segment_that_resolves_away(path: str) -> None:
     assert not {".", ".."} & set(canonical.split("/"))
     assert "" not in canonical.split("/")[1:-1]
     assert "\\" not in canonical
-    # A browser that resolves it ends where it began.
-    assert urlsplit(urljoin(ORIGIN, quote_path(canonical))).path == quote_path(canonical)
+    # A browser that resolves it ends where it began. (`urljoin` would lose a semicolon at the end.)
+    quoted = quote_path(canonical).replace(";", "%3B")
+    assert urlsplit(urljoin(ORIGIN, quoted)).path == quoted
 
 
 @pytest.mark.row("G-21")
