@@ -120,6 +120,9 @@ class Authorizations:
             raise UnsupportedResponseType("This response_type is not supported; use code.")
         if "authorization_code" not in client.flows:
             raise UnauthorizedClient("This client may not use the authorization code flow.")
+        if request.nonce is not None and "\0" in request.nonce:
+            # Kept until the code is redeemed, and PostgreSQL keeps none in a text.
+            raise InvalidRequest("nonce holds a NUL.")
         if request.code_challenge is None and client.public:
             raise InvalidRequest("A public client has to send a code_challenge.")
         return Accepted(

@@ -5,7 +5,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Table, delete, exists, select, tuple_
 
 from provider.store.schema import (
     access_tokens,
@@ -18,44 +18,44 @@ from provider.store.schema import (
 )
 
 
-def _expired(table: Table) -> Callable[[int], ColumnElement[bool]]:
-    return lambda before: table.c.expires_at < before
-
-
-def _quiet(before: int) -> ColumnElement[bool]:
-    """Neither charged nor waited on."""
-    return and_(throttle.c.charged_at < before, throttle.c.blocked_until < before)
-
-
-def _over(before: int) -> ColumnElement[bool]:
-    """Nothing can be refreshed any more, and no access token hangs on it: checking one reads its grant."""
+def _hanging() -> ColumnElement[bool]:
+    """An access token hangs on the grant: checking one reads its grant."""
     tokens = access_tokens.c
-    hanging = exists().where(tokens.realm_id == grants.c.realm_id, tokens.grant_id == grants.c.grant_id)
-    return and_(grants.c.expires_at < before, ~hanging)
+    return exists().where(tokens.realm_id == grants.c.realm_id, tokens.grant_id == grants.c.grant_id)
 
 
-#: What can be swept, and which of its rows had ended before an instant.
-ENDED: Final[Mapping[Table, Callable[[int], ColumnElement[bool]]]] = {
-    interactions: _expired(interactions),
-    browser_sessions: _expired(browser_sessions),
-    throttle: _quiet,
-    codes: _expired(codes),
-    access_tokens: _expired(access_tokens),
-    refresh_tokens: _expired(refresh_tokens),
-    grants: _over,
+#: What can be swept, and the column that says when a row ended.
+ENDED: Final[Mapping[Table, Column[int]]] = {
+    interactions: interactions.c.expires_at,
+    browser_sessions: browser_sessions.c.expires_at,
+    throttle: throttle.c.charged_at,
+    codes: codes.c.expires_at,
+    access_tokens: access_tokens.c.expires_at,
+    refresh_tokens: refresh_tokens.c.expires_at,
+    grants: grants.c.expires_at,
+}
+#: What may go only when nothing else wants it.
+_ONLY: Final[Mapping[Table, Callable[[int], ColumnElement[bool]]]] = {
+    throttle: lambda before: throttle.c.blocked_until < before,
+    grants: lambda _before: ~_hanging(),
 }
 
 
 def sweep(conn: Connection, realm_id: str, table: Table, *, before: int, limit: int) -> int:
-    """Delete at most `limit` rows that had ended before `before`; returns how many.
+    """Delete at most `limit` rows that had ended before `before`, the oldest first; returns how many.
 
     Rows that somebody else is changing, or sweeping, are left for the next time.
     """
+    ended = ENDED[table]
     key = [column for column in table.primary_key.columns if column.name != "realm_id"]
-    old = select(*key).where(table.c.realm_id == realm_id, ENDED[table](before)).limit(limit)
-    # Two statements: one with a limit inside the other may be run more than once, and delete more.
-    found = [tuple(row) for row in conn.execute(old.with_for_update(of=table, skip_locked=True))]
-    if found:
-        mine = tuple_(*key).in_(found) if len(key) > 1 else key[0].in_([value for (value,) in found])
-        conn.execute(delete(table).where(table.c.realm_id == realm_id, mine))
-    return len(found)
+    old = select(*key).where(table.c.realm_id == realm_id, ended < before).order_by(ended).limit(limit)
+    # Two statements: one with a limit inside the other may be run more than once, and delete more; and what
+    # hangs on a row is looked up for these few, not for a whole table.
+    found = [tuple(row) for row in conn.execute(old.with_for_update(skip_locked=True))]
+    if not found:
+        return 0
+    mine = tuple_(*key).in_(found) if len(key) > 1 else key[0].in_([value for (value,) in found])
+    query = delete(table).where(table.c.realm_id == realm_id, mine)
+    if table in _ONLY:
+        query = query.where(_ONLY[table](before))
+    return conn.execute(query).rowcount

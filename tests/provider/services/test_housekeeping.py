@@ -13,6 +13,7 @@ from provider.store.interactions import Interaction
 from provider.store.schema import interactions, metadata
 from provider.store.throttle import Counter
 from tests.provider.world import World, error_of
+from tests.support.postgresql import Postgresql
 
 HOUR, DAY = 3600, 86_400
 SWEPT = ("interactions", "browser_sessions", "throttle", "codes", "access_tokens", "refresh_tokens", "grants")
@@ -130,9 +131,16 @@ def test_a_batch_is_bounded_and_the_rest_goes_with_the_next_requests(world: Worl
     assert keeper.is_due(world.now + INTERVAL_SECONDS)
 
 
-def test_a_row_that_somebody_else_is_changing_is_left_and_not_waited_for(url: str) -> None:
-    if url.startswith("sqlite"):
-        pytest.skip("there a transaction that writes is alone")
+@pytest.mark.live
+def test_a_row_that_somebody_else_is_changing_is_left_and_not_waited_for(
+    postgresql_server: Postgresql, made_postgresql: str
+) -> None:
+    """In SQLite a transaction that writes is alone."""
+    with postgresql_server.database(made_postgresql) as name:
+        leave_what_is_being_changed(postgresql_server.url(name))
+
+
+def leave_what_is_being_changed(url: str) -> None:
     world = World.over(url)
     parts = world.provider.parts
     add_interactions(world, 3)

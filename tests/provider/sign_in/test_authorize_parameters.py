@@ -186,6 +186,7 @@ REDIRECTED = [
     pytest.param({"id_token_hint": "e30.e30."}, "invalid_request", id="id_token_hint-unsigned"),
     pytest.param({"id_token_hint": "x" * 20_000}, "invalid_request", id="id_token_hint-oversized"),
     pytest.param({"nonce": TOO_LONG}, "invalid_request", id="nonce-oversized"),
+    pytest.param({"nonce": "n\0"}, "invalid_request", id="nonce-with-nul"),
     pytest.param({"login_hint": TOO_LONG}, "invalid_request", id="login_hint-oversized"),
     pytest.param({"login_hint": "a\nb"}, "invalid_request", id="login_hint-control-character"),
     pytest.param({"acr_values": TOO_LONG}, "invalid_request", id="acr_values-oversized"),

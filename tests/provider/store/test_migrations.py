@@ -1,30 +1,103 @@
-"""Migrations lead to the tables of `schema`, forwards and back, however many processes ask at once."""
+"""Migrations lead to the tables of `schema`, forwards and back, with what is in them, however many processes
+ask at once: on both databases.
+"""
 
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import JSON, BigInteger, Boolean, Connection, Integer, MetaData, Table, inspect, select, text
 
 from provider.store.engine import Store
 from provider.store.migrations import _config, is_current, upgrade
 from provider.store.schema import metadata
 from tests.provider.processes import in_processes
 
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+ALEMBIC = "alembic_version"
+
 
 @pytest.fixture
-def store(tmp_path: Path):
-    made = Store(f"sqlite:///{tmp_path / 'x.db'}")
+def store(empty_url: str) -> Iterator[Store]:
+    made = Store(empty_url)
     yield made
     made.dispose()
 
 
+def downgrade(store: Store, revision: str) -> None:
+    with store.begin() as conn:
+        config = _config()
+        config.attributes["connection"] = conn
+        command.downgrade(config, revision)
+
+
+def tables_of(conn: Connection) -> list[Table]:
+    found = MetaData()
+    found.reflect(conn)
+    return [table for table in found.sorted_tables if table.name != ALEMBIC]
+
+
+def fill(store: Store) -> dict[str, dict[str, Any]]:
+    """A row in every table there is; what went into which."""
+    rows = {}
+    with store.begin() as conn:
+        for table in tables_of(conn):
+            rows[table.name] = {column.name: value_for(column.type) for column in table.columns}
+            conn.execute(table.insert().values(**rows[table.name]))
+    return rows
+
+
+def value_for(kind: object) -> Any:
+    if isinstance(kind, JSON):
+        return ["a", {"b": "\u00e4\u4e16"}]
+    if isinstance(kind, Boolean):
+        return True
+    if isinstance(kind, Integer | BigInteger):
+        return 1_800_000_000
+    return "\u00e4"
+
+
+def rows_in(store: Store) -> dict[str, dict[str, Any]]:
+    with store.read() as conn:
+        return {table.name: dict(conn.execute(select(table)).mappings().one()) for table in tables_of(conn)}
+
+
+def kept(rows: dict[str, dict[str, Any]], of: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those tables and columns of `rows` that `of` has too."""
+    return {
+        table: {name: value for name, value in row.items() if name in of[table]}
+        for table, row in rows.items()
+        if table in of
+    }
+
+
+def differences(store: Store) -> list[Any]:
+    with store.read() as conn:
+        context = MigrationContext.configure(
+            conn, opts={"compare_type": True, "compare_server_default": False}
+        )
+        return list(compare_metadata(context, metadata))
+
+
 def test_the_tables_are_those_of_the_schema(store: Store) -> None:
     upgrade(store)
+    assert differences(store) == []
     with store.read() as conn:
-        assert compare_metadata(MigrationContext.configure(conn), metadata) == []
+        looked = inspect(conn)
+        for table in metadata.tables.values():
+            made = {index["name"]: (index["column_names"], bool(index["unique"]))
+                    for index in looked.get_indexes(table.name)}  # fmt: skip
+            assert made == {
+                index.name: ([column.name for column in index.columns], index.unique)
+                for index in table.indexes
+            }
+            assert looked.get_pk_constraint(table.name)["constrained_columns"] == [
+                column.name for column in table.primary_key.columns
+            ]
 
 
 def test_every_table_is_split_by_realm() -> None:
@@ -33,23 +106,47 @@ def test_every_table_is_split_by_realm() -> None:
         assert all("realm_id" in index.columns for index in table.indexes)
 
 
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_what_is_there_stays_there_forwards_and_back(store: Store, revision: str) -> None:
+    upgrade(store, revision)
+    rows = fill(store)
+    upgrade(store)
+    newest = rows_in_those(store, rows)
+    assert kept(newest, rows) == rows
+    assert differences(store) == []
+    downgrade(store, revision)
+    assert rows_in(store) == rows
+    upgrade(store)
+    assert kept(rows_in_those(store, rows), rows) == rows
+
+
+def rows_in_those(store: Store, rows: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows of these tables; one that came later is empty."""
+    with store.read() as conn:
+        return {
+            table.name: dict(conn.execute(select(table)).mappings().one())
+            for table in tables_of(conn)
+            if table.name in rows
+        }
+
+
+def test_each_step_can_be_taken_back_with_rows_in_every_table(store: Store) -> None:
+    upgrade(store)
+    rows = fill(store)
+    for revision in [*REVISIONS[-2::-1], "base"]:
+        downgrade(store, revision)
+        if revision != "base":
+            before = rows_in(store)
+            assert before == kept(rows, before)
+    with store.read() as conn:
+        assert inspect(conn).get_table_names() == [ALEMBIC]
+
+
 def test_again_changes_nothing(store: Store) -> None:
     upgrade(store)
-    with store.begin() as conn:
-        conn.execute(text("INSERT INTO throttle VALUES ('default', 'k', 1, 2, 3)"))
+    rows = fill(store)
     upgrade(store)
-    with store.read() as conn:
-        assert conn.execute(text("SELECT count(*) FROM throttle")).scalar_one() == 1
-
-
-def test_back_to_nothing(store: Store) -> None:
-    upgrade(store)
-    with store.begin() as conn:
-        config = _config()
-        config.attributes["connection"] = conn
-        command.downgrade(config, "base")
-    with store.read() as conn:
-        assert inspect(conn).get_table_names() == ["alembic_version"]
+    assert rows_in(store) == rows
 
 
 def test_whether_a_database_is_of_this_version(store: Store) -> None:
