@@ -47,6 +47,8 @@ class AuthorizationRequest:
         redirect_uri: None only when received so; the provider then takes the one that is registered.
         response_type: Its words in alphabetical order, one space between.
         max_age: Seconds; 0 asks for a new login.
+        amr_values: Methods that are wished for; no standard has this parameter, Entrust does.
+        claims: As it came; `oidcgate.protocol.claims_parameter` reads it.
 
     Spec: OIDC Core 3.1.2.1; RFC 6749 4.1.1; RFC 7636 4.3.
     """
@@ -65,6 +67,8 @@ class AuthorizationRequest:
     login_hint: str | None = None
     id_token_hint: str | None = None
     acr_values: tuple[str, ...] = ()
+    amr_values: tuple[str, ...] = ()
+    claims: str | None = None
     ui_locales: tuple[str, ...] = ()
 
 
@@ -142,6 +146,8 @@ def complete(raw: RawRequest) -> AuthorizationRequest:
         login_hint=parameters.get("login_hint"),
         id_token_hint=parameters.get("id_token_hint"),
         acr_values=_words(parameters.get("acr_values")),
+        amr_values=_words(parameters.get("amr_values")),
+        claims=parameters.get("claims"),
         ui_locales=_words(parameters.get("ui_locales")),
     )
 
@@ -180,6 +186,8 @@ def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str
         "login_hint": request.login_hint,
         "id_token_hint": request.id_token_hint,
         "acr_values": " ".join(request.acr_values),
+        "amr_values": " ".join(request.amr_values),
+        "claims": request.claims,
         "ui_locales": " ".join(request.ui_locales),
     }
     return with_query(endpoint, {name: value for name, value in values.items() if value})

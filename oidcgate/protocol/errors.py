@@ -121,6 +121,15 @@ class InteractionRequired(OAuthError):
     code = "interaction_required"
 
 
+class UnmetAuthenticationRequirements(OAuthError):
+    """No `acr` that was asked for as essential can be reached.
+
+    Spec: OIDC Core Unmet Authentication Requirements 1.0 section 2.
+    """
+
+    code = "unmet_authentication_requirements"
+
+
 class AccountSelectionRequired(OAuthError):
     """An account has to be chosen and `prompt=none` forbids to ask. Spec: OIDC Core 3.1.2.6."""
 

@@ -19,7 +19,7 @@ CLASSES = [
 
 def test_each_code_belongs_to_one_class() -> None:
     codes = [each.code for each in CLASSES]
-    assert len(set(codes)) == len(codes) == 20
+    assert len(set(codes)) == len(codes) == 21
 
 
 @pytest.mark.parametrize(
