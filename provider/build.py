@@ -17,14 +17,18 @@ from provider.endpoints.authorize import Authorize
 from provider.endpoints.consent import Consent
 from provider.endpoints.discovery import Discovery
 from provider.endpoints.end_session import EndSession
+from provider.endpoints.enrol import EnrolPage
+from provider.endpoints.factor_visit import FactorDesk
 from provider.endpoints.health import Alive, Ready
 from provider.endpoints.home import Home
 from provider.endpoints.jwks import Jwks
 from provider.endpoints.login import Login
+from provider.endpoints.otp import OtpPage
 from provider.endpoints.screens import Screens
 from provider.endpoints.token import TokenEndpoint
 from provider.endpoints.userinfo import UserInfo
-from provider.factors.password import ACR, PasswordFactor
+from provider.factors.password import PasswordFactor
+from provider.factors.totp import TotpSecrets
 from provider.grants.authorization_code import AuthorizationCodeGrant
 from provider.grants.base import Grant
 from provider.grants.refresh_token import RefreshTokenGrant
@@ -93,7 +97,7 @@ def build(
     grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
-        *_discovery_routes(Discovery(tuple(grants), (ACR,))),
+        *_discovery_routes(Discovery(tuple(grants))),
         *_sign_in_routes(settings, store, clients, people, keys, passwords, screens, ring, audit, clock),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
         Route("/token", ("POST",), TokenEndpoint(store, clients, grants, audit, clock), Face.JSON),
@@ -174,6 +178,7 @@ def _sign_in_routes(
     def csrf(purpose: str) -> CsrfTokens:
         return CsrfTokens(csrf_keys, purpose)
 
+    trusted_networks = parse_networks(settings.trusted_networks)
     login = Login(
         store,
         authorizations,
@@ -183,14 +188,20 @@ def _sign_in_routes(
         screens,
         audit,
         clock,
-        parse_networks(settings.trusted_networks),
+        trusted_networks,
     )
+    desk = FactorDesk(store, authorizations, screens, audit, clock, trusted_networks)
+    secrets = TotpSecrets(ring)
+    otp = OtpPage(desk, secrets, csrf("provider.otp"))
+    enrol = EnrolPage(desk, secrets, csrf("provider.enrol"))
     consent = Consent(store, authorizations, csrf("provider.consent"), screens, audit, clock)
     end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
     authorize = Authorize(store, authorizations, ResponseWriter(screens.pages), screens, audit, clock)
     both = ("GET", "POST")
     yield Route("/authorize", both, authorize, Face.PAGE)
     yield Route("/login", both, login, Face.PAGE)
+    yield Route("/login/otp", both, otp, Face.PAGE)
+    yield Route("/login/enrol", both, enrol, Face.PAGE)
     yield Route("/consent", both, consent, Face.PAGE)
     yield Route("/end_session", both, end, Face.PAGE)
     yield Route("/end_session/confirm", ("POST",), end.confirm, Face.PAGE)

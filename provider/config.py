@@ -1,8 +1,9 @@
 """What `provider.toml` may say of the provider, of a realm, and of the clients and users written there.
 
-Here live names, defaults, ranges and the rules over several fields. Reading the file is `oidcgate.settings`;
-turning settings into parts is `provider.build`. Objects written in the file are read-only: commands and pages
-change those in the database only.
+Here live names, defaults, ranges and the rules over several fields; what a realm decides for everybody in it
+is `realm_settings` next door. Reading the file is `oidcgate.settings`; turning settings into parts is
+`provider.build`. Objects written in the file are read-only: commands and pages change those in the database
+only.
 """
 
 import ipaddress
@@ -18,6 +19,13 @@ from urllib.parse import urlsplit
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
+from provider.realm_settings import (
+    SECOND_FACTOR_MODES,
+    ConsentSettings,
+    Lifetimes,
+    SecondFactorSettings,
+    ThrottleSettings,
+)
 
 _TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
 
@@ -28,6 +36,8 @@ CONFIG_VARIABLE: Final = "OIDCPROVIDER_CONFIG"
 DEFAULT_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "groups", "offline_access")
 FLOWS: Final = ("authorization_code", "refresh_token")
 AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
+#: How `acr` and `amr` are worded (`provider.services.authentication_context`).
+ACR_PROFILES: Final = ("rfc8176", "entrust-saml", "eam")
 
 #: 43 characters of base64url carry 256 bits.
 _SHORTEST_CLIENT_SECRET = 43
@@ -36,120 +46,6 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 _REALM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 _USER_ID = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-@dataclass(frozen=True)
-class Lifetimes:
-    """How long what the provider issues is good for. Fractions are allowed everywhere."""
-
-    code_minutes: float = setting(
-        default=1.0, minimum=0.05, maximum=10, help="Life of an authorization code."
-    )
-    access_token_hours: float = setting(
-        default=1.0, minimum=0.01, maximum=24 * 30, help="Life of an access token (`expires_in`)."
-    )
-    id_token_hours: float = setting(
-        default=1.0, minimum=0.01, maximum=24, help="Life of an ID token (`exp`)."
-    )
-    refresh_token_hours: float = setting(
-        default=720.0,
-        minimum=0.01,
-        maximum=24 * 366,
-        help="Time from the sign-in after which refreshing ends; rotation does not extend it.",
-    )
-    clock_skew_minutes: float = setting(
-        default=5.0,
-        minimum=0,
-        maximum=60,
-        help="How long after its end the provider's own endpoints still accept an access token.",
-    )
-    refresh_grace_seconds: int = setting(
-        default=30,
-        minimum=0,
-        maximum=300,
-        help="How long a repeated refresh gets the same successor again, while that one is unused; 0: never.",
-    )
-    interaction_minutes: float = setting(
-        default=30.0,
-        minimum=1,
-        maximum=1440,
-        help="How long a sign-in may stay on the sign-in or consent page.",
-    )
-    session_idle_minutes: float = setting(
-        default=480.0,
-        minimum=1,
-        maximum=1440 * 30,
-        help="A browser that was not seen for so long signs in anew.",
-    )
-    session_hours: float = setting(
-        default=24.0, minimum=0.02, maximum=24 * 30, help="A sign-in lasts no longer than this, seen or not."
-    )
-
-    @property
-    def code_seconds(self) -> int:
-        """Life of an authorization code."""
-        return round(self.code_minutes * 60)
-
-    @property
-    def access_token_seconds(self) -> int:
-        """Life of an access token, without the skew."""
-        return round(self.access_token_hours * 3600)
-
-    @property
-    def id_token_seconds(self) -> int:
-        """Life of an ID token."""
-        return round(self.id_token_hours * 3600)
-
-    @property
-    def refresh_token_seconds(self) -> int:
-        """Life of a family of refresh tokens."""
-        return round(self.refresh_token_hours * 3600)
-
-    @property
-    def clock_skew_seconds(self) -> int:
-        """What the provider's endpoints add to the end of an access token."""
-        return round(self.clock_skew_minutes * 60)
-
-    @property
-    def interaction_seconds(self) -> int:
-        """Life of a sign-in that was begun."""
-        return round(self.interaction_minutes * 60)
-
-    @property
-    def session_idle_seconds(self) -> int:
-        """Life of a browser session that is not used."""
-        return round(self.session_idle_minutes * 60)
-
-    @property
-    def session_seconds(self) -> int:
-        """Longest life of a browser session."""
-        return round(self.session_hours * 3600)
-
-
-@dataclass(frozen=True)
-class ConsentSettings:
-    """When a person is asked what an application may see."""
-
-    auto_accept: bool = setting(default=False, help="Never ask; each client gets the scopes it may have.")
-
-
-@dataclass(frozen=True)
-class ThrottleSettings:
-    """How failed sign-ins are slowed, per account and per network."""
-
-    account_failures: int = setting(
-        default=5, minimum=1, maximum=1000, help="Wrong passwords for one account before it has to wait."
-    )
-    network_failures: int = setting(
-        default=50, minimum=1, maximum=100_000, help="Wrong passwords from one network before it has to wait."
-    )
-    first_delay_seconds: int = setting(
-        default=2, minimum=1, maximum=3600, help="The first wait; each further failure doubles it."
-    )
-    longest_delay_seconds: int = setting(default=900, minimum=1, maximum=86_400, help="The longest wait.")
-    forget_seconds: int = setting(
-        default=3600, minimum=1, maximum=604_800, help="Failures older than this are forgotten."
-    )
 
 
 @dataclass(frozen=True)
@@ -179,6 +75,16 @@ class ClientSettings:
         default=DEFAULT_SCOPES, choices=DEFAULT_SCOPES, help="The scopes that it may be granted."
     )
     trusted: bool = setting(default=False, help="true: people are not asked for consent.")
+    second_factor: str = setting(
+        default="realm",
+        choices=("realm", *SECOND_FACTOR_MODES),
+        help="A mode of its own in place of the realm's `second_factor.mode`, which must not be `off` then.",
+    )
+    acr_profile: str = setting(
+        default="rfc8176",
+        choices=ACR_PROFILES,
+        help="The names of `acr` and `amr` in its requests and tokens.",
+    )
 
     @cross_check
     def _plain_id(self) -> Iterable[Problem]:
@@ -216,6 +122,14 @@ class ClientSettings:
                     if urls.is_loopback_url(uri) and not allow_http_loopback:
                         fix = f"{fix}, or {_TRY_OUT}"
                     yield Problem(f"{name}[{index}]", uri, problem, fix)
+
+    def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
+        """What is wrong with its mode in a realm of that mode."""
+        if realm_mode == "off" and self.second_factor in ("acr", "required"):
+            yield Problem(
+                "second_factor", self.second_factor, "asks for what the realm does not have",
+                'set second_factor.mode = "acr" for the realm, or leave this out',
+            )  # fmt: skip
 
     @cross_check
     def _one_strong_proof(self) -> Iterator[Problem]:
@@ -332,6 +246,9 @@ class RealmSettings:
     lifetimes: Lifetimes = setting(factory=Lifetimes, help="How long things are good for.")
     consent: ConsentSettings = setting(factory=ConsentSettings, help="When people are asked.")
     throttle: ThrottleSettings = setting(factory=ThrottleSettings, help="How failed sign-ins are slowed.")
+    second_factor: SecondFactorSettings = setting(
+        factory=SecondFactorSettings, help="Whether a code is asked for beside the password."
+    )
     clients: tuple[ClientSettings, ...] = setting(
         default=(), help="Applications that are written in the file."
     )
@@ -340,6 +257,12 @@ class RealmSettings:
     @cross_check
     def _clients_apart(self) -> Iterable[Problem]:
         yield from _twice("clients", "client_id", [c.client_id for c in self.clients])
+
+    @cross_check
+    def _a_factor_to_ask_for(self) -> Iterable[Problem]:
+        for position, client in enumerate(self.clients):
+            for problem in client.second_factor_problems(self.second_factor.mode):
+                yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check
     def _user_names_apart(self) -> Iterable[Problem]:

@@ -50,6 +50,83 @@ class LoginSlowed(Event):
 
 
 @dataclass(frozen=True)
+class FactorEnrolled(Event):
+    """A person set up a second factor (`factor`: `totp`), which counts from now on."""
+
+    name: ClassVar[str] = "provider.factor_enrolled"
+    realm: str
+    user_id: str
+    factor: str
+    client_id: str
+    network: str
+
+
+@dataclass(frozen=True)
+class FactorRemoved(Event):
+    """An operator took a person's second factor away; sessions and tokens ended."""
+
+    name: ClassVar[str] = "provider.factor_removed"
+    realm: str
+    user_id: str
+    factor: str
+
+
+@dataclass(frozen=True)
+class FactorSucceeded(Event):
+    """A person showed a second factor; `sid` is the session that it strengthened."""
+
+    name: ClassVar[str] = "provider.factor_succeeded"
+    realm: str
+    user_id: str
+    factor: str
+    sid: str
+    client_id: str
+    network: str
+
+
+@dataclass(frozen=True)
+class FactorFailed(Event):
+    """A code was refused.
+
+    `reason` is `wrong_code`; or `unreadable`: the configured secrets do not open what is stored of the
+    factor.
+    """
+
+    name: ClassVar[str] = "provider.factor_failed"
+    realm: str
+    user_id: str
+    factor: str
+    client_id: str
+    reason: str
+    network: str
+
+
+@dataclass(frozen=True)
+class FactorReplayed(Event):
+    """A code that was right came a second time, or after a later one. Somebody may have looked on."""
+
+    name: ClassVar[str] = "provider.factor_replayed"
+    realm: str
+    user_id: str
+    factor: str
+    client_id: str
+    network: str
+
+
+@dataclass(frozen=True)
+class FactorSlowed(Event):
+    """A code was not even looked at: too many failures lately."""
+
+    name: ClassVar[str] = "provider.factor_slowed"
+    realm: str
+    user_id: str
+    factor: str
+    client_id: str
+    network: str
+    wait_seconds: int
+
+
+@dataclass(frozen=True)
 class ConsentAnswered(Event):
     """A person agreed or refused."""
 

@@ -8,8 +8,15 @@ from pathlib import Path
 import click
 
 from provider.cli.opening import opened, realm_option
-from provider.config import AUTH_METHODS, DEFAULT_SCOPES, FLOWS, ClientSettings
+from provider.config import (
+    ACR_PROFILES,
+    AUTH_METHODS,
+    DEFAULT_SCOPES,
+    FLOWS,
+    ClientSettings,
+)
 from provider.events import ClientChanged
+from provider.realm_settings import SECOND_FACTOR_MODES
 from provider.services.clients import UnknownObject
 from provider.store.clients import Client
 
@@ -32,6 +39,20 @@ def client() -> None:
 )
 @click.option("--scope", "scopes", type=click.Choice(DEFAULT_SCOPES), multiple=True, default=DEFAULT_SCOPES)
 @click.option("--trusted", is_flag=True, help="People are not asked for consent.")
+@click.option(
+    "--second-factor",
+    type=click.Choice(("realm", *SECOND_FACTOR_MODES)),
+    default="realm",
+    show_default=True,
+    help="When a code is asked for beside the password.",
+)
+@click.option(
+    "--acr-profile",
+    type=click.Choice(ACR_PROFILES),
+    default=ACR_PROFILES[0],
+    show_default=True,
+    help="The names of acr and amr in its requests and tokens.",
+)
 @realm_option
 @click.pass_obj
 def add(
@@ -44,6 +65,8 @@ def add(
     flows: tuple[str, ...],
     scopes: tuple[str, ...],
     trusted: bool,
+    second_factor: str,
+    acr_profile: str,
     realm_id: str,
 ) -> None:
     """Add an application. Its secret is made here and shown this once."""
@@ -56,6 +79,8 @@ def add(
         flows=flows,
         scopes=scopes,
         trusted=trusted,
+        second_factor=second_factor,
+        acr_profile=acr_profile,
     )
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
@@ -102,6 +127,8 @@ def show(config: Path, client_id: str, realm_id: str) -> None:
         "flows": " ".join(sorted(one.flows)),
         "scopes": " ".join(scope for scope in DEFAULT_SCOPES if scope in one.scopes),
         "trusted": "yes" if one.trusted else "no",
+        "second_factor": one.second_factor,
+        "acr_profile": one.acr_profile,
     }
     for key, value in lines.items():
         click.echo(f"{key}: {value}")

@@ -14,7 +14,7 @@ import click
 from oidcgate.settings import Problem, SettingsError, parse
 from provider.cli.opening import opened, realm_option
 from provider.config import CLAIM_ATTRIBUTES, UserSettings
-from provider.events import UserChanged
+from provider.events import FactorRemoved, UserChanged
 from provider.services.passwords import Passwords
 
 
@@ -109,6 +109,25 @@ def password(config: Path, name: str | None, print_hash: bool, password_stdin: b
             changed = parts.users.set_password_hash(conn, realm, name, password_hash, int(parts.clock()))
         parts.audit.emit(UserChanged(realm.id, changed.user_id, "password"))
     click.echo(f"{changed.user_name} has a new password")
+
+
+@user.command("remove-totp")
+@click.argument("name")
+@realm_option
+@click.pass_obj
+def remove_totp(config: Path, name: str, realm_id: str) -> None:
+    """Remove a person's authenticator, lost or stolen; sessions and tokens end.
+
+    Where `second_factor.enrol_at_sign_in` is on they set up another one when a code is asked for next.
+    """
+    with opened(config, realm_id) as (parts, realm):
+        with parts.store.begin() as conn:
+            changed = parts.users.remove_second_factor(conn, realm, name, int(parts.clock()))
+        if changed is not None:
+            parts.audit.emit(FactorRemoved(realm.id, changed.user_id, "totp"))
+    if changed is None:
+        raise click.ClickException(f"{name} has no authenticator")
+    click.echo(f"{changed.user_name} has no authenticator any more")
 
 
 def _set_active(config: Path, name: str, realm_id: str, active: bool) -> None:

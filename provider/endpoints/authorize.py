@@ -1,11 +1,11 @@
 """`/authorize`: the one place where requests come in and answers to clients go out.
 
-A request that needs the person is stored and sent on to `/login` or `/consent` next door; these come back
-here as `/authorize?interaction=…`, where everything is judged anew. Here is no form and no password. What is
-judged is `provider.services.authorization`.
+A request that needs the person is stored and sent on to a page next door (`login`, `otp`, `enrol`,
+`consent`); these come back here as `/authorize?interaction=…`, where everything is judged anew. Here is no
+form and no password. What is judged is `provider.services.authorization`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,13 +15,22 @@ from werkzeug import Request, Response
 from oidcgate.audit import Audit
 from oidcgate.protocol.authorization import RawRequest, parse_authorization_request
 from oidcgate.protocol.errors import OAuthError, TemporarilyUnavailable
+from provider.endpoints import enrol, otp
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import AuthorizationRefused
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations
 from provider.services.browser_session import Browser, browser_cookie, this_browser
-from provider.services.interaction import AskConsent, AskLogin, Fail, Finish
+from provider.services.interaction import (
+    Ask,
+    AskCode,
+    AskConsent,
+    AskEnrolment,
+    AskLogin,
+    Fail,
+    Finish,
+)
 from provider.services.pending import (
     Kind,
     Pending,
@@ -35,6 +44,13 @@ from provider.store.engine import Store
 
 #: How our own pages name the stored request they belong to.
 INTERACTION: Final = "interaction"
+#: Where each question is asked.
+_PAGES: Final[Mapping[type[Ask], str]] = {
+    AskLogin: "/login",
+    AskCode: otp.PATH,
+    AskEnrolment: enrol.PATH,
+    AskConsent: "/consent",
+}
 
 
 @dataclass(frozen=True)
@@ -120,10 +136,9 @@ class Authorize:
             cookies = request.headers.get("Cookie", "")
             judged = self.authorizations.judge(conn, realm, accepted, progress, cookies, now)
             step = judged.step
-            if isinstance(step, AskLogin | AskConsent):
+            if isinstance(step, Ask):
                 pending = pending or _store(conn, realm, accepted, pairs, browser, now)
-                page = "/login" if isinstance(step, AskLogin) else "/consent"
-                response = see_other(_page(realm, page, pending))
+                response = see_other(_page(realm, _PAGES[type(step)], pending))
                 if browser.is_new:
                     response.headers.add("Set-Cookie", browser_cookie(realm, browser))
                 return response

@@ -13,6 +13,7 @@ from provider.config import DEFAULT_SCOPES
 from provider.endpoints.answers import json_response
 from provider.realm import Realm
 from provider.services.authenticate_client import METHODS
+from provider.services.authentication_context import reachable
 from provider.services.claims import SCOPE_CLAIMS
 from provider.services.keyring import SIGNING_ALGORITHM
 from provider.services.responses import ResponseMode
@@ -27,11 +28,9 @@ class Discovery:
 
     Attributes:
         grant_types: the table of the token endpoint.
-        acr_values: what signing in can reach.
     """
 
     grant_types: Sequence[str]
-    acr_values: Sequence[str]
 
     def __call__(self, realm: Realm, _request: Request) -> Response:
         """The metadata document of the realm."""
@@ -55,7 +54,7 @@ class Discovery:
             "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
             "token_endpoint_auth_methods_supported": list(METHODS),
             "code_challenge_methods_supported": ["S256"],
-            "acr_values_supported": list(self.acr_values),
+            "acr_values_supported": list(reachable(realm.settings.second_factor.mode != "off")),
             "claim_types_supported": ["normal"],
             "claims_supported": [
                 "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",

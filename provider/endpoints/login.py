@@ -1,8 +1,9 @@
 """`/login`: asks for user name and password, for a stored request of this browser.
 
 A right password makes a new session and leads back to `/authorize`, which judges anew; this endpoint decides
-nothing about the request. How a password is checked is `provider.factors.password`, how tries are slowed
-`provider.services.throttle`, what a session is `provider.services.browser_session`.
+nothing about the request. A second factor has pages of its own (`otp`, `enrol`). How a password is checked
+is `provider.factors.password`, how tries are slowed `provider.services.throttle`, what a session is
+`provider.services.browser_session`.
 """
 
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from provider.config import fold_user_name
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import LoginFailed, LoginSlowed, LoginSucceeded
-from provider.factors.password import ACR, AMR, Busy, PasswordFactor
+from provider.factors.password import Busy, PasswordFactor
 from provider.pages import LoginProblem
 from provider.realm import Realm
+from provider.services.authentication_context import PASSWORD
 from provider.services.authorization import Accepted, Authorizations, Judged, login_progress
 from provider.services.browser_session import (
     Authenticated,
@@ -129,7 +131,7 @@ class Login:
     ) -> Response:
         """Make the session, in one transaction with the interaction's note of it."""
         realm, now = form.realm, form.now
-        who = Authenticated(user.user_id, now, ACR, AMR)
+        who = Authenticated(user.user_id, now, (PASSWORD,))
         with self.store.begin() as conn:
             previous = live_session(conn, realm, form.request.headers.get("Cookie", ""), now)
             session, token = begin_session(conn, realm, who, previous, now)
@@ -138,7 +140,7 @@ class Login:
             if new_hash is not None:
                 set_password_hash(conn, realm.id, user.user_id, new_hash)
         client_id = form.accepted.target.client.client_id
-        self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, AMR, network))
+        self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, session.amr, network))
         response = see_other(realm.url(f"/authorize?interaction={form.pending.identifier}"))
         response.headers.add("Set-Cookie", session_cookie(realm, token))
         return response

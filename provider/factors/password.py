@@ -12,17 +12,12 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from provider.services.passwords import LONGEST_PASSWORD_BYTES
 from provider.store.users import User
-
-#: What a sign-in with a password alone is worth, and how it was done. Spec: OIDC Core 2; RFC 8176 (`pwd`).
-ACR: Final = "knowledge"
-AMR: Final = ("pwd",)
 
 
 class Busy(Exception):

@@ -9,6 +9,12 @@ home.html (200, page-home)
 login.html (200, page-login)
     action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str or None;
     problem: LoginProblem or None; retry_after_seconds: int or None
+otp.html (200, page-otp)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str;
+    problem: FactorProblem or None; retry_after_seconds: int or None
+enrol.html (200, page-enrol)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; problem: FactorProblem or None;
+    optional: bool (going on without is offered); qr: Markup (an svg); otpauth_uri: str; secret: str
 consent.html (200, page-consent)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
     return_host: str or None (where the browser goes next)
@@ -21,11 +27,11 @@ error.html (the error's status, page-error)
 form_post.html (200, page-form-post), rendered by `form_post`
     action: str; fields: Sequence[tuple[str, str]]; client_name: str or None; script: Markup
 
-Buttons: `login` on login.html; `allow` and `deny` on consent.html send `decision=allow` or `decision=deny`;
-`logout` on logout.html.
+Buttons: `login` on login.html; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`;
+`allow` and `deny` on consent.html send `decision=allow` or `decision=deny`; `logout` on logout.html.
 
-After the POST of login.html, consent.html and logout.html the browser may be redirected to the client:
-give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
+After the POST of login.html, otp.html, enrol.html, consent.html and logout.html the browser may be redirected
+to the client: give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
 """
 
 from collections.abc import Sequence
@@ -61,6 +67,21 @@ class LoginProblem(StrEnum):
     """Too many people sign in at this moment."""
     EXPIRED = "expired"
     """The form was open for too long, or was not shown to this browser."""
+
+
+class FactorProblem(StrEnum):
+    """Why a page of the second factor is shown once more."""
+
+    WRONG = "wrong"
+    """No code of this authenticator, or not of this moment."""
+    USED = "used"
+    """The code was used before."""
+    TOO_MANY = "too_many"
+    """Too many attempts; `retry_after_seconds` says how long to wait."""
+    EXPIRED = "expired"
+    """The form was open for too long, or was not shown to this person here."""
+    UNREADABLE = "unreadable"
+    """What is stored cannot be opened: the operator has to act."""
 
 
 class LogoutProblem(StrEnum):

@@ -20,6 +20,7 @@ from oidcgate.protocol.authorization import (
     complete,
     parse_authorization_request,
 )
+from oidcgate.protocol.claims_parameter import acr_request
 from oidcgate.protocol.errors import (
     InvalidRequest,
     InvalidScope,
@@ -30,6 +31,7 @@ from oidcgate.protocol.errors import (
 from provider.config import DEFAULT_SCOPES
 from provider.pages import ErrorKind
 from provider.realm import Realm
+from provider.services.authentication_context import VOCABULARIES, state
 from provider.services.browser_session import live_session, note_use
 from provider.services.clients import Clients
 from provider.services.id_token_hint import IdTokenHints
@@ -44,9 +46,10 @@ from provider.services.interaction import (
 )
 from provider.services.pending import Pending
 from provider.services.responses import PageError, ValidatedTarget, validate_target
+from provider.services.second_factor import Factor, Means, Wish, next_factor, rule_of
 from provider.services.tokens import Authorization, issue_code
 from provider.services.users import UserStore
-from provider.store import consents
+from provider.store import consents, totp
 from provider.store.sessions import BrowserSession
 from provider.store.users import User
 
@@ -62,12 +65,14 @@ class Accepted:
         scopes: What would be granted: known here, allowed to the client, each once, in the order of the
             request.
         required_user: The `sub` of the `id_token_hint`, or None.
+        wish: How strong the sign-in should be.
     """
 
     request: AuthorizationRequest
     target: ValidatedTarget
     scopes: tuple[str, ...]
     required_user: str | None
+    wish: Wish
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class Authorizations:
             target,
             _granted_scopes(request.scope, target),
             self._required_user(conn, realm, target, request.id_token_hint),
+            _wish(request, target),
         )
 
     def stored(self, conn: Connection, realm: Realm, pending: Pending) -> Accepted:
@@ -171,7 +177,7 @@ class Authorizations:
         granted: frozenset[str] = frozenset()
         if user is not None:
             granted = consents.granted_scopes(conn, realm.id, user.user_id, client.client_id)
-        state = InteractionState(
+        found = InteractionState(
             prompt=frozenset(accepted.request.prompt),
             max_age_seconds=accepted.request.max_age,
             scopes=accepted.scopes,
@@ -181,8 +187,9 @@ class Authorizations:
             consent_needed=not (client.trusted or realm.settings.consent.auto_accept),
             granted=granted,
             answer=answer_in(progress),
+            factor=_factor(conn, realm, accepted, session, progress),
         )
-        return Judged(next_step(state, now), session, user)
+        return Judged(next_step(found, now), session, user)
 
     def issue(
         self,
@@ -196,6 +203,7 @@ class Authorizations:
         """Write a code for a finished request; returns it. Each authorization gets a grant of its own."""
         note_use(conn, realm, session, now)
         request = accepted.request
+        stated = state(accepted.wish.vocabulary, session.amr, accepted.wish.acr_values)
         authorization = Authorization(
             client_id=accepted.target.client.client_id,
             user_id=step.user_id,
@@ -206,8 +214,8 @@ class Authorizations:
             code_challenge=request.code_challenge,
             code_challenge_method=request.code_challenge_method,
             auth_time=session.auth_time,
-            acr=session.acr,
-            amr=session.amr,
+            acr=stated.acr,
+            amr=stated.amr,
         )
         return issue_code(conn, realm, authorization, now)
 
@@ -225,6 +233,11 @@ class Authorizations:
 def login_progress(session: BrowserSession) -> dict[str, Any]:
     """The note that this interaction's own sign-in made this session."""
     return {"login": {"sid": session.sid, "auth_time": session.auth_time}}
+
+
+def declined_progress(session: BrowserSession) -> dict[str, Any]:
+    """The note that whoever is signed in went on without setting up a second factor."""
+    return {"declined": {"sid": session.sid}}
 
 
 def consent_progress(answer: ConsentAnswer) -> dict[str, Any]:
@@ -245,6 +258,43 @@ def answer_in(progress: Mapping[str, Any]) -> ConsentAnswer | None:
     if note is None:
         return None
     return ConsentAnswer(note["user_id"], frozenset(note["scopes"]), note["allowed"])
+
+
+def _wish(request: AuthorizationRequest, target: ValidatedTarget) -> Wish:
+    """How strong the sign-in should be. The values in `claims` go before those of `acr_values`.
+
+    Raises:
+        InvalidRequest: `claims` cannot be read.
+    """
+    asked = acr_request(request.claims)
+    return Wish(
+        acr_values=asked.values or request.acr_values,
+        essential=asked.essential,
+        amr_values=request.amr_values,
+        vocabulary=VOCABULARIES[target.client.acr_profile],
+    )
+
+
+def _factor(
+    conn: Connection,
+    realm: Realm,
+    accepted: Accepted,
+    session: BrowserSession | None,
+    progress: Mapping[str, Any],
+) -> Factor:
+    """What a signed-in person's session lacks. The authenticator is looked for only where it could matter."""
+    settings = realm.settings.second_factor
+    rule = rule_of(settings.mode, accepted.target.client.second_factor)
+    if session is None or not (rule.required or accepted.wish):
+        return Factor.ENOUGH
+    has_code = rule.may_ask and totp.find(conn, realm.id, session.user_id) is not None
+    means = Means(
+        used=frozenset(session.amr),
+        has_code=has_code,
+        may_enrol=rule.may_ask and settings.enrol_at_sign_in and not has_code,
+        declined=progress.get("declined", {}).get("sid") == session.sid,
+    )
+    return next_factor(rule, accepted.wish, means)
 
 
 def _granted_scopes(asked: tuple[str, ...], target: ValidatedTarget) -> tuple[str, ...]:

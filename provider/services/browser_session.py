@@ -13,13 +13,14 @@ A session belongs to no grant. A revoked grant, or all of them, leaves the next 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from oidcgate.web.cookies import cookie_value, delete_cookie, set_cookie
 from provider.realm import Realm
+from provider.services.authentication_context import PLAIN, state, with_method
 from provider.services.opaque import CHARACTERS, new_token, token_hash
 from provider.store import grants, sessions
 from provider.store.sessions import BrowserSession
@@ -32,12 +33,11 @@ _BROWSER_COOKIE_SECONDS: Final = 400 * 86_400
 
 @dataclass(frozen=True)
 class Authenticated:
-    """A person who has just proved who they are. `acr` and `amr` say how, as it really happened."""
+    """A person who has just proved who they are, by these methods (`authentication_context`)."""
 
     user_id: str
     auth_time: int
-    acr: str
-    amr: tuple[str, ...]
+    used: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def begin_session(
         sid=kept_sid or new_token(),
         user_id=who.user_id,
         auth_time=who.auth_time,
-        acr=who.acr,
-        amr=who.amr,
+        acr=state(PLAIN, who.used).acr,
+        amr=who.used,
         created_at=now,
         seen_at=now,
         expires_at=now + realm.settings.lifetimes.session_seconds,
@@ -150,6 +150,27 @@ def begin_session(
             session = BrowserSession(**{**vars(session), "sid": new_token()})
     sessions.add(conn, realm.id, session)
     return session, token
+
+
+def strengthen_session(
+    conn: Connection, realm: Realm, session: BrowserSession, method: str, now: int
+) -> tuple[BrowserSession, str] | None:
+    """Note that the person of a live session has shown a second factor, under a new cookie.
+
+    `auth_time` and the absolute end stay: who has an authenticator in hand has not shown the password again,
+    so neither `max_age` nor the end of the day is moved by it.
+
+    Returns:
+        The session and its new cookie value; None when it was signed out meanwhile.
+    """
+    token = new_token()
+    used = with_method(session.amr, method)
+    stronger = replace(
+        session, session_hash=token_hash(token), acr=state(PLAIN, used).acr, amr=used, seen_at=now
+    )
+    if not sessions.renew(conn, realm.id, session.session_hash, stronger):
+        return None
+    return stronger, token
 
 
 def end_session(

@@ -92,7 +92,11 @@ class Clients:
         client_id = wanted.client_id or f"client-{secrets.token_hex(8)}"
         secret = None if wanted.auth_method == "none" else Secret(secrets.token_urlsafe(32))
         complete = replace(wanted, client_id=client_id, client_secret=secret)
-        problems = [*contradictions(complete), *complete.redirect_problems(self.allow_http_loopback)]
+        problems = [
+            *contradictions(complete),
+            *complete.redirect_problems(self.allow_http_loopback),
+            *complete.second_factor_problems(realm.settings.second_factor.mode),
+        ]
         if problems:
             raise SettingsError(problems)
         client = replace(_configured(complete), created_at=now, read_only=False)
@@ -155,5 +159,7 @@ def _configured(settings: ClientSettings) -> Client:
         scopes=frozenset(settings.scopes),
         trusted=settings.trusted,
         created_at=0,
+        second_factor=settings.second_factor,
+        acr_profile=settings.acr_profile,
         read_only=True,
     )

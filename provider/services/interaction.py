@@ -1,15 +1,24 @@
 """What an authorization request still needs from the person: `next_step`, a pure function.
 
-Here lives the decision only. Rows and cookies are in `browser_session` and `provider.store.interactions`; who
-calls this with what is in `authorization`; the pages that ask are the endpoints `login` and `consent`.
-Every call judges anew from what the server knows: no step is remembered as "passed" without saying by whom,
-so a second tab, the back button or another account in the same browser can never skip a step.
+Here lives the decision only; whether one factor is enough is `second_factor`. Rows and cookies are in
+`browser_session` and `provider.store.interactions`; who calls this with what is in `authorization`; the pages
+that ask are the endpoints `login`, `otp`, `enrol` and `consent`. Every call judges anew from what the server
+knows: no step is remembered as "passed" without saying by whom, so a second tab, the back button or another
+account in the same browser can never skip a step.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from oidcgate.protocol.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
+from oidcgate.protocol.errors import (
+    AccessDenied,
+    ConsentRequired,
+    InteractionRequired,
+    LoginRequired,
+    OAuthError,
+    UnmetAuthenticationRequirements,
+)
+from provider.services.second_factor import Factor
 
 
 class LoginReason(StrEnum):
@@ -64,6 +73,7 @@ class InteractionState:
         consent_needed: False for trusted clients and where consent is accepted automatically.
         granted: What this user agreed to for this client earlier.
         answer: The consent given or refused in this interaction.
+        factor: What the session lacks in strength for this request (`next_factor`).
     """
 
     prompt: frozenset[str]
@@ -75,6 +85,7 @@ class InteractionState:
     consent_needed: bool
     granted: frozenset[str]
     answer: ConsentAnswer | None
+    factor: Factor = Factor.ENOUGH
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,18 @@ class AskLogin:
     """Show the sign-in page."""
 
     reason: LoginReason
+
+
+@dataclass(frozen=True)
+class AskCode:
+    """Show the page that asks for the code of the person's authenticator."""
+
+
+@dataclass(frozen=True)
+class AskEnrolment:
+    """Show the page that sets one up; `optional` when the person may go on without."""
+
+    optional: bool
 
 
 @dataclass(frozen=True)
@@ -107,16 +130,18 @@ class Fail:
     error: OAuthError
 
 
-Step = AskLogin | AskConsent | Finish | Fail
+Ask = AskLogin | AskCode | AskEnrolment | AskConsent
+Step = Ask | Finish | Fail
 
 
 def next_step(state: InteractionState, now: int) -> Step:
     """Judge what is to happen next.
 
     With `prompt=none` the answer is never an `Ask…`. `Finish` is only returned for a live session of the
-    right user which is fresh enough and, where consent is needed, covered by consent of that same user.
+    right user which is fresh enough, strong enough and, where consent is needed, covered by consent of that
+    same user.
 
-    Spec: OIDC Core 3.1.2.1 (prompt, max_age, id_token_hint), 3.1.2.3, 3.1.2.4, 3.1.2.6
+    Spec: OIDC Core 3.1.2.1 (prompt, max_age, id_token_hint, acr_values), 3.1.2.3, 3.1.2.4, 3.1.2.6, 5.5.1.1
     """
     silent = "none" in state.prompt
     reason = _login_reason(state, now)
@@ -129,6 +154,10 @@ def next_step(state: InteractionState, now: int) -> Step:
             return Fail(LoginRequired("Another account than the one in id_token_hint is signed in."))
         return AskLogin(reason or LoginReason.NO_SESSION)
     signed_in = state.signed_in
+
+    stronger = _factor_step(state.factor, silent)
+    if stronger is not None:
+        return stronger
 
     if not state.consent_needed:
         # `prompt=consent` does not override trust: the operator has agreed for everybody.
@@ -151,6 +180,23 @@ def next_step(state: InteractionState, now: int) -> Step:
     if silent:
         return Fail(ConsentRequired("The person has to agree first."))
     return AskConsent(missing)
+
+
+def _factor_step(factor: Factor, silent: bool) -> Step | None:
+    """How to get the strength that is missing; None when there is nothing to ask."""
+    if factor is Factor.MISSING:
+        return Fail(AccessDenied("A second factor is required, and this person has none."))
+    if factor is Factor.UNMET:
+        return Fail(UnmetAuthenticationRequirements("None of the acr values can be reached."))
+    if silent:
+        if factor in (Factor.CODE, Factor.ENROLMENT):
+            return Fail(InteractionRequired("The person has to show a second factor."))
+        return None
+    if factor in (Factor.CODE, Factor.BETTER_CODE):
+        return AskCode()
+    if factor in (Factor.ENROLMENT, Factor.OFFERED_ENROLMENT):
+        return AskEnrolment(optional=factor is Factor.OFFERED_ENROLMENT)
+    return None
 
 
 def _login_reason(state: InteractionState, now: int) -> LoginReason | None:

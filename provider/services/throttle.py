@@ -11,6 +11,8 @@ account        failures for one name from anywhere                 30  1 minute
 network        failures for any name from one network              50  1 minute
 =============  ==============================================  ======  ============
 
+Codes of a second factor are slowed by the same rules over counters of their own (`code_scopes_of`).
+
 The strict rule binds the guesser's own network. The rule over all networks has a short cap, so somebody who
 guesses at the owner's name delays the owner by at most that minute, and from one network alone never reaches
 it. A name that nobody has is counted like any other: the wait says nothing about whether an account exists.
@@ -29,7 +31,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from oidcgate.web.forwarded import UNKNOWN_NETWORK
-from provider.config import ThrottleSettings
+from provider.realm_settings import ThrottleSettings
 from provider.store import throttle as rows
 from provider.store.throttle import Counter
 
@@ -77,25 +79,26 @@ def scopes_of(user_name_key: str, network: str, settings: ThrottleSettings) -> t
             network for the account, and not at all by itself: it would be a counter for everybody.
     """
     account = hashlib.sha256(user_name_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    strict = Rule(
-        settings.account_failures,
-        settings.first_delay_seconds,
-        settings.longest_delay_seconds,
-        settings.forget_seconds,
-    )
     shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
     first = min(settings.first_delay_seconds, shared)
     anywhere = Rule(settings.account_failures * _NETWORKS_PER_ACCOUNT, first, shared, settings.forget_seconds)
     scopes = (
-        Scope(f"pair:{account}:{network}", strict, own=True),
+        Scope(f"pair:{account}:{network}", _strict(settings), own=True),
         Scope(f"account:{account}", anywhere, own=True),
     )
-    if network == UNKNOWN_NETWORK:
-        return scopes
-    # A right password gives the network only its own charge back: else one account of the guesser's own
-    # would buy unlimited tries at all others.
-    by_network = Rule(settings.network_failures, first, shared, settings.forget_seconds)
-    return (*scopes, Scope(f"network:{network}", by_network, own=False))
+    return (*scopes, *_network_scope(network, settings))
+
+
+def code_scopes_of(user_id: str, network: str, settings: ThrottleSettings) -> tuple[Scope, ...]:
+    """The counters that one code of a second factor touches.
+
+    Not those of the password, which its owner could reset at will by typing it once more between guesses.
+    Only who has shown the password gets here, so the strict rule binds the account from everywhere: a
+    stranger cannot make the owner wait.
+    """
+    account = hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    own = Scope(f"code:{account}", _strict(settings), own=True)
+    return (own, *_network_scope(network, settings))
 
 
 def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
@@ -108,6 +111,26 @@ def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
         ),
         default=0,
     )
+
+
+def _strict(settings: ThrottleSettings) -> Rule:
+    return Rule(
+        settings.account_failures,
+        settings.first_delay_seconds,
+        settings.longest_delay_seconds,
+        settings.forget_seconds,
+    )
+
+
+def _network_scope(network: str, settings: ThrottleSettings) -> tuple[Scope, ...]:
+    if network == UNKNOWN_NETWORK:
+        return ()
+    shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
+    first = min(settings.first_delay_seconds, shared)
+    # A right password gives the network only its own charge back: else one account of the guesser's own
+    # would buy unlimited tries at all others.
+    rule = Rule(settings.network_failures, first, shared, settings.forget_seconds)
+    return (Scope(f"network:{network}", rule, own=False),)
 
 
 def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:

@@ -23,6 +23,7 @@ from provider.config import (
 )
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.clients import ReadOnlyObject, UnknownObject
+from provider.store import totp
 from provider.store.grants import revoke_user_grants
 from provider.store.sessions import end_of_user
 from provider.store.users import (
@@ -156,6 +157,20 @@ class Users:
         _end_everything(conn, realm, user, now, "password_changed")
         return user
 
+    def remove_second_factor(self, conn: Connection, realm: Realm, name: str, now: int) -> User | None:
+        """Forget a person's authenticator, those in the file included; None when there was none.
+
+        It may be in other hands, so sessions and tokens end.
+
+        Raises:
+            UnknownObject: there is nobody of that name.
+        """
+        user = self._known(conn, realm, name)
+        if not totp.remove(conn, realm.id, user.user_id):
+            return None
+        _end_everything(conn, realm, user, now, "second_factor_removed")
+        return user
+
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Names and ids that are both in the file and in the database."""
         prefix = "users" if realm.id == DEFAULT_REALM else f"realms.{realm.id}.users"
@@ -167,11 +182,15 @@ class Users:
             )  # fmt: skip
 
     def _changeable(self, conn: Connection, realm: Realm, name: str, fix: str) -> User:
+        user = self._known(conn, realm, name)
+        if user.read_only:
+            raise ReadOnlyObject(f"user {user.user_name} is written in the configuration: {fix}")
+        return user
+
+    def _known(self, conn: Connection, realm: Realm, name: str) -> User:
         user = self.find_by_name(conn, realm, name)
         if user is None:
             raise UnknownObject(f"there is no user {name!r} in realm {realm.id}")
-        if user.read_only:
-            raise ReadOnlyObject(f"user {user.user_name} is written in the configuration: {fix}")
         return user
 
 

@@ -17,6 +17,8 @@ class Client:
 
     Attributes:
         secret_hash: SHA-256 of the secret in hexadecimal digits; None for a public client.
+        second_factor: `realm` for the realm's mode, else a mode of its own.
+        acr_profile: the vocabulary of its `acr` and `amr`.
         read_only: it is written in `provider.toml`.
     """
 
@@ -31,6 +33,8 @@ class Client:
     scopes: frozenset[str]
     trusted: bool
     created_at: int
+    second_factor: str = "realm"
+    acr_profile: str = "rfc8176"
     read_only: bool = False
 
     @property
@@ -80,6 +84,8 @@ def insert_client(conn: Connection, realm_id: str, client: Client) -> None:
             flows=sorted(client.flows),
             scopes=sorted(client.scopes),
             trusted=client.trusted,
+            second_factor=client.second_factor,
+            acr_profile=client.acr_profile,
             created_at=client.created_at,
         )
     )
@@ -104,4 +110,6 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
         scopes=frozenset(row.scopes),
         trusted=row.trusted,
         created_at=row.created_at,
+        second_factor=row.second_factor,
+        acr_profile=row.acr_profile,
     )

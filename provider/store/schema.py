@@ -32,6 +32,8 @@ clients: Final = Table(
     Column("flows", JSON, nullable=False),
     Column("scopes", JSON, nullable=False),
     Column("trusted", Boolean, nullable=False),
+    Column("second_factor", String(16), nullable=False),
+    Column("acr_profile", String(40), nullable=False),
     Column("created_at", _INSTANT, nullable=False),
 )
 
@@ -195,6 +197,17 @@ refresh_tokens: Final = Table(
     # A token has one successor, whatever raced.
     Index("refresh_tokens_one_successor", "realm_id", "predecessor_hash", unique=True),
     Index("refresh_tokens_by_end", "realm_id", "expires_at"),
+)
+
+totp: Final = Table(
+    "totp",
+    metadata,
+    _realm(),
+    Column("user_id", String(255), primary_key=True),
+    Column("sealed_secret", Text, nullable=False),
+    # The time step of the last code that was accepted: neither it nor an earlier one is accepted again.
+    Column("last_step", BigInteger, nullable=False),
+    Column("enrolled_at", _INSTANT, nullable=False),
 )
 
 throttle: Final = Table(

@@ -19,7 +19,9 @@ class BrowserSession:
     Attributes:
         session_hash: SHA-256 of the cookie value. Never leaves the server.
         sid: The public random name of the session (ID token, logout).
-        auth_time: When the person last proved who they are.
+        auth_time: When the person last proved who they are, from the password on.
+        acr, amr: How. `amr` are the methods that were used, `acr` what they are worth in plain words; what a
+            client is told is worded for it when a code is written.
         seen_at: The last use, in coarse steps.
         expires_at: The absolute end.
     """

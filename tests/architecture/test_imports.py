@@ -25,6 +25,7 @@ GROUND = (
 # Rooms that know neither gate nor provider, and the provider's own ground.
 NEUTRAL = (*GROUND, "oidcgate.net", "oidcgate.web", "oidcgate.jose", "oidcgate.protocol")
 PROVIDER_GROUND = (
+    "provider.realm_settings",
     "provider.config",
     "provider.realm",
     "provider.routes",
@@ -57,7 +58,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "oidcgate.__main__": ("oidcgate.cli",),
     "oidcgate": ("oidcgate.gate", "oidcgate.identity", "oidcgate.proxy.wsgi"),
     # The provider's rooms, from the ground up; of oidcgate they use what knows neither gate nor provider.
-    "provider.config": (*GROUND, "oidcgate.web", "oidcgate.protocol"),
+    "provider.realm_settings": ("oidcgate.settings",),
+    "provider.config": (*GROUND, "oidcgate.web", "oidcgate.protocol", "provider.realm_settings"),
     "provider.realm": ("provider.config",),
     "provider.routes": ("provider.realm",),
     "provider.events": ("oidcgate.audit",),
@@ -106,8 +108,10 @@ PURE = (
     "oidcgate.web.cookies",
     "oidcgate.web.facts",
     "oidcgate.web.forwarded",
+    "provider.services.authentication_context",
     "provider.services.claims",
     "provider.services.interaction",
+    "provider.services.second_factor",
 )
 IMPURE = (
     "time",

@@ -7,7 +7,6 @@ import pytest
 
 from oidcgate.settings import SettingsError, describe, parse
 from provider.config import (
-    Lifetimes,
     ProviderSettings,
     UserSettings,
     client_secret_problem,
@@ -15,6 +14,7 @@ from provider.config import (
     load_settings,
 )
 from provider.realm import realms_of
+from provider.realm_settings import Lifetimes
 from tests.provider.world import APP_SECRET, ISSUER, SECRET, config
 
 
@@ -269,6 +269,30 @@ def test_lifetimes_in_seconds() -> None:
 @pytest.mark.row("S-33")
 def test_the_skew_is_five_minutes_unless_set() -> None:
     assert Lifetimes().clock_skew_seconds == 300
+
+
+@pytest.mark.row("E-28")
+@pytest.mark.parametrize(
+    ("realm", "client", "wrong"),
+    [
+        ("off", "required", True),
+        ("off", "acr", True),
+        ("off", "off", False),
+        ("off", "realm", False),
+        ("acr", "required", False),
+        ("required", "off", False),
+    ],
+)
+def test_a_client_asks_for_a_second_factor_only_where_there_is_one(
+    realm: str, client: str, wrong: bool
+) -> None:
+    clients = config(Path("x.db"))["clients"]
+    clients[1]["second_factor"] = client
+    found = problems(clients=clients, second_factor={"mode": realm})
+    named = problems(realms=[{"name": "second", "clients": clients, "second_factor": {"mode": realm}}])
+    key = "clients[1].second_factor: "
+    assert [problem.startswith(key) for problem in found] == [True] * wrong
+    assert [problem.startswith(f"realms[0].{key}") for problem in named] == [True] * wrong
 
 
 def test_attributes_without_a_value_are_absent() -> None:

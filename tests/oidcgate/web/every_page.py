@@ -10,8 +10,9 @@ from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.gate.pages import LoopCheck, gate_pages
 from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
+from provider.factors.enrolment import qr_code
 from provider.pages import ErrorKind as ProviderError
-from provider.pages import LoginProblem, LogoutProblem, ScopeLine, form_post, provider_pages
+from provider.pages import FactorProblem, LoginProblem, LogoutProblem, ScopeLine, form_post, provider_pages
 
 GATE = gate_pages()
 PROXY = proxy_pages()
@@ -19,6 +20,7 @@ PROVIDER = provider_pages()
 
 FIELDS = {"csrf": "a token", "interaction": "an id"}
 INCIDENT = "7K3F-Q9WD-2MXA"
+OTPAUTH = "otpauth://totp/id.example.com:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example.com"
 SCOPES = (
     ScopeLine("openid", "Know who you are", "An identifier that stays the same"),
     ScopeLine("profile", "See your profile", "Your name and user name"),
@@ -73,6 +75,35 @@ def _login(problem: LoginProblem | None, **changes: Any) -> Example:
         "retry_after_seconds": None,
     }
     return _provider("login.html", "page-login", ("username", "password", "login"), **{**context, **changes})
+
+
+def _otp(problem: FactorProblem | None, **changes: Any) -> Example:
+    context: dict[str, Any] = {
+        "action": "/login/otp",
+        "hidden": FIELDS,
+        "client_name": "Directory",
+        "user_name": "alice",
+        "problem": problem,
+        "retry_after_seconds": None,
+    }
+    return _provider("otp.html", "page-otp", ("otp", "verify"), **{**context, **changes})
+
+
+def _enrol(problem: FactorProblem | None, *, optional: bool = False) -> Example:
+    return _provider(
+        "enrol.html",
+        "page-enrol",
+        ("otpauth", "otp", "verify", *(("skip",) if optional else ())),
+        action="/login/enrol",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_name="alice",
+        problem=problem,
+        optional=optional,
+        qr=qr_code(OTPAUTH),
+        otpauth_uri=OTPAUTH,
+        secret="GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ",
+    )
 
 
 def _logout(problem: LogoutProblem | None) -> Example:
@@ -151,6 +182,13 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-login": _login(None),
     "provider-login-first": _login(None, username="", client_name=None),
     **{f"provider-login-{problem}": _login(problem, retry_after_seconds=300) for problem in LoginProblem},
+    "provider-otp": _otp(None),
+    **{f"provider-otp-{problem}": _otp(problem) for problem in FactorProblem},
+    "provider-otp-wait": _otp(FactorProblem.TOO_MANY, retry_after_seconds=300),
+    "provider-enrol": _enrol(None),
+    "provider-enrol-offered": _enrol(None, optional=True),
+    "provider-enrol-wrong": _enrol(FactorProblem.WRONG, optional=True),
+    "provider-enrol-expired": _enrol(FactorProblem.EXPIRED),
     "provider-consent": _provider(
         "consent.html",
         "page-consent",

@@ -13,7 +13,7 @@ from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
 from provider.config import DEFAULT_SCOPES
 from provider.pages import ErrorKind as ProviderError
-from provider.pages import LoginProblem, LogoutProblem
+from provider.pages import FactorProblem, LoginProblem, LogoutProblem
 from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY
 
 # What the variable part of a key may be, per template.
@@ -22,6 +22,8 @@ VARIABLE: Mapping[tuple[Pages, str, str], type[StrEnum]] = {
     (GATE, "login_loop.html", "check"): LoopCheck,
     (PROVIDER, "error.html", "kind"): ProviderError,
     (PROVIDER, "login.html", "problem"): LoginProblem,
+    (PROVIDER, "otp.html", "problem"): FactorProblem,
+    (PROVIDER, "enrol.html", "problem"): FactorProblem,
     (PROVIDER, "logout.html", "problem"): LogoutProblem,
 }
 

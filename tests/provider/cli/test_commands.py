@@ -1,5 +1,6 @@
 """`oidcgate-provider`: what each command does, prints and refuses."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from click.testing import CliRunner, Result
 
 from provider.app import Provider
 from provider.cli.main import main
+from provider.store import totp
+from provider.store.engine import Store
+from provider.store.totp import Totp
 from tests.provider.world import APP_SECRET, ISSUER, SECRET, copy_database
 
 TOML = f"""
@@ -69,7 +73,7 @@ def test_client_add_with_everything(shell: Shell) -> None:
     options = ["--id", "x", "--redirect-uri", uri, "--post-logout-redirect-uri", bye, "--auth-method", "none"]
     flows = ["--flow", "authorization_code", "--flow", "refresh_token"]
     scopes = ["--scope", "openid", "--scope", "offline_access"]
-    added = shell.run("client", "add", *options, *flows, *scopes, "--trusted")
+    added = shell.run("client", "add", *options, *flows, *scopes, "--trusted", "--acr-profile", "eam")
     assert added.stdout == "client_id: x\n"
     assert shell.run("client", "show", "x").stdout.splitlines() == [
         "client_id: x",
@@ -82,7 +86,16 @@ def test_client_add_with_everything(shell: Shell) -> None:
         "flows: authorization_code refresh_token",
         "scopes: openid offline_access",
         "trusted: yes",
+        "second_factor: realm",
+        "acr_profile: eam",
     ]
+
+
+@pytest.mark.row("E-28")
+def test_client_add_cannot_ask_for_a_factor_that_the_realm_does_not_have(shell: Shell) -> None:
+    options = ["--redirect-uri", "https://x.example/cb", "--second-factor", "required"]
+    result = shell.run("client", "add", *options, code=1)
+    assert "second_factor: 'required' asks for what the realm does not have" in result.stderr
 
 
 @pytest.mark.row("S-53", "S-54")
@@ -172,6 +185,25 @@ def test_user_disable_and_enable(shell: Shell) -> None:
     assert columns(shell.run("user", "list"))[1][1] == "disabled"
     shell.run("user", "enable", "bob")
     assert columns(shell.run("user", "list"))[1][1] == "active"
+
+
+@pytest.mark.row("E-28")
+@pytest.mark.parametrize("name", ["Bob", "alice"])
+def test_user_remove_totp(shell: Shell, name: str) -> None:
+    """Of people in the database and of those in the file."""
+    shell.run("user", "add", "bob", "--no-password")
+    user_id = next(row[3] for row in columns(shell.run("user", "list")) if row[0] == name.lower())
+    assert "has no authenticator" in shell.run("user", "remove-totp", name, code=1).stderr
+    store = Store(f"sqlite:///{shell.folder / 'provider.db'}")
+    with store.begin() as conn:
+        assert totp.add(conn, "default", Totp(user_id, "sealed", 1, 1))
+    store.dispose()
+    result = shell.run("user", "remove-totp", name)
+    assert result.stdout == f"{name.lower()} has no authenticator any more\n"
+    (event,) = [json.loads(line) for line in result.stderr.splitlines()]
+    assert (event["event"], event["user_id"]) == ("provider.factor_removed", user_id)
+    assert "has no authenticator" in shell.run("user", "remove-totp", name, code=1).stderr
+    assert "there is no user" in shell.run("user", "remove-totp", "nobody", code=1).stderr
 
 
 def test_a_hash_for_the_file(shell: Shell) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oidcgate.web.forwarded import UNKNOWN_NETWORK
-from provider.config import ThrottleSettings
+from provider.realm_settings import ThrottleSettings
 from provider.services.throttle import (
     SHARED_WAIT_SECONDS,
     Rule,

@@ -12,9 +12,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, BigInteger, Boolean, Connection, Integer, MetaData, Table, inspect, select, text
 
+from provider.store import totp
+from provider.store.clients import find_client
 from provider.store.engine import Store
 from provider.store.migrations import _config, is_current, upgrade
 from provider.store.schema import metadata
+from provider.store.totp import Totp
 from tests.provider.processes import in_processes
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
@@ -172,3 +175,32 @@ def test_a_migration_that_is_cut_off_leaves_nothing(store: Store, monkeypatch: p
         upgrade(store)
     with store.read() as conn:
         assert inspect(conn).get_table_names() == []
+
+
+def test_clients_that_are_there_keep_the_realms_second_factor(store: Store) -> None:
+    upgrade(store, "0002")
+    with store.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO clients (realm_id, client_id, name, enabled, auth_method, redirect_uris,"
+                " post_logout_redirect_uris, flows, scopes, trusted, created_at)"
+                " VALUES ('default', 'old', 'Old', true, 'none', '[]', '[]', '[]', '[\"openid\"]', false, 7)"
+            )
+        )
+    upgrade(store)
+    with store.begin() as conn:
+        client = find_client(conn, "default", "old")
+        assert client is not None
+        assert (client.second_factor, client.acr_profile, client.created_at) == ("realm", "rfc8176", 7)
+        assert totp.add(conn, "default", Totp("alice", "sealed", 1, 1))
+    with store.begin() as conn:
+        config = _config()
+        config.attributes["connection"] = conn
+        command.downgrade(config, "0002")
+    with store.begin() as conn:
+        assert "totp" not in inspect(conn).get_table_names()
+        assert conn.execute(text("SELECT client_id, created_at FROM clients")).all() == [("old", 7)]
+    upgrade(store)
+    with store.read() as conn:
+        assert find_client(conn, "default", "old") == client
+        assert totp.find(conn, "default", "alice") is None
