@@ -50,6 +50,7 @@ class Wish:
     vocabulary: Vocabulary = PLAIN
 
     def __bool__(self) -> bool:
+        """Whether anything is asked for."""
         return bool(self.acr_values or self.amr_values)
 
 

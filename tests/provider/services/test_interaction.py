@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.protocol.errors import AccessDenied, ConsentRequired, LoginRequired
+from oidcgate.protocol.errors import (
+    AccessDenied,
+    ConsentRequired,
+    InteractionRequired,
+    LoginRequired,
+    UnmetAuthenticationRequirements,
+)
 from provider.services.interaction import (
+    AskCode,
     AskConsent,
+    AskEnrolment,
     AskLogin,
     ConsentAnswer,
     Fail,
@@ -19,6 +27,7 @@ from provider.services.interaction import (
     SignedIn,
     next_step,
 )
+from provider.services.second_factor import Factor
 
 NOW = 1_000_000
 ALICE = SignedIn("alice", "sid-1", NOW - 100)
@@ -78,6 +87,28 @@ DONE = Finish("alice", "sid-1", SCOPES)
         pytest.param(
             state(granted=frozenset({"openid", "email"})), AskConsent(("profile",)), id="one-new-scope"
         ),
+        pytest.param(state(factor=Factor.CODE), AskCode(), id="code"),
+        pytest.param(state(factor=Factor.BETTER_CODE), AskCode(), id="better-code"),
+        pytest.param(state(factor=Factor.ENROLMENT), AskEnrolment(optional=False), id="enrolment"),
+        pytest.param(state(factor=Factor.OFFERED_ENROLMENT), AskEnrolment(optional=True), id="offered"),
+        pytest.param(
+            state(factor=Factor.CODE, signed_in=None), AskLogin(LoginReason.NO_SESSION), id="password-first"
+        ),
+        pytest.param(
+            state(factor=Factor.CODE, prompt={"login"}),
+            AskLogin(LoginReason.PROMPT),
+            id="fresh-password-first",
+        ),
+        pytest.param(state(factor=Factor.CODE, granted=frozenset()), AskCode(), id="code-before-consent"),
+        pytest.param(
+            state(factor=Factor.CODE, consent_needed=False), AskCode(), id="code-also-of-the-trusted"
+        ),
+        pytest.param(
+            state(factor=Factor.BETTER_CODE, prompt={"none"}), DONE, id="none-and-a-better-code-not-given"
+        ),
+        pytest.param(
+            state(factor=Factor.OFFERED_ENROLMENT, prompt={"none"}), DONE, id="none-and-nothing-offered"
+        ),
         pytest.param(state(granted=frozenset(), consent_needed=False), DONE, id="trusted"),
         pytest.param(
             state(prompt={"consent"}, consent_needed=False), DONE, id="trusted-is-never-asked-even-by-prompt"
@@ -119,6 +150,16 @@ def test_step(given_state: InteractionState, expected: object) -> None:
         pytest.param(state(prompt={"none"}, required_user="bob"), LoginRequired, id="none-and-another-user"),
         pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
         pytest.param(state(answer=agreed(*SCOPES, allowed=False)), AccessDenied, id="refused"),
+        pytest.param(state(factor=Factor.MISSING), AccessDenied, id="no-second-factor"),
+        pytest.param(state(factor=Factor.MISSING, prompt={"none"}), AccessDenied, id="none-and-none"),
+        pytest.param(state(factor=Factor.UNMET), UnmetAuthenticationRequirements, id="acr-out-of-reach"),
+        pytest.param(
+            state(factor=Factor.UNMET, prompt={"none"}), UnmetAuthenticationRequirements, id="none-and-unmet"
+        ),
+        pytest.param(state(factor=Factor.CODE, prompt={"none"}), InteractionRequired, id="none-and-code"),
+        pytest.param(
+            state(factor=Factor.ENROLMENT, prompt={"none"}), InteractionRequired, id="none-and-enrolment"
+        ),
         pytest.param(
             state(required_user="bob", login_done=HERE),
             LoginRequired,
@@ -147,6 +188,7 @@ STATES = st.builds(
     consent_needed=st.booleans(),
     granted=SCOPE_SETS,
     answer=st.none() | st.builds(ConsentAnswer, USERS, SCOPE_SETS, st.booleans()),
+    factor=st.sampled_from(Factor),
 )
 
 
@@ -161,6 +203,8 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
     assert (step.user_id, step.sid) == (signed_in.user_id, signed_in.sid)
     assert step.scopes == given_state.scopes
     assert given_state.required_user in (None, signed_in.user_id)
+    passed_over = {Factor.BETTER_CODE, Factor.OFFERED_ENROLMENT} if "none" in given_state.prompt else set()
+    assert given_state.factor in {Factor.ENOUGH, *passed_over}
     fresh = done is not None and done.sid == signed_in.sid and done.auth_time <= signed_in.auth_time
     if given_state.prompt & {"login", "select_account"}:
         assert fresh
@@ -198,11 +242,12 @@ def test_consent_is_asked_for_missing_scopes_only_and_never_of_the_trusted(
 @pytest.mark.row("S-23")
 @given(STATES, USERS)
 def test_a_sign_in_here_and_a_yes_always_end_the_questions(given_state: InteractionState, user: str) -> None:
-    """No state asks for ever: after one login and one consent of the same person there is an answer."""
+    """No state asks for ever: after login, second factor and consent of one person there is an answer."""
     answered = replace(
         given_state,
         signed_in=SignedIn(user, "sid-1", NOW),
         login_done=LoginDone("sid-1", NOW),
         answer=ConsentAnswer(user, frozenset(given_state.scopes), True),
+        factor=Factor.ENOUGH,
     )
     assert isinstance(next_step(answered, NOW), Finish | Fail)

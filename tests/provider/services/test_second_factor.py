@@ -99,6 +99,13 @@ def test_rule(realm: str, client: str, required: bool, may_ask: bool) -> None:
     assert rule_of(realm, client) == Rule(required, may_ask)
 
 
+def test_an_empty_wish_asks_for_nothing() -> None:
+    assert not wish()
+    assert not wish(essential=True)
+    assert wish("gold")
+    assert wish(amr="face")
+
+
 WORDS = st.sampled_from(["knowledge", "possession", "mfa", "gold"])
 WISHES = st.builds(
     Wish,
