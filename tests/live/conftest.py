@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.live import apps, peers
+from tests.provider.databases import empty_url, made_postgresql
+
+__all__ = ["empty_url", "made_postgresql"]
 
 BUILD = Path(__file__).parents[2] / "build"
 

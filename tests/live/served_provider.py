@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from urllib.parse import urlencode
 
 from provider.app import Provider
 from provider.services.tokens import Authorization, issue_code
-from tests.support.servers import Server, free_port, running
+from tests.provider.store_log import VARIABLE
+from tests.support.servers import ROOT, Server, free_port, running
 
 SECRET = "qT3vN8yZr5LwXk2PdJm7CgHs0BfEa9Ui4Ro6"
 APP_SECRET = "app-3kQzX7VbN1mRtY9wLpGdHs5JfCe2AuKo8TiZq4Ex"
@@ -46,14 +48,16 @@ class ServedProvider:
     port: int
 
     @classmethod
-    def configured(cls, folder: Path, *, lifetimes: str = "") -> "ServedProvider":
-        """Write the configuration and prepare the database."""
+    def configured(
+        cls, folder: Path, *, lifetimes: str = "", database: str | None = None
+    ) -> "ServedProvider":
+        """Write the configuration; `database` is a URL, by default of a file beside it."""
         made = cls(folder, free_port())
         (folder / "provider.toml").write_text(
             f"""
             issuer = "http://127.0.0.1:{made.port}"
             insecure_allow_http_loopback = true
-            database = "sqlite:///{folder / "provider.db"}"
+            database = "{database or f"sqlite:///{folder / 'provider.db'}"}"
             secret = "{SECRET}"
             [lifetimes]
             {lifetimes}
@@ -70,14 +74,37 @@ class ServedProvider:
         return made
 
     @contextmanager
-    def served(self, *, workers: int) -> Iterator[Server]:
+    def served(self, *, workers: int, threads: int = 8) -> Iterator[Server]:
         """Serve until the block ends; every worker is there when it begins."""
-        command = [sys.executable, "-m", "provider", "--config", self.folder / "provider.toml", "serve"]
+        command = [sys.executable, "-m", "provider", "--config", self.folder / "provider.toml"]
+        with self._running(command, workers, threads) as server:
+            yield server
+
+    @contextmanager
+    def served_with_store_log(self, *, workers: int, threads: int) -> Iterator[Path]:
+        """Serve, with a log of each transaction (`tests.provider.store_log`) that is empty at first."""
+        log = self.folder / "store.log"
+        command = [
+            sys.executable,
+            "-m",
+            "tests.live.logged_provider",
+            "--config",
+            self.folder / "provider.toml",
+        ]
+        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        env = {VARIABLE: str(log), "PYTHONPATH": path}
+        with self._running(command, workers, threads, env):
+            log.write_bytes(b"")
+            yield log
+
+    @contextmanager
+    def _running(
+        self, command: list[str | Path], workers: int, threads: int, env: Mapping[str, str] | None = None
+    ) -> Iterator[Server]:
         # No --port: that of the issuer.
-        options = ["--workers", str(workers)]
-        with running(
-            [*command, *options], port=self.port, log=self.folder / "log", cwd=self.folder
-        ) as server:
+        command = [*command, "serve", "--workers", str(workers), "--threads", str(threads)]
+        log = self.folder / "log"
+        with running(command, port=self.port, log=log, cwd=self.folder, env=env) as server:
             deadline = time.monotonic() + 60
             while len(workers_of(server)) < workers or self.ask(_HEALTH).status != 200:
                 assert time.monotonic() < deadline, server.log_text()

@@ -254,6 +254,15 @@ def test_a_wrong_password(postgresql_server: Postgresql, database: str) -> None:
     assert "wrong-9xK4" not in said
 
 
+def test_a_password_from_a_file(postgresql_server: Postgresql, database: str, tmp_path: Path) -> None:
+    passfile = tmp_path / "pgpass"
+    passfile.write_text(f"*:*:*:{LOCKED_ROLE}:right-7nQ2\n")
+    passfile.chmod(0o600)
+    url = postgresql_server.url(database, login=LOCKED_ROLE, more=f"&passfile={passfile}")
+    # It came in, and only the rights are missing.
+    assert "permission denied for table grants" in why_not(url)
+
+
 def test_a_database_that_is_not_there(postgresql_server: Postgresql) -> None:
     assert 'database "missing" does not exist' in why_not(postgresql_server.url("missing"))
 
