@@ -23,6 +23,7 @@ from provider.endpoints.health import Alive, Ready
 from provider.endpoints.home import Home
 from provider.endpoints.jwks import Jwks
 from provider.endpoints.login import Login
+from provider.endpoints.no_factor import NoFactorPage
 from provider.endpoints.otp import OtpPage
 from provider.endpoints.screens import Screens
 from provider.endpoints.token import TokenEndpoint
@@ -194,6 +195,7 @@ def _sign_in_routes(
     secrets = TotpSecrets(ring)
     otp = OtpPage(desk, secrets, csrf("provider.otp"))
     enrol = EnrolPage(desk, secrets, csrf("provider.enrol"))
+    no_factor = NoFactorPage(desk, csrf("provider.no_factor"))
     consent = Consent(store, authorizations, csrf("provider.consent"), screens, audit, clock)
     end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
     authorize = Authorize(store, authorizations, ResponseWriter(screens.pages), screens, audit, clock)
@@ -202,6 +204,7 @@ def _sign_in_routes(
     yield Route("/login", both, login, Face.PAGE)
     yield Route("/login/otp", both, otp, Face.PAGE)
     yield Route("/login/enrol", both, enrol, Face.PAGE)
+    yield Route("/login/no-second-factor", both, no_factor, Face.PAGE)
     yield Route("/consent", both, consent, Face.PAGE)
     yield Route("/end_session", both, end, Face.PAGE)
     yield Route("/end_session/confirm", ("POST",), end.confirm, Face.PAGE)

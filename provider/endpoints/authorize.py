@@ -1,8 +1,8 @@
 """`/authorize`: the one place where requests come in and answers to clients go out.
 
 A request that needs the person is stored and sent on to a page next door (`login`, `otp`, `enrol`,
-`consent`); these come back here as `/authorize?interaction=…`, where everything is judged anew. Here is no
-form and no password. What is judged is `provider.services.authorization`.
+`no_factor`, `consent`); these come back here as `/authorize?interaction=…`, where everything is judged anew.
+Here is no form and no password. What is judged is `provider.services.authorization`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 from oidcgate.audit import Audit
 from oidcgate.protocol.authorization import RawRequest, parse_authorization_request
 from oidcgate.protocol.errors import OAuthError, TemporarilyUnavailable
-from provider.endpoints import enrol, otp
+from provider.endpoints import enrol, no_factor, otp
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import AuthorizationRefused
@@ -30,6 +30,7 @@ from provider.services.interaction import (
     AskLogin,
     Fail,
     Finish,
+    TellMissing,
 )
 from provider.services.pending import (
     Kind,
@@ -49,6 +50,7 @@ _PAGES: Final[Mapping[type[Ask], str]] = {
     AskLogin: "/login",
     AskCode: otp.PATH,
     AskEnrolment: enrol.PATH,
+    TellMissing: no_factor.PATH,
     AskConsent: "/consent",
 }
 

@@ -15,6 +15,8 @@ otp.html (200, page-otp)
 enrol.html (200, page-enrol)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; problem: FactorProblem or None;
     optional: bool (going on without is offered); qr: Markup (an svg); otpauth_uri: str; secret: str
+no_factor.html (200, page-no-second-factor)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str
 consent.html (200, page-consent)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
     return_host: str or None (where the browser goes next)
@@ -28,9 +30,10 @@ form_post.html (200, page-form-post), rendered by `form_post`
     action: str; fields: Sequence[tuple[str, str]]; client_name: str or None; script: Markup
 
 Buttons: `login` on login.html; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`;
-`allow` and `deny` on consent.html send `decision=allow` or `decision=deny`; `logout` on logout.html.
+`back` on no_factor.html; `allow` and `deny` on consent.html send `decision=allow` or `decision=deny`;
+`logout` on logout.html.
 
-After the POST of login.html, otp.html, enrol.html, consent.html and logout.html the browser may be redirected
+After the POST of each page with a form but form_post.html the browser may be redirected
 to the client: give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
 """
 

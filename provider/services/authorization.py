@@ -188,6 +188,7 @@ class Authorizations:
             granted=granted,
             answer=answer_in(progress),
             factor=_factor(conn, realm, accepted, session, progress),
+            told_missing=session is not None and _noted(progress, "told_missing", session),
         )
         return Judged(next_step(found, now), session, user)
 
@@ -238,6 +239,11 @@ def login_progress(session: BrowserSession) -> dict[str, Any]:
 def declined_progress(session: BrowserSession) -> dict[str, Any]:
     """The note that whoever is signed in went on without setting up a second factor."""
     return {"declined": {"sid": session.sid}}
+
+
+def told_progress(session: BrowserSession) -> dict[str, Any]:
+    """The note that whoever is signed in has read that a second factor is missing."""
+    return {"told_missing": {"sid": session.sid}}
 
 
 def consent_progress(answer: ConsentAnswer) -> dict[str, Any]:
@@ -292,9 +298,14 @@ def _factor(
         used=frozenset(session.amr),
         has_code=has_code,
         may_enrol=rule.may_ask and settings.enrol_at_sign_in and not has_code,
-        declined=progress.get("declined", {}).get("sid") == session.sid,
+        declined=_noted(progress, "declined", session),
     )
     return next_factor(rule, accepted.wish, means)
+
+
+def _noted(progress: Mapping[str, Any], what: str, session: BrowserSession) -> bool:
+    """Whether the note is there and of this very session: another person's does not count."""
+    return bool(progress.get(what, {}).get("sid") == session.sid)
 
 
 def _granted_scopes(asked: tuple[str, ...], target: ValidatedTarget) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 Here lives the decision only; whether one factor is enough is `second_factor`. Rows and cookies are in
 `browser_session` and `provider.store.interactions`; who calls this with what is in `authorization`; the pages
-that ask are the endpoints `login`, `otp`, `enrol` and `consent`. Every call judges anew from what the server
-knows: no step is remembered as "passed" without saying by whom, so a second tab, the back button or another
-account in the same browser can never skip a step.
+that ask are the endpoints `login`, `otp`, `enrol`, `no_factor` and `consent`. Every call judges anew from
+what the server knows: no step is remembered as "passed" without saying by whom, so a second tab, the back
+button or another account in the same browser can never skip a step.
 """
 
 from dataclasses import dataclass
@@ -74,6 +74,7 @@ class InteractionState:
         granted: What this user agreed to for this client earlier.
         answer: The consent given or refused in this interaction.
         factor: What the session lacks in strength for this request (`next_factor`).
+        told_missing: The person has read, in this session and interaction, that they lack it for good.
     """
 
     prompt: frozenset[str]
@@ -86,6 +87,7 @@ class InteractionState:
     granted: frozenset[str]
     answer: ConsentAnswer | None
     factor: Factor = Factor.ENOUGH
+    told_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class AskEnrolment:
     """Show the page that sets one up; `optional` when the person may go on without."""
 
     optional: bool
+
+
+@dataclass(frozen=True)
+class TellMissing:
+    """Show the page that says that a second factor is required which this person cannot have."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ class Fail:
     error: OAuthError
 
 
-Ask = AskLogin | AskCode | AskEnrolment | AskConsent
+Ask = AskLogin | AskCode | AskEnrolment | TellMissing | AskConsent
 Step = Ask | Finish | Fail
 
 
@@ -155,7 +162,7 @@ def next_step(state: InteractionState, now: int) -> Step:
         return AskLogin(reason or LoginReason.NO_SESSION)
     signed_in = state.signed_in
 
-    stronger = _factor_step(state.factor, silent)
+    stronger = _factor_step(state.factor, silent, state.told_missing)
     if stronger is not None:
         return stronger
 
@@ -182,9 +189,11 @@ def next_step(state: InteractionState, now: int) -> Step:
     return AskConsent(missing)
 
 
-def _factor_step(factor: Factor, silent: bool) -> Step | None:
+def _factor_step(factor: Factor, silent: bool, told_missing: bool) -> Step | None:
     """How to get the strength that is missing; None when there is nothing to ask."""
     if factor is Factor.MISSING:
+        if not (silent or told_missing):
+            return TellMissing()
         return Fail(AccessDenied("A second factor is required, and this person has none."))
     if factor is Factor.UNMET:
         return Fail(UnmetAuthenticationRequirements("None of the acr values can be reached."))

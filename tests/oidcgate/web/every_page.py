@@ -189,6 +189,15 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-enrol-offered": _enrol(None, optional=True),
     "provider-enrol-wrong": _enrol(FactorProblem.WRONG, optional=True),
     "provider-enrol-expired": _enrol(FactorProblem.EXPIRED),
+    "provider-no-factor": _provider(
+        "no_factor.html",
+        "page-no-second-factor",
+        ("back",),
+        action="/login/no-second-factor",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_name="alice",
+    ),
     "provider-consent": _provider(
         "consent.html",
         "page-consent",

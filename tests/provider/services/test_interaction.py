@@ -25,6 +25,7 @@ from provider.services.interaction import (
     LoginDone,
     LoginReason,
     SignedIn,
+    TellMissing,
     next_step,
 )
 from provider.services.second_factor import Factor
@@ -89,6 +90,8 @@ DONE = Finish("alice", "sid-1", SCOPES)
         ),
         pytest.param(state(factor=Factor.CODE), AskCode(), id="code"),
         pytest.param(state(factor=Factor.BETTER_CODE), AskCode(), id="better-code"),
+        pytest.param(state(factor=Factor.MISSING), TellMissing(), id="no-second-factor"),
+        pytest.param(state(factor=Factor.CODE, told_missing=True), AskCode(), id="told-but-has-one-by-now"),
         pytest.param(state(factor=Factor.ENROLMENT), AskEnrolment(optional=False), id="enrolment"),
         pytest.param(state(factor=Factor.OFFERED_ENROLMENT), AskEnrolment(optional=True), id="offered"),
         pytest.param(
@@ -150,7 +153,9 @@ def test_step(given_state: InteractionState, expected: object) -> None:
         pytest.param(state(prompt={"none"}, required_user="bob"), LoginRequired, id="none-and-another-user"),
         pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
         pytest.param(state(answer=agreed(*SCOPES, allowed=False)), AccessDenied, id="refused"),
-        pytest.param(state(factor=Factor.MISSING), AccessDenied, id="no-second-factor"),
+        pytest.param(
+            state(factor=Factor.MISSING, told_missing=True), AccessDenied, id="no-second-factor-and-told"
+        ),
         pytest.param(state(factor=Factor.MISSING, prompt={"none"}), AccessDenied, id="none-and-none"),
         pytest.param(state(factor=Factor.UNMET), UnmetAuthenticationRequirements, id="acr-out-of-reach"),
         pytest.param(
@@ -189,6 +194,7 @@ STATES = st.builds(
     granted=SCOPE_SETS,
     answer=st.none() | st.builds(ConsentAnswer, USERS, SCOPE_SETS, st.booleans()),
     factor=st.sampled_from(Factor),
+    told_missing=st.booleans(),
 )
 
 

@@ -184,7 +184,22 @@ def test_where_it_is_not_allowed_nobody_sets_one_up(make: Make) -> None:
     assert (
         browser.authorize("trusted", **ESSENTIAL_MFA).answer["error"] == "unmet_authentication_requirements"
     )
-    assert browser.authorize("strict").answer["error"] == "access_denied"
+    assert browser.authorize("strict", prompt="none").answer["error"] == "access_denied"
+
+
+@pytest.mark.row("E-28")
+def test_a_dead_end_is_told_to_the_person_and_then_to_the_application(make: Make) -> None:
+    world = make(enrol_at_sign_in=False)
+    browser = world.browser()
+    page = browser.signed_in("strict")
+    assert (page.status, page.main_id) == (200, "page-no-second-factor")
+    again = browser.go(page.action, {**page.hidden, "csrf": "x"})
+    assert (again.status, again.main_id) == (400, "page-no-second-factor")
+    assert browser.submit(page).answer["error"] == "access_denied"
+    # Allowed meanwhile: the page leads to where one is set up.
+    page = browser.authorize("strict")
+    browser.client.application = make().provider
+    assert browser.go(page.url).main_id == "page-enrol"
 
 
 # Being asked for a code
@@ -501,7 +516,7 @@ def test_the_pages_belong_to_one_browser_and_one_request(world: World) -> None:
     enrolled(world)
     page = (browser := world.browser()).signed_in(**ASKED_MFA)
     stranger = world.browser()
-    for path in ("otp", "enrol"):
+    for path in ("otp", "enrol", "no-second-factor"):
         for identifier in (page.hidden["interaction"], "nothing"):
             url = f"{ISSUER}/login/{path}?interaction={identifier}"
             assert stranger.go(url).main_id == "page-error"
@@ -518,7 +533,7 @@ def test_the_page_leads_on_when_nothing_is_to_be_asked(world: World) -> None:
     page = browser.signed_in("app")
     assert page.main_id == "page-consent"
     interaction = page.hidden["interaction"]
-    for path in ("otp", "enrol"):
+    for path in ("otp", "enrol", "no-second-factor"):
         assert browser.go(f"{ISSUER}/login/{path}?interaction={interaction}").main_id == "page-consent"
 
 
