@@ -16,7 +16,7 @@ from oidcgate.gate.front import Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
 from oidcgate.gate.watch import Ongoing, Watch
-from oidcgate.handover import DROP_COOKIE, FORWARD, TUNNEL_HEADERS, UPGRADE
+from oidcgate.handover import DROP_COOKIE, FORWARD, TUNNEL_HEADERS, UPGRADE, Outcome
 from oidcgate.identity import IDENTITY_ENVIRON
 from oidcgate.waiting import WouldWait, at_once
 from oidcgate.web.asgi import (
@@ -285,7 +285,7 @@ class AsyncGate(Front[ASGIApp]):
         if scope["type"] == "http" and facts.method not in ("GET", "HEAD"):
             read = await read_body(receive, _ROUTE_BODY_BYTES)
             if read is None:
-                return await send_answer(_BODY_TOO_LARGE, scope, send)
+                return await send_answer(_BODY_TOO_LARGE, scope, send, Outcome.GATE)
             body = read
         environ = whole_environ(scope, headers, body)
 
@@ -294,7 +294,7 @@ class AsyncGate(Front[ASGIApp]):
 
         if facts.path == _HEALTH_PATH:
             # Asks nobody, and has to answer most of all when everything else waits.
-            return await send_answer(respond(), scope, send)
+            return await send_answer(respond(), scope, send, Outcome.GATE)
         # The routes are the same with a slash at their end.
         at_provider = facts.path.removesuffix("/") in _AT_THE_PROVIDER
         pool = self._provider if at_provider else self._stores
@@ -302,7 +302,7 @@ class AsyncGate(Front[ASGIApp]):
             answer = await pool.run(respond)
         except PoolFull:
             return await self._refuse(_BUSY, facts, scope, headers, send)
-        await send_answer(answer, scope, send)
+        await send_answer(answer, scope, send, Outcome.GATE)
         return None
 
 

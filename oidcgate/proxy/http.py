@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from oidcgate.handover import BODY_FOLLOWS, FAILED, FORWARD
+from oidcgate.handover import BODY_FOLLOWS, FORWARD, OUTCOME, AnswerCut, Outcome
 from oidcgate.proxy.client_way import forwarded
 from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.exchanges import Exchange, Exchanges, Waits
@@ -20,7 +20,7 @@ from oidcgate.proxy.request_head import ASKED_AGAIN, request_head
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable
 from oidcgate.proxy.short_answers import reader_of, short_answer
-from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report
+from oidcgate.proxy.troubles import OnError, Trouble, UpstreamTrouble, no_report
 from oidcgate.proxy.upload import Upload
 from oidcgate.proxy.upstream import Connection, Pool
 from oidcgate.proxy.websocket import carry, refuse
@@ -264,7 +264,7 @@ class Proxy:
         method: str = scope["method"]
         status, headers, body = short_answer(trouble.kind, method=method, reader=reader, unread=unread)
         start = {"type": "http.response.start", "status": status, "headers": headers}
-        await send({**start, BODY_FOLLOWS: True, FAILED: True})
+        await send({**start, BODY_FOLLOWS: True, OUTCOME: Outcome.FAILED})
         await send({"type": "http.response.body", "body": body})
 
     async def _tunnel(self, scope: Scope, receive: Receive, send: Send) -> None:

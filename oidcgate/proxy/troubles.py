@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from oidcgate.proxy.routes import Upstream
 
-__all__ = ["AnswerCut", "OnError", "Trouble", "UpstreamTrouble", "log_trouble", "no_report"]
+__all__ = ["OnError", "Trouble", "UpstreamTrouble", "log_trouble", "no_report"]
 
 _log = logging.getLogger("oidcgate.proxy")
 
@@ -73,11 +73,3 @@ class UpstreamTrouble(Exception):
         self.kind = kind
         self.detail = detail
         super().__init__(f"{kind.value}: {detail}" if detail else kind.value)
-
-
-class AnswerCut(Exception):
-    """An answer that has begun cannot be completed: the server must cut the connection, not end the answer.
-
-    Raised out of an app so that no client takes the part it has for the whole. It has been reported already;
-    a server need not log it again.
-    """

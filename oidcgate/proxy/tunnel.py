@@ -1,6 +1,6 @@
 """An open WebSocket: two ends that carry what they say to each other, and how they come to an end together.
 
-Here live `Tunnel` with its two `End`s, and `Upgrade`, by which a server leaves a client's connection to it.
+Here live `Tunnel` and its two `End`s.
 Frames are followed (`frames` next door) but not opened: pings and the closing handshake are those of client
 and upstream. How a tunnel comes to be is `websocket`'s; who may have one, and for how long, is decided
 elsewhere and told by cancelling the task in `Tunnel.last`.
@@ -12,14 +12,15 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
+from oidcgate.handover import TunnelEnd, Upgrade
 from oidcgate.proxy.frames import CLOSE_GOING_AWAY, CLOSE_POLICY, Frames, close_frame
 from oidcgate.proxy.routes import Destination
 from oidcgate.proxy.troubles import OnError, Trouble
 from oidcgate.proxy.upstream import Connection
 
-__all__ = ["End", "Tunnel", "Upgrade"]
+__all__ = ["End", "Tunnel"]
 
 #: How long an end may take to say goodbye; where nobody ended the tunnel on purpose, without taking any of
 #: what is left for it.
@@ -34,21 +35,7 @@ _KEEPALIVE: Final = (
 )
 
 
-class Upgrade(Protocol):
-    """What a server offers to whoever wants to take over the client's connection."""
-
-    def accept(self, head: bytes, tunnel: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
-        """Write `head`, a complete 101, to the client, and make `tunnel` the protocol of its transport.
-
-        Returns:
-            The transport, being read, and what the client has already sent behind its request.
-
-        Raises:
-            OSError: the client is gone.
-        """
-
-
-class End(asyncio.Protocol):
+class End(TunnelEnd):
     """One end of a tunnel: what arrives from it goes to `peer`.
 
     Attributes:

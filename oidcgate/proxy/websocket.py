@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
-from oidcgate.handover import DROP_COOKIE, FAILED, TUNNEL_HEADERS, UPGRADE
+from oidcgate.handover import DROP_COOKIE, OUTCOME, TUNNEL_HEADERS, UPGRADE, AnswerCut, Outcome, Upgrade
 from oidcgate.proxy.dial import connect
 from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
 from oidcgate.proxy.framing import NO_BODY
@@ -19,8 +19,8 @@ from oidcgate.proxy.request_head import request_head
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits
 from oidcgate.proxy.short_answers import short_answer
-from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, no_report
-from oidcgate.proxy.tunnel import Tunnel, Upgrade
+from oidcgate.proxy.troubles import OnError, Trouble, UpstreamTrouble, no_report
+from oidcgate.proxy.tunnel import Tunnel
 from oidcgate.proxy.upstream import Connection
 from oidcgate.web.asgi import Receive, Scope, Send
 
@@ -265,5 +265,5 @@ async def refuse(scope: Scope, send: Send, kind: Trouble) -> None:
         return
     status, headers, body = short_answer(kind)
     start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
-    await send({**start, FAILED: True})
+    await send({**start, OUTCOME: Outcome.FAILED})
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})

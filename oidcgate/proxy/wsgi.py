@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from oidcgate.handover import FAILED, FORWARD, PUBLIC_URL
+from oidcgate.handover import FORWARD, OUTCOME, PUBLIC_URL, AnswerCut, Outcome
 from oidcgate.proxy.blocking import Pool
 from oidcgate.proxy.blocking_exchange import Exchange
 from oidcgate.proxy.client_way import forwarded
@@ -24,7 +24,7 @@ from oidcgate.proxy.request_head import request_head
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable, Upstream
 from oidcgate.proxy.short_answers import reader_of, short_answer
-from oidcgate.proxy.troubles import AnswerCut, OnError, Trouble, UpstreamTrouble, log_trouble
+from oidcgate.proxy.troubles import OnError, Trouble, UpstreamTrouble, log_trouble
 from oidcgate.web.canonical_path import BadPath
 from oidcgate.web.forwarded import parse_trusted_peers
 
@@ -142,7 +142,7 @@ class ReverseProxy:
         start_response: "StartResponse",
     ) -> Iterable[bytes]:
         self._report(trouble.kind, destination and destination.upstream, trouble.detail)
-        environ[FAILED] = True
+        environ[OUTCOME] = Outcome.FAILED
         reader = None
         # Nobody has said where browsers reach us: a page would have to name the app by its own address.
         if destination is not None and (self._public is not None or PUBLIC_URL in environ):

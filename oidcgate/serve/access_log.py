@@ -1,6 +1,6 @@
 """The access log: one JSON line for each request, and what stands in it.
 
-Here live `Entry` with its `Outcome`, and `AccessLog`. Neither queries nor header values are written, nor
+Here live `Entry` and `AccessLog`. Neither queries nor header values are written, nor
 anything else that could be a secret; a path is, and who the person was. Counting is `metrics` next door.
 """
 
@@ -8,26 +8,16 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from enum import StrEnum
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, NamedTuple
 
-__all__ = ["AccessLog", "Entry", "Outcome", "to_standard_output"]
+from oidcgate.handover import Outcome
+
+__all__ = ["AccessLog", "Entry", "to_standard_output"]
 
 #: A write of whole lines up to this size is never mixed with another process's. Spec: POSIX PIPE_BUF.
 _ATOMIC_BYTES: Final = 4096
 _LONGEST_TEXT: Final = 1024
-
-
-class Outcome(StrEnum):
-    """What became of a request."""
-
-    PASSED = "passed"  # on to the app, which answered
-    FAILED = "failed"  # on to the app, which could not be asked or did not answer
-    GATE = "gate"  # answered by the gate itself: sign-in, sign-out and the like
-    REFUSED = "refused"  # not let through by the gate
-    MALFORMED = "malformed"  # no request, or no body of one
-    LEFT = "left"  # the client went before there was an answer
 
 
 class Entry(NamedTuple):

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from oidcgate.gate.asgi import AsyncGate
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.wsgi import Gate
-from oidcgate.handover import EXCHANGE, OUTCOME
+from oidcgate.handover import EXCHANGE, OUTCOME, Outcome
 from oidcgate.identity import IDENTITY_ENVIRON
 from oidcgate.proxy.http import Proxy
 from oidcgate.proxy.routes import Limits, Public, Route, Upstream
 from oidcgate.proxy.troubles import OnError, Trouble, log_trouble
 from oidcgate.proxy.wsgi import ReverseProxy
-from oidcgate.serve.access_log import Outcome
 from oidcgate.serve.exchange import ASGIApp, Exchange, Message, Scope
 from oidcgate.serve.metrics import Counters
 from oidcgate.serve.service import ServerLimits

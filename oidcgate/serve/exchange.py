@@ -14,11 +14,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 
-from oidcgate.handover import BODY_FOLLOWS, FAILED
+from oidcgate.handover import BODY_FOLLOWS, OUTCOME, AnswerCut, Outcome, TunnelEnd
 from oidcgate.proxy.fields import ByName, HeaderPair, is_token
 from oidcgate.proxy.framing import STATUS_WITHOUT_BODY
-from oidcgate.proxy.troubles import AnswerCut
-from oidcgate.serve.access_log import Outcome
 from oidcgate.serve.service import Connection, Service
 
 __all__ = ["ASGIApp", "Exchange", "Link", "Message", "Scope"]
@@ -93,7 +91,7 @@ class Link(Connection, Protocol):
     def fail(self, exchange: "Exchange") -> None:
         """The app has answered nothing to `exchange`."""
 
-    def hand_over(self, head: bytes, tunnel: asyncio.Protocol) -> None:
+    def hand_over(self, head: bytes, tunnel: TunnelEnd) -> None:
         """Write a last head; from then on the connection is `tunnel`'s."""
 
     def tunnel_ended(self) -> None:
@@ -300,8 +298,7 @@ class Exchange:
             self._write_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start" and not self.status:
             self._begin(message["status"], message.get("headers", ()))
-            if FAILED in message:
-                self.outcome = Outcome.FAILED
+            self.outcome = message.get(OUTCOME, self.outcome)
             if not message.get(BODY_FOLLOWS, False):
                 self._flush()
         else:

@@ -11,11 +11,11 @@ may queue on one connection, and what becomes of an answer when the client is st
 import asyncio
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from uvicorn.config import Config
 
-from oidcgate.serve.access_log import Outcome
+from oidcgate.handover import Outcome, TunnelEnd
 from oidcgate.serve.exchange import ASGIApp, Exchange
 from oidcgate.serve.reading import RequestReader
 from oidcgate.serve.request_head import Refusal
@@ -57,7 +57,7 @@ class SidecarProtocol(RequestReader):
     def __init__(self, config: Config, service: Service) -> None:
         super().__init__(config, service)
         self.exchange: Exchange | None = None
-        self.tunnel: Any = None
+        self.tunnel: TunnelEnd | None = None
         self._queue: list[Exchange] = []
         # What is said when all before it is answered.
         self._last_word: Refusal | None = None
@@ -182,7 +182,7 @@ class SidecarProtocol(RequestReader):
         self.deaf = True
         self._say(Refusal(500, "the server failed"), with_body=exchange.scope.get("method") != "HEAD")
 
-    def hand_over(self, head: bytes, tunnel: asyncio.Protocol) -> None:
+    def hand_over(self, head: bytes, tunnel: TunnelEnd) -> None:
         """The connection is no HTTP any more."""
         self.service.upgraded += 1
         self.service.tunnels += 1

@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from oidcgate.handover import FAILED, OUTCOME
+from oidcgate.handover import OUTCOME, AnswerCut, Outcome
 from oidcgate.identity import IDENTITY_ENVIRON
-from oidcgate.proxy.troubles import AnswerCut
-from oidcgate.serve.access_log import AccessLog, Entry, Outcome
+from oidcgate.serve.access_log import AccessLog, Entry
 from oidcgate.serve.metrics import Counters
 from oidcgate.serve.request_head import Refusal
 from oidcgate.serve.service import Connection, Finished
@@ -152,7 +151,7 @@ class _Request:
         )
 
     def _outcome(self, path: str) -> Outcome:
-        if self.broken or FAILED in self._environ:
+        if self.broken:
             return Outcome.FAILED
         return self._environ.get(OUTCOME) or _outcome(path, self.status)
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from uvicorn.server import ServerState
 
-from oidcgate.serve.access_log import Outcome
+from oidcgate.handover import Outcome
 from oidcgate.serve.request_head import Refusal
 
 __all__ = ["Connection", "Finished", "ServerLimits", "Service"]

@@ -10,7 +10,7 @@ import asyncio
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from oidcgate.handover import BODY_FOLLOWS, UPGRADE
+from oidcgate.handover import BODY_FOLLOWS, UPGRADE, TunnelEnd
 from oidcgate.serve.exchange import Exchange, Link, Message, Scope
 
 __all__ = ["Handshake", "Upgrade"]
@@ -29,7 +29,7 @@ class Upgrade:
         """Whether the connection was handed over."""
         return self._handshake.tunnel is not None
 
-    def accept(self, head: bytes, tunnel: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
+    def accept(self, head: bytes, tunnel: TunnelEnd) -> tuple[asyncio.Transport, bytes]:
         """Write `head` to the client and hand the connection over.
 
         Args:
@@ -57,9 +57,9 @@ class Handshake(Exchange):
         super().__init__(connection, scope, keep_alive=False, expects_continue=False)
         self._connect_told = False
         self.held = bytearray()
-        self.tunnel: asyncio.Protocol | None = None
+        self.tunnel: TunnelEnd | None = None
 
-    def accept(self, head: bytes, tunnel: asyncio.Protocol) -> tuple[asyncio.Transport, bytes]:
+    def accept(self, head: bytes, tunnel: TunnelEnd) -> tuple[asyncio.Transport, bytes]:
         """See `Upgrade.accept`."""
         connection = self.connection
         if self.gone or connection.transport.is_closing():

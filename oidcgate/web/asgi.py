@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug import Response
 
-from oidcgate.handover import BODY_FOLLOWS
+from oidcgate.handover import BODY_FOLLOWS, OUTCOME, Outcome
 from oidcgate.web.canonical_path import PathFault
 from oidcgate.web.facts import BadRequest, Facts, facts_from_environ
 
@@ -209,8 +209,12 @@ def answered(response: Response, environ: Mapping[str, Any]) -> Answered:
     return Answered(int(status[:3]), pairs, b"".join(app_iter))
 
 
-async def send_answer(answer: Answered, scope: Scope, send: Send) -> None:
-    """Send an answer, to a WebSocket that is not accepted as well: as HTTP where the server can say it."""
+async def send_answer(answer: Answered, scope: Scope, send: Send, outcome: Outcome = Outcome.REFUSED) -> None:
+    """Send an answer, to a WebSocket that is not accepted as well: as HTTP where the server can say it.
+
+    Args:
+        outcome: what the server is told became of the request.
+    """
     prefix = "http"
     if scope["type"] == "websocket":
         if "websocket.http.response" not in (scope.get("extensions") or {}):
@@ -224,6 +228,7 @@ async def send_answer(answer: Answered, scope: Scope, send: Send) -> None:
             "status": answer.status,
             "headers": answer.headers,
             BODY_FOLLOWS: True,
+            OUTCOME: outcome,
         }
     )
     await send({"type": f"{prefix}.response.body", "body": answer.body, "more_body": False})

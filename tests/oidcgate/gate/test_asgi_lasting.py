@@ -13,7 +13,7 @@ import pytest
 
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser
 from oidcgate.gate.asgi import AsyncGate
-from oidcgate.handover import DROP_COOKIE, UPGRADE
+from oidcgate.handover import DROP_COOKIE, OUTCOME, UPGRADE, Outcome
 from tests.oidcgate.gate.async_parts import BROWSER, RULES, World
 from tests.oidcgate.gate.parts import PUBLIC_URL, Store, record
 from tests.support.asgi import Exchange, run, scope_of
@@ -342,6 +342,7 @@ def test_a_session_that_ends_during_a_handshake_is_said_as_such(world: World) ->
         sign_out(world)
         answer = await exchange.answer()
         assert (answer.status, json.loads(answer.body)) == (401, {"error": "login_required"})
+        assert answer.messages[0][OUTCOME] is Outcome.REFUSED
 
     run(main())
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oidcgate.handover import BODY_FOLLOWS, FORWARD
+from oidcgate.handover import BODY_FOLLOWS, FORWARD, AnswerCut
 from oidcgate.proxy.http import Proxy
 from oidcgate.proxy.routes import Limits, Public, Route, Upstream
-from oidcgate.proxy.troubles import AnswerCut, Trouble
+from oidcgate.proxy.troubles import Trouble
 from oidcgate.web.forwarded import TrustedPeers
 
 Message = MutableMapping[str, Any]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from oidcgate.handover import PUBLIC_URL as PUBLIC_URL_KEY
+from oidcgate.handover import AnswerCut
 from oidcgate.proxy.routes import Limits, Route, Upstream
-from oidcgate.proxy.troubles import AnswerCut, Trouble
+from oidcgate.proxy.troubles import Trouble
 from oidcgate.proxy.wsgi import ReverseProxy
 from tests.oidcgate.net.peer import Conversation, Peer, Script, answer
 from tests.oidcgate.proxy.scripts import DEADLINE_SECONDS, Heard, dead_port, once, read_request

@@ -10,8 +10,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from oidcgate.handover import FAILED
-from oidcgate.proxy.troubles import AnswerCut
+from oidcgate.handover import OUTCOME, AnswerCut, Outcome
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.exchange import Scope
 from oidcgate.serve.metrics import Counters
@@ -130,7 +129,7 @@ def test_an_answer_in_the_place_of_the_app() -> None:
     async def test() -> None:
         async def fails(scope: Scope, receive: Receive, send: Send) -> None:
             scope["oidcgate.exchange"].outcome = "passed"
-            await send({"type": "http.response.start", "status": 502, FAILED: True})
+            await send({"type": "http.response.start", "status": 502, OUTCOME: Outcome.FAILED})
             await send({"type": "http.response.body"})
 
         records = Recorded(fails)
@@ -239,7 +238,7 @@ class TestThreads:
 
     def test_an_answer_in_the_place_of_the_app(self) -> None:
         def app(environ: Any, start_response: Any) -> Iterable[bytes]:
-            environ["oidcgate.outcome"], environ[FAILED] = "passed", True
+            environ[OUTCOME] = Outcome.FAILED
             start_response("502 Bad Gateway", [("Content-Type", "text/plain")])
             return [b"no"]
 
