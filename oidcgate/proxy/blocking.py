@@ -106,8 +106,11 @@ def connect(upstream: Upstream, seconds: float) -> Connection:
     with dialling(seconds):
         if upstream.socket_path is not None:
             return Connection(_connected_unix(upstream.socket_path, seconds))
+        context = tls_context(upstream)
         connected = _connected_tcp(upstream, deadline)
-        return Connection(_over_tls(connected, upstream, deadline) if upstream.tls else connected)
+        if context is not None:
+            connected = _over_tls(connected, context, upstream.host, deadline)
+        return Connection(connected)
 
 
 def _connected_tcp(upstream: Upstream, deadline: float) -> socket.socket:
@@ -128,12 +131,11 @@ def _connected_tcp(upstream: Upstream, deadline: float) -> socket.socket:
     raise failure
 
 
-def _over_tls(connected: socket.socket, upstream: Upstream, deadline: float) -> ssl.SSLSocket:
+def _over_tls(connected: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
     try:
-        context = tls_context(upstream) or ssl.create_default_context()
         connected.settimeout(_left(deadline))
         # A close without TLS's goodbye is told apart: anybody on the way could have made it.
-        return context.wrap_socket(connected, server_hostname=upstream.host, suppress_ragged_eofs=False)
+        return context.wrap_socket(connected, server_hostname=host, suppress_ragged_eofs=False)
     except BaseException:
         connected.close()
         raise

@@ -1,7 +1,7 @@
 """Reaching an upstream: TLS and the names of failures for everybody, connections for an event loop.
 
-Here live the one place that says how an upstream's certificate is checked, what a failure to connect is told
-as (`dialling`), and `connect`. What is spoken over a connection is the protocol's that the caller brings;
+Here live the one place that says how an upstream's certificate is checked and our own files are read, what a
+failure to connect is told as (`dialling`), and `connect`. What is spoken over a connection is the protocol's that the caller brings;
 keeping connections is `upstream`'s next door, and connecting from a thread `blocking`'s.
 """
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 from oidcgate.proxy.routes import Upstream
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 
-__all__ = ["connect", "dialling", "error_text", "tls_context"]
+__all__ = ["connect", "dialling", "error_text", "file_faults", "tls_context"]
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
 
@@ -33,12 +33,33 @@ def tls_context(upstream: Upstream) -> ssl.SSLContext | None:
     """
     if not upstream.tls:
         return None
-    context = ssl.create_default_context(cafile=upstream.ca_file)
+    context, faults = _loaded(upstream)
+    for _, error in faults:
+        raise error
+    return context
+
+
+def file_faults(upstream: Upstream) -> list[tuple[str, OSError]]:
+    """All files for which `tls_context` would fail, each as the field of `Upstream` that names it, and why."""
+    return _loaded(upstream)[1] if upstream.tls else []
+
+
+def _loaded(upstream: Upstream) -> tuple[ssl.SSLContext, list[tuple[str, OSError]]]:
+    faults: list[tuple[str, OSError]] = []
+    try:
+        context = ssl.create_default_context(cafile=upstream.ca_file)
+    except OSError as error:
+        faults.append(("ca_file", error))
+        # Nothing is ever said with it: the other files are tried on it.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
     if upstream.client_cert_file is not None:
-        # With a word in its place, nobody is asked for a pass phrase at the terminal.
-        context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file, password="")
-    return context
+        try:
+            # With a word in its place, nobody is asked for a pass phrase at the terminal.
+            context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file, password="")
+        except OSError as error:
+            faults.append(("client_cert_file", error))
+    return context, faults
 
 
 async def connect(

@@ -13,7 +13,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oidcgate.gate.config import GateConfig
+from oidcgate.gate.front_settings import UpstreamSettings
 from oidcgate.loopback import is_loopback_host
+from oidcgate.proxy.dial import file_faults
 from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream
 from oidcgate.settings import Check, Problem
 
@@ -30,10 +32,15 @@ def _an_upstream(config: GateConfig) -> Iterator[Problem]:
         yield Problem("proxy.upstream", None, "is missing", "name the app, like http://127.0.0.1:8081")
 
 
+def _places(config: GateConfig) -> Iterator[tuple[str, UpstreamSettings]]:
+    """All upstreams, each with the key under which the file has it."""
+    for index, place in enumerate(config.proxy.places):
+        yield "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]", place
+
+
 def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
     made: list[Route] = []
-    for index, place in enumerate(config.proxy.places):
-        key = "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]"
+    for key, place in _places(config):
         # A wrong place is told by the settings themselves.
         with contextlib.suppress(Unusable):
             made.append(place.route)
@@ -46,37 +53,33 @@ def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
         yield Problem("proxy.upstreams", None, "contradict each other", str(error))
 
 
+#: Of files that can be read and are of no use: what to say, and what to do.
+_OF_NO_USE: Final = {
+    "ca_file": ("holds no certificate", "name a file of certificates in PEM"),
+    "client_cert_file": (
+        "and its key do not fit, or one of them is no PEM or needs a pass phrase",
+        "name a certificate and its own key, both in PEM and without pass phrase",
+    ),
+}
+
+
 def _certificate_problems(upstream: Upstream) -> Iterator[Problem]:
     """What is wrong inside files that are there; of those that are not, the settings say so."""
     files = (upstream.ca_file, upstream.client_cert_file, upstream.client_key_file)
     if not all(file is None or file.is_file() for file in files):
         return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if upstream.ca_file is not None:
-        try:
-            context.load_verify_locations(upstream.ca_file)
-        except OSError as error:
-            what = _unread(error, "holds no certificate")
-            yield Problem("ca_file", str(upstream.ca_file), what, "name a file of certificates in PEM")
-    if upstream.client_cert_file is not None:
-        try:
-            # With a word in its place, nobody is asked for one at the terminal.
-            context.load_cert_chain(upstream.client_cert_file, upstream.client_key_file, password="")
-        except OSError as error:
-            what = _unread(error, "and its key do not fit, or one of them is no PEM or needs a pass phrase")
-            fix = "name a certificate and its own key, both in PEM and without pass phrase"
-            yield Problem("client_cert_file", str(upstream.client_cert_file), what, fix)
-
-
-def _unread(error: OSError, otherwise: str) -> str:
-    return otherwise if isinstance(error, ssl.SSLError) else f"cannot be read: {error.strerror}"
+    for field, error in file_faults(upstream):
+        what, fix = _OF_NO_USE[field]
+        if not isinstance(error, ssl.SSLError):
+            what = f"cannot be read: {error.strerror}"
+        yield Problem(field, str(getattr(upstream, field)), what, fix)
 
 
 def _another_than_itself(config: GateConfig) -> Iterator[Problem]:
-    for place in config.proxy.places:
+    for key, place in _places(config):
         if _is_here(place.upstream, config.serve.bind):
             yield Problem(
-                "proxy.upstream",
+                f"{key}.upstream",
                 place.upstream,
                 "is where the sidecar itself listens",
                 "name the port of the app",

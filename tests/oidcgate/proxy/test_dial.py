@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from oidcgate.proxy.dial import dialling, tls_context
+from oidcgate.proxy.dial import dialling, file_faults, tls_context
 from oidcgate.proxy.routes import Upstream
 from oidcgate.proxy.troubles import Trouble, UpstreamTrouble
 from tests.support.tls import Authority
@@ -42,6 +42,27 @@ def test_nobody_is_asked_for_the_pass_phrase_of_a_key(tmp_path: Path) -> None:
     upstream = Upstream("https://c.internal", client_cert_file=issued.certificate, client_key_file=locked)
     with pytest.raises(ssl.SSLError):
         tls_context(upstream)
+
+
+def test_whatever_is_said_of_files_beforehand_is_what_speaking_would_fail_of(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path)
+    mine, other = authority.issue("a.internal"), authority.issue("b.internal")
+    nothing = tmp_path / "nothing.pem"
+    nothing.write_text("no certificate")
+    right = Upstream("https://d.internal", authority.certificate, mine.certificate, mine.key)
+    assert file_faults(right) == []
+    assert file_faults(Upstream("http://d.internal")) == []
+    for upstream, fields in (
+        (Upstream("https://d.internal", nothing), ["ca_file"]),
+        (Upstream("https://d.internal", None, mine.certificate, other.key), ["client_cert_file"]),
+        (Upstream("https://d.internal", nothing, nothing), ["ca_file", "client_cert_file"]),
+        (Upstream("https://d.internal", tmp_path / "nowhere.pem"), ["ca_file"]),
+    ):
+        faults = file_faults(upstream)
+        assert [field for field, _ in faults] == fields
+        with pytest.raises(OSError) as raised:  # noqa: PT011 (the text is OpenSSL's)
+            tls_context(upstream)
+        assert str(raised.value) == str(faults[0][1])
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,15 @@ def test_an_upstream_that_is_the_sidecar_itself(host: str, at: Configured) -> No
         assert "is where the sidecar itself listens" in result.stderr
 
 
+def test_of_several_upstreams_the_wrong_one_is_named(at: Configured) -> None:
+    replaced(at, f'upstream = "{UPSTREAM}"', "")
+    places = (f'[[proxy.upstreams]]\nupstream = "http://127.0.0.1:{port}"\n' for port in (8081, at.port))
+    at.file.write_text(at.file.read_text() + 'path = "/x"\n'.join(places))
+    result = check(at)
+    assert result.exit_code == 1
+    assert "proxy.upstreams[1].upstream: " in result.stderr
+
+
 def test_known_users_that_cannot_be_read_are_told(at: Configured) -> None:
     for users in at.file.parent.glob("users.*"):
         users.unlink()
