@@ -1,8 +1,9 @@
 """Reaching an upstream: TLS and the names of failures for everybody, connections for an event loop.
 
 Here live the one place that says how an upstream's certificate is checked and our own files are read, what a
-failure to connect is told as (`dialling`), and `connect`. What is spoken over a connection is the protocol's that the caller brings;
-keeping connections is `upstream`'s next door, and connecting from a thread `blocking`'s.
+failure to connect is told as (`dialling`), and `connect`. What is spoken over a connection is the protocol's
+that the caller brings; keeping connections is `upstream`'s next door, and connecting from a thread
+`blocking`'s.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ def tls_context(upstream: Upstream) -> ssl.SSLContext | None:
 
 
 def file_faults(upstream: Upstream) -> list[tuple[str, OSError]]:
-    """All files for which `tls_context` would fail, each as the field of `Upstream` that names it, and why."""
+    """All files for which `tls_context` would fail: the field of `Upstream` that names it, and why."""
     return _loaded(upstream)[1] if upstream.tls else []
 
 
