@@ -17,7 +17,7 @@ from typing import Final
 
 from oidcgate.identity import Identity
 
-__all__ = ["Forwarding", "NotForwardable"]
+__all__ = ["PRESETS", "Forwarding", "NotForwardable"]
 
 HeaderPairs = tuple[tuple[bytes, bytes], ...]
 
@@ -71,6 +71,8 @@ _SOURCES: Final[dict[str, tuple[tuple[str, Source], ...]]] = {
         ("X-Forwarded-Groups", _groups),
     ),
 }
+#: Whose header names a gate can send.
+PRESETS: Final = tuple(_SOURCES)
 
 
 class Forwarding:
@@ -84,7 +86,7 @@ class Forwarding:
         """Compose.
 
         Args:
-            preset: whose names: a key of the configuration's choices.
+            preset: whose names: one of `PRESETS`.
             user_headers: further names that carry the user name.
         """
         sources = (*_SOURCES[preset], *((name, _name) for name in user_headers))

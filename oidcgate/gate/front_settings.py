@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from oidcgate.gate.forwarding import PRESETS
 from oidcgate.identity import normalise_name
 from oidcgate.proxy.routes import Limits, Route, Unusable, Upstream, place_faults, upstream_faults
 from oidcgate.settings import Problem, cross_check, setting
-
-PRESETS: Final = ("none", "oauth2-proxy")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 # Headers that mean something to HTTP, to a server or to the browser's rules: a user name there would change
@@ -31,6 +30,9 @@ _TAKEN: Final = frozenset(
     }
 )
 _TAKEN_PREFIXES: Final = ("CONTENT_", "ACCEPT_", "IF_", "SEC_", "PROXY_")
+
+#: Settings of an https upstream, and fields of `Upstream`.
+_FILES: Final = ("ca_file", "client_cert_file", "client_key_file")
 
 
 def _user_headers_problem(value: tuple[str, ...]) -> str | None:
@@ -114,7 +116,41 @@ class ForwardSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class UpstreamSettings:
+class _OneUpstream:
+    """An upstream and the files that an https one needs."""
+
+    upstream: str | None = setting(
+        default=None,
+        check=_address_problem,
+        help="Where the app listens: http://…, https://… or unix:/PATH. Several: `[[proxy.upstreams]]`.",
+    )
+    ca_file: Path | None = setting(
+        default=None, help="Certificates (PEM) that vouch for an https upstream, instead of the system's."
+    )
+    client_cert_file: Path | None = setting(
+        default=None, help="Certificate (PEM) that the sidecar shows to an https upstream."
+    )
+    client_key_file: Path | None = setting(
+        default=None, help="Key (PEM) of client_cert_file, unless it is in the same file."
+    )
+
+    @cross_check
+    def _usable_files(self) -> Iterable[Problem]:
+        files = {name: getattr(self, name) for name in _FILES}
+        faults = [] if self.upstream is None else list(upstream_faults(self.upstream, **files))
+        for fault in faults:
+            yield Problem(fault.field, str(files[fault.field]), fault.what, fault.fix)
+        for key, file in files.items():
+            if file is None or faults:
+                continue
+            if self.upstream is None:
+                yield Problem(key, str(file), "has no upstream beside it", "move it there")
+            elif not file.is_file():
+                yield Problem(key, str(file), "is not there", "name a file of PEM certificates or keys")
+
+
+@dataclasses.dataclass(frozen=True)
+class UpstreamSettings(_OneUpstream):
     """One of `[[proxy.upstreams]]`: what is served where."""
 
     upstream: str = setting(check=_address_problem, help="http://…, https://… or unix:/PATH, without a path.")
@@ -128,15 +164,6 @@ class UpstreamSettings:
         check=lambda path: _told(place_faults(None, path)),
         help="Only for this path and what lies below it; the longest that matches is taken.",
     )
-    ca_file: Path | None = setting(
-        default=None, help="Certificates (PEM) that vouch for an https upstream, instead of the system's."
-    )
-    client_cert_file: Path | None = setting(
-        default=None, help="Certificate (PEM) that the sidecar shows to an https upstream."
-    )
-    client_key_file: Path | None = setting(
-        default=None, help="Key (PEM) of client_cert_file, unless it is in the same file."
-    )
 
     @property
     def route(self) -> Route:
@@ -148,44 +175,13 @@ class UpstreamSettings:
         upstream = Upstream(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
         return Route(upstream, self.host, self.path)
 
-    @cross_check
-    def _usable_files(self) -> Iterable[Problem]:
-        yield from _file_problems(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
-
-
-def _file_problems(
-    upstream: str, ca_file: Path | None, client_cert_file: Path | None, client_key_file: Path | None
-) -> Iterable[Problem]:
-    """What is wrong with the certificates of one upstream."""
-    files = {"ca_file": ca_file, "client_cert_file": client_cert_file, "client_key_file": client_key_file}
-    faults = list(upstream_faults(upstream, **files))
-    for fault in faults:
-        yield Problem(fault.field, str(files[fault.field]), fault.what, fault.fix)
-    for key, file in files.items():
-        if not faults and file is not None and not file.is_file():
-            yield Problem(key, str(file), "is not there", "name a file of PEM certificates or keys")
-
 
 @dataclasses.dataclass(frozen=True)
-class ProxySettings:
+class ProxySettings(_OneUpstream):
     """`[proxy]`: the app behind the sidecar."""
 
-    upstream: str | None = setting(
-        default=None,
-        check=_address_problem,
-        help="Where the app listens: http://…, https://… or unix:/PATH. Several: `[[proxy.upstreams]]`.",
-    )
     upstreams: tuple[UpstreamSettings, ...] = setting(
         default=(), help="Several upstreams, chosen by host and path."
-    )
-    ca_file: Path | None = setting(
-        default=None, help="Certificates (PEM) that vouch for an https upstream, instead of the system's."
-    )
-    client_cert_file: Path | None = setting(
-        default=None, help="Certificate (PEM) that the sidecar shows to an https upstream."
-    )
-    client_key_file: Path | None = setting(
-        default=None, help="Key (PEM) of client_cert_file, unless it is in the same file."
     )
     engine: str = setting(
         default="async",
@@ -240,30 +236,13 @@ class ProxySettings:
         """All upstreams, however they were written; empty when there is none."""
         if self.upstream is None:
             return self.upstreams
-        return (
-            UpstreamSettings(
-                upstream=self.upstream,
-                ca_file=self.ca_file,
-                client_cert_file=self.client_cert_file,
-                client_key_file=self.client_key_file,
-            ),
-        )
+        files = {name: getattr(self, name) for name in _FILES}
+        return (UpstreamSettings(upstream=self.upstream, **files),)
 
     @cross_check
     def _one_way_to_say_it(self) -> Iterable[Problem]:
         if self.upstream is not None and self.upstreams:
             yield Problem("upstreams", None, "is given beside upstream", "move all into [[proxy.upstreams]]")
-        if self.upstream is None:
-            for key in ("ca_file", "client_cert_file", "client_key_file"):
-                if getattr(self, key) is not None:
-                    yield Problem(key, str(getattr(self, key)), "has no upstream beside it", "move it there")
-
-    @cross_check
-    def _usable_files(self) -> Iterable[Problem]:
-        if self.upstream is not None:
-            yield from _file_problems(
-                self.upstream, self.ca_file, self.client_cert_file, self.client_key_file
-            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.gate.forwarding import Forwarding, NotForwardable
-from oidcgate.gate.front_settings import PRESETS
+from oidcgate.gate.forwarding import PRESETS, Forwarding, NotForwardable
 from oidcgate.identity import Identity, read_only
 
 PRESET = Forwarding("oauth2-proxy")
