@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from oidcgate.gate import decision as decisions
-from oidcgate.gate import session as sessions
 from oidcgate.gate.config import CALLBACK_PATH, LOGIN_PATH, LOGOUT_PATH
 from oidcgate.gate.front import Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
+from oidcgate.gate.refusals import Refusal
+from oidcgate.gate.session import Found, Session, Unavailable, UnavailableReason
 from oidcgate.gate.watch import Ongoing, Watch
 from oidcgate.handover import DROP_COOKIE, FORWARD, TUNNEL_HEADERS, UPGRADE, Outcome
 from oidcgate.identity import IDENTITY_ENVIRON
@@ -47,8 +48,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _ROUTE_BODY_BYTES: Final = 65_536
 _HEALTH_PATH: Final = GATE_PATH + "healthz"
 _AT_THE_PROVIDER: Final = frozenset({LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH})
-_BUSY: Final = decisions.Unavailable(sessions.UnavailableReason.BUSY)
-_BUSY_SESSION: Final = sessions.Unavailable(sessions.UnavailableReason.BUSY)
+_BUSY: Final = decisions.Unavailable(UnavailableReason.BUSY)
+_BUSY_SESSION: Final = Unavailable(UnavailableReason.BUSY)
 
 
 class AsyncGate(Front[ASGIApp]):
@@ -113,9 +114,7 @@ class AsyncGate(Front[ASGIApp]):
             self._stores.close()
             self._provider.close()
 
-    def _may_see_cut(
-        self, scope: Scope, facts: Facts, session: sessions.Found | sessions.Absent | sessions.Unavailable
-    ) -> bool:
+    def _may_see_cut(self, scope: Scope, facts: Facts, session: Session) -> bool:
         """Whether the app may be asked for what lies behind `root_path` as well: it may look at that alone.
 
         Daphne takes it from any client's header: /public/users, cut behind /public, would be judged as public
@@ -146,7 +145,7 @@ class AsyncGate(Front[ASGIApp]):
         except WouldWait:
             decision, session = await self._asked(ongoing.facts, ongoing.cookies, now)
         # An outage logs nobody out: what was let in goes on until somebody can say that it must not.
-        if type(session) is sessions.Unavailable:
+        if type(session) is Unavailable:
             return isinstance(decision, decisions.Allow | decisions.Unavailable)
         # On a public path too: the app was told who it is and cannot be told that this is over.
         return isinstance(decision, decisions.Allow) and (decision.identified or not ongoing.identified)
@@ -154,7 +153,7 @@ class AsyncGate(Front[ASGIApp]):
     async def _pass_on(
         self,
         decision: decisions.Allow,
-        session: sessions.Found | sessions.Absent | sessions.Unavailable,
+        session: Session,
         facts: Facts,
         cookies: str,
         now: int,
@@ -168,7 +167,7 @@ class AsyncGate(Front[ASGIApp]):
         passed.pop(IDENTITY_ENVIRON, None)
         passed.pop(FORWARD, None)
         touched: list[str] = []
-        if decision.identified and type(session) is sessions.Found:
+        if decision.identified and type(session) is Found:
             passed[IDENTITY_ENVIRON] = session.person.identity
             if session.forwarded:
                 passed[FORWARD] = session.forwarded
@@ -213,7 +212,7 @@ class AsyncGate(Front[ASGIApp]):
         finally:
             self._watch.end(ongoing)
 
-    async def _touched(self, session: sessions.Found, now: int) -> list[str]:
+    async def _touched(self, session: Found, now: int) -> list[str]:
         touch = self.parts.sessions.touch
         try:
             return at_once(touch, session, now)
@@ -264,11 +263,7 @@ class AsyncGate(Front[ASGIApp]):
 
     async def _refuse(
         self,
-        decision: decisions.StartLogin
-        | decisions.StepUp
-        | decisions.Refuse
-        | decisions.Unavailable
-        | decisions.Preflight,
+        decision: Refusal,
         facts: Facts | None,
         scope: Scope,
         headers: Headers,

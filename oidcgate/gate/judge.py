@@ -6,22 +6,19 @@ follows from facts, session and rules is next door in `decision`; what becomes o
 
 from typing import Final
 
-from oidcgate.gate import session as sessions
 from oidcgate.gate.decision import Allow, Decision, Reason, Refuse, decide
 from oidcgate.gate.forwarding import Forwarding, NotForwardable
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.policy import Policy
+from oidcgate.gate.session import Absent, AbsentReason, Found, Session
 from oidcgate.gate.sessions import Sessions
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.facts import Facts
 
 __all__ = ["Judge", "Judgement"]
 
-_NO_SESSION: Final = sessions.Absent(sessions.AbsentReason.NO_COOKIE)
+_NO_SESSION: Final = Absent(AbsentReason.NO_COOKIE)
 _PUBLIC: Final = Allow(Reason.PUBLIC, identified=False)
-
-Session = sessions.Found | sessions.Absent | sessions.Unavailable
-
 
 #: What was decided, and on which session: `Found` whenever the decision is an `Allow` that says who it is;
 #: its `forwarded` then holds the headers that say so.
@@ -62,14 +59,14 @@ class Judge:
         session: Session = _NO_SESSION
         if cookies and not facts.path.startswith(GATE_PATH):
             session = self._load(cookies, now)
-            if type(session) is sessions.Found:
+            if type(session) is Found:
                 session = self._refresh(session, now) or session
         decision = decide(facts, session, self._policy, now)
         if (
             self._headers is not None
             and type(decision) is Allow
             and decision.identified
-            and type(session) is sessions.Found
+            and type(session) is Found
             and session.forwarded_to is not session.person
         ):
             # Read once: another thread may replace it meanwhile, and the headers are those of this one.

@@ -21,6 +21,7 @@ __all__ = [
     "AbsentReason",
     "Found",
     "Person",
+    "Session",
     "SessionLimits",
     "SessionRecord",
     "SessionTooLarge",
@@ -229,6 +230,10 @@ class Found:
 
     def __repr__(self) -> str:
         return f"Found({self.record!r})"
+
+
+#: What is known of the session of a request.
+Session = Found | Absent | Unavailable
 
 
 class SessionLimits(NamedTuple):

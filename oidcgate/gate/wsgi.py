@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oidcgate.gate import decision as decisions
-from oidcgate.gate import session as sessions
 from oidcgate.gate.front import Front, cookies_to_add
+from oidcgate.gate.session import Found
 from oidcgate.handover import FORWARD, PUBLIC_URL
 from oidcgate.identity import IDENTITY_ENVIRON, environ_key
 from oidcgate.web.cookies import CookieNames, names_gate_cookie
@@ -75,7 +75,7 @@ class Gate(Front[WSGIApp]):
         if self.forwards:
             environ[PUBLIC_URL] = self.parts.config.public_url
         touched: list[str] = []
-        if decision.identified and type(session) is sessions.Found:
+        if decision.identified and type(session) is Found:
             person = session.person
             environ[IDENTITY_ENVIRON] = person.identity
             environ["REMOTE_USER"] = person.remote_user
