@@ -9,8 +9,19 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
+from oidcgate.web.sealing import KeyRing
+from provider.factors.totp import TotpSecrets
 from provider.store import schema
-from tests.provider.sign_in.place import ISSUER, Page, World, claims, client
+from tests.provider.sign_in.place import (
+    ISSUER,
+    SECRET,
+    Page,
+    World,
+    authorize_url,
+    claims,
+    client,
+    settings_document,
+)
 
 MAY_ENROL = {"mode": "acr", "enrol_at_sign_in": True}
 ASKED_MFA = {"acr_values": "mfa"}
@@ -575,20 +586,49 @@ def test_an_operator_takes_it_away(world: World) -> None:
 
 
 def test_realms_do_not_share_authenticators(tmp_path: Path) -> None:
+    """Nor does one with the same people: the same `sub` is another person there."""
+    document = settings_document()
     second = {
         "name": "second",
         "second_factor": MAY_ENROL,
         "clients": [client("trusted", trusted=True)],
-        "users": [],
+        "users": document["users"],
     }
     world = World.make(tmp_path, clients=CLIENTS, second_factor=MAY_ENROL, realms=[second])
     try:
         enrolled(world)
-        with world.provider.parts.store.read() as conn:
-            found = [row.realm_id for row in conn.execute(select(schema.totp)).all()]
+        there = authorize_url("trusted", **ESSENTIAL_MFA).replace(ISSUER, f"{ISSUER}/r/second")
+        browser = world.browser()
+        assert browser.sign_in(browser.go(there)).main_id == "page-enrol"
+        with world.provider.parts.store.begin() as conn:
+            # Even copied by somebody who can write the database it does not open there.
+            conn.execute(schema.totp.update().values(realm_id="second"))
+        page = browser.go(there)
+        assert page.main_id == "page-otp"
+        assert browser.submit(page, otp="123456").status == 503
     finally:
         world.close()
-    assert found == ["default"]
+
+
+def test_a_code_seals_the_secret_under_the_newest_key(tmp_path: Path) -> None:
+    settings = {"clients": CLIENTS, "second_factor": MAY_ENROL}
+    world = World.make(tmp_path, **settings)
+    secret = enrolled(world)
+    world.close()
+    newest = "n3w-Secret-that-is-in-use-today-9876543210"
+    later = World.make(tmp_path, **settings, secret=f"{newest}\n{SECRET}")
+    later.time[0] = world.time[0]
+    alone = TotpSecrets(KeyRing([newest]))
+    realm = later.provider.parts.realms[0]
+    try:
+        (before,) = sealed_rows(later)
+        page = (browser := later.browser()).signed_in(**ASKED_MFA)
+        assert browser.submit(page, otp=code(later, secret)).answer["code"]
+        (after,) = sealed_rows(later)
+    finally:
+        later.close()
+    assert alone.open(realm, "sub-alice", before.sealed_secret) is None
+    assert alone.open(realm, "sub-alice", after.sealed_secret) == secret
 
 
 @pytest.mark.row("E-15")
