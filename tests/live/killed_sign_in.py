@@ -2,21 +2,26 @@
 what is left.
 
 Run as a program by `test_login_kill`: it forks, which a test process with threads should not. Each attempt
-runs in a child of its own over a copy of the same database; a hook counts statements and commits and kills
+runs in a child of its own over a copy of the same database, a file or one in PostgreSQL; a hook counts statements and commits and kills
 the child at the n-th. Another child then reports what is stored and what the person can still do. One JSON
 line for each attempt; the last one was not killed by the hook, but right after its answer was complete.
 """
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg import sql
 from sqlalchemy import event, func, select
 
 from provider.store import schema
@@ -106,9 +111,9 @@ SETUPS = {
 }
 
 
-def attempt(folder: Path, state: State, kill_at: int) -> State:
+def attempt(url: str, state: State, kill_at: int) -> State:
     """Make the request, killed at the `kill_at`-th touch of the database; else report its answer."""
-    world = World.make(folder)
+    world = World.over(url)
     engine = world.provider.parts.store.engine
     touched = 0
 
@@ -126,11 +131,11 @@ def attempt(folder: Path, state: State, kill_at: int) -> State:
     return {"status": page.status, "location": page.location, "cookies": browser.cookies()}
 
 
-def look(folder: Path, state: State, answer: State | None) -> State:
+def look(url: str, state: State, answer: State | None) -> State:
     """What is stored, and what happens when the same browser tries again, or goes on with the answer it
     got.
     """
-    world = World.make(folder)
+    world = World.over(url)
     sessions, interactions = schema.browser_sessions, schema.interactions
     with world.provider.parts.store.read() as conn:
         live = conn.execute(select(sessions.c.sid).where(sessions.c.ended_at.is_(None))).scalars().all()
@@ -169,12 +174,47 @@ def look(folder: Path, state: State, answer: State | None) -> State:
     return seen
 
 
-def main(kind: str, base: Path) -> None:
-    start = base / "start"
-    start.mkdir()
+@contextmanager
+def files(base: Path) -> Iterator[Callable[[], str]]:
+    """A function that names a file, and each time after the first a copy of what is in the first."""
+    made = count()
+
+    def new() -> str:
+        number = next(made)
+        if number:
+            shutil.copy(base / "0.db", base / f"{number}.db")
+        return f"sqlite:///{base / f'{number}.db'}"
+
+    yield new
+
+
+@contextmanager
+def databases(server: Path) -> Iterator[Callable[[], str]]:
+    """The same in the PostgreSQL whose socket is in that folder; nothing stays there."""
+    names: list[str] = []
+    with psycopg.connect(f"host={server} user=oidcgate dbname=postgres", autocommit=True) as connection:
+
+        def new() -> str:
+            name = f"kill_{secrets.token_hex(8)}"
+            template = sql.Identifier(names[0] if names else "template1")
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template)
+            )
+            names.append(name)
+            return f"postgresql+psycopg://oidcgate@/{name}?host={server}"
+
+        try:
+            yield new
+        finally:
+            for name in names:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def main(kind: str, new: Callable[[], str]) -> None:
+    start = new()
 
     def prepare() -> State:
-        world = World.make(start)
+        world = World.over(start)
         state = SETUPS[kind](world)
         world.close()
         return state
@@ -184,10 +224,9 @@ def main(kind: str, base: Path) -> None:
     kill_at = 0
     while True:
         kill_at += 1
-        folder = base / str(kill_at)
-        shutil.copytree(start, folder)
-        status, answer = in_child(partial(attempt, folder, state, kill_at))
-        looked, seen = in_child(partial(look, folder, state, answer))
+        url = new()
+        status, answer = in_child(partial(attempt, url, state, kill_at))
+        looked, seen = in_child(partial(look, url, state, answer))
         assert looked == 0, f"looking failed after touch {kill_at}"
         print(json.dumps({"touch": kill_at, "status": status, "answer": answer, **seen}), flush=True)
         if status == 0:
@@ -196,4 +235,5 @@ def main(kind: str, base: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    with files(Path(sys.argv[2])) if len(sys.argv) == 3 else databases(Path(sys.argv[3])) as new_database:
+        main(sys.argv[1], new_database)

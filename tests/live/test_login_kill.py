@@ -1,5 +1,5 @@
 """SIGKILL at every touch of the database by sign-in, consent, code and sign-out: all of it happened, or
-nothing.
+nothing. On both databases.
 """
 
 import json
@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.provider.databases import BOTH
+from tests.support.postgresql import Postgresql
+
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 Run = list[dict[str, Any]]
@@ -18,10 +21,19 @@ Run = list[dict[str, Any]]
 STORED = ("live", "noted", "agreed", "finished", "consents", "codes", "grants", "revoked")
 
 
+@pytest.fixture(params=BOTH)
+def server(request: pytest.FixtureRequest) -> list[str]:
+    """The argument that says which database."""
+    if request.param == "sqlite":
+        return []
+    server: Postgresql = request.getfixturevalue("postgresql_server")
+    return [str(server.folder)]
+
+
 @pytest.fixture
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+def run(request: pytest.FixtureRequest, tmp_path: Path, server: list[str]) -> Run:
     """Every attempt of one kind of request, in the order of the touch that killed it."""
-    command = [sys.executable, "-m", "tests.live.killed_sign_in", request.param, str(tmp_path)]
+    command = [sys.executable, "-m", "tests.live.killed_sign_in", request.param, str(tmp_path), *server]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -250,10 +250,16 @@ class World:
 
     @classmethod
     def make(cls, folder: Path, **changes: Any) -> "World":
+        """A provider over a file in the folder, which is made if it is not there."""
         database = folder / "provider.db"
         if not database.exists():
             shutil.copy(_prepared_database(), database)
-        document = settings_document(database=f"sqlite:///{database}", **changes)
+        return cls.over(f"sqlite:///{database}", **changes)
+
+    @classmethod
+    def over(cls, url: str, **changes: Any) -> "World":
+        """A provider over that database."""
+        document = settings_document(database=url, **changes)
         time, lines = [float(START)], []  # type: list[float], list[str]
         provider = Provider.from_settings(
             parse(ProviderSettings, document),
