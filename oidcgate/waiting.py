@@ -1,16 +1,23 @@
-"""Answers that may take no time: how code on an event loop asks without ever holding the loop up.
+"""How code on an event loop never holds the loop up: asking without waiting, and room between many things.
 
 What is asked for an admitted request is nearly always known in memory. Here lives the one rule for the rest:
 whoever is about to wait (a store, a directory, a lock held during either) says so first with
 `about_to_wait`, and where the caller must not wait that is the end of it: `WouldWait`. The caller then asks
 again in a thread. Who does that is `oidcgate.gate.asgi`.
+
+What takes long only because it is done for each of thousands (a regular look at all that is under way) is
+done `in_portions`, for all who look.
 """
 
+import asyncio
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final, ParamSpec, TypeVar
 
-__all__ = ["WouldWait", "about_to_wait", "at_once"]
+__all__ = ["PORTION", "WouldWait", "about_to_wait", "at_once", "in_portions"]
+
+#: So many things are looked at before others have a turn.
+PORTION: Final = 100
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,3 +55,15 @@ def about_to_wait() -> None:
     """
     if _caller.must_not_wait:
         raise WouldWait
+
+
+async def in_portions(things: Iterable[T]) -> AsyncIterator[T]:
+    """Each of those that are there now, one after another, with room for others after each `PORTION`.
+
+    What others do with that room may concern things that are still to come: ask of each whether it is still
+    there.
+    """
+    for number, thing in enumerate(tuple(things), start=1):
+        yield thing
+        if number % PORTION == 0:
+            await asyncio.sleep(0)

@@ -1,9 +1,7 @@
 """Long requests are judged anew: an event stream or a WebSocket ends when its session does.
 
 Here live the register of what is under way and the look at it every few seconds. Judging is
-`oidcgate.gate.judge`; what is told to the client is up to the front, next door in `asgi`.
-
-Spec: PITFALLS G-26.
+`oidcgate.gate.judge`; what is told to the client is up to the front, next door in `asgi` (G-26).
 """
 
 import asyncio
@@ -11,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from oidcgate.waiting import in_portions
 from oidcgate.web.facts import Facts
 
 __all__ = ["LOOK_SECONDS", "Ongoing", "Watch"]
@@ -18,7 +17,6 @@ __all__ = ["LOOK_SECONDS", "Ongoing", "Watch"]
 log = logging.getLogger("oidcgate.gate")
 
 LOOK_SECONDS: Final = 10
-_AT_A_TIME: Final = 100
 
 
 class Ongoing:
@@ -77,10 +75,7 @@ class Watch:
         # Ends when nothing is under way, so that a loop that has served its requests can be closed.
         while self._ongoing:
             await asyncio.sleep(self._look_seconds)
-            for number, ongoing in enumerate(tuple(self._ongoing)):
-                if number % _AT_A_TIME == 0:
-                    # Thousands of idle connections must not hold up the requests of others.
-                    await asyncio.sleep(0)
+            async for ongoing in in_portions(self._ongoing):
                 if not await self._passes(ongoing) and ongoing in self._ongoing:
                     # Stays in the register until its task has left: an app may take this for something to
                     # recover from, and is told again at the next look.

@@ -12,6 +12,7 @@ from enum import Enum
 from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble
 from oidcgate.proxy.upstream import Connection, Pool
+from oidcgate.waiting import in_portions
 from oidcgate.web.asgi import Receive
 
 __all__ = ["Exchange", "Exchanges", "Waits"]
@@ -87,6 +88,8 @@ class Exchange:
     def overdue(self, now: float, limits: Limits) -> Trouble | None:
         """What to give it up for, when too long nothing has moved."""
         if self.upload is Waits.CLIENT or self.answer is Waits.CLIENT:
+            if limits.client_idle_seconds is None:
+                return None
             seconds, kind = limits.client_idle_seconds, Trouble.CLIENT_IDLE
         elif self.upload is Waits.UPSTREAM or (self.answer is Waits.UPSTREAM and self.started):
             seconds, kind = limits.idle_seconds, Trouble.IDLE
@@ -110,12 +113,14 @@ class Exchanges:
         self._pools = tuple(pools)
         self._every_seconds = every_seconds
         self._active: set[Exchange] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     def begin(self, receive: Receive) -> Exchange:
         """A request has come."""
-        if self._timer is None:
-            self._start()
+        if self._looking is None or self._looking.done():
+            loop = asyncio.get_running_loop()
+            self.now = loop.time()
+            self._looking = loop.create_task(self._look_while_there_are_any())
         exchange = Exchange(receive, self.now)
         self._active.add(exchange)
         return exchange
@@ -130,34 +135,31 @@ class Exchanges:
 
     def stop(self) -> None:
         """Look no more; a new request starts it again."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
-    def _start(self) -> None:
+    async def _look_while_there_are_any(self) -> None:
         loop = asyncio.get_running_loop()
-        self.now = loop.time()
-        self._timer = loop.call_later(self._every_seconds, self._look_again)
+        while self._active or any(pool.idle for pool in self._pools):
+            await asyncio.sleep(self._every_seconds)
+            await self.look(loop.time())
 
-    def _look_again(self) -> None:
-        self._start()
-        self.look(self.now)
-        if not self._active and not any(pool.idle for pool in self._pools):
-            self.stop()
-
-    def look(self, now: float) -> None:
+    async def look(self, now: float) -> None:
         """Give up what is overdue.
 
         Args:
             now: time of the event loop.
         """
         self.now = now
-        for exchange in tuple(self._active):
-            overdue = exchange.overdue(self.now, self._limits)
+        async for exchange in in_portions(self._active):
+            if exchange not in self._active:
+                continue
+            overdue = exchange.overdue(now, self._limits)
             if overdue is not None:
                 exchange.fail(overdue)
             elif exchange.helper is None and exchange.upload is Waits.NOBODY:
                 # It takes longer than most: from now on somebody listens whether the client is still there.
                 exchange.helper = asyncio.create_task(exchange.watch())
         for pool in self._pools:
-            pool.sweep(self.now)
+            pool.sweep(now)

@@ -208,7 +208,8 @@ class Limits:
         connect_seconds: for a connection to the upstream, TLS included, or a free place among them.
         head_seconds: for the head of the answer, once the request is with the upstream.
         idle_seconds: without a byte from the upstream, or taken by it, in the middle of a body.
-        client_idle_seconds: without a byte from the client, or taken by it, in the middle of a body.
+        client_idle_seconds: without a byte from the client, or taken by it, in the middle of a body. None:
+            the server around keeps this limit, and is the only one to say what came of it.
         upstream_connections: at most, to one upstream from one worker.
         pooled_seconds: how long an unused connection is kept.
         response_head_bytes: of an answer's head in all, with what came before it (1xx).
@@ -220,7 +221,7 @@ class Limits:
     connect_seconds: float = 5
     head_seconds: float = 60
     idle_seconds: float = 60
-    client_idle_seconds: float = 60
+    client_idle_seconds: float | None = 60
     upstream_connections: int = 1000
     pooled_seconds: float = 30
     response_head_bytes: int = 64 * 1024

@@ -45,13 +45,14 @@ def server_limits(config: GateConfig) -> ServerLimits:
 
 
 def proxy_limits(config: GateConfig) -> Limits:
-    """How long and how much is waited for on the way to the app and back."""
+    """How long and how much is waited for on the way to the app and back; for clients see `server_limits`."""
     proxy = config.proxy
     return Limits(
         connect_seconds=proxy.connect_seconds,
         head_seconds=proxy.head_seconds,
         idle_seconds=proxy.idle_seconds,
-        client_idle_seconds=config.serve.client_idle_seconds,
+        # The server's to keep: it sees each byte of a client's, and there has to be one answer to this.
+        client_idle_seconds=None,
         upstream_connections=proxy.max_connections,
         response_head_bytes=proxy.response_head_bytes,
         message_bytes=proxy.message_bytes,

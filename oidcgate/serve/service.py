@@ -19,12 +19,12 @@ from uvicorn.server import ServerState
 
 from oidcgate.handover import Outcome
 from oidcgate.serve.request_head import Refusal
+from oidcgate.waiting import in_portions
 
 __all__ = ["Connection", "Finished", "ServerLimits", "Service"]
 
 _SWEEP_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
-_AT_A_TIME: Final = 200
 _FAREWELL_SECONDS: Final = 1.0
 
 
@@ -148,29 +148,22 @@ class Service(ServerState):
         self._clock = clock or self.loop.time
         self._wall_clock = wall_clock
         self._date_second = -1
-        self.sweep()
-
-    def sweep(self) -> None:
-        """Set the clock, and end what has been waited for too long."""
         self._set_clock()
-        for connection in tuple(self.connections):
-            connection.sweep(self.now)
-        if self.on_sweep is not None:
-            self.on_sweep()
 
     async def sweep_for_ever(self) -> None:
-        """The same again and again until cancelled, with room for others in between."""
+        """Sweep again and again until cancelled."""
         while True:
             await asyncio.sleep(self.limits.sweep_seconds)
-            self._set_clock()
-            for number, connection in enumerate(tuple(self.connections), start=1):
-                if connection in self.connections:
-                    connection.sweep(self.now)
-                if number % _AT_A_TIME == 0:
-                    # Thousands of idle connections must not hold up the requests of others.
-                    await asyncio.sleep(0)
-            if self.on_sweep is not None:
-                self.on_sweep()
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Set the clock, and end what has been waited for too long."""
+        self._set_clock()
+        async for connection in in_portions(self.connections):
+            if connection in self.connections:
+                connection.sweep(self.now)
+        if self.on_sweep is not None:
+            self.on_sweep()
 
     def _set_clock(self) -> None:
         self.now = self._clock()

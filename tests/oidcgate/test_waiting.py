@@ -1,10 +1,11 @@
-"""Asking without waiting: `oidcgate.waiting`."""
+"""Asking without waiting, and room for others between many things: `oidcgate.waiting`."""
 
+import asyncio
 import threading
 
 import pytest
 
-from oidcgate.waiting import WouldWait, about_to_wait, at_once
+from oidcgate.waiting import PORTION, WouldWait, about_to_wait, at_once, in_portions
 
 
 def _waits() -> str:
@@ -41,3 +42,29 @@ def test_another_thread_may_wait_meanwhile() -> None:
 
 def test_arguments_and_answer_pass() -> None:
     assert at_once(divmod, 7, 3) == (2, 1)
+
+
+@pytest.mark.parametrize("number", [0, PORTION - 1, PORTION, 3 * PORTION + 1])
+def test_others_have_a_turn_after_each_portion(number: int) -> None:
+    turns: list[int] = []
+    done: list[int] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(len(done))
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        other = asyncio.create_task(others())
+        things = set(range(number))
+        async for thing in in_portions(things):
+            # Those that are there at the beginning: what comes or goes in between changes nothing.
+            things.discard(thing)
+            things.add(number + thing)
+            done.append(thing)
+        other.cancel()
+
+    asyncio.run(main())
+
+    assert sorted(done) == list(range(number))
+    assert turns == [PORTION * (turn + 1) for turn in range(number // PORTION)]

@@ -29,13 +29,13 @@ def limits(**short: float) -> Limits:
     return Limits(**{**dict.fromkeys(others, LONG), **short})  # type: ignore[arg-type]
 
 
-def later(proxy: Fronted, seconds: float) -> None:
+async def later(proxy: Fronted, seconds: float) -> None:
     """Have the proxy look at its exchanges as if this much time had passed; nobody else makes it look."""
-    proxy._exchanges.look(proxy._exchanges.now + seconds)
+    await proxy._exchanges.look(proxy._exchanges.now + seconds)
 
 
 @asynccontextmanager
-async def told_the_time(**seconds: float) -> AsyncIterator[tuple[Played, Fronted]]:
+async def told_the_time(**seconds: float | None) -> AsyncIterator[tuple[Played, Fronted]]:
     """An upstream, and a proxy for which time passes only `later`; other limits are a minute."""
     patience = Limits(**{"head_seconds": 60, "idle_seconds": 60, "client_idle_seconds": 60, **seconds})  # type: ignore[arg-type]
     async with played() as upstream, fronted(upstream.url, limits=patience, look_seconds=3600) as proxy:
@@ -60,7 +60,7 @@ class TestTimeOuts:
                 call = Call(proxy)
                 line = await upstream.line()
                 await line.answers(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
-                later(proxy, 11)
+                await later(proxy, 11)
                 await call.done()
                 assert (call.status, call.body) == (504, b'{"error": "gateway_timeout"}')
                 assert proxy.troubles == [Trouble.HEAD_TIMEOUT]
@@ -78,12 +78,12 @@ class TestTimeOuts:
                 for _ in range(12):
                     await call.feed(b"x")
                     await call.until(lambda call: call.unread == 0)
-                    later(proxy, 5)
+                    await later(proxy, 5)
                 await call.feed(b"", more=False)
                 line = await upstream.line()
                 await line.request()
                 await line.reader.readuntil(b"\r\n0\r\n\r\n")
-                later(proxy, seconds)
+                await later(proxy, seconds)
                 line.say(HELLO)
                 assert (await call.done()).status == status
 
@@ -97,7 +97,7 @@ class TestTimeOuts:
                 line = await upstream.line()
                 await line.answers(CHUNKED + body)
                 await call.until(lambda call: len(call.sent) == 1 + bool(body))
-                later(proxy, 11)
+                await later(proxy, 11)
                 await call.done()
                 assert call.status == 200
                 assert call.cut
@@ -117,7 +117,7 @@ class TestTimeOuts:
                 for number in range(15):
                     line.say(b"1\r\nx\r\n")
                     await call.until(lambda call, number=number: len(call.body) > number)  # type: ignore[misc]
-                    later(proxy, 9)
+                    await later(proxy, 9)
                 line.say(b"0\r\n\r\n")
                 await call.done()
                 assert (call.body, call.complete) == (b"x" * 15, True)
@@ -132,7 +132,7 @@ class TestTimeOuts:
                 line = await upstream.line()
                 # It is waited for more.
                 await call.until(lambda call: call.asked > 1)
-                later(proxy, 11)
+                await later(proxy, 11)
                 await call.done()
                 assert (call.status, call.body) == (408, b'{"error": "request_timeout"}')
                 assert call.header(b"connection") == [b"close"]
@@ -146,9 +146,31 @@ class TestTimeOuts:
             async with told_the_time(client_idle_seconds=10) as (upstream, proxy):
                 call = Call(proxy, "POST", headers=UPLOAD, body=None)
                 await call.until(lambda call: call.asked > 0)
-                later(proxy, 11)
+                await later(proxy, 11)
                 assert (await call.done()).status == 408
                 assert upstream.opened == 0
+
+        run(test())
+
+    def test_a_client_whose_patience_is_the_server_s_to_keep(self, run: Run) -> None:
+        async def test() -> None:
+            async with told_the_time(client_idle_seconds=None) as (upstream, proxy):
+                call = Call(proxy, "POST", headers=UPLOAD, body=None)
+                await call.until(lambda call: call.asked > 0)
+                await later(proxy, 100_000)
+                await call.feed(b"x")
+                line = await upstream.line()
+                await call.until(lambda call: call.asked > 1)
+                await later(proxy, 100_000)
+                await call.feed(b"", more=False)
+                await line.request()
+                call.takes.clear()
+                line.say(HELLO)
+                await call.until(lambda call: call.offered > 0)
+                await later(proxy, 100_000)
+                call.takes.set()
+                assert (await call.done()).body == b"hello"
+                assert proxy.troubles == []
 
         run(test())
 
@@ -162,7 +184,7 @@ class TestTimeOuts:
                 call.takes.clear()
                 line.say(b"1\r\nx\r\n")
                 await call.until(lambda call: call.offered > 1)
-                later(proxy, 11)
+                await later(proxy, 11)
                 await call.done()
                 assert call.cut
                 assert proxy.troubles == [Trouble.CLIENT_IDLE]

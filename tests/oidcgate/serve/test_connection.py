@@ -26,7 +26,7 @@ class Timed:
         """So much time passes, a sweep each second."""
         for _ in range(int(seconds)):
             self.clock.now += 1
-            self.wire.service.sweep()
+            await self.wire.service.sweep()
             await settled()
         return self.wire
 

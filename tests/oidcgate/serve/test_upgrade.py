@@ -243,7 +243,7 @@ class TestHandedOver:
             await settled()
             assert len(wire.service.connections) == 1
             clock.now += 5
-            wire.service.sweep()
+            await wire.service.sweep()
             assert wire.transport.aborted
             assert not wire.service.connections
 
@@ -257,7 +257,7 @@ class TestHandedOver:
             for _ in range(61):
                 wire.transport.unsent = 7
                 clock.now += 1
-                wire.service.sweep()
+                await wire.service.sweep()
             assert wire.transport.aborted
 
         run(test())
@@ -268,7 +268,7 @@ class TestHandedOver:
             app.decided.set()
             wire = await Wire(app, ServerLimits(), clock).feed(handshake())
             clock.now += 100_000
-            wire.service.sweep()
+            await wire.service.sweep()
             assert not wire.ended
 
         run(test())
