@@ -4,8 +4,6 @@ Here lives `forwarded`. That the client's own fields of these names go no furthe
 door; whom of a chain of proxies to believe is `oidcgate.web.forwarded`.
 """
 
-from collections.abc import Iterable
-
 from oidcgate.proxy.fields import HeaderPair
 from oidcgate.web.forwarded import TrustedPeers, believed_hops
 
@@ -14,7 +12,7 @@ __all__ = ["forwarded"]
 
 def forwarded(
     peer: str | None,
-    headers: Iterable[HeaderPair],
+    claimed: bytes,
     *,
     trusted: TrustedPeers,
     proto: bytes,
@@ -28,14 +26,13 @@ def forwarded(
 
     Args:
         peer: address of the connection's other end; None for a Unix socket.
-        headers: the client's, names in lower case.
+        claimed: what the client says of it, as from `oidcgate.web.forwarded.claimed_hops`.
         trusted: who is believed.
         proto: `https` or `http`.
         host: as in a Host field: with a port where it is not the scheme's own.
 
     Spec: RFC 7239 for Forwarded.
     """
-    claimed = b",".join([value for name, value in headers if name == b"x-forwarded-for"])
     hops = believed_hops(peer, claimed.decode("latin-1"), trusted)
     _, colon, port = host.rpartition(b":")
     if not colon or not port.isdigit():

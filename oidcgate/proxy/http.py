@@ -16,7 +16,7 @@ from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.exchanges import Exchange, Exchanges, Waits
 from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
 from oidcgate.proxy.framing import Framing, request_framing
-from oidcgate.proxy.request_head import ASKED_AGAIN, request_head
+from oidcgate.proxy.request_head import ASKED_AGAIN, request_head, target_of
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable
 from oidcgate.proxy.short_answers import reader_of, short_answer
@@ -25,8 +25,7 @@ from oidcgate.proxy.upload import Upload
 from oidcgate.proxy.upstream import Connection, Pool
 from oidcgate.proxy.websocket import carry, refuse
 from oidcgate.web.asgi import Receive, Scope, Send, whole_environ
-from oidcgate.web.canonical_path import quote_path
-from oidcgate.web.forwarded import TrustedPeers
+from oidcgate.web.forwarded import TrustedPeers, claimed_hops
 
 __all__ = ["Proxy"]
 
@@ -80,7 +79,7 @@ class Proxy:
         self._table = RouteTable(routes, public)
         self._limits = limits or Limits()
         self._trusted = trusted or TrustedPeers()
-        self._believes = bool(self._trusted.networks) or self._trusted.unix
+        self._believes = self._trusted.believes_somebody
         self._on_error = on_error
         self._pools = {upstream: Pool(upstream, self._limits) for upstream in self._table.upstreams}
         self._exchanges = Exchanges(self._limits, self._pools.values(), look_seconds)
@@ -116,7 +115,7 @@ class Proxy:
             framing = request_framing(headers, scope["http_version"])
             head = request_head(
                 method,
-                _target(scope),
+                target_of(scope),
                 headers,
                 host=destination.host,
                 own=scope.get(FORWARD, ()),
@@ -274,7 +273,7 @@ class Proxy:
             self._on_error(Trouble.NO_ROUTE, None, "")
             await refuse(scope, send, Trouble.NO_ROUTE)
             return
-        way = self._way_fields(_peer(scope), _claimed(headers), destination)
+        way = self._way_fields(_peer(scope), claimed_hops(headers), destination)
         await carry(
             scope,
             receive,
@@ -288,7 +287,7 @@ class Proxy:
     # What we say of the client's way
 
     def _way(self, scope: Scope, headers: Sequence[HeaderPair], destination: Destination) -> bytes:
-        claimed = _claimed(headers) if self._believes else b""
+        claimed = claimed_hops(headers) if self._believes else b""
         if len(claimed) > _REMEMBERED_CLAIM:
             return self._way_lines(_peer(scope), claimed, destination)
         return self._remembered_way(_peer(scope), claimed, destination)
@@ -297,13 +296,7 @@ class Proxy:
         return header_lines(self._way_fields(peer, claimed, destination))
 
     def _way_fields(self, peer: str | None, claimed: bytes, destination: Destination) -> list[HeaderPair]:
-        return forwarded(
-            peer,
-            [(b"x-forwarded-for", claimed)],
-            trusted=self._trusted,
-            proto=destination.proto,
-            host=destination.host,
-        )
+        return forwarded(peer, claimed, trusted=self._trusted, proto=destination.proto, host=destination.host)
 
     # The life of the server
 
@@ -352,19 +345,8 @@ def _peer(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
-def _claimed(headers: Sequence[HeaderPair]) -> bytes:
-    return b",".join([value for name, value in headers if name == b"x-forwarded-for"])
-
-
 def _host(headers: Sequence[HeaderPair]) -> bytes:
     for name, value in headers:
         if name == b"host":
             return value
     return b""
-
-
-def _target(scope: Scope) -> bytes:
-    """Path and query as they came; servers that do not say how the path came had it decode to this one."""
-    target: bytes = scope.get("raw_path") or quote_path(scope["path"]).encode("ascii")
-    query: bytes = scope["query_string"]
-    return target + b"?" + query if query else target

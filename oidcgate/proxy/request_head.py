@@ -1,15 +1,15 @@
 """The head of the request that an upstream gets. Pure: bytes in, bytes out.
 
-Here live which fields of a client's pass, and `request_head`, which writes the whole. What is not here:
-identity (its names are deleted by the gate before, its values come in as `own`), paths
-(`oidcgate.web.canonical_path`), our word on the client's way (`client_way` next door). Names in `headers` are
-lower case, as ASGI has them.
+Here live which fields of a client's pass, the target as ASGI tells it, and `request_head`, which writes the
+whole. What is not here: identity (its names are deleted by the gate before, its values come in as `own`),
+which paths there are (`oidcgate.web.canonical_path`), our word on the client's way (`client_way` next door).
+Names in `headers` are lower case, as ASGI has them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from oidcgate.proxy.fields import (
     HOP_BY_HOP,
@@ -23,8 +23,9 @@ from oidcgate.proxy.fields import (
     nominated_by,
 )
 from oidcgate.proxy.framing import Framing
+from oidcgate.web.canonical_path import quote_path
 
-__all__ = ["ASKED_AGAIN", "request_head"]
+__all__ = ["ASKED_AGAIN", "request_head", "target_of"]
 
 #: What may be sent again, when it has no body, over another connection: asking twice for the same thing asks
 #: for nothing more, so a connection that turns out to be closed is no reason to fail. PUT and DELETE are
@@ -102,6 +103,16 @@ _COMMON_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELE
 # One leading slash: "//host/path" is another host to some readers. No blank, control character or fragment;
 # bytes beyond ASCII only in a query, where old clients put them.
 _TARGET = re.compile(rb"/(?!/)[!\"$->@-~]*(?:\?[!\"$-~\x80-\xff]*)?")
+
+
+def target_of(scope: Mapping[str, Any]) -> bytes:
+    """Path and query as they came; servers that do not say how the path came had it decode to this one.
+
+    Spec: ASGI HTTP 2.5, where `raw_path` is optional.
+    """
+    target: bytes = scope.get("raw_path") or quote_path(scope["path"]).encode("ascii")
+    query: bytes = scope["query_string"]
+    return target + b"?" + query if query else target
 
 
 def request_head(

@@ -15,7 +15,7 @@ from oidcgate.handover import DROP_COOKIE, OUTCOME, TUNNEL_HEADERS, UPGRADE, Ans
 from oidcgate.proxy.dial import connect
 from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
 from oidcgate.proxy.framing import NO_BODY
-from oidcgate.proxy.request_head import request_head
+from oidcgate.proxy.request_head import request_head, target_of
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits
 from oidcgate.proxy.short_answers import short_answer
@@ -123,7 +123,6 @@ class _Handshake:
         self._route = route
         self._limits = limits
         self._on_error = on_error
-        self._drop_cookie: Callable[[bytes], bool] | None = scope.get(DROP_COOKIE)
 
     async def pass_on(self, own_headers: Sequence[HeaderPair], upgrade: Upgrade) -> Tunnel | None:
         """The open tunnel; None when something else was answered."""
@@ -155,12 +154,9 @@ class _Handshake:
         return None
 
     def _request(self, own_headers: Sequence[HeaderPair]) -> bytes:
-        scope = self._scope
-        target: bytes = scope["raw_path"]
-        if scope["query_string"]:
-            target += b"?" + scope["query_string"]
+        scope, host = self._scope, self._route.host
         own = (*_UPGRADE_FIELDS, *own_headers)
-        return request_head("GET", target, scope["headers"], host=self._route.host, own=own, framing=NO_BODY)
+        return request_head("GET", target_of(scope), scope["headers"], host=host, own=own, framing=NO_BODY)
 
     def _open(self, connection: Connection, upgrade: Upgrade) -> Tunnel:
         """Check the upstream's 101, pass it on, and join the two connections.
@@ -177,7 +173,7 @@ class _Handshake:
             raise UpstreamTrouble(Trouble.CLOSED)
         try:
             # As of an answer without a body: what it may say of one is not passed on.
-            passed = response_headers(204, headers, drop_cookie=self._drop_cookie)
+            passed = response_headers(204, headers, drop_cookie=self._scope.get(DROP_COOKIE))
             passed += self._scope.get(TUNNEL_HEADERS, ())
             head = b"HTTP/1.1 101 Switching Protocols\r\n" + header_lines(passed) + _UPGRADE_LINES + b"\r\n"
         except BadHead as bad:
@@ -196,7 +192,7 @@ class _Handshake:
         """
         answer = connection.answer
         try:
-            headers = response_headers(answer.status, answer.headers, drop_cookie=self._drop_cookie)
+            headers = response_headers(answer.status, answer.headers)
         except BadHead as bad:
             raise UpstreamTrouble(Trouble.MALFORMED, bad.fault) from None
         start = {"type": "websocket.http.response.start", "status": answer.status, "headers": headers}

@@ -194,14 +194,13 @@ class ReverseProxy:
     def _way_of(self, environ: "WSGIEnvironment", destination: Destination) -> bytes:
         peer = environ.get("REMOTE_ADDR") or None
         claimed = environ.get("HTTP_X_FORWARDED_FOR")
-        if claimed and (self._trusted.networks or self._trusted.unix):
+        if claimed and self._trusted.believes_somebody:
             # Not remembered: whoever is in front of us says something else for each client.
             return self._way_lines(peer, destination.proto, destination.host, claimed.encode("latin-1"))
         return self._way(peer, destination.proto, destination.host)
 
     def _way_lines(self, peer: str | None, proto: bytes, host: bytes, claimed: bytes = b"") -> bytes:
-        claims = [(b"x-forwarded-for", claimed)]
-        return header_lines(forwarded(peer, claims, trusted=self._trusted, proto=proto, host=host))
+        return header_lines(forwarded(peer, claimed, trusted=self._trusted, proto=proto, host=host))
 
     def _answer(
         self,

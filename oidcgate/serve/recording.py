@@ -15,7 +15,7 @@ from oidcgate.serve.metrics import Counters
 from oidcgate.serve.request_head import Refusal
 from oidcgate.serve.service import Connection, Finished
 from oidcgate.web.cookies import GATE_PATH
-from oidcgate.web.forwarded import TrustedPeers, believed_hops
+from oidcgate.web.forwarded import TrustedPeers, believed_hops, claimed_hops
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,15 +39,14 @@ class Recorder:
         self._counters = counters
         self._log = access_log
         self._trusted = trusted or TrustedPeers()
-        self._believes = bool(self._trusted.networks) or self._trusted.unix
+        self._believes = self._trusted.believes_somebody
 
     def finished(self, exchange: Finished) -> None:
         """A request is over."""
         scope, client = exchange.scope, exchange.connection.client
         address = client[0] if client else ""
         if self._believes:
-            claimed = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
-            address = self.client(address, claimed.decode("latin-1"))
+            address = self.client(address, claimed_hops(scope["headers"]).decode("latin-1"))
         path: str = scope["raw_path"].decode("ascii")
         entry = Entry(
             address,

@@ -33,6 +33,11 @@ class TrustedPeers(NamedTuple):
     networks: tuple[Network, ...] = ()
     unix: bool = False
 
+    @property
+    def believes_somebody(self) -> bool:
+        """Whether there is anybody whose word counts, so that it is worth reading."""
+        return self.unix or bool(self.networks)
+
     def holds(self, address: Address) -> bool:
         """Whether a peer or hop with this address is believed."""
         return any(address in network for network in self.networks)
@@ -76,6 +81,15 @@ def client_network(peer: str | None, headers: HeaderLookup, trusted_networks: Se
     return str(ip_network((address, 24 if isinstance(address, IPv4Address) else 64), strict=False))
 
 
+def claimed_hops(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """What a request says of its way: its X-Forwarded-For, several fields as the one list that they are.
+
+    Args:
+        headers: names in lower case.
+    """
+    return b",".join([value for name, value in headers if name == b"x-forwarded-for"])
+
+
 def believed_hops(peer: str | None, claimed: str, trusted: TrustedPeers) -> list[str]:
     """The addresses a request came through, client first and peer last, as far as they are to be believed.
 
@@ -83,7 +97,7 @@ def believed_hops(peer: str | None, claimed: str, trusted: TrustedPeers) -> list
 
     Args:
         peer: address of the connection's other end; None or "" for a Unix socket.
-        claimed: X-Forwarded-For, its fields joined by commas.
+        claimed: as from `claimed_hops`, read as latin-1.
         trusted: who is believed.
 
     Returns:

@@ -1,6 +1,7 @@
 """The head of the request that an upstream gets, byte for byte, and what is refused by name."""
 
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,21 @@ from hypothesis import strategies as st
 
 from oidcgate.proxy.fields import HOP_BY_HOP, BadHead, HeaderPair, HeadFault
 from oidcgate.proxy.framing import CHUNKED, NO_BODY, Framing
-from oidcgate.proxy.request_head import request_head
+from oidcgate.proxy.request_head import request_head, target_of
+
+
+@pytest.mark.parametrize(
+    ("scope", "target"),
+    [
+        pytest.param({"path": "/a b", "raw_path": b"/a%20b"}, b"/a%20b", id="as-it-came"),
+        pytest.param({"path": "/a/b", "raw_path": b"/a%2Fb"}, b"/a%2Fb", id="not-as-it-was-read"),
+        pytest.param({"path": "/a b/ä%"}, b"/a%20b/%C3%A4%25", id="not-said"),
+        pytest.param({"path": "/a", "raw_path": None}, b"/a", id="none"),
+        pytest.param({"path": "/a", "query_string": b"q=%zz"}, b"/a?q=%zz", id="query"),
+    ],
+)
+def test_the_target_is_the_client_s_or_one_that_means_the_same(scope: dict[str, Any], target: bytes) -> None:
+    assert target_of({"query_string": b"", **scope}) == target
 
 
 def head(

@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.http11 import Request, Response
 
+from oidcgate.handover import DROP_COOKIE, UPGRADE
 from oidcgate.proxy.routes import Destination, Limits, Upstream
 from oidcgate.proxy.troubles import Trouble
 from oidcgate.proxy.websocket import accept_value, carry
@@ -329,6 +330,43 @@ def test_a_cancelled_handshake_frees_the_upstream(run: Run) -> None:
             running.tasks[0].cancel()
             assert await got.rest() == b""
             await until(lambda: running.ended == 1)
+
+    run(test())
+
+
+def test_a_refusal_under_a_server_that_does_not_say_how_the_path_came(run: Run) -> None:
+    """Its cookies are the gate's to sort, as of every answer that does not open a tunnel."""
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    def never(_value: bytes) -> bool:
+        raise AssertionError("asked about an answer that opens no tunnel")
+
+    async def test() -> None:
+        async with raw_upstream() as upstream:
+            extensions = {UPGRADE: object(), "websocket.http.response": {}}
+            scope = {
+                "type": "websocket",
+                "path": "/a b",
+                "query_string": b"q=1",
+                "headers": [],
+                "extensions": extensions,
+                DROP_COOKIE: never,
+            }
+            route = Destination(Upstream(upstream.url), b"h", b"http")
+            carrying = asyncio.create_task(carry(scope, receive, send, route=route, limits=Limits()))
+            got = await upstream.connection()
+            got.write("HTTP/1.1 401 No\r\nSet-Cookie: __Host-gate=x\r\nContent-Length: 2\r\n\r\nno")
+            await carrying
+            assert got.head.startswith("GET /a%20b?q=1 HTTP/1.1\r\n")
+            assert said[0]["status"] == 401
+            assert (b"set-cookie", b"__Host-gate=x") in said[0]["headers"]
+            assert b"".join(message["body"] for message in said[1:]) == b"no"
 
     run(test())
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
-from oidcgate.web.forwarded import client_network, parse_networks
+from oidcgate.web.forwarded import client_network, parse_networks, parse_trusted_peers
 
 PROXIES = parse_networks(["10.0.0.0/8", "fd00::/8", "127.0.0.1"])
 
@@ -59,3 +59,15 @@ def test_any_header_is_survived(forwarded: str) -> None:
 def test_what_is_no_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"network|host bits"):
         parse_networks([text])
+
+
+@pytest.mark.parametrize(
+    ("listed", "somebody"),
+    [
+        pytest.param([], False, id="nobody"),
+        pytest.param(["10.0.0.0/8"], True, id="a-network"),
+        pytest.param(["unix"], True, id="a-socket"),
+    ],
+)
+def test_whose_word_counts_is_known_before_anybody_speaks(listed: list[str], somebody: bool) -> None:
+    assert parse_trusted_peers(listed).believes_somebody == somebody
