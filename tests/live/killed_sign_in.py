@@ -2,9 +2,10 @@
 what is left.
 
 Run as a program by `test_login_kill`: it forks, which a test process with threads should not. Each attempt
-runs in a child of its own over a copy of the same database, a file or one in PostgreSQL; a hook counts statements and commits and kills
-the child at the n-th. Another child then reports what is stored and what the person can still do. One JSON
-line for each attempt; the last one was not killed by the hook, but right after its answer was complete.
+runs in a child of its own over a copy of the same database, a file or one in PostgreSQL; a hook counts
+statements and commits and kills the child at the n-th. Another child then reports what is stored and what the
+person can still do. One JSON line for each attempt; the last one was not killed by the hook, but right after
+its answer was complete.
 """
 
 import json
