@@ -1,5 +1,5 @@
 """The databases, for services whose promises depend on them."""
 
-from tests.provider.databases import made_postgresql, url
+from tests.provider.databases import empty_url, made_postgresql, url
 
-__all__ = ["made_postgresql", "url"]
+__all__ = ["empty_url", "made_postgresql", "url"]

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection
 from werkzeug.test import TestResponse
 
+from provider.services.keyring import RotationPending
 from provider.services.throttle import Rule, Scope, take_attempt
 from provider.store import grants, interactions, sessions, totp
 from provider.store.engine import Store
@@ -146,6 +147,32 @@ def stored(url: str) -> str:
 @pytest.mark.parametrize("thing", ONCE)
 def test_what_is_good_once_is_had_by_one(stored: str, log: Path, thing: str) -> None:
     assert sorted(race_over_the_store(stored, log, ONCE[thing])) == [False] * (ALL - 1) + [True]
+
+
+def test_hosts_that_start_at_once_make_one_set_of_tables_and_one_key(empty_url: str) -> None:
+    def start(_: None) -> list[str]:
+        world = World.over(empty_url)
+        return [row["kid"] for row in world.rows("keys")]
+
+    kids = race(PROCESSES, THREADS, lambda: None, start)
+    assert len(kids) == ALL
+    assert len({kid for (kid,) in kids}) == 1
+
+
+@pytest.mark.row("P-25")
+def test_rotations_at_once_are_one_and_the_others_are_told(url: str) -> None:
+    def rotate(world: World) -> str:
+        keys, store = world.provider.parts.keys, world.provider.parts.store
+        try:
+            return keys.rotate(store, world.realm, world.now).state
+        except RotationPending:
+            return "pending"
+
+    said = race(PROCESSES, 2, lambda: World.over(url), rotate)
+    assert sorted(said) == ["next", *["pending"] * (PROCESSES * 2 - 1)]
+    world = World.over(url)
+    assert sorted(row["state"] for row in world.rows("keys")) == ["current", "next"]
+    world.provider.parts.store.dispose()
 
 
 def test_as_many_guesses_at_once_are_as_many_failures(url: str, log: Path) -> None:

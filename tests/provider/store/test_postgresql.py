@@ -315,6 +315,31 @@ def test_a_command_says_it_without_a_traceback_and_without_the_password(
         assert "wrong-9xK4" not in result.output
 
 
+def test_the_commands_work_on_it(postgresql_server: Postgresql, tmp_path: Path) -> None:
+    with postgresql_server.database() as name:
+        config = tmp_path / "provider.toml"
+        database = f'database = "{postgresql_server.url(name)}"'
+        config.write_text(f'issuer = "https://id.example"\n{database}\nsecret = "{SECRET}"\n')
+
+        def say(*command: str, typed: str = "") -> str:
+            result = CliRunner().invoke(main, ["--config", str(config), *command], input=typed)
+            assert result.exit_code == 0, result.output
+            return result.output
+
+        assert "database: of another version" in say("check")
+        say("user", "add", "alice", "--no-password")
+        say("client", "add", "--id", "app", "--redirect-uri", "https://app.example/cb")
+        say("client", "disable", "app")
+        say("keys", "rotate")
+        assert "database: up to date" in say("check")
+        assert "alice" in say("user", "list")
+        assert "app" in say("client", "list")
+        assert [line.split("\t")[2] for line in say("keys", "list").splitlines() if "RS256" in line] == [
+            "current",
+            "next",
+        ]
+
+
 @pytest.mark.row("P-15")
 def test_the_log_of_a_broken_constraint_holds_no_value(
     store: Store, caplog: pytest.LogCaptureFixture
