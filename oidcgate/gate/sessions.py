@@ -34,6 +34,8 @@ from oidcgate.web.sealing import KeyRing, Sealer
 __all__ = ["SealedSessions", "Sessions", "StoredSessions"]
 
 _LONGEST_VALUE: Final = 4096
+#: A longer Cookie header is searched each time, so that nobody fills the memory of others with theirs.
+_REMEMBERED_HEADER: Final = 2048
 #: A cookie that was just renewed is not renewed again at once by the requests that were under way with it.
 _TOUCH_PAUSE_SECONDS: Final = 5
 #: Longer than a login can be under way: the life of its transaction, the calls to the IdP, unequal clocks.
@@ -101,7 +103,7 @@ class Sessions(ABC):
             cookie_header: the Cookie header, "" when there is none.
             now: epoch seconds.
         """
-        find = self._in_header if len(cookie_header) <= _LONGEST_VALUE else self._find_in_header
+        find = self._in_header if len(cookie_header) <= _REMEMBERED_HEADER else self._find_in_header
         try:
             found = find(cookie_header)
             if now >= found.expires_at:

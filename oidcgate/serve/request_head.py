@@ -69,15 +69,21 @@ _PLAIN_TARGET = re.compile(rb"[!\"$&-~]+")
 _ESCAPED_TARGET = re.compile(rb"(?:[!\"$&-~]|%[0-9A-Fa-f]{2})+")
 
 
+# What gunicorn takes as well. Escapes are read several times before a decision.
+_LONGEST_TARGET: Final = 8190
+
+
 def check_target(target: bytes) -> None:
     """Make sure that a target is a path, with or without a query, that everybody reads alike.
 
     Raises:
-        Refusal: it is absolute (`http://…`), an authority, `*`, starts with two slashes, or holds what no
-            target may.
+        Refusal: it is too long, absolute (`http://…`), an authority, `*`, starts with two slashes, or holds
+            what no target may.
 
     Spec: RFC 9112 3.2, RFC 3986 2.1.
     """
+    if len(target) > _LONGEST_TARGET:
+        raise Refusal(414, "the request target is too long")
     if target[:1] != b"/":
         raise Refusal(400, "the request target is not a path")
     if target[:2] == b"//":

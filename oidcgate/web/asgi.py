@@ -43,10 +43,12 @@ _READ: Final = {
         b"access-control-request-method",
     )
 }
-_JOINED_BY: Final = {"HTTP_COOKIE": "; "}  # HTTP/2 may send cookies apart. Spec: RFC 9113 8.2.3.
+_JOINED_BY: Final = {"HTTP_COOKIE": b"; "}  # HTTP/2 may send cookies apart. Spec: RFC 9113 8.2.3.
 # What facts are read from, beside the request line.
 _TELLING: Final = frozenset(_READ) - {b"cookie", b"accept-language"}
-_REMEMBERED_BYTES: Final = 1024
+_REMEMBERED_BYTES: Final = 2048
+# What a field that says nothing takes in that memory all the same, so that nobody fills it with those.
+_FIELD_BYTES: Final = 100
 
 
 def read_head(scope: Scope, headers: Headers, *, insecure_encoded_slash: bool = False) -> tuple[Facts, str]:
@@ -62,16 +64,16 @@ def read_head(scope: Scope, headers: Headers, *, insecure_encoded_slash: bool = 
     Raises:
         BadRequest: method, host or path cannot be understood.
     """
-    cookies: bytes | None = None
+    cookies: list[bytes] = []
     telling: list[tuple[bytes, bytes]] = []
     size = 0
     for pair in headers:
         name, value = pair
         if name in _TELLING:
             telling.append(pair)
-            size += len(value)
+            size += _FIELD_BYTES + len(value)
         elif name == b"cookie":
-            cookies = value if cookies is None else cookies + b"; " + value
+            cookies.append(value)
     get = scope.get
     raw: bytes | None = get("raw_path")
     path: str | None = scope["path"] if raw is None else None
@@ -79,7 +81,7 @@ def read_head(scope: Scope, headers: Headers, *, insecure_encoded_slash: bool = 
     size += len(query) + len(raw if raw is not None else scope["path"])
     read = _remembered_facts if size <= _REMEMBERED_BYTES else _facts
     facts = read(insecure_encoded_slash, scope["type"], get("method"), raw, path, query, *telling)
-    return facts, "" if cookies is None else cookies.decode("latin-1")
+    return facts, b"; ".join(cookies).decode("latin-1") if cookies else ""
 
 
 def _facts(
@@ -106,14 +108,7 @@ def head_environ(scope: Scope, headers: Headers) -> dict[str, Any]:
         scope: of type `http` or `websocket`.
         headers: those of the scope from which identity names are gone.
     """
-    environ: dict[str, Any] = {}
-    read = _READ.get
-    for name, value in headers:
-        key = read(name)
-        if key is not None:
-            text = value.decode("latin-1")
-            earlier = environ.get(key)
-            environ[key] = text if earlier is None else earlier + _JOINED_BY.get(key, ",") + text
+    environ = _joined((key, value) for name, value in headers if (key := _READ.get(name)) is not None)
     raw: bytes | None = scope.get("raw_path")
     if raw is None:
         environ["PATH_INFO"] = _environ_text(scope["path"])
@@ -144,12 +139,7 @@ def check_path(scope: Scope, path: str) -> None:
 
 def whole_environ(scope: Scope, headers: Headers, body: bytes) -> dict[str, Any]:
     """A whole request as an environ, so that a WSGI application can answer. Spec: PEP 3333."""
-    environ: dict[str, Any] = {}
-    for name, value in headers:
-        key = name.decode("latin-1").upper().replace("-", "_")
-        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-        text = value.decode("latin-1")
-        environ[key] = f"{environ[key]}{_JOINED_BY.get(key, ',')}{text}" if key in environ else text
+    environ = _joined((_key_of(name), value) for name, value in headers)
     server = scope.get("server") or ("localhost", None)
     client = scope.get("client") or ("", 0)
     environ.update(head_environ(scope, headers))
@@ -171,6 +161,19 @@ def whole_environ(scope: Scope, headers: Headers, body: bytes) -> dict[str, Any]
         }
     )
     return environ
+
+
+def _key_of(name: bytes) -> str:
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def _joined(pairs: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+    """Fields by key, repeated ones joined at once: one by one takes the square of their number."""
+    found: dict[str, list[bytes]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: _JOINED_BY.get(key, b",").join(values).decode("latin-1") for key, values in found.items()}
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:

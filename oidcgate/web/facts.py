@@ -86,7 +86,9 @@ class Facts(NamedTuple):
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
 _COMMON_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Also a comma, by which WSGI servers join repeated headers: two Host headers mean two hosts to two readers.
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,262}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+", re.ASCII)
+# A name of 253 characters and its port.
+_LONGEST_HOST: Final = 262
 
 
 def facts_from_environ(environ: Mapping[str, Any], *, insecure_encoded_slash: bool = False) -> Facts:
@@ -121,7 +123,7 @@ def facts_from_environ(environ: Mapping[str, Any], *, insecure_encoded_slash: bo
     except BadPath as bad:
         raise BadRequest(bad.fault) from None
     host: str = get("HTTP_HOST", "")
-    if host and not _is_host(host):
+    if host and (len(host) > _LONGEST_HOST or not _is_host(host)):
         raise BadRequest(RequestFault.HOST)
     return Facts(
         method,
