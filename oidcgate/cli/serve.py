@@ -33,7 +33,9 @@ def serve(path: Path, check: bool) -> None:
     # Here, so that the other commands work where none of it is installed.
     try:
         from oidcgate.gate.build import known_users_check
-        from oidcgate.serve.arbiter import SidecarServer, announcement, checked, log_to_standard_error
+        from oidcgate.serve.announcing import announcement, log_to_standard_error
+        from oidcgate.serve.arbiter import SidecarServer
+        from oidcgate.serve.prepared import checked
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:

@@ -87,7 +87,7 @@ def _metrics_bind_problem(value: str) -> str | None:
     return None
 
 
-def _overlap(bind: str, other: str) -> bool:
+def overlap(bind: str, other: str) -> bool:
     """Whether nobody could listen on both of two addresses."""
     if bind.startswith("unix:"):
         return False
@@ -285,7 +285,7 @@ class ServeSettings:
 
     @cross_check
     def _addresses_apart(self) -> Iterable[Problem]:
-        if self.metrics_bind and _overlap(self.bind, self.metrics_bind):
+        if self.metrics_bind and overlap(self.bind, self.metrics_bind):
             yield Problem(
                 "metrics_bind",
                 self.metrics_bind,

@@ -2,7 +2,7 @@
 
 Here live the rules that `oidcgate serve` and `oidcgate check` add to those of the settings themselves; each
 is told beside everything else that is wrong. Whether an address can be had is `listening`'s, at the start;
-what becomes of a right configuration is `app` and `arbiter` next door.
+what becomes of a right configuration is `app` and `prepared` next door.
 """
 
 import contextlib

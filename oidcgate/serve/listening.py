@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 
 from oidcgate.settings import Problem, SettingsError
 
-__all__ = ["Address", "metrics_socket", "taken"]
+__all__ = ["BACKLOG", "Address", "metrics_socket", "taken"]
 
 #: Host and port, or the path of a Unix socket.
 Address = tuple[str, int] | str
+
+#: Connections that the system keeps for us until they are accepted.
+BACKLOG: Final = 2048
 
 _FIRST_FREE_PORT: Final = 1024
 _LOOK_SECONDS: Final = 1.0

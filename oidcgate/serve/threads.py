@@ -7,7 +7,6 @@ door.
 """
 
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -16,11 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]  # gunicorn has no types
 
-from oidcgate.serve.access_log import AccessLog
-from oidcgate.serve.metrics import CONTENT_TYPE, Board, Counters, page
-from oidcgate.serve.recording import RecordedWSGI, Recorder
-from oidcgate.serve.sidecar import ENDINGS, worker_name
-from oidcgate.web.forwarded import TrustedPeers
+from oidcgate.serve.recording import RecordedWSGI
+from oidcgate.serve.scraping import Scraped
+from oidcgate.serve.sidecar import ENDINGS, Reports, worker_name
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,34 +50,17 @@ class ThreadedWorker(ThreadWorker):  # type: ignore[misc]  # so its class is Any
 
 
 class ThreadedSidecar:
-    """One worker's share of a sidecar."""
+    """One worker's share of a sidecar.
 
-    def __init__(
-        self,
-        app: "WSGIApplication",
-        *,
-        counters: Counters,
-        access_log: AccessLog | None,
-        trusted: TrustedPeers,
-        board: Board | None,
-        metrics_socket: socket.socket | None,
-    ) -> None:
-        """Serve `app`.
+    Attributes:
+        reports: where it is told.
+    """
 
-        Args:
-            app: what answers.
-            counters: where requests are counted.
-            access_log: where they are told; None: nowhere.
-            trusted: peers whose word on a client's address is believed.
-            board: where numbers are told to other workers; None: nowhere.
-            metrics_socket: where Prometheus asks; listening, and shared by all workers.
-        """
-        self._counters = counters
-        self._access_log = access_log
-        self._board = board
-        self._metrics_socket = metrics_socket
-        recorded = access_log is not None or board is not None
-        self._app = RecordedWSGI(app, Recorder(counters, access_log, trusted)) if recorded else app
+    def __init__(self, app: "WSGIApplication", reports: Reports) -> None:
+        """Serve `app`, and tell of it."""
+        self.reports = reports
+        recorder = reports.recorder()
+        self._app = app if recorder is None else RecordedWSGI(app, recorder)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""
@@ -88,20 +68,16 @@ class ThreadedSidecar:
 
     def begin(self, name: str) -> None:
         """Report from now on, in a thread of its own."""
-        if self._access_log is not None or self._board is not None:
+        if self.reports.wanted:
             threading.Thread(target=self._report, args=(name,), name="oidcgate-reports", daemon=True).start()
 
     def report(self, name: str) -> None:
         """Let go out what there is."""
-        if self._access_log is not None:
-            self._access_log.flush()
-        if self._board is not None:
-            self._board.write(name, self._counters.numbers({}))
+        self.reports.send(name, {})
 
     def _report(self, name: str) -> None:
-        server = None
-        if self._board is not None and self._metrics_socket is not None:
-            server = _scraped(self._board, self._metrics_socket)
+        scraped = self.reports.scraped
+        server = None if scraped is None else _server(scraped)
         while True:
             self.report(name)
             due = time.monotonic() + _REPORT_SECONDS
@@ -126,25 +102,24 @@ def worker_ends(_arbiter: Any, worker: Any) -> None:
         app.report(worker_name(worker))
 
 
-def _scraped(board: Board, listening: socket.socket) -> HTTPServer:
+def _server(scraped: Scraped) -> HTTPServer:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SCRAPE_SECONDS
         server_version = "oidcgate"
         sys_version = ""
 
         def do_GET(self) -> None:
-            there = self.path.partition("?")[0] in ("/", "/metrics")
-            body = page(board.total()) if there else b"see /metrics\n"
-            self.send_response(200 if there else 404)
-            self.send_header("Content-Type", CONTENT_TYPE)
-            self.send_header("Content-Length", str(len(body)))
+            answer = scraped.answer(self.path.partition("?")[0])
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Scrapes are no news."""
 
-    server = HTTPServer(listening.getsockname()[:2], Handler, bind_and_activate=False)
+    server = HTTPServer(scraped.listening.getsockname()[:2], Handler, bind_and_activate=False)
     server.socket.close()
-    server.socket = listening
+    server.socket = scraped.listening
     return server

@@ -1,7 +1,7 @@
 """gunicorn's worker for the sidecar: one event loop, one `Service`, and the signals of the arbiter.
 
-Here lives `SidecarWorker`. It serves a `Sidecar`, which `arbiter` makes in it after the fork; connections are
-`protocol`'s. The engine `wsgi` has no need of it: there, gunicorn's own threads answer.
+Here lives `SidecarWorker`. It serves a `Sidecar`, which `prepared` makes in it after the fork; connections
+are `protocol`'s. The engine `wsgi` has no need of it: there, gunicorn's own threads answer.
 """
 
 import asyncio
@@ -23,15 +23,14 @@ from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
 from oidcgate.serve.exchange import ASGIApp
-from oidcgate.serve.metrics import CONTENT_TYPE, Board, page
+from oidcgate.serve.listening import BACKLOG
 from oidcgate.serve.protocol import protocol_factory
-from oidcgate.serve.recording import Recorder
+from oidcgate.serve.scraping import Scraped
 from oidcgate.serve.service import ServerLimits, Service
 from oidcgate.serve.sidecar import ENDINGS, Sidecar, worker_name
 
 __all__ = ["SidecarWorker"]
 
-_BACKLOG: Final = 2048
 _LAST_SCRAPE_SECONDS: Final = 1.0
 _METRICS_LIMITS: Final = ServerLimits(connections=32, keepalive_seconds=120)
 
@@ -63,12 +62,11 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
     async def _serve(self, sidecar: Sidecar) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        recorder = Recorder(sidecar.counters, sidecar.access_log, sidecar.trusted)
-        recorded = sidecar.access_log is not None or sidecar.board is not None
+        recorder = sidecar.reports.recorder()
         service = Service(
             sidecar.limits,
-            on_finished=recorder.finished if recorded else None,
-            on_refused=recorder.refused if recorded else None,
+            on_finished=None if recorder is None else recorder.finished,
+            on_refused=None if recorder is None else recorder.refused,
         )
 
         def end(at_once: bool) -> None:
@@ -87,10 +85,7 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
 
         def each_sweep() -> None:
             self.notify()
-            if sidecar.access_log is not None:
-                sidecar.access_log.flush()
-            if sidecar.board is not None:
-                self._write_numbers(sidecar, sidecar.board, service)
+            self._report(sidecar, service)
             if service.total_requests >= self.max_requests and not stop.is_set():
                 self.log.info("%d requests are answered: the worker is replaced", service.total_requests)
                 end(False)
@@ -103,11 +98,11 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
         servers = [await _listen(one, factory) for one in self.sockets]
         looks = [loop.create_task(service.sweep_for_ever())]
         metrics: Service | None = None
-        scraped: AbstractServer | None = None
-        if sidecar.board is not None and sidecar.metrics_socket is not None:
+        metrics_server: AbstractServer | None = None
+        if (scraped := sidecar.reports.scraped) is not None:
             metrics = Service(_METRICS_LIMITS)
-            about = protocol_factory(_metrics_app(sidecar.board), metrics)
-            scraped = await _listen(sidecar.metrics_socket, about)
+            about = protocol_factory(_metrics_app(scraped), metrics)
+            metrics_server = await _listen(scraped.listening, about)
             looks.append(loop.create_task(metrics.sweep_for_ever()))
         each_sweep()
         told = loop.create_task(stop.wait())
@@ -124,17 +119,17 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
         # Who was accepted a moment ago is yet to be announced, and would be closed as a latecomer.
         await asyncio.sleep(0)
         await service.stop(sidecar.graceful_seconds)
-        if metrics is not None and scraped is not None:
+        if metrics is not None and metrics_server is not None:
             # Until now: an end that takes its time is worth a look.
-            scraped.close()
+            metrics_server.close()
             await metrics.stop(_LAST_SCRAPE_SECONDS)
         for look in looks:
             look.cancel()
         await lifespan.end()
         each_sweep()
 
-    def _write_numbers(self, sidecar: Sidecar, board: Board, service: Service) -> None:
-        counters = sidecar.counters
+    def _report(self, sidecar: Sidecar, service: Service) -> None:
+        counters = sidecar.reports.counters
         counters.set("accepted", service.accepted)
         counters.set("upgrades", service.upgraded)
         gauges = {
@@ -143,10 +138,7 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
             "tunnels": service.tunnels,
             **sidecar.gauges(),
         }
-        try:
-            board.write(worker_name(self), counters.numbers(gauges))
-        except OSError as error:
-            self.log.warning("numbers for metrics cannot be written: %s", error)
+        sidecar.reports.send(worker_name(self), gauges)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -158,10 +150,10 @@ async def _listen(listening: Any, factory: Callable[[], asyncio.Protocol]) -> Ab
     own = socket.socket(fileno=os.dup(listening.fileno()))
     loop = asyncio.get_running_loop()
     if own.family == socket.AF_UNIX:
-        return await loop.create_unix_server(factory, sock=own, backlog=_BACKLOG)
+        return await loop.create_unix_server(factory, sock=own, backlog=BACKLOG)
     # Inherited by what is accepted: a client that vanished without a word is noticed some day.
     own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return await loop.create_server(factory, sock=own, backlog=_BACKLOG)
+    return await loop.create_server(factory, sock=own, backlog=BACKLOG)
 
 
 async def _close(listening: Any, factory: Callable[[], asyncio.Protocol]) -> None:
@@ -170,7 +162,7 @@ async def _close(listening: Any, factory: Callable[[], asyncio.Protocol]) -> Non
     Whoever has connected and was not accepted yet would be reset by that, and so is accepted first.
     """
     loop = asyncio.get_running_loop()
-    for _ in range(_BACKLOG):
+    for _ in range(BACKLOG):
         try:
             connection, _ = listening.accept()
         except OSError:
@@ -200,14 +192,16 @@ class _Lifespan:
         await self._lifespan.shutdown()
 
 
-def _metrics_app(board: Board) -> ASGIApp:
+def _metrics_app(scraped: Scraped) -> ASGIApp:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        there = scope["type"] == "http" and scope["path"] in ("/", "/metrics")
-        body = page(board.total()) if there else b"see /metrics\n"
-        headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-        prefix = "" if scope["type"] == "http" else "websocket."
-        status = 200 if there else 404
-        await send({"type": f"{prefix}http.response.start", "status": status, "headers": headers})
-        await send({"type": f"{prefix}http.response.body", "body": body})
+        is_http = scope["type"] == "http"
+        answer = scraped.answer(scope["path"] if is_http else "")
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", b"%d" % len(answer.body)),
+        ]
+        prefix = "" if is_http else "websocket."
+        await send({"type": f"{prefix}http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": f"{prefix}http.response.body", "body": answer.body})
 
     return app

@@ -19,7 +19,7 @@ from gunicorn.config import KNOWN_SETTINGS
 from pymemcache.client.base import Client, PooledClient
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from oidcgate.serve.arbiter import Prepared
+from oidcgate.serve.prepared import Prepared
 from oidcgate.serve.protocol import SidecarProtocol
 from oidcgate.serve.reading import RequestReader
 from tests.oidcgate.serve.sidecars import configured
@@ -98,13 +98,13 @@ PIECES = (
     (
         "gunicorn.arbiter",
         "Arbiter.start",
-        "oidcgate/serve/arbiter.py (Prepared.starting, .ready)",
+        "oidcgate/serve/prepared.py (Prepared.starting, .ready)",
         "e4d706bbe129",
     ),
     (
         "gunicorn.arbiter",
         "Arbiter.reload",
-        "oidcgate/serve/arbiter.py (_Arbiter.reload, _moved)",
+        "oidcgate/serve/arbiter.py (_Arbiter.reload), prepared.py (_moved)",
         "f700e5277eec",
     ),
     ("gunicorn.arbiter", "Arbiter.stop", ENDS, "f3eaa2a56626"),
@@ -117,7 +117,7 @@ PIECES = (
     (
         "gunicorn.arbiter",
         "Arbiter.reap_workers",
-        "oidcgate/serve/arbiter.py (Prepared.worker_ended)",
+        "oidcgate/serve/prepared.py (Prepared.worker_ended)",
         "446cd1aedeba",
     ),
     (
@@ -128,7 +128,7 @@ PIECES = (
     ),
     ("gunicorn.sock", "BaseSocket", ENDS, "1b098a93d106"),
     ("gunicorn.sock", "UnixSocket.__init__", "oidcgate/serve/listening.py (_taken_path)", "8e9eaef75e3f"),
-    ("gunicorn.systemd", "listen_fds", "oidcgate/serve/arbiter.py (_own_addresses)", "616d98281f33"),
+    ("gunicorn.systemd", "listen_fds", "oidcgate/serve/prepared.py (_own_addresses)", "616d98281f33"),
     ("gunicorn.workers.base", "Worker.__init__", "oidcgate/serve/worker.py", "3c34c14eaf50"),
     ("gunicorn.workers.base", "Worker.init_process", "oidcgate/serve/worker.py", "f0f0eb8f39e5"),
     ("gunicorn.workers.base", "Worker.init_signals", "oidcgate/serve/worker.py (replaced)", "d155fbf2197b"),
@@ -242,7 +242,7 @@ def test_uvicorns_protocol_does_nothing_that_ours_has_not_heard_of() -> None:
 def test_gunicorn_knows_every_setting_and_hook_that_it_is_given(engine: str, tmp_path: Path) -> None:
     given = Prepared(configured(tmp_path, "http://127.0.0.1:1", engine=engine).file, {}).options()
     known = {setting.name for setting in KNOWN_SETTINGS}
-    assert set(given) <= known, "look at oidcgate/serve/arbiter.py (Prepared.options)"
+    assert set(given) <= known, "look at oidcgate/serve/prepared.py (Prepared.options)"
 
 
 def test_a_pool_of_memcached_clients_makes_ours_and_lets_go_of_them() -> None:

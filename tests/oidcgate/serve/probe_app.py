@@ -8,7 +8,7 @@ from typing import Any
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.exchange import Scope
 from oidcgate.serve.service import ServerLimits
-from oidcgate.serve.sidecar import Sidecar
+from oidcgate.serve.sidecar import Reports, Sidecar
 from tests.oidcgate.serve.wire import Receive, Send, echo, hello
 
 
@@ -69,4 +69,4 @@ def sidecar() -> Any:
     """The app with short patience."""
     limits = ServerLimits(head_seconds=1, keepalive_seconds=1, client_idle_seconds=3)
     graceful = float(os.environ.get("PROBE_GRACEFUL", "1"))
-    return Sidecar(app=app, limits=limits, graceful_seconds=graceful, access_log=AccessLog())
+    return Sidecar(app=app, limits=limits, graceful_seconds=graceful, reports=Reports(access_log=AccessLog()))
