@@ -321,6 +321,16 @@ class TestSize:
 
         run(test())
 
+    @pytest.mark.parametrize(("length", "status"), [(8190, 200), (8191, 414)])
+    def test_a_target(self, length: int, status: int) -> None:
+        async def test() -> None:
+            target = b"/" + b"a" * (length - 1)
+            wire = await Wire(Recorder()).feed(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+
+            assert wire.statuses() == [status]
+
+        run(test())
+
     def test_a_head_without_end_is_not_kept(self) -> None:
         async def test() -> None:
             wire = await Wire(Recorder()).feed(b"GET / HTTP/1.1\r\nHost: a\r\nX: ", *[b"a" * 4096] * 9)
