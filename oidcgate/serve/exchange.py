@@ -7,16 +7,14 @@ makes one of these for each request.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from enum import IntEnum
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 
 from oidcgate.handover import BODY_FOLLOWS, OUTCOME, AnswerCut, Outcome, TunnelEnd
-from oidcgate.proxy.fields import ByName, HeaderPair, is_token
-from oidcgate.proxy.framing import STATUS_WITHOUT_BODY
+from oidcgate.proxy.fields import HeaderPair
+from oidcgate.serve.answer_head import answer_head
 from oidcgate.serve.service import Connection, Service
 
 __all__ = ["ASGIApp", "Exchange", "Link", "Message", "Scope"]
@@ -29,36 +27,6 @@ ASGIApp = Callable[
 
 #: Pieces up to this size are copied into one; longer ones are handed on as they are.
 _JOINED_BYTES: Final = 16_384
-
-
-class _Field(IntEnum):
-    """What a field of an answer means for the way it is written."""
-
-    PLAIN = 0
-    LENGTH = 1
-    CODING = 2
-    CONNECTION = 3
-    DATE = 4
-
-
-_MEANINGS: Final = {
-    b"content-length": _Field.LENGTH,
-    b"transfer-encoding": _Field.CODING,
-    b"connection": _Field.CONNECTION,
-    b"keep-alive": _Field.CONNECTION,
-    b"date": _Field.DATE,
-}
-
-
-def _meaning_of(name: bytes) -> _Field:
-    if not is_token(name):
-        raise ValueError("an answer has a field whose name is no token")
-    return _MEANINGS.get(name.lower(), _Field.PLAIN)
-
-
-_MEANING_OF = ByName(_meaning_of)
-# A member of an Enum takes longer to find than the field takes to write.
-_LENGTH, _CONNECTION, _DATE = _Field.LENGTH, _Field.CONNECTION, _Field.DATE
 
 
 class Link(Connection, Protocol):
@@ -305,54 +273,12 @@ class Exchange:
             raise RuntimeError(f"the app sends {kind!r} where it cannot come")
 
     def _begin(self, status: int, headers: Iterable[HeaderPair]) -> None:
-        if not 200 <= status <= 599:
-            raise RuntimeError(f"the app answers with status {status}, which ends no request")
-        connection = self.connection
-        parts = [STATUS_LINE[status]]
-        length: int | None = None
-        dated = False
-        for name, value in headers:
-            meaning = _MEANING_OF[name]
-            if meaning:
-                if meaning is _LENGTH:
-                    if not value.isdigit() or length is not None or status in STATUS_WITHOUT_BODY:
-                        if status in STATUS_WITHOUT_BODY:
-                            continue
-                        raise ValueError("the app's Content-Length is no length, or is given twice")
-                    length = int(value)
-                elif meaning is _DATE:
-                    dated = True
-                else:
-                    # How the body is framed and whether the connection stays is for us to say.
-                    if meaning is _CONNECTION and b"close" in value.lower():
-                        self.keep_alive = False
-                    continue
-            parts += (name, b": ", value, b"\r\n")
-        lines = len(parts) // 4 + 2
-        parts.append(b"\r\n" if dated else connection.service.date_line + b"\r\n")
-        lines += not dated
-        if not self.body_ended or connection.service.stopping:
-            # What may follow is the rest of a body that nobody reads.
-            self.keep_alive = False
-        if self.scope["method"] == "HEAD" or status in STATUS_WITHOUT_BODY:
-            self._mute = True
-        elif length is None:
-            if self.scope["http_version"] == "1.1":
-                self._chunked = True
-                parts.insert(-1, b"transfer-encoding: chunked\r\n")
-                lines += 1
-            else:
-                self.keep_alive = False
-        else:
-            self._left = length
-        if not self.keep_alive:
-            parts.insert(-1, b"connection: close\r\n")
-            lines += 1
-        head = b"".join(parts)
-        # One look at the whole instead of one at each value: every line break must be one of ours.
-        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-            raise ValueError("the app's answer has a field with a line break or NUL in its value")
-        self._head = head
+        service, scope = self.connection.service, self.scope
+        # What follows a body that has not ended is the rest of it, which nobody reads.
+        keep_alive = self.keep_alive and self.body_ended and not service.stopping
+        self._head, self.keep_alive, self._mute, self._chunked, self._left = answer_head(
+            status, headers, scope["method"], scope["http_version"], keep_alive, service.date_line
+        )
         self.status = status
 
     def _flush(self) -> None:

@@ -16,7 +16,7 @@ from typing import Final, cast
 from uvicorn.config import Config
 
 from oidcgate.handover import Outcome, TunnelEnd
-from oidcgate.serve.exchange import ASGIApp, Exchange
+from oidcgate.serve.exchange import ASGIApp, Exchange, Scope
 from oidcgate.serve.reading import RequestReader
 from oidcgate.serve.request_head import Refusal
 from oidcgate.serve.service import Service
@@ -112,6 +112,14 @@ class SidecarProtocol(RequestReader):
             self.read(data)
 
     # Exchanges
+
+    def exchange_for(self, scope: Scope, keep_alive: bool, expects_continue: bool) -> Exchange:
+        """What answers this request here."""
+        return Exchange(self, scope, keep_alive, expects_continue)
+
+    def handshake_for(self, scope: Scope) -> Handshake:
+        """The same for one that wants to become a WebSocket."""
+        return Handshake(self, scope)
 
     def begin(self, exchange: Exchange) -> None:
         """A request has come: it is answered now, or when those before it are."""

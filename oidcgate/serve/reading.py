@@ -88,6 +88,14 @@ class RequestReader(HttpToolsProtocol):
         """A request's head has come."""
         raise NotImplementedError
 
+    def exchange_for(self, scope: Scope, keep_alive: bool, expects_continue: bool) -> Exchange:
+        """What answers this request on the whole connection."""
+        raise NotImplementedError
+
+    def handshake_for(self, scope: Scope) -> Handshake:
+        """The same for one that wants to become a WebSocket."""
+        raise NotImplementedError
+
     def refuse(self, refusal: Refusal) -> None:
         """What comes in is no request, or no body of one."""
         raise NotImplementedError
@@ -292,15 +300,14 @@ class RequestReader(HttpToolsProtocol):
             "headers": headers,
         }
         exchange: Exchange
-        # Both are told of the whole connection, which builds on this half.
         if websocket:
-            exchange = handshake = Handshake(self, scope)  # type: ignore[arg-type]
+            exchange = handshake = self.handshake_for(scope)
             scope["type"], scope["scheme"] = "websocket", "ws"
             scope["subprotocols"] = subprotocols(headers)
             scope["extensions"] = {"websocket.http.response": {}, UPGRADE: Upgrade(handshake)}
         else:
             keep_alive = version == "1.1" and parser.should_keep_alive()
-            exchange = Exchange(self, scope, keep_alive, waits)  # type: ignore[arg-type]
+            exchange = self.exchange_for(scope, keep_alive, waits)
         scope[EXCHANGE] = exchange
         return exchange
 

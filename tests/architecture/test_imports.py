@@ -103,6 +103,7 @@ PURE = (
     "oidcgate.proxy.request_head",
     "oidcgate.proxy.response_head",
     "oidcgate.proxy.routes",
+    "oidcgate.serve.answer_head",
     "oidcgate.strict_json",
     "oidcgate.web.canonical_path",
     "oidcgate.web.cookies",
