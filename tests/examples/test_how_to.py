@@ -11,11 +11,14 @@ import requests
 from oidcgate.gate.config import GateConfig
 from oidcgate.settings import describe
 from oidcgate.web.sealing import new_secret
+from provider.config import ProviderSettings
 from tests.examples.pages import PASSWORD, SECONDS, Reader, blocks
 from tests.support.servers import ROOT
 from tests.support.user_agent import Page, UserAgent
 
 PAGES = ROOT / "docs" / "how-to"
+# Pages whose tables stand in provider.toml.
+OF_THE_PROVIDER = ("run-the-provider", "second-factor")
 
 
 @pytest.fixture
@@ -148,7 +151,8 @@ def keys(table: object, path: str = "") -> Iterator[str]:
 @pytest.mark.checkout
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
 def test_settings_on_a_page_exist(page: Path) -> None:
-    known = {doc.key for doc in describe(GateConfig)}
+    settings = ProviderSettings if page.stem in OF_THE_PROVIDER else GateConfig
+    known = {doc.key for doc in describe(settings)}
     for block in blocks(page):
         if block.language == "toml" and not block.text.startswith("# users.toml"):
             assert set(keys(tomllib.loads(block.text))) <= known | {f"{key}_file" for key in known}
