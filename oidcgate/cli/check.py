@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from oidcgate.cli.problems import end_with, told
+from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.gate.build import GateParts, build, known_users_check, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import ProviderUnavailable
+from oidcgate.gate.unread import Use
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.settings import Check, Problem
 
@@ -40,6 +41,8 @@ def check(path: Path, offline: bool) -> None:
             path, os.environ, checks=(uninstalled, known_users_check(path), *_of_a_sidecar())
         )
         parts = build(config)
+    # Without an upstream it is for a gate in some process, around who knows what.
+    warn_of_unread(config, Use(config.proxy.engine) if config.proxy.places else Use.AROUND_A_PROXY)
     _summary(config)
     if not offline:
         end_with(line for provider in config.identity_providers for line in _compared(parts, provider))

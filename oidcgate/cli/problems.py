@@ -9,9 +9,11 @@ from contextlib import contextmanager
 
 import click
 
+from oidcgate.gate.config import GateConfig
+from oidcgate.gate.unread import Use, unread_line
 from oidcgate.settings import SettingsError
 
-__all__ = ["end_with", "told"]
+__all__ = ["end_with", "told", "warn_of_unread"]
 
 
 @contextmanager
@@ -30,3 +32,9 @@ def end_with(problems: Iterable[object]) -> None:
         click.echo(line, err=True)
     if lines:
         raise SystemExit(1)
+
+
+def warn_of_unread(config: GateConfig, use: Use) -> None:
+    """Say in one line which settings have no effect in this use; nothing where all have."""
+    if (line := unread_line(config, use)) is not None:
+        click.echo(f"warning: {line}", err=True)

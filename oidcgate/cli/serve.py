@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oidcgate.cli.problems import told
+from oidcgate.cli.problems import told, warn_of_unread
 
 _EXTRA = ("gunicorn", "httptools", "prometheus_client", "uvicorn", "uvloop")
 
@@ -33,6 +33,7 @@ def serve(path: Path, check: bool) -> None:
     # Here, so that the other commands work where none of it is installed.
     try:
         from oidcgate.gate.build import known_users_check
+        from oidcgate.gate.unread import Use
         from oidcgate.serve.announcing import announcement, log_to_standard_error
         from oidcgate.serve.arbiter import SidecarServer
         from oidcgate.serve.prepared import checked
@@ -52,6 +53,7 @@ def serve(path: Path, check: bool) -> None:
     with told():
         # A sidecar starts without its directory, which may come back; who asks is told.
         config = checked(path, os.environ, [known_users_check(path)])
+    warn_of_unread(config, Use(config.proxy.engine))
     for line in announcement(config):
         click.echo(line)
     click.echo("The configuration is right.")

@@ -5,7 +5,7 @@ become a configuration and parts, and what is done alike on the way to the app a
 in and an answer goes out is theirs.
 """
 
-import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 from oidcgate.gate import session as sessions
 from oidcgate.gate.forwarding import Forwarding
 from oidcgate.gate.judge import Judge
+from oidcgate.gate.unread import Use, unread, unread_line
 from oidcgate.identity import ReservedNames
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.web.cookies import strip_cookies
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Front", "cookies_to_add"]
 
+_log = logging.getLogger("oidcgate.gate")
+
 App = TypeVar("App")
 
 #: What a proxy expects that is told nothing else.
 _PROXY_PRESET: Final = "oauth2-proxy"
-#: Of `[proxy]`: says how a path may be read, and so how it is judged.
-_READ_BY_THE_GATE: Final = ("insecure_encoded_slash",)
 
 
 class Front(Generic[App]):
@@ -103,7 +104,7 @@ class Front(Generic[App]):
             "state": {"store": state},
         }
         config = config_from_mapping(_merged(data, tables))
-        _refuse_what_nobody_reads(app, config)
+        _look_for_unread(app, config)
         self._compose(app, build(config, directory=directory, provider_app=provider_app))
 
     @classmethod
@@ -132,7 +133,7 @@ class Front(Generic[App]):
         from oidcgate.gate.config import load_config
 
         config = load_config(path, os.environ if env is None else env)
-        _refuse_what_nobody_reads(app, config)
+        _look_for_unread(app, config)
         return cls.from_parts(app, build(config, directory=users, provider_app=provider_app))
 
     @classmethod
@@ -187,26 +188,29 @@ def cookies_to_add(cookies: list[str], cache_control: str) -> list[tuple[str, st
     return ours
 
 
-def _refuse_what_nobody_reads(app: object, config: "GateConfig") -> None:
-    """Say so where `[proxy]` is set beside a proxy that was made by hand and knows nothing of it.
+def _look_for_unread(app: object, config: "GateConfig") -> None:
+    """Say which settings have no effect around `app`: the same file may be the sidecar's as well.
 
     Raises:
-        SettingsError: with each setting that would have no effect.
+        SettingsError: `[proxy]` is set beside a proxy that was made by hand and knows nothing of it, with
+            each such setting. It would be thought to hold of this proxy.
     """
-    if not _forwards(app):
-        return
-    unread = [
-        Problem(
-            f"proxy.{field.name}",
-            None,
-            "is for `oidcgate serve`, and here the app is a ReverseProxy of your own",
-            "give it to ReverseProxy, or leave it out",
-        )
-        for field in dataclasses.fields(config.proxy)
-        if field.name not in _READ_BY_THE_GATE and getattr(config.proxy, field.name) != field.default
-    ]
-    if unread:
-        raise SettingsError(unread)
+    use = Use.AROUND_A_PROXY if _forwards(app) else Use.AROUND_AN_APP
+    if use is Use.AROUND_A_PROXY:
+        problems = [
+            Problem(
+                key,
+                None,
+                "is for `oidcgate serve`, and here the app is a ReverseProxy of your own",
+                "give it to ReverseProxy, or leave it out",
+            )
+            for key, _ in unread(config, use)
+            if key.startswith("proxy.")
+        ]
+        if problems:
+            raise SettingsError(problems)
+    if (line := unread_line(config, use)) is not None:
+        _log.warning("%s", line)
 
 
 def _forwards(app: object) -> bool:

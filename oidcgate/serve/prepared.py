@@ -21,6 +21,7 @@ from gunicorn import systemd  # type: ignore[import-untyped]  # gunicorn has no 
 from oidcgate.gate.build import build, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.front_settings import overlap
+from oidcgate.gate.unread import Use, unread_line
 from oidcgate.proxy.http import Proxy
 from oidcgate.serve.access_log import AccessLog
 from oidcgate.serve.announcing import announcement, quiet_gate
@@ -127,9 +128,11 @@ class Prepared:
         return True
 
     def _announce(self) -> None:
-        """Tell the log what is served, and what has to be registered for it."""
+        """Tell the log what is served, what has to be registered for it, and what has no effect."""
         for line in announcement(self.config):
             _log.info("%s", line)
+        if (unread := unread_line(self.config, Use(self.config.proxy.engine))) is not None:
+            _log.warning("%s", unread)
 
     def options(self) -> dict[str, Any]:
         """gunicorn's settings."""

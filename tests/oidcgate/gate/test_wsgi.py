@@ -662,9 +662,22 @@ def test_a_proxy_made_by_hand_stands_alone_beside_proxy_settings(tmp_path: Path)
         assert "is for `oidcgate serve`" in str(caught.value)
         assert "give it to ReverseProxy" in str(caught.value)
 
-    # What the gate itself has to know, and a table for the day when a sidecar stands there, are no trouble.
+    # What the gate itself has to know is no trouble.
     make_gate(Proxy(), proxy={"insecure_encoded_slash": True})
-    make_gate(App(), proxy=unread)
+
+
+def test_what_is_for_the_sidecar_is_told_around_an_app_and_a_proxy(caplog: pytest.LogCaptureFixture) -> None:
+    class Proxy(App):
+        forwards_identity = True
+
+    make_gate(App())
+    assert "no effect" not in caplog.text
+    make_gate(Proxy(), serve={"bind": "127.0.0.1:1"})
+    assert caplog.messages.count("settings that have no effect here: serve.bind (for `oidcgate serve`)") == 1
+    # The same file may be the sidecar's.
+    make_gate(App(), proxy={"upstream": "http://a"}, serve={"bind": "127.0.0.1:1"})
+    told = "settings that have no effect here: proxy.upstream, serve.bind (for `oidcgate serve`)"
+    assert caplog.messages.count(told) == 1
 
 
 def test_tables_are_laid_over_the_plain_arguments() -> None:

@@ -62,6 +62,27 @@ def test_what_is_in_force(at: Configured) -> None:
     assert list(at.file.parent.glob("*.db*")) == []
 
 
+@pytest.mark.parametrize("command", [["serve", "--check"], ["check", "--offline"]])
+def test_settings_of_the_other_engine_are_told(at: Configured, command: list[str]) -> None:
+    replaced(at, "workers = 2", "workers = 2\nthreads = 9")
+    result = CliRunner().invoke(main, [*command, "--config", str(at.file)], env={})
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: settings that have no effect here: serve.threads "
+        '(for `oidcgate serve` with proxy.engine = "wsgi")\n'
+    )
+    replaced(at, 'engine = "async"', 'engine = "wsgi"')
+    result = CliRunner().invoke(main, [*command, "--config", str(at.file)], env={})
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_server_without_an_upstream_is_told(at: Configured) -> None:
+    replaced(at, f'upstream = "{UPSTREAM}"', "")
+    result = CliRunner().invoke(main, ["check", "--offline", "--config", str(at.file)], env={})
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: settings that have no effect here: serve.bind, serve.workers")
+
+
 def test_every_problem_at_once(at: Configured) -> None:
     replaced(at, "workers = 2", "wrokers = 2")
     replaced(at, 'engine = "async"', 'engine = "asnyc"')

@@ -86,6 +86,17 @@ def test_a_reload_that_would_move_it_changes_nothing(
     assert prepared.renew() is True
 
 
+def test_the_log_is_told_at_the_start_of_settings_without_effect(
+    at: Configured, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="oidcgate.serve"):
+        Prepared(at.file, {}).ready(None)
+        assert "no effect" not in caplog.text
+        Prepared(at.file, {"OIDCGATE_SERVE__THREADS": "9"}).ready(None)
+    [told] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert told.getMessage().startswith("settings that have no effect here: serve.threads (for ")
+
+
 def moved_metrics(at: Configured, prepared: Prepared, bind: str) -> bool:
     text = at.file.read_text()
     at.file.write_text(re.sub(r'metrics_bind = "[^"]*"', f'metrics_bind = "{bind}"', text))
