@@ -1,4 +1,7 @@
-"""Slow and leaving clients and upstreams: who is waited for, how long, and what is held in the meantime."""
+"""Slow and leaving clients and upstreams: who is waited for, how long, and what is held in the meantime.
+
+Here are `exchanges` and `upload` seen through a `Proxy`; the first by itself is in `test_exchanges`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,10 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from oidcgate.proxy.exchanges import Waits
 from oidcgate.proxy.routes import Limits
 from oidcgate.proxy.troubles import Trouble
 from tests.oidcgate.proxy.calls import Call, Fronted, Played, fronted, played
 from tests.oidcgate.proxy.conftest import Run
+from tests.oidcgate.proxy.sockets import until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"Content-Length: 5\r\n\r\nhello"
@@ -376,20 +381,24 @@ class TestBackpressure:
                 await call.until(lambda call: call.status == 200)
                 call.takes.clear()
                 written = 0
-                try:
-                    async with asyncio.timeout(1):
-                        while written < PLENTY:
-                            line.say(bytes(2**18))
-                            written += 2**18
-                            await line.writer.drain()
-                except TimeoutError:
-                    pass
+
+                async def fill() -> None:
+                    nonlocal written
+                    while written < PLENTY:
+                        line.say(bytes(2**18))
+                        written += 2**18
+                        await line.writer.drain()
+
+                filling = asyncio.create_task(fill())
+                [exchange] = proxy._exchanges._active
+                assert exchange.connection is not None
+                transport = exchange.connection._transport
+                # Nothing is read until the client takes some of it, so all that can move soon has.
+                await until(lambda: filling.done() or not transport.is_reading())
+                await until(lambda: filling.done() or line.writer.transport.get_write_buffer_size() > 0)
                 assert 0 < written < BOUND
                 call.takes.set()
-                while written < PLENTY:
-                    line.say(bytes(2**18))
-                    written += 2**18
-                    await line.writer.drain()
+                await filling
                 await call.done()
                 assert (len(call.body), call.complete) == (PLENTY, True)
 
@@ -406,10 +415,10 @@ class TestBackpressure:
                     await call.feed(bytes(2**18), more=number < pieces - 1)
                 line = await upstream.line()
                 await line.request()
-                before = -1
-                while before != call.unread:
-                    before = call.unread
-                    await asyncio.sleep(0.3)
+                [exchange] = proxy._exchanges._active
+                # The upstream has read ahead all it will, and the proxy waits for it.
+                await until(lambda: not line.writer.transport.is_reading())
+                await until(lambda: exchange.upload is Waits.UPSTREAM or call.unread == 0)
                 assert 0 < (pieces - call.unread) * 2**18 < BOUND
                 read = 0
                 while read < PLENTY:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from oidcgate.serve.access_log import AccessLog
@@ -36,8 +37,12 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # The head has to be there long before this.
         while (await receive())["type"] != "http.disconnect":
             pass
-    elif scope["path"] == "/slow":
-        await asyncio.sleep(float(scope["query_string"]))
+    elif scope["path"] == "/held":
+        # The folder says that the request is here, and when it may be answered.
+        folder = Path(scope["query_string"].decode())
+        (folder / "held").touch()
+        while not (folder / "go").exists():
+            await asyncio.sleep(0.02)
         await hello(scope, receive, send)
     elif scope["path"] == "/hang":
         time.sleep(1000)

@@ -91,6 +91,14 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+def refused(server: Server) -> bool:
+    try:
+        connect(server).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def gone(process: int) -> bool:
     try:
         os.kill(process, 0)
@@ -175,10 +183,14 @@ class TestSignals:
             with connect(server) as slow, connect(server) as idle:
                 idle.sendall(GET)
                 read_until(idle, b"hello")
-                slow.sendall(b"GET /slow?1.5 HTTP/1.1\r\nHost: a\r\n\r\n")
+                slow.sendall(b"GET /held?%b HTTP/1.1\r\nHost: a\r\n\r\n" % bytes(tmp_path))
+                until((tmp_path / "held").exists)
                 worker = pid(server)
                 server.process.send_signal(signal.SIGTERM)
+                # The worker has heard the signal: it listens no more, and closes what is idle.
+                until(lambda: refused(server))
                 assert read_all(idle) == b""
+                (tmp_path / "go").touch()
                 [answer] = parsed(read_all(slow))
                 assert answer.body == b"hello"
                 assert answer.field("connection") == "close"
