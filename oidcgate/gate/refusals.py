@@ -162,6 +162,7 @@ class Refusals:
                 status=503,
                 retry_url=retry_url,
                 retry_after_seconds=retry_after_seconds,
+                incident=incident,
             )
         else:
             response = self.answers.json(503, {"error": "temporarily_unavailable", "incident": incident})

@@ -185,8 +185,8 @@ class SessionUnavailable(Exception):
         reason: what could not be asked.
     """
 
-    def __init__(self, reason: StrEnum) -> None:
-        super().__init__(str(reason))
+    def __init__(self, reason: StrEnum, detail: str = "") -> None:
+        super().__init__(detail or str(reason))
         self.reason = reason
 
 

@@ -21,6 +21,7 @@ from oidcgate.gate.session import (
     SessionLimits,
     SessionRecord,
     SessionTooLarge,
+    SessionUnavailable,
     Unavailable,
     UnavailableReason,
     decode_record,
@@ -134,7 +135,7 @@ class Sessions(ABC):
 
         Raises:
             SessionTooLarge: it would not fit into a cookie.
-            StoreUnavailable: a stored session could not be written.
+            SessionUnavailable: a stored session could not be written.
         """
         begun = msgspec.structs.replace(
             record, created_at=now, seen_at=now, absolute_at=now + self.limits.absolute_seconds
@@ -371,7 +372,11 @@ class StoredSessions(Sessions):
         if len(sealed) > STORED_BUDGET_BYTES:
             raise SessionTooLarge(len(sealed), record, STORED_BUDGET_BYTES)
         about_to_wait()
-        self._store.put(_SESSIONS, record.session_id, sealed, expires_at=self._expires_at(record))
+        try:
+            self._store.put(_SESSIONS, record.session_id, sealed, expires_at=self._expires_at(record))
+        except StoreUnavailable as error:
+            # Not the state store, for which it would be taken otherwise.
+            raise SessionUnavailable(UnavailableReason.SESSION_STORE, str(error)) from error
         return self._handles.seal(record.session_id.encode(), now)
 
     def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:

@@ -12,6 +12,7 @@ from oidcgate.gate.session import (
     Found,
     SessionLimits,
     SessionTooLarge,
+    SessionUnavailable,
     Unavailable,
     UnavailableReason,
 )
@@ -213,8 +214,10 @@ class SessionStoreContract:
             assert self.found(here, cookie, NOW + later) is remembered
         here.touch(remembered, NOW + 300)
         assert here.load(cookie, NOW + 600) == UNAVAILABLE
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(SessionUnavailable) as refused:
             here.create(record("s2"), NOW)
+        assert refused.value.reason is UnavailableReason.SESSION_STORE
+        assert str(refused.value) == "the test says so"
         store.down = False
         here.touch(self.found(there, cookie, NOW + 301), NOW + 301)
         assert self.found(here, cookie, NOW + 700).record.session_id == "s1"

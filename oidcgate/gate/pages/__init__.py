@@ -11,7 +11,7 @@ error.html (the error's status, page-error)
 session_ended.html (401, page-session-ended)
     login_url: str
 unavailable.html (503, page-unavailable)
-    retry_url: str or None; retry_after_seconds: int or None
+    retry_url: str or None; retry_after_seconds: int or None; incident: str
 logout.html (200, page-logout)
     user_name: str or None; action: str; hidden: Mapping[str, str]; cancel_url: str
 logged_out.html (200, page-logged-out)

@@ -740,6 +740,18 @@ class TestOutages:
         assert "/.oidcgate/login?rd=%2Fprivate" in answer.text
         assert scene.parts.names.session not in browser.cookies()
 
+    def test_a_session_that_cannot_be_written_is_told_of_the_store_of_sessions(self) -> None:
+        scene = Scene.set({"session": {"store": "memory"}})
+        browser = scene.browser()
+        callback = scene.provider.answer(browser.start())
+        sessions: Any = scene.parts.sessions
+        sessions._store.put = self.fails
+        assert browser.get(callback).status_code == 503
+        logged = scene.audit[-1]
+        assert (logged["event"], logged["what"]) == ("service.unavailable", "sessions")
+        assert logged["detail"] == "locked"
+        assert scene.parts.names.session not in browser.cookies()
+
     def test_the_code_is_not_spent_while_the_session_of_before_cannot_be_judged(self) -> None:
         scene = Scene.set()
         browser = scene.browser()

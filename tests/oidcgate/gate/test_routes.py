@@ -174,6 +174,8 @@ class TestTheBoundary:
             page = browser.get(f"/.oidcgate/{path}")
             assert page.status_code == 503
             assert 'id="page-unavailable"' in page.text
+            # The number by which whoever reads the log finds the cause.
+            assert scene.audit[-1]["incident"] in page.text
             assert page.headers["Retry-After"] == "5"
             assert "Set-Cookie" not in page.headers
             assert browser.get(f"/.oidcgate/{path}", SCRIPT).get_json()["error"] == "temporarily_unavailable"

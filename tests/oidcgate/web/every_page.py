@@ -147,10 +147,20 @@ EVERY_PAGE: Mapping[str, Example] = {
         "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login"
     ),
     "gate-unavailable": _gate(
-        "unavailable.html", "page-unavailable", ("retry",), retry_url="/", retry_after_seconds=30
+        "unavailable.html",
+        "page-unavailable",
+        ("retry",),
+        retry_url="/",
+        retry_after_seconds=30,
+        incident=INCIDENT,
     ),
     "gate-unavailable-bare": _gate(
-        "unavailable.html", "page-unavailable", (), retry_url=None, retry_after_seconds=None
+        "unavailable.html",
+        "page-unavailable",
+        (),
+        retry_url=None,
+        retry_after_seconds=None,
+        incident=INCIDENT,
     ),
     "gate-logout": _gate(
         "logout.html",
