@@ -21,7 +21,7 @@ from oidcgate.settings import Check, Problem
 @click.option(
     "--config",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     envvar="OIDCGATE_CONFIG",
     default="oidcgate.toml",
     show_default=True,

@@ -15,7 +15,7 @@ _EXTRA = ("gunicorn", "httptools", "prometheus_client", "uvicorn", "uvloop")
 @click.option(
     "--config",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     envvar="OIDCGATE_CONFIG",
     default="oidcgate.toml",
     show_default=True,

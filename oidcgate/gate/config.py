@@ -98,7 +98,8 @@ class SessionSettings:
         'shared by all that name them. "memory": in this process, which must be the one.',
     )
     secret: Secret = setting(
-        help="The key of sessions, from `oidcgate secret`. One key a line: the first seals, all open."
+        help="The key of sessions, from `oidcgate secret`. One key a line: the first seals, all open.",
+        made_by="run (umask 077; oidcgate secret > {file})",
     )
     idle_minutes: float = setting(
         default=480,

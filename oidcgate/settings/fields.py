@@ -37,6 +37,7 @@ class Rule(NamedTuple):
     minimum: float | None = None
     maximum: float | None = None
     check: Callable[[Any], str | None] | None = None
+    made_by: str = ""
 
 
 def setting(
@@ -48,6 +49,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     check: Callable[[Any], str | None] | None = None,
+    made_by: str = "",
 ) -> Any:
     """A dataclass field that is a setting. Without `default` and `factory` it is required, and not empty.
 
@@ -56,8 +58,9 @@ def setting(
         choices: the only values there are; for a list, of each entry.
         minimum, maximum: inclusive bounds of a number.
         check: gets the converted value; returns None, or `what is wrong; what to do`. It must not raise.
+        made_by: of a secret, the command that makes its file, which is `{file}` in it.
     """
-    metadata = {"rule": Rule(help, tuple(choices), minimum, maximum, check)}
+    metadata = {"rule": Rule(help, tuple(choices), minimum, maximum, check, made_by)}
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata, kw_only=True)
     if default is REQUIRED:

@@ -29,7 +29,7 @@ from oidcgate.settings.fields import (
     without_none,
 )
 from oidcgate.settings.toml_file import read_toml
-from oidcgate.settings.values import Problem, Secret, SettingsError
+from oidcgate.settings.values import Problem, Secret, SettingsError, unreadable
 
 T = TypeVar("T")
 #: A rule over several fields: what it finds in an instance of a class of settings.
@@ -203,7 +203,7 @@ class _Reader:
             return self._nested(typing.cast(type[Any], kind), field.name, data, key, variable, required)
         before = len(self.problems)
         if kind is Secret:
-            value = self._secret(data, field.name, key, variable)
+            value = self._secret(data, field.name, key, variable, rule.made_by)
         else:
             value = self._plain(kind, data.get(field.name), key, variable)
         if value is _UNSET:
@@ -324,7 +324,9 @@ class _Reader:
             return self._wrong(key, None, "holds a key that is not a string", "write its keys in quotes")
         return types.MappingProxyType(copy.deepcopy(dict(value)))
 
-    def _secret(self, data: Mapping[str, Any], name: str, key: str, variable: str | None) -> Any:
+    def _secret(
+        self, data: Mapping[str, Any], name: str, key: str, variable: str | None, made_by: str
+    ) -> Any:
         """A secret from its variable, its variable's file, the configuration or the file that one names."""
         sources = [(key, data.get(name), f"{key}_file", data.get(f"{name}_file"))]
         if variable is not None:
@@ -338,7 +340,7 @@ class _Reader:
                 )
             if file is not None:
                 path = self._path(file, file_name)
-                return _UNSET if path is _UNSET else self._secret_file(path, file_name)
+                return _UNSET if path is _UNSET else self._secret_file(path, file_name, made_by)
             if isinstance(text, Secret):
                 return text
             if text is not None:
@@ -348,7 +350,7 @@ class _Reader:
                 )
         return _UNSET
 
-    def _secret_file(self, path: Path, key: str) -> Any:
+    def _secret_file(self, path: Path, key: str, made_by: str) -> Any:
         try:
             # Not blocking: opening a named pipe would wait for its writer.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -367,9 +369,8 @@ class _Reader:
                     )
                 content = file.read(_SECRET_FILE_LIMIT + 1)
         except OSError as error:
-            return self._wrong(
-                key, str(path), f"cannot be read: {error.strerror}", "create it, or name another"
-            )
+            if_missing = made_by.format(file=path) if made_by else "create it"
+            return self._wrong(key, str(path), *unreadable(error, f"{if_missing}, or name another"))
         try:
             text = content.decode().strip()
         except UnicodeDecodeError:

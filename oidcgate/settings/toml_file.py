@@ -10,9 +10,10 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from oidcgate.settings.values import Problem, SettingsError
+from oidcgate.settings.values import Problem, SettingsError, unreadable
 
 _GENERAL_FIX: Final = "correct the file, or name another"
+_IF_MISSING: Final = "write it with the command init, or name another by --config"
 
 #: How a complaint of tomllib begins: what that means in the file, and what to do.
 _COMPLAINTS: Final = (
@@ -75,9 +76,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     try:
         text = file.read_bytes().decode()
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        fix = "write it with the command init, or name another by --config" if missing else _GENERAL_FIX
-        raise _wrong(file, f"cannot be read: {error.strerror}", fix) from None
+        raise _wrong(file, *unreadable(error, _IF_MISSING)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _wrong(file, f"line {line} is not UTF-8 text", "save it as UTF-8") from None

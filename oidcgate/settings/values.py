@@ -79,6 +79,20 @@ class SettingsError(Exception):
         return "\n".join(map(str, self.problems))
 
 
+def unreadable(error: OSError, if_missing: str) -> tuple[str, str]:
+    """Message and fix of a `Problem` with a file that cannot be opened; `if_missing`: the fix then."""
+    match error:
+        case FileNotFoundError():
+            fix = if_missing
+        case IsADirectoryError():
+            return "is a folder", "name a file"
+        case PermissionError():
+            fix = "let the user that runs this read it (chown, chmod), and enter its folder"
+        case _:
+            fix = "name a file that can be read"
+    return f"cannot be read: {error.strerror}", fix
+
+
 def _shown(value: object) -> str:
     """A value as a message shows it: on one line; of a table or list only its kind (it may hold secrets)."""
     if isinstance(value, Mapping):

@@ -1,6 +1,7 @@
 """Settings: what a valid configuration becomes, and that everything wrong is said at once."""
 
 import dataclasses
+import errno
 import os
 import pickle
 import tempfile
@@ -318,6 +319,24 @@ class TestSecretFiles:
             "create it, or name another"
         )
 
+    def test_missing_where_a_command_makes_it(self, tmp_path: Path) -> None:
+        @dataclasses.dataclass(frozen=True)
+        class Keys:
+            key: Secret = setting(help="A key.", made_by="run make-key > {file}")
+
+        with pytest.raises(SettingsError) as refused:
+            parse(Keys, {"key_file": "no"}, base_dir=tmp_path)
+        assert str(refused.value).endswith(f"; run make-key > {tmp_path}/no, or name another")
+
+    def test_closed_to_whoever_runs_this(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def closed(*_: object) -> int:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        # Root, who may run the tests, can read everything.
+        monkeypatch.setattr("oidcgate.settings.reading.os.open", closed)
+        message = self.said(file.parent, {"secret_file": "secret"})
+        assert "cannot be read: Permission denied; let the user that runs this read it" in message
+
     def test_readable_by_its_group(self, file: Path) -> None:
         file.chmod(0o640)
         config = self.parsed(file.parent, {"secret_file": "secret"})
@@ -348,7 +367,8 @@ class TestSecretFiles:
         assert "is not a regular file" in self.said(tmp_path, {"secret_file": "pipe"})
 
     def test_a_folder(self, tmp_path: Path) -> None:
-        assert "secret_file: " in self.said(tmp_path, {"secret_file": "."})
+        message = self.said(tmp_path, {"secret_file": "."})
+        assert message.endswith(" is a folder; name a file")
 
     @pytest.mark.parametrize("value", [7, "", "a\0"], ids=repr)
     def test_no_file_name(self, tmp_path: Path, value: object) -> None:
@@ -530,7 +550,7 @@ class TestFile:
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="cannot be read: No such file"):
             self.load(tmp_path / "no.toml")
-        with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+        with pytest.raises(SettingsError, match="is a folder; name a file"):
             self.load(tmp_path)
 
 
