@@ -1,4 +1,7 @@
-"""`oidcgate serve` before it serves: what is wrong, what is in force, what is missing."""
+"""`oidcgate serve` before it serves: what is wrong, what is in force, what is missing.
+
+Here are the rules of `checks`.
+"""
 
 import builtins
 import os

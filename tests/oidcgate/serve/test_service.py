@@ -1,6 +1,6 @@
 """What the connections of a worker share: its clock and its sweep.
 
-How a service stops, and what a sweep ends, is seen on connections: `test_connection`, `test_upgrade` and
+How a service stops, and what a sweep ends, is seen on connections: `test_protocol`, `test_upgrade` and
 `test_sockets`.
 """
 

@@ -1,4 +1,7 @@
-"""The whole sidecar, as it is started: by its command and by gunicorn, with either engine."""
+"""The whole sidecar, as it is started: by its command and by gunicorn, with either engine.
+
+Here is `threads`, the engine wsgi; which of its requests is told as what is in `test_recording`.
+"""
 
 import contextlib
 import errno

@@ -1,4 +1,7 @@
-"""Every head that is no request gets a 4xx answer and the end of its connection; the app hears nothing."""
+"""Every head that is no request gets a 4xx answer and the end of its connection; the app hears nothing.
+
+Here are the limits of `reading` too, on heads and on what stands around a body.
+"""
 
 import pytest
 

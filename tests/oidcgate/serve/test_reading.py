@@ -1,4 +1,7 @@
-"""Whatever bytes come, and however they are cut: no failure of ours, and always the same requests."""
+"""Whatever bytes come, and however they are cut: no failure of ours, and always the same requests.
+
+Which heads are refused is in `test_request_head`, how much of a body is read ahead in `test_exchange`.
+"""
 
 import logging
 from collections.abc import Callable
