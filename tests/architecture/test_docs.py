@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture.test_imports import ALLOWED, room_of
+from tests.architecture.tree import PACKAGES, imports, modules
 from tools.bootstrap import ROOT
 
 pytestmark = pytest.mark.checkout
@@ -79,6 +81,37 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def rows_of_rooms() -> Iterator[tuple[list[str], str]]:
+    """The rooms of each row of the table in architecture.md, and what it says that they import."""
+    for line in (ROOT / "docs" / "architecture.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        names = re.findall(r"`([^`]+)`", cells[0])
+        if len(cells) == 3 and names and names[0].partition("/")[0] in PACKAGES:
+            package = names[0].partition("/")[0]
+            stems = [name.removeprefix(f"{package}/").removesuffix(".py") for name in names]
+            yield [f"{package}.{stem}" for stem in stems], cells[2]
+
+
+def test_the_rooms_import_what_their_table_says() -> None:
+    imported: dict[str, set[str]] = {room: set() for room in ALLOWED}
+    for module in modules().values():
+        room = room_of(module.name)
+        imported[room] |= {room_of(item.name) for item in imports(module)} - {"", room}
+    above: set[str] = set()
+    wrong: list[str] = []
+    for rooms, said in rows_of_rooms():
+        above.update(rooms)
+        found = set[str]().union(*(imported[room] for room in rooms))
+        if said.startswith(("all of the above", "rooms above")):
+            wrong += [f"{rooms} import {room}, which is not above" for room in sorted(found - above)]
+            continue
+        named = [] if said == "none" else re.findall(r"`([^`]+)`", said)
+        if found != {room_of(f"oidcgate.{name}") for name in named}:
+            wrong.append(f"{rooms} import {sorted(found)}, and the table says {said}")
+    assert {"oidcgate.web", "oidcgate.serve", "provider.endpoints"} <= above
+    assert wrong == []
+
+
 def test_every_decision_is_listed() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     records = [path.name for path in RECORDS]
@@ -117,6 +150,13 @@ def test_every_setting_says_what_it_means() -> None:
     assert [
         doc.key for cls in (GateConfig, ProviderSettings) for doc in describe(cls) if not doc.help.strip()
     ] == []
+
+
+def test_the_page_of_the_sidecar_names_every_outcome_of_a_request() -> None:
+    from oidcgate.handover import Outcome
+
+    text = (ROOT / "docs" / "how-to" / "gunicorn-sidecar.md").read_text()
+    assert set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE)) == set(Outcome)
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "test-fast", "check", "trace", "mutants", "bench"])
