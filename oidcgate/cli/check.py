@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from oidcgate.cli.problems import end_with, told, warn_of_unread
-from oidcgate.gate.build import GateParts, build, known_users_check, uninstalled
+from oidcgate.gate.build import GateParts, build, known_users_check, state_check, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import ProviderUnavailable
@@ -37,16 +37,19 @@ def check(path: Path, offline: bool) -> None:
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
     with told():
-        config = load_config(
-            path, os.environ, checks=(uninstalled, known_users_check(path), *_of_a_sidecar())
-        )
+        checks = uninstalled, known_users_check(path), state_check(path, os.environ), *_of_a_sidecar()
+        config = load_config(path, os.environ, checks=checks)
         parts = build(config)
     # Without an upstream it is for a gate in some process, around who knows what.
     warn_of_unread(config, Use(config.proxy.engine) if config.proxy.places else Use.AROUND_A_PROXY)
     _summary(config)
+    away: list[str] = []
     if not offline:
-        end_with(line for provider in config.identity_providers for line in _compared(parts, provider))
-    click.echo("The configuration is right.")
+        end_with(line for provider in config.identity_providers for line in _compared(parts, provider, away))
+    if away:
+        click.echo(f"The file is right; not reached: {', '.join(away)}.")
+    else:
+        click.echo("The configuration is right.")
 
 
 def _of_a_sidecar() -> list[Check]:
@@ -87,8 +90,8 @@ def _summary(config: GateConfig) -> None:
     click.echo("rule            everything else: known")
 
 
-def _compared(parts: GateParts, provider: ProviderSettings) -> list[str]:
-    """What the IdP's own word says against this configuration."""
+def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:
+    """What the IdP says against this configuration; one that does not answer is put into `away`."""
     party = parts.routes.sign_in.relying_parties[provider.expected_issuer]
     try:
         metadata = party.discovery.metadata()
@@ -96,6 +99,7 @@ def _compared(parts: GateParts, provider: ProviderSettings) -> list[str]:
         if error.answered:
             return [f"{provider.expected_issuer}: {error.detail}; correct provider.issuer, or the IdP"]
         click.echo(f"not compared with the IdP: {error.detail}", err=True)
+        away.append(provider.expected_issuer)
         return []
     return [f"{provider.expected_issuer}: {problem}" for problem in _differences(provider, metadata)]
 

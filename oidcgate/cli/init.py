@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from oidcgate.web.sealing import new_secret
 
@@ -76,7 +77,8 @@ def init(folder: Path, public_url: str, issuer: str, client_id: str) -> None:
     config, secret = folder / "oidcgate.toml", folder / SECRET_FILE_NAME
     existing = [str(path) for path in (config, secret) if os.path.lexists(path)]
     if existing:
-        raise click.ClickException(f"{' and '.join(existing)} exists already; nothing was written")
+        verb = "exists" if len(existing) == 1 else "exist"
+        raise click.ClickException(f"{' and '.join(existing)} {verb} already; nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
     text = TEMPLATE.format(
         public_url=_quoted(public_url),
@@ -88,10 +90,17 @@ def init(folder: Path, public_url: str, issuer: str, client_id: str) -> None:
     _write_new(config, text, 0o644)
     click.echo(f"wrote {config} and {secret}")
     click.echo("next:")
-    click.echo(f"  set public_url, issuer and client_id in {config}")
+    context = click.get_current_context()
+    unset = [
+        name
+        for name in ("public_url", "issuer", "client_id")
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT
+    ]
+    if unset:
+        click.echo(f"  set {', '.join(unset[:-1])}{' and ' if unset[:-1] else ''}{unset[-1]} in {config}")
     click.echo(f"  put the client secret of the IdP into {folder / 'client.secret'} (chmod 600)")
     click.echo(
-        f'  list who may come in in {folder / "users.toml"}: [[users]] and userName = "alice", for each'
+        f'  list who may come in in {folder / "users.toml"}: [[users]] and userName = "Alice", for each'
     )
     click.echo(f"  oidcgate check --config {config}")
     click.echo(f"  around a Python app:  Gate.from_config(app, {str(config)!r})")

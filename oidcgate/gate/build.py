@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from oidcgate.directory.anyone import AnyoneDirectory
 from oidcgate.directory.file import FileDirectory
 from oidcgate.directory.port import UserDirectory
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig, anchored_source
+from oidcgate.gate.config import GateConfig, anchored_source, anchored_state
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
@@ -189,6 +189,24 @@ def known_users_check(path: str | os.PathLike[str]) -> Check:
     def check(config: GateConfig) -> Iterator[Problem]:
         source = anchored_source(config.users.source, folder)
         yield from _directory(source, config.users.max_stale_seconds, time.time).problems()
+
+    return check
+
+
+def state_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
+    """A rule for whoever reads the configuration at `path`: a state store in a file has a folder for it."""
+    folder = Path(path).absolute().parent
+
+    def check(config: GateConfig) -> Iterator[Problem]:
+        store = anchored_state(config.state, folder, env).store
+        fault = SqlStore(store).folder_fault() if store.startswith("sqlite:") else None
+        if fault is not None:
+            yield Problem(
+                "state.store",
+                config.state.store,
+                f"cannot be opened: {fault}",
+                "make its folder and let the server's user write there, or name another",
+            )
 
     return check
 

@@ -295,9 +295,8 @@ def load_config(
     """
     config = settings.load(GateConfig, path, env=env, env_prefix=ENV_PREFIX, checks=checks)
     folder = Path(path).absolute().parent
-    state_folder = env.get("STATE_DIRECTORY", "").partition(":")[0]
-    is_default = config.state == StateSettings()
-    return _anchored(config, folder, Path(state_folder) if state_folder and is_default else folder)
+    users = dataclasses.replace(config.users, source=anchored_source(config.users.source, folder))
+    return dataclasses.replace(config, users=users, state=anchored_state(config.state, folder, env))
 
 
 def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
@@ -316,11 +315,10 @@ def anchored_source(source: str, folder: Path) -> str:
     return f"file:{folder / source.removeprefix('file:')}" if source.startswith("file:") else source
 
 
-def _anchored(config: GateConfig, folder: Path, state_folder: Path) -> GateConfig:
-    users, state = config.users, config.state
-    users = dataclasses.replace(users, source=anchored_source(users.source, folder))
-    if state.store.startswith("sqlite:///"):
-        state = dataclasses.replace(
-            state, store=f"sqlite:///{state_folder / state.store.removeprefix('sqlite:///')}"
-        )
-    return dataclasses.replace(config, users=users, state=state)
+def anchored_state(state: StateSettings, folder: Path, env: Mapping[str, str]) -> StateSettings:
+    """`[state]` with a file's name taken from `folder`, or from where systemd lets a service write."""
+    if not state.store.startswith("sqlite:///"):
+        return state
+    given = env.get("STATE_DIRECTORY", "").partition(":")[0]
+    place = Path(given) if given and state == StateSettings() else folder
+    return dataclasses.replace(state, store=f"sqlite:///{place / state.store.removeprefix('sqlite:///')}")

@@ -149,6 +149,14 @@ class SqlStore:
         self._writes = 0
         self._watched_writes = 0
 
+    def folder_fault(self) -> str | None:
+        """What is wrong with the folder of a database in a file, if anything; every use would fail on it.
+
+        Nothing is opened: who looks may be another user than who will serve.
+        """
+        fault = None if self._file is None else _folder_fault(self._file)
+        return None if fault is None else fault[1]
+
     def put(self, kind: str, key: str, value: bytes, *, expires_at: int, tags: Sequence[str] = ()) -> None:
         row = _row(value, expires_at)
         statement = self._insert(_records).values(kind=kind, key=key, **row)
@@ -332,11 +340,7 @@ class SqlStore:
 
     def _unavailable(self, reason: StoreFailure, what: str) -> StoreUnavailable:
         if reason is StoreFailure.MISSING and self._file is not None:
-            folder = self._file.parent
-            if not folder.is_dir():
-                what = f"there is no folder {folder}"
-            elif not os.access(folder, os.W_OK):
-                reason, what = StoreFailure.READ_ONLY, f"the folder {folder} cannot be written"
+            reason, what = _folder_fault(self._file) or (reason, what)
         name = self._url.render_as_string(hide_password=True)
         return StoreUnavailable(reason, f"{name}: {_ADVICE[reason]} ({what})")
 
@@ -347,6 +351,15 @@ class _Writing:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.changed = True
+
+
+def _folder_fault(file: Path) -> tuple[StoreFailure, str] | None:
+    folder = file.parent
+    if not folder.is_dir():
+        return StoreFailure.MISSING, f"there is no folder {folder}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return StoreFailure.READ_ONLY, f"the folder {folder} cannot be written"
+    return None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

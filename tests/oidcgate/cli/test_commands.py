@@ -1,5 +1,6 @@
 """`oidcgate check`, `init`, `secret`."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,26 @@ class TestCheck:
         assert "nothing.toml: cannot be read: No such file" in result.stderr
         assert "write it with the command init" in result.stderr
 
+    def test_a_folder_in_place_of_the_file(self, tmp_path: Path) -> None:
+        for command in (["check"], ["serve", "--check"]):
+            result = run(*command, "--config", str(tmp_path))
+            assert result.exit_code == 1
+            assert result.stderr == f"{tmp_path}: is a folder; name a file\n"
+
+    @pytest.mark.parametrize("command", [["check"], ["serve", "--check"]], ids=" ".join)
+    def test_a_file_that_may_not_be_read(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+    ) -> None:
+        def closed(_: Path) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        # Root, who may run the tests, can read everything.
+        monkeypatch.setattr(Path, "read_bytes", closed)
+        monkeypatch.setattr("os.access", lambda *_: False)
+        result = run(*command, "--config", str(config))
+        assert result.exit_code == 1
+        assert "let the user that runs this read it (chown, chmod)" in result.stderr
+
     @pytest.mark.row("A-07")
     def test_scopes_that_the_idp_does_not_offer(self, config: Path, idp: dict[str, Any]) -> None:
         idp["scopes_supported"] = ("openid",)
@@ -138,6 +159,28 @@ class TestCheck:
         result = run("check", "--config", str(config))
         assert result.exit_code == 0
         assert "gone" in result.stderr
+        # Nobody is to take it for a sign-in that works.
+        assert result.stdout.endswith("The file is right; not reached: https://id.example.\n")
+
+    def test_a_state_store_without_a_folder(self, config: Path) -> None:
+        config.write_text(config.read_text() + '[state]\nstore = "sqlite:///none/x.db"\n')
+        result = run("check", "--offline", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr == (
+            "state.store: 'sqlite:///none/x.db' cannot be opened: "
+            f"there is no folder {config.parent}/none; "
+            "make its folder and let the server's user write there, or name another\n"
+        )
+
+    def test_the_state_folder_of_a_service_is_looked_at(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STATE_DIRECTORY", str(config.parent / "gone"))
+        assert "there is no folder" in run("check", "--offline", "--config", str(config)).stderr
+        (config.parent / "gone").mkdir()
+        assert run("check", "--offline", "--config", str(config)).exit_code == 0
+        # Looking makes nothing that another user would have to write.
+        assert list((config.parent / "gone").iterdir()) == []
 
     def test_an_address_where_no_such_idp_is(self, config: Path, idp: dict[str, Any]) -> None:
         idp |= {"error": "status 404", "answered": True}
@@ -209,6 +252,27 @@ class TestInit:
         assert result.exit_code == 0, result.output
         assert "http://127.0.0.1:8081" in result.stdout
         assert "metrics                                 http://127.0.0.1:9090/metrics" in result.stdout
+
+    @pytest.mark.parametrize(
+        ("given", "left"),
+        [
+            ([], "  set public_url, issuer and client_id in "),
+            (["--client-id", "app"], "  set public_url and issuer in "),
+            (["--client-id", "app", "--issuer", "https://id.example"], "  set public_url in "),
+        ],
+        ids=["all", "two", "one"],
+    )
+    def test_what_was_not_given_is_left_to_set(self, tmp_path: Path, given: list[str], left: str) -> None:
+        assert f"{left}{tmp_path}/oidcgate.toml\n" in run("init", str(tmp_path), *given).stdout
+
+    def test_what_was_given_need_not_be_set(self, tmp_path: Path) -> None:
+        given = ("--client-id", "app", "--issuer", "https://id.example", "--public-url", "https://a.example")
+        assert "  set " not in run("init", str(tmp_path), *given).stdout
+
+    def test_two_that_exist(self, tmp_path: Path) -> None:
+        run("init", str(tmp_path))
+        again = run("init", str(tmp_path))
+        assert "oidcgate.secret exist already; nothing was written" in again.stderr
 
     @pytest.mark.parametrize("name", ["oidcgate.toml", "oidcgate.secret"])
     def test_it_overwrites_nothing(self, tmp_path: Path, name: str) -> None:
