@@ -1,5 +1,6 @@
 """The docs name what the code has, and the tree names no machine it was made on."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -152,11 +153,25 @@ def test_every_setting_says_what_it_means() -> None:
     ] == []
 
 
-def test_the_page_of_the_sidecar_names_every_outcome_of_a_request() -> None:
-    from oidcgate.handover import Outcome
+def named_in_table(page: str, heading: str) -> list[str]:
+    """The first column of the table of a page that has these words above it."""
+    _, found, behind = page.partition(f"\n| {heading}")
+    assert found
+    return re.findall(r"^\| `([a-z]+)` \|", behind.partition("\n\n")[0], re.MULTILINE)
 
-    text = (ROOT / "docs" / "how-to" / "gunicorn-sidecar.md").read_text()
-    assert set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE)) == set(Outcome)
+
+def test_the_page_of_the_sidecar_explains_the_access_log() -> None:
+    from oidcgate.handover import Outcome
+    from oidcgate.serve.access_log import AccessLog, Entry
+
+    page = (ROOT / "docs" / "how-to" / "gunicorn-sidecar.md").read_text()
+    assert set(named_in_table(page, "`outcome` in the access log")) == set(Outcome)
+
+    lines: list[bytes] = []
+    log = AccessLog(lines.append)
+    log.note(Entry("192.0.2.7", "GET", "/", 200, 0, 0.1, "", Outcome.PASSED))
+    log.flush()
+    assert named_in_table(page, "field of the access log") == list(json.loads(lines[0]))
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "test-fast", "check", "trace", "mutants", "bench"])
