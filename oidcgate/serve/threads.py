@@ -1,12 +1,13 @@
 """The sidecar on gunicorn's threads: `engine = "wsgi"`.
 
 Here lives `ThreadedSidecar`, the app that such a worker serves, with a thread that does once a second what
-the other engine's sweep does: lines of the access log and numbers for metrics go out. Requests are answered
-by `ThreadedWorker`, which is gunicorn's `gthread` but for its end; that of the other engine is `worker` next
-door.
+the other engine's sweep does (lines of the access log and numbers for metrics go out) and one for scrapes.
+Requests are answered by `ThreadedWorker`, which is gunicorn's `gthread` but for its end; that of the other
+engine is `worker` next door.
 """
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from oidcgate.serve.sidecar import ENDINGS, Reports, worker_name
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["ThreadedSidecar", "ThreadedWorker", "worker_begins", "worker_ends"]
+__all__ = ["ThreadedSidecar", "ThreadedWorker", "scrape_server", "worker_begins", "worker_ends"]
 
 _REPORT_SECONDS: Final = 1.0
 _SCRAPE_SECONDS: Final = 5.0
@@ -67,26 +68,22 @@ class ThreadedSidecar:
         return self._app(environ, start_response)
 
     def begin(self, name: str) -> None:
-        """Report from now on, in a thread of its own."""
+        """Report from now on, in threads of its own."""
         if self.reports.wanted:
             threading.Thread(target=self._report, args=(name,), name="oidcgate-reports", daemon=True).start()
+        if self.reports.scraped is not None:
+            # Apart: whoever scrapes slowly keeps no line of the access log back.
+            server = scrape_server(self.reports.scraped)
+            threading.Thread(target=server.serve_forever, name="oidcgate-scrapes", daemon=True).start()
 
     def report(self, name: str) -> None:
         """Let go out what there is."""
         self.reports.send(name, {})
 
     def _report(self, name: str) -> None:
-        scraped = self.reports.scraped
-        server = None if scraped is None else _server(scraped)
         while True:
             self.report(name)
-            due = time.monotonic() + _REPORT_SECONDS
-            while (left := due - time.monotonic()) > 0:
-                if server is None:
-                    time.sleep(left)
-                else:
-                    server.timeout = left
-                    server.handle_request()
+            time.sleep(_REPORT_SECONDS)
 
 
 def worker_begins(worker: Any) -> None:
@@ -102,11 +99,22 @@ def worker_ends(_arbiter: Any, worker: Any) -> None:
         app.report(worker_name(worker))
 
 
-def _server(scraped: Scraped) -> HTTPServer:
+def scrape_server(scraped: Scraped) -> HTTPServer:
+    """What answers scrapes, one at a time, each for a few seconds at most."""
+
     class Handler(BaseHTTPRequestHandler):
-        timeout = _SCRAPE_SECONDS
         server_version = "oidcgate"
         sys_version = ""
+
+        def handle(self) -> None:
+            # The whole scrape has this long: a limit on each read lets one that drips go on for ever.
+            cut = threading.Timer(_SCRAPE_SECONDS, self.connection.shutdown, (socket.SHUT_RDWR,))
+            cut.daemon = True
+            cut.start()
+            try:
+                super().handle()
+            finally:
+                cut.cancel()
 
         def do_GET(self) -> None:
             answer = scraped.answer(self.path.partition("?")[0])
