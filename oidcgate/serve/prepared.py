@@ -146,6 +146,9 @@ class Prepared:
             "timeout": _HANGING_SECONDS,
             "graceful_timeout": serve.graceful_seconds + _MERCY_SECONDS,
             "backlog": BACKLOG,
+            # A Unix socket is for our user and group: gunicorn would let everybody on the machine in, and who
+            # connects there may be believed by `trusted_proxies`.
+            "umask": 0o117,
             # No header of a client names another path, scheme or peer.
             "forwarder_headers": "",
             "forwarded_allow_ips": "",

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 import tempfile
 import time
@@ -336,6 +337,8 @@ def test_over_a_unix_socket(tmp_path: Path, upstream: str) -> None:
                     return client.recv(4096).startswith(b"HTTP/1.1 200")
 
             until(answered, server)
+            # Nobody else on the machine: who connects there may be believed as a proxy.
+            assert stat.S_IMODE((folder / "s").stat().st_mode) == 0o660
     finally:
         for path in folder.iterdir():
             path.unlink()
