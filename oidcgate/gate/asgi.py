@@ -14,7 +14,6 @@ from oidcgate.gate.config import CALLBACK_PATH, LOGIN_PATH, LOGOUT_PATH
 from oidcgate.gate.front import Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
-from oidcgate.gate.refusals import Refusal
 from oidcgate.gate.session import Found, Session, Unavailable, UnavailableReason
 from oidcgate.gate.watch import Ongoing, Watch
 from oidcgate.handover import DROP_COOKIE, FORWARD, TUNNEL_HEADERS, UPGRADE, Outcome
@@ -39,6 +38,7 @@ from oidcgate.web.facts import BadRequest, Facts, RequestFault
 
 if TYPE_CHECKING:
     from oidcgate.gate.build import GateParts
+    from oidcgate.gate.refusals import Refusal
 
 __all__ = ["ASGIApp", "AsyncGate"]
 
@@ -263,7 +263,7 @@ class AsyncGate(Front[ASGIApp]):
 
     async def _refuse(
         self,
-        decision: Refusal,
+        decision: "Refusal",
         facts: Facts | None,
         scope: Scope,
         headers: Headers,
