@@ -1,7 +1,7 @@
 # Every target makes its own environment in .venv; nothing needs to be activated or installed first.
 # Needed on the machine: Python 3.11 or newer and make. A Python of your choice: make PYTHON=python3.12 ...
 
-.PHONY: demo test test-fast test-peers test-requests check trace mutants bench bench-sidecar tables clean
+.PHONY: demo test test-fast test-peers test-requests test-heavy check trace mutants bench bench-sidecar tables clean
 
 # exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
 demo:
@@ -61,6 +61,11 @@ test-peers:
 test-requests:
 	@tools/bootstrap.sh test
 	@exec .venv/bin/python -m tests.live.generated_requests --number 10000
+
+# Tests too long for `make test`: kills on PostgreSQL, plans over many rows.
+test-heavy:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m pytest -m heavy
 
 clean:
 	rm -rf .venv build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

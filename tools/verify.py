@@ -16,7 +16,7 @@ from tools import wheel
 from tools.bootstrap import ROOT, say
 
 BUILD = ROOT / "build"
-FAST = "not slow and not live"
+FAST = "not slow and not live and not heavy"
 
 
 def stage(name: str, command: Sequence[str | Path]) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.provider.databases import BOTH
 from tests.support.postgresql import Postgresql
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -21,7 +20,7 @@ Run = list[dict[str, Any]]
 STORED = ("live", "noted", "agreed", "finished", "consents", "codes", "grants", "revoked")
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)])
 def server(request: pytest.FixtureRequest) -> list[str]:
     """The argument that says which database."""
     if request.param == "sqlite":

@@ -21,7 +21,6 @@ from sqlalchemy import event, make_url
 from werkzeug.test import TestResponse
 
 from tests.live.served_provider import ServedProvider
-from tests.provider.databases import BOTH
 from tests.provider.world import World, copy_database
 from tests.support.postgresql import Postgresql
 
@@ -74,7 +73,7 @@ def made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.heavy)])
 def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Iterator[str]]:
     """One database after the other, each with tables and a signing key."""
     with ExitStack() as open_ones:

@@ -193,9 +193,10 @@ class TestCertificates:
 
     def test_one_that_is_not_there_is_told_once(self, https: Configured, tmp_path: Path) -> None:
         said = self.said(https, ca_file=tmp_path / "nowhere.pem")
-        assert said.splitlines() == [
-            f"proxy.ca_file: '{tmp_path}/nowhere.pem' is not there; name a file of PEM certificates or keys"
-        ]
+        [line] = said.splitlines()
+        # A long path is cut.
+        assert line.startswith("proxy.ca_file: '/")
+        assert line.endswith("' is not there; name a file of PEM certificates or keys")
 
 
 def test_two_upstreams_for_one_place(at: Configured) -> None:

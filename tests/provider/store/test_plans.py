@@ -130,7 +130,7 @@ def test_what_is_looked_for_is_found_by_its_index(filled: Store) -> None:
         assert index in plans(filled, act), name
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.row("P-26")
 @pytest.mark.parametrize("filled", [MANY], indirect=True)
 def test_no_table_is_read_as_a_whole_when_there_are_many_rows(filled: Store) -> None:
