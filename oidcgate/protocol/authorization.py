@@ -20,15 +20,14 @@ from oidcgate.protocol.errors import (
     RegistrationNotSupported,
     RequestNotSupported,
     RequestUriNotSupported,
-    UnsupportedResponseType,
 )
 from oidcgate.protocol.parameters import MAX_VALUE_CHARACTERS, Parameters, collect
 from oidcgate.protocol.pkce import check_challenge
+from oidcgate.protocol.response_type import parse_response_type
 from oidcgate.protocol.urls import with_query
 
 _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_AGE: Final = re.compile(r"[0-9]{1,9}")
-_RESPONSE_TYPES: Final = frozenset({"code", "token", "id_token", "none"})
 _RESPONSE_MODES: Final = frozenset({"query", "fragment", "form_post"})
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 _ERROR_CODE: Final = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}")
@@ -45,7 +44,8 @@ class AuthorizationRequest:
 
     Attributes:
         redirect_uri: None only when received so; the provider then takes the one that is registered.
-        response_type: Its words in alphabetical order, one space between.
+        response_type: Its words in alphabetical order, one space between;
+            `oidcgate.protocol.response_type` says what it gives.
         max_age: Seconds; 0 asks for a new login.
         amr_values: Methods that are wished for; no standard has this parameter, Entrust does.
         claims: As it came; `oidcgate.protocol.claims_parameter` reads it.
@@ -134,7 +134,7 @@ def complete(raw: RawRequest) -> AuthorizationRequest:
     return AuthorizationRequest(
         client_id=parameters.required("client_id"),
         redirect_uri=parameters.get("redirect_uri"),
-        response_type=_response_type(parameters.required("response_type")),
+        response_type=parse_response_type(parameters.required("response_type")).value,
         scope=parse_scope(parameters.get("scope")),
         state=parameters.get("state"),
         nonce=parameters.get("nonce"),
@@ -262,13 +262,6 @@ def _equal(claimed: str, ours: str) -> bool:
 def _words(text: str | None) -> tuple[str, ...]:
     # Runs of spaces count as one; a form may have said `+` or `%20`, which is decoded alike.
     return tuple(dict.fromkeys(word for word in (text or "").split(" ") if word))
-
-
-def _response_type(text: str) -> str:
-    words = _words(text)
-    if not words or not _RESPONSE_TYPES.issuperset(words) or ("none" in words and len(words) > 1):
-        raise UnsupportedResponseType("response_type is not supported")
-    return " ".join(sorted(words))
 
 
 def _response_mode(text: str | None) -> str | None:
