@@ -55,7 +55,9 @@ RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 def files() -> Iterator[Path]:
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(set(folders) - IGNORED)
-        yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix in TEXT)
+        # In a linked worktree .git is a file.
+        kept = sorted(set(names) - IGNORED)
+        yield from (Path(folder, name) for name in kept if Path(name).suffix in TEXT)
 
 
 def test_nothing_names_the_machine_it_was_written_on() -> None:
