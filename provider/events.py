@@ -128,13 +128,14 @@ class FactorSlowed(Event):
 
 @dataclass(frozen=True)
 class ConsentAnswered(Event):
-    """A person agreed or refused."""
+    """A person agreed or refused; `scopes` were asked for, `agreed` are those that were not left out."""
 
     name: ClassVar[str] = "provider.consent_answered"
     realm: str
     user_id: str
     client_id: str
     scopes: tuple[str, ...]
+    agreed: tuple[str, ...]
     allowed: bool
 
 

@@ -1,7 +1,8 @@
 """`/consent`: asks whether an application may have what it asks for, for a stored request of this browser.
 
-Yes is remembered for the person and the client, no is remembered for this request only; both lead back to
-`/authorize`, which answers the client. What has to be asked is `provider.services.interaction`.
+What is agreed to is remembered for the person and the client; what is left out, and a no to everything, for
+this request only. All lead back to `/authorize`, which answers the client. What has to be asked is
+`provider.services.interaction`.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,10 @@ from provider.store.engine import Store
 from provider.store.users import User
 
 _FIELDS: Final = ("interaction", "csrf", "decision")
+#: The name that all check boxes share: the one field of our forms that may be there more than once.
+_BOX: Final = "scope"
+#: Without it nobody is signed in anywhere, so it has no check box.
+_NOT_OPTIONAL: Final = "openid"
 _DECISIONS: Final = ("allow", "deny")
 
 
@@ -62,7 +67,8 @@ class Consent:
         """
         posted = request.method == "POST"
         pairs = form_pairs(request) if posted else query_pairs(request)
-        fields = own_fields(pairs, _FIELDS)
+        fields = own_fields([pair for pair in pairs if pair[0] != _BOX], _FIELDS)
+        checked = frozenset(value for name, value in pairs if name == _BOX)
         now = int(self.clock())
         cookies = request.headers.get("Cookie", "")
         browser = this_browser(realm, cookies)
@@ -82,7 +88,8 @@ class Consent:
             lifetime = realm.settings.lifetimes.interaction_seconds
             answered = posted and self.csrf.check(fields.get("csrf"), binding, lifetime, now)
             if answered:
-                event = self._note(conn, realm, pending, judged.user, asked, fields.get("decision"), now)
+                answer = _answer(judged.user, asked, fields.get("decision"), checked)
+                event = self._note(conn, realm, pending, asked, answer, now)
         if event is not None:
             self.audit.emit(event)
             return _go_on(realm, pending)
@@ -96,20 +103,16 @@ class Consent:
         conn: Connection,
         realm: Realm,
         pending: Pending,
-        user: User,
         asked: tuple[str, ...],
-        decision: str | None,
+        answer: ConsentAnswer,
         now: int,
     ) -> ConsentAnswered:
-        if decision not in _DECISIONS:
-            raise PageError(ErrorKind.BAD_REQUEST, detail="decision is neither allow nor deny")
-        allowed = decision == "allow"
-        answer = ConsentAnswer(user.user_id, frozenset(asked), allowed)
         save_progress(conn, realm, with_progress(pending, consent_progress(answer)))
         client_id = pending.row.client_id
-        if allowed:
-            consents.add_scopes(conn, realm.id, user.user_id, client_id, asked, now)
-        return ConsentAnswered(realm.id, user.user_id, client_id, asked, allowed)
+        agreed = tuple(scope for scope in asked if scope in answer.agreed)
+        if answer.allowed:
+            consents.add_scopes(conn, realm.id, answer.user_id, client_id, agreed, now)
+        return ConsentAnswered(realm.id, answer.user_id, client_id, asked, agreed, answer.allowed)
 
     def _show(
         self,
@@ -129,6 +132,7 @@ class Consent:
                 scope,
                 self.screens.scope_text(language, scope, "name", scope),
                 self.screens.scope_text(language, scope, "description", ""),
+                optional=scope != _NOT_OPTIONAL,
             )
             for scope in asked
         ]
@@ -145,6 +149,24 @@ class Consent:
             scopes=lines,
             return_host=urlsplit(target.redirect_uri).hostname,
         )
+
+
+def _answer(
+    user: User, asked: tuple[str, ...], decision: str | None, checked: frozenset[str]
+) -> ConsentAnswer:
+    """What the form says.
+
+    Raises:
+        PageError: our page does not send that.
+    """
+    if decision not in _DECISIONS:
+        raise PageError(ErrorKind.BAD_REQUEST, detail="decision is neither allow nor deny")
+    if not checked.issubset(asked):
+        raise PageError(ErrorKind.BAD_REQUEST, detail="a scope is checked that was not asked for")
+    if decision == "deny":
+        return ConsentAnswer(user.user_id, frozenset(asked), frozenset(), allowed=False)
+    agreed = frozenset(scope for scope in asked if scope in checked or scope == _NOT_OPTIONAL)
+    return ConsentAnswer(user.user_id, frozenset(asked), agreed, allowed=True)
 
 
 def _go_on(realm: Realm, pending: Pending) -> Response:

@@ -29,6 +29,8 @@ error.html (the error's status, page-error)
 form_post.html (200, page-form-post), rendered by `form_post`
     action: str; fields: Sequence[tuple[str, str]]; client_name: str or None; script: Markup
 
+On consent.html each optional scope is a check box named `scope`, checked at first; its value is the scope's.
+
 Buttons: `login` on login.html; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`;
 `back` on no_factor.html; `allow` and `deny` on consent.html send `decision=allow` or `decision=deny`;
 `logout` on logout.html.
@@ -52,11 +54,12 @@ FORM_POST_SCRIPT = 'HTMLFormElement.prototype.submit.call(document.getElementByI
 
 
 class ScopeLine(NamedTuple):
-    """One thing that the client asks for."""
+    """One thing that the client asks for; `optional` ones have a check box and may be left out."""
 
     value: str
     name: str
     description: str
+    optional: bool
 
 
 class LoginProblem(StrEnum):

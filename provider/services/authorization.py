@@ -248,8 +248,10 @@ def told_progress(session: BrowserSession) -> dict[str, Any]:
 
 def consent_progress(answer: ConsentAnswer) -> dict[str, Any]:
     """The note of an answer on the consent page."""
-    scopes = sorted(answer.scopes)
-    return {"consent": {"user_id": answer.user_id, "scopes": scopes, "allowed": answer.allowed}}
+    asked, agreed = sorted(answer.asked), sorted(answer.agreed)
+    return {
+        "consent": {"user_id": answer.user_id, "asked": asked, "agreed": agreed, "allowed": answer.allowed}
+    }
 
 
 def login_in(progress: Mapping[str, Any]) -> LoginDone | None:
@@ -263,7 +265,9 @@ def answer_in(progress: Mapping[str, Any]) -> ConsentAnswer | None:
     note = progress.get("consent")
     if note is None:
         return None
-    return ConsentAnswer(note["user_id"], frozenset(note["scopes"]), note["allowed"])
+    return ConsentAnswer(
+        note["user_id"], frozenset(note["asked"]), frozenset(note["agreed"]), note["allowed"]
+    )
 
 
 def _wish(request: AuthorizationRequest, target: ValidatedTarget) -> Wish:

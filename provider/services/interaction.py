@@ -52,10 +52,17 @@ class LoginDone:
 
 @dataclass(frozen=True)
 class ConsentAnswer:
-    """What the person answered on the consent page of this very interaction."""
+    """What the person answered on the consent page of this very interaction.
+
+    Attributes:
+        asked: The scopes that the page showed.
+        agreed: Those of them that were left checked; none when the whole was refused.
+        allowed: False when the whole was refused.
+    """
 
     user_id: str
-    scopes: frozenset[str]
+    asked: frozenset[str]
+    agreed: frozenset[str]
     allowed: bool
 
 
@@ -123,7 +130,10 @@ class AskConsent:
 
 @dataclass(frozen=True)
 class Finish:
-    """Nothing more to ask: answer the client with a code for these scopes."""
+    """Nothing more to ask: answer the client with a code for these scopes.
+
+    They are those that would be granted, without what the person left out.
+    """
 
     user_id: str
     sid: str
@@ -170,17 +180,19 @@ def next_step(state: InteractionState, now: int) -> Step:
         # `prompt=consent` does not override trust: the operator has agreed for everybody.
         return Finish(signed_in.user_id, signed_in.sid, state.scopes)
 
+    known = frozenset() if "consent" in state.prompt else state.granted
     answer = state.answer
     if answer is not None and answer.user_id == signed_in.user_id:
         if not answer.allowed:
             return Fail(AccessDenied("The person refused."))
-        agreed = answer.scopes
-        if "consent" not in state.prompt:
-            agreed = agreed | state.granted
-        if agreed.issuperset(state.scopes):
-            return Finish(signed_in.user_id, signed_in.sid, state.scopes)
+        if state.scopes and (answer.asked | known).issuperset(state.scopes):
+            # What was left out here stays out, whatever another tab agreed to meanwhile.
+            agreed = answer.agreed | (known - answer.asked)
+            scopes = tuple(scope for scope in state.scopes if scope in agreed)
+            if not scopes:
+                return Fail(AccessDenied("The person left out everything."))
+            return Finish(signed_in.user_id, signed_in.sid, scopes)
 
-    known = frozenset() if "consent" in state.prompt else state.granted
     missing = tuple(scope for scope in state.scopes if scope not in known)
     if not missing:
         return Finish(signed_in.user_id, signed_in.sid, state.scopes)

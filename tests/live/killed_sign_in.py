@@ -26,7 +26,7 @@ from psycopg import sql
 from sqlalchemy import event, func, select
 
 from provider.store import schema
-from tests.provider.sign_in.place import BYE, Browser, Page, World, authorize_url, claims
+from tests.provider.sign_in.place import BYE, Browser, Page, World, authorize_url, claims, filled_in
 
 State = dict[str, Any]
 
@@ -60,7 +60,7 @@ def browser_of(world: World, state: State) -> Browser:
 
 def request(browser: Browser, page: Page, **fields: str) -> State:
     """The next request of this browser: the form of a page, filled in."""
-    return {"cookies": browser.cookies(), "url": page.action, "data": {**page.hidden, **fields}}
+    return {"cookies": browser.cookies(), "url": page.action, "data": filled_in(page, **fields)}
 
 
 def before_login(world: World) -> State:

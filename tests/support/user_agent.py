@@ -24,7 +24,7 @@ class Form:
 
     action: str = ""
     method: str = "get"
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str | list[str]] = field(default_factory=dict)
     buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -44,7 +44,12 @@ class _Document(HTMLParser):
             self.forms.append(self._open)
         elif self._open is not None and tag == "input" and values.get("name"):
             kind = values.get("type", "text")
-            if kind not in {"checkbox", "radio", "submit"} or "checked" in values:
+            if kind == "checkbox" and "checked" in values:
+                # Boxes of one name are sent together.
+                before = self._open.fields.get(values["name"], [])
+                assert isinstance(before, list)
+                self._open.fields[values["name"]] = [*before, values.get("value", "on")]
+            elif kind not in {"checkbox", "radio", "submit"} or "checked" in values:
                 self._open.fields[values["name"]] = values.get("value", "")
         elif self._open is not None and tag == "button":
             self._open.buttons[values.get("id", "")] = (values.get("name", ""), values.get("value", ""))

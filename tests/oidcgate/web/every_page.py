@@ -22,9 +22,9 @@ FIELDS = {"csrf": "a token", "interaction": "an id"}
 INCIDENT = "7K3F-Q9WD-2MXA"
 OTPAUTH = "otpauth://totp/id.example.com:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example.com"
 SCOPES = (
-    ScopeLine("openid", "Know who you are", "An identifier that stays the same"),
-    ScopeLine("profile", "See your profile", "Your name and user name"),
-    ScopeLine("email", "See your email address", ""),
+    ScopeLine("openid", "Know who you are", "An identifier that stays the same", optional=False),
+    ScopeLine("profile", "See your profile", "Your name and user name", optional=True),
+    ScopeLine("email", "See your email address", "", optional=True),
 )
 
 
@@ -211,7 +211,7 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-consent": _provider(
         "consent.html",
         "page-consent",
-        ("deny", "allow"),
+        ("scope-2", "scope-3", "deny", "allow"),
         action="/consent",
         hidden=FIELDS,
         client_name="Directory",
@@ -250,5 +250,7 @@ def with_every_text(example: Example, change: Callable[[str], str]) -> dict[str,
         elif name == "fields":
             changes[name] = [(change(key), change(text)) for key, text in value]
         elif name == "scopes":
-            changes[name] = [ScopeLine(line.value, change(line.name), change("x")) for line in value]
+            changes[name] = [
+                ScopeLine(change(line.value), change(line.name), change("x"), line.optional) for line in value
+            ]
     return changes

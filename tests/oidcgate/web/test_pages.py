@@ -310,6 +310,11 @@ def test_consent_says_who_asks_for_what_and_where_it_goes() -> None:
     for id, decision in (("allow", "allow"), ("deny", "deny")):
         tag, attributes = page.by_id(id)
         assert (tag, attributes["name"], attributes["value"]) == ("button", "decision", decision)
+    boxes = [a for tag, a in page.elements if tag == "input" and a.get("type") == "checkbox"]
+    assert [(box["name"], box["value"], "checked" in box) for box in boxes] == [
+        ("scope", "profile", True),
+        ("scope", "email", True),
+    ]
     text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
     for said in (
         "Directory asks for access to your account",

@@ -52,8 +52,11 @@ def state(**changes: object) -> InteractionState:
     return replace(QUIET, **changes)  # type: ignore[arg-type]
 
 
-def agreed(*scopes: str, user: str = "alice", allowed: bool = True) -> ConsentAnswer:
-    return ConsentAnswer(user, frozenset(scopes), allowed)
+def agreed(*scopes: str, user: str = "alice", left_out: tuple[str, ...] = ()) -> ConsentAnswer:
+    return ConsentAnswer(user, frozenset((*scopes, *left_out)), frozenset(scopes), allowed=True)
+
+
+REFUSED = ConsentAnswer("alice", frozenset(SCOPES), frozenset(), allowed=False)
 
 
 HERE = LoginDone("sid-1", NOW - 100)
@@ -129,6 +132,27 @@ DONE = Finish("alice", "sid-1", SCOPES)
             id="new-scope-agreed",
         ),
         pytest.param(
+            state(granted=frozenset(), answer=agreed("openid", "email", left_out=("profile",))),
+            Finish("alice", "sid-1", ("openid", "email")),
+            id="one-left-out",
+        ),
+        pytest.param(
+            state(granted=frozenset({"openid"}), answer=agreed(left_out=("profile", "email"))),
+            Finish("alice", "sid-1", ("openid",)),
+            id="all-that-is-new-left-out",
+        ),
+        pytest.param(
+            state(answer=agreed("openid", "email", left_out=("profile",))),
+            Finish("alice", "sid-1", ("openid", "email")),
+            id="left-out-here-and-agreed-to-in-another-tab",
+        ),
+        pytest.param(
+            state(prompt={"consent"}, answer=agreed("openid", left_out=("profile", "email"))),
+            Finish("alice", "sid-1", ("openid",)),
+            id="prompt-consent-and-what-was-granted-earlier-left-out",
+        ),
+        pytest.param(state(scopes=(), granted=frozenset()), Finish("alice", "sid-1", ()), id="no-scopes"),
+        pytest.param(
             state(granted=frozenset(), answer=agreed(*SCOPES, user="bob")),
             AskConsent(SCOPES),
             id="consent-of-another-user-counts-for-nothing",
@@ -152,7 +176,12 @@ def test_step(given_state: InteractionState, expected: object) -> None:
         pytest.param(state(prompt={"none"}, max_age_seconds=1), LoginRequired, id="none-and-too-old"),
         pytest.param(state(prompt={"none"}, required_user="bob"), LoginRequired, id="none-and-another-user"),
         pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
-        pytest.param(state(answer=agreed(*SCOPES, allowed=False)), AccessDenied, id="refused"),
+        pytest.param(state(answer=REFUSED), AccessDenied, id="refused"),
+        pytest.param(
+            state(scopes=("email",), granted=frozenset(), answer=agreed(left_out=("email",))),
+            AccessDenied,
+            id="everything-left-out",
+        ),
         pytest.param(
             state(factor=Factor.MISSING, told_missing=True), AccessDenied, id="no-second-factor-and-told"
         ),
@@ -178,6 +207,10 @@ def test_failure(given_state: InteractionState, error: type[Exception]) -> None:
     assert type(step.error) is error
 
 
+def answer_of(user: str, asked: frozenset[str], checked: frozenset[str], allowed: bool) -> ConsentAnswer:
+    return ConsentAnswer(user, asked, asked & checked if allowed else frozenset(), allowed)
+
+
 USERS = st.sampled_from(["alice", "bob"])
 SIDS = st.sampled_from(["sid-1", "sid-2"])
 TIMES = st.integers(NOW - 50, NOW)
@@ -192,7 +225,7 @@ STATES = st.builds(
     login_done=st.none() | st.builds(LoginDone, SIDS, TIMES),
     consent_needed=st.booleans(),
     granted=SCOPE_SETS,
-    answer=st.none() | st.builds(ConsentAnswer, USERS, SCOPE_SETS, st.booleans()),
+    answer=st.none() | st.builds(answer_of, USERS, SCOPE_SETS, SCOPE_SETS, st.booleans()),
     factor=st.sampled_from(Factor),
     told_missing=st.booleans(),
 )
@@ -207,7 +240,7 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
     signed_in, done = given_state.signed_in, given_state.login_done
     assert signed_in is not None
     assert (step.user_id, step.sid) == (signed_in.user_id, signed_in.sid)
-    assert step.scopes == given_state.scopes
+    assert step.scopes == tuple(scope for scope in given_state.scopes if scope in step.scopes)
     assert given_state.required_user in (None, signed_in.user_id)
     passed_over = {Factor.BETTER_CODE, Factor.OFFERED_ENROLMENT} if "none" in given_state.prompt else set()
     assert given_state.factor in {Factor.ENOUGH, *passed_over}
@@ -220,9 +253,13 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
         answer = given_state.answer
         mine = answer is not None and answer.user_id == signed_in.user_id
         assert not (mine and answer is not None and not answer.allowed)
-        agreed_now = answer.scopes if mine and answer is not None else frozenset()
+        agreed_now = answer.agreed if mine and answer is not None else frozenset()
+        left_out = answer.asked - answer.agreed if mine and answer is not None else frozenset()
         before = frozenset() if "consent" in given_state.prompt else given_state.granted
-        assert set(given_state.scopes) <= agreed_now | before
+        assert set(step.scopes) <= agreed_now | before
+        assert set(given_state.scopes) - set(step.scopes) <= left_out
+    else:
+        assert step.scopes == given_state.scopes
 
 
 @pytest.mark.row("E-25")
@@ -246,14 +283,16 @@ def test_consent_is_asked_for_missing_scopes_only_and_never_of_the_trusted(
 
 
 @pytest.mark.row("S-23")
-@given(STATES, USERS)
-def test_a_sign_in_here_and_a_yes_always_end_the_questions(given_state: InteractionState, user: str) -> None:
+@given(STATES, USERS, SCOPE_SETS)
+def test_a_sign_in_here_and_a_yes_always_end_the_questions(
+    given_state: InteractionState, user: str, checked: frozenset[str]
+) -> None:
     """No state asks for ever: after login, second factor and consent of one person there is an answer."""
     answered = replace(
         given_state,
         signed_in=SignedIn(user, "sid-1", NOW),
         login_done=LoginDone("sid-1", NOW),
-        answer=ConsentAnswer(user, frozenset(given_state.scopes), True),
+        answer=answer_of(user, frozenset(given_state.scopes), checked, allowed=True),
         factor=Factor.ENOUGH,
     )
     assert isinstance(next_step(answered, NOW), Finish | Fail)

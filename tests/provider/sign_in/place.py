@@ -10,7 +10,7 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,9 @@ CALLBACK = "https://app.example/cb"
 BYE = "https://app.example/bye"
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+
+#: What a form sends; a name with several values is sent once for each.
+Fields = Mapping[str, str | list[str]]
 
 # As weak as argon2 goes: these tests are about the flow.
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -135,6 +138,12 @@ class Page:
         }
 
     @property
+    def boxes(self) -> list[str]:
+        """The values of the check boxes that are checked; on the page of consent these are scopes."""
+        boxes = re.findall(r'<input type="checkbox"[^>]* name="scope" value="([^"]*)" checked', self.text)
+        return [html.unescape(value) for value in boxes]
+
+    @property
     def action(self) -> str:
         found = re.search(r'<form[^>]*\baction="([^"]+)"', self.text)
         assert found, self.text
@@ -162,6 +171,12 @@ class Page:
         return {name: value[0] for name, value in values.items()}
 
 
+def filled_in(page: Page, *, uncheck: Collection[str] = (), **fields: str) -> dict[str, str | list[str]]:
+    """What a browser sends of a page's form."""
+    boxes = [value for value in page.boxes if value not in uncheck]
+    return {**page.hidden, **({"scope": boxes} if boxes else {}), **fields}
+
+
 class Browser:
     """One browser: cookies, and redirects followed as long as they stay at the provider."""
 
@@ -170,13 +185,13 @@ class Browser:
         self.address = address
         self.visited: list[str] = []
 
-    def step(self, url: str, data: Mapping[str, str] | str | None = None, **options: Any) -> Page:
+    def step(self, url: str, data: Fields | str | None = None, **options: Any) -> Page:
         """One request, no redirect followed; `data` makes it a POST of a form."""
         parts = urlsplit(url)
         self.visited.append(url)
         headers = {"Accept-Language": "en", **options.pop("headers", {})}
         if data is not None:
-            options["data"] = data if isinstance(data, str) else urlencode(data)
+            options["data"] = data if isinstance(data, str) else urlencode(data, doseq=True)
             options.setdefault("content_type", "application/x-www-form-urlencoded")
         response = self.client.open(
             parts.path,
@@ -189,7 +204,7 @@ class Browser:
         )
         return Page(response, url)
 
-    def go(self, url: str, data: Mapping[str, str] | str | None = None) -> Page:
+    def go(self, url: str, data: Fields | str | None = None) -> Page:
         """One request, and on through every redirect to ourselves."""
         page = self.step(url, data)
         while page.location is not None and page.location.startswith(ISSUER + "/"):
@@ -199,8 +214,9 @@ class Browser:
     def authorize(self, client_id: str = "app", **changes: str | None) -> Page:
         return self.go(authorize_url(client_id, **changes))
 
-    def submit(self, page: Page, **fields: str) -> Page:
-        return self.go(page.action, {**page.hidden, **fields})
+    def submit(self, page: Page, *, uncheck: Collection[str] = (), **fields: str) -> Page:
+        """Send the form of a page as it is, but for the fields that are filled in and what is unchecked."""
+        return self.go(page.action, filled_in(page, uncheck=uncheck, **fields))
 
     def sign_in(self, page: Page, name: str = "alice", password: str | None = None) -> Page:
         assert page.main_id == "page-login", (page.status, page.main_id, page.location)
