@@ -23,6 +23,7 @@ from oidcgate.protocol.errors import (
 )
 from oidcgate.protocol.parameters import MAX_VALUE_CHARACTERS, Parameters, collect
 from oidcgate.protocol.pkce import check_challenge
+from oidcgate.protocol.resource import api_of, parameter_for
 from oidcgate.protocol.response_type import parse_response_type
 from oidcgate.protocol.urls import with_query
 
@@ -49,6 +50,8 @@ class AuthorizationRequest:
         max_age: Seconds; 0 asks for a new login.
         amr_values: Methods that are wished for; no standard has this parameter, Entrust does.
         claims: As it came; `oidcgate.protocol.claims_parameter` reads it.
+        api: What the access token is for, by `resource` or `audience`.
+        org_id: The organisation to sign in for; no standard has this parameter, Entrust does.
 
     Spec: OIDC Core 3.1.2.1; RFC 6749 4.1.1; RFC 7636 4.3.
     """
@@ -70,6 +73,8 @@ class AuthorizationRequest:
     amr_values: tuple[str, ...] = ()
     claims: str | None = None
     ui_locales: tuple[str, ...] = ()
+    api: str | None = None
+    org_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def complete(raw: RawRequest) -> AuthorizationRequest:
     """Return the whole request, well formed. Whether this client may ask for it is not judged.
 
     Raises:
-        OAuthError: InvalidRequest, UnsupportedResponseType, InvalidScope, RequestNotSupported,
+        OAuthError: InvalidRequest, UnsupportedResponseType, InvalidScope, InvalidTarget, RequestNotSupported,
             RequestUriNotSupported or RegistrationNotSupported; each may go back by redirect.
 
     Spec: OIDC Core 3.1.2.2; RFC 6749 4.1.2.1.
@@ -149,6 +154,8 @@ def complete(raw: RawRequest) -> AuthorizationRequest:
         amr_values=_words(parameters.get("amr_values")),
         claims=parameters.get("claims"),
         ui_locales=_words(parameters.get("ui_locales")),
+        api=api_of(parameters),
+        org_id=parameters.get("org_id"),
     )
 
 
@@ -169,7 +176,7 @@ def parse_scope(text: str | None) -> tuple[str, ...]:
 def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str:
     """Return the URL that starts the login; a query the endpoint already has is kept.
 
-    Spec: OIDC Core 3.1.2.1; RFC 6749 3.1.
+    Spec: OIDC Core 3.1.2.1; RFC 6749 3.1; RFC 8707 2.1.
     """
     values = {
         "client_id": request.client_id,
@@ -189,6 +196,8 @@ def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str
         "amr_values": " ".join(request.amr_values),
         "claims": request.claims,
         "ui_locales": " ".join(request.ui_locales),
+        parameter_for(request.api or ""): request.api,
+        "org_id": request.org_id,
     }
     return with_query(endpoint, {name: value for name, value in values.items() if value})
 
@@ -217,25 +226,25 @@ def check_authorization_response(
 
     Spec: RFC 6749 4.1.2, 10.12; RFC 9207 2.4.
     """
-    values, repeated = collect(pairs)
-    _refuse_repeated("state", repeated, Reason.STATE_REPEATED)
-    state = values.get("state")
+    answer = collect(pairs)
+    _refuse_repeated("state", answer.repeated, Reason.STATE_REPEATED)
+    state = answer.get("state")
     if state is None:
         raise Refused(Reason.STATE_MISSING)
     if expected_state is None or not _equal(state, expected_state):
         raise Refused(Reason.STATE_UNKNOWN)
-    _refuse_repeated("iss", repeated, Reason.ISS_REPEATED)
-    claimed = values.get("iss")
+    _refuse_repeated("iss", answer.repeated, Reason.ISS_REPEATED)
+    claimed = answer.get("iss")
     if claimed is None and iss_parameter_supported:
         raise Refused(Reason.ISS_MISSING)
     if claimed is not None and claimed != issuer:
         raise Refused(Reason.ISS_MISMATCH)
-    _refuse_repeated("error", repeated, Reason.ERROR_REPEATED)
-    error = values.get("error")
+    _refuse_repeated("error", answer.repeated, Reason.ERROR_REPEATED)
+    error = answer.get("error")
     if error is not None:
         raise provider_error(error)
-    _refuse_repeated("code", repeated, Reason.CODE_REPEATED)
-    code = values.get("code")
+    _refuse_repeated("code", answer.repeated, Reason.CODE_REPEATED)
+    code = answer.get("code")
     if code is None:
         raise Refused(Reason.CODE_MISSING)
     if len(code) > MAX_VALUE_CHARACTERS or not code.isascii() or not code.isprintable():

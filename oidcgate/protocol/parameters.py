@@ -4,7 +4,8 @@ Every parser of this room starts here. What a parameter means is its message's m
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from oidcgate.protocol.errors import InvalidRequest, OAuthError
@@ -27,15 +28,24 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 class Parameters(NamedTuple):
     """Parameters by name. One without a value counts as absent; of a repeated one the first value is kept.
 
+    Attributes:
+        further: The other values of those that may be repeated.
+
     Spec: RFC 6749 3.1, 3.2.
     """
 
     values: dict[str, str]
     repeated: frozenset[str]
+    further: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def get(self, name: str) -> str | None:
         """Return the value, or None when it is absent."""
         return self.values.get(name)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every value of a parameter that may be repeated, in order."""
+        first = self.values.get(name)
+        return () if first is None else (first, *self.further.get(name, ()))
 
     def safe(self, name: str) -> str | None:
         """Return the value if it is given once and well formed, else None."""
@@ -62,9 +72,10 @@ class Parameters(NamedTuple):
         for name in names or sorted({*self.values, *self.repeated}):
             if name in self.repeated and name not in _REPEATABLE:
                 raise InvalidRequest(f"{_shown(name)} is given more than once")
-            problem = _problem(name, self.values.get(name, ""))
-            if problem is not None:
-                raise InvalidRequest(f"{_shown(name)} {problem}")
+            for value in self.all(name):
+                problem = _problem(name, value)
+                if problem is not None:
+                    raise InvalidRequest(f"{_shown(name)} {problem}")
 
 
 def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
@@ -72,13 +83,17 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
     values: dict[str, str] = {}
     seen: set[str] = set()
     repeated: set[str] = set()
+    further: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
         if name in seen:
             repeated.add(name)
         seen.add(name)
-        if value:
-            values.setdefault(name, value)
-    return Parameters(values, frozenset(repeated))
+        if not value:
+            continue
+        if name in values and name in _REPEATABLE:
+            further[name] = (*further.get(name, ()), value)
+        values.setdefault(name, value)
+    return Parameters(values, frozenset(repeated), further)
 
 
 def _problem(name: str, value: str) -> str | None:

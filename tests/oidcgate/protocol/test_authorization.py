@@ -17,6 +17,7 @@ from oidcgate.protocol.authorization import (
 from oidcgate.protocol.errors import (
     InvalidRequest,
     InvalidScope,
+    InvalidTarget,
     OAuthError,
     Reason,
     Refused,
@@ -63,6 +64,8 @@ def test_a_whole_request_is_read() -> None:
             ui_locales="de en",
             response_mode="form_post",
             display="page",
+            resource="https://api.example.com",
+            org_id="org-1",
         )
     )
     assert request == AuthorizationRequest(
@@ -81,6 +84,8 @@ def test_a_whole_request_is_read() -> None:
         id_token_hint="h.h.h",
         acr_values=("b", "a"),
         ui_locales=("de", "en"),
+        api="https://api.example.com",
+        org_id="org-1",
     )
 
 
@@ -181,6 +186,10 @@ def test_the_redirect_target_is_known_although_the_rest_is_wrong() -> None:
             pytest.param([*pairs(), (name, value)], InvalidRequest, id=f"{name}-repeated")
             for name, value in REQUEST.items()
         ),
+        pytest.param([*pairs(org_id="a"), ("org_id", "a")], InvalidRequest, id="org-id-repeated"),
+        pytest.param(pairs(org_id="o\x00"), InvalidRequest, id="org-id-nul"),
+        pytest.param(pairs(resource="api"), InvalidTarget, id="resource-no-uri"),
+        pytest.param(pairs(resource="urn:a:b", audience="urn:a:c"), InvalidRequest, id="two-apis"),
         pytest.param([*pairs(), ("x", "1"), ("x", "1")], InvalidRequest, id="unknown-parameter-repeated"),
     ],
 )
@@ -210,11 +219,12 @@ def test_only_a_whole_s256_challenge_is_taken(challenge: str | None, method: str
         read(pairs(code_challenge=challenge, code_challenge_method=method))
 
 
-def test_a_repeatable_parameter_of_an_extension_may_be_repeated() -> None:
-    assert (
-        read([*pairs(), ("resource", "https://a.example"), ("resource", "https://b.example")]).client_id
-        == "app"
-    )
+@pytest.mark.row("E-17")
+def test_the_api_may_be_named_more_than_once_but_only_one() -> None:
+    api = "https://a.example"
+    assert read([*pairs(audience=api), ("resource", api), ("resource", api)]).api == api
+    with pytest.raises(InvalidRequest):
+        read([*pairs(), ("resource", api), ("resource", "https://b.example")])
 
 
 def test_an_error_answer_echoes_only_a_sound_state_and_mode() -> None:
@@ -261,6 +271,8 @@ def test_every_field_of_a_request_has_its_parameter() -> None:
         id_token_hint="h.h.h",
         acr_values=("gold", "silver"),
         ui_locales=("de", "en"),
+        api="https://api.example.com",
+        org_id="org-1",
     )
     url = build_authorization_url("https://id.example.com/authorize", request)
     assert parse_qsl(urlsplit(url).query, strict_parsing=True) == [
@@ -275,6 +287,8 @@ def test_every_field_of_a_request_has_its_parameter() -> None:
         ("id_token_hint", "h.h.h"),
         ("acr_values", "gold silver"),
         ("ui_locales", "de en"),
+        ("resource", "https://api.example.com"),
+        ("org_id", "org-1"),
     ]
 
 
@@ -311,6 +325,8 @@ words = st.lists(st.text("abcXYZ:/.-_", min_size=1, max_size=8), max_size=4, uni
         login_hint=st.none() | text,
         acr_values=words,
         response_mode=st.none() | st.sampled_from(["query", "fragment", "form_post"]),
+        api=st.none() | st.sampled_from(["https://api.example.com/?a=b", "urn:example:api", "api", "a#b"]),
+        org_id=st.none() | text,
     ),
     st.sampled_from(
         ["https://id.example.com/authorize", "https://id.example.com/a?x=1", "https://id.example.com/a?"]
@@ -321,7 +337,9 @@ def test_what_is_built_is_read_back(request: AuthorizationRequest, endpoint: str
     assert read(parse_qsl(query, keep_blank_values=True)) == request
 
 
-names = st.sampled_from([*REQUEST, "prompt", "max_age", "request", "response_mode", "x"])
+names = st.sampled_from(
+    [*REQUEST, "prompt", "max_age", "request", "response_mode", "resource", "audience", "org_id", "x"]
+)
 
 
 @given(st.lists(st.tuples(names | st.text(max_size=5), st.text(max_size=30)), max_size=12))

@@ -53,11 +53,22 @@ def test_only_the_named_parameters_are_checked() -> None:
         parameters.check()
 
 
+@pytest.mark.row("E-17")
+def test_every_value_of_what_may_be_repeated_is_kept() -> None:
+    parameters = collect([("resource", "a"), ("resource", ""), ("x", "1"), ("resource", "b"), ("x", "2")])
+    assert parameters.all("resource") == ("a", "b")
+    assert collect([("resource", v) for v in "cab"]).all("resource") == ("c", "a", "b")
+    assert (parameters.all("x"), parameters.all("audience")) == (("1",), ())
+    assert parameters.get("resource") == "a"
+
+
 @pytest.mark.parametrize("name", ["resource", "audience"])
 def test_what_extensions_let_be_repeated_is_still_checked(name: str) -> None:
     collect([(name, "1"), (name, "2")]).check()
     with pytest.raises(InvalidRequest, match=f"{name} has control characters"):
         collect([(name, "1\x00"), (name, "2")]).check()
+    with pytest.raises(InvalidRequest, match=f"{name} has control characters"):
+        collect([(name, "1"), (name, "2\x00")]).check()
 
 
 @pytest.mark.parametrize(
