@@ -20,7 +20,7 @@ from oidcgate.protocol.authorization import (
     complete,
     parse_authorization_request,
 )
-from oidcgate.protocol.claims_parameter import acr_request
+from oidcgate.protocol.claims_parameter import parse_claims
 from oidcgate.protocol.errors import (
     InvalidRequest,
     InvalidScope,
@@ -276,7 +276,7 @@ def _wish(request: AuthorizationRequest, target: ValidatedTarget) -> Wish:
     Raises:
         InvalidRequest: `claims` cannot be read.
     """
-    asked = acr_request(request.claims)
+    asked = parse_claims(request.claims).acr
     return Wish(
         acr_values=asked.values or request.acr_values,
         essential=asked.essential,
