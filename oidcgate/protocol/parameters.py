@@ -23,6 +23,10 @@ _TOKENS: Final = frozenset(
 # RFC 8707 2 and RFC 8693 2.1 let these be repeated.
 _REPEATABLE: Final = frozenset({"resource", "audience"})
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+# What somebody chose for a password is compared by its hash and goes nowhere else. Half a character cannot
+# be hashed.
+_WITH_CONTROLS: Final = frozenset({"password"})
+_HALF_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class Parameters(NamedTuple):
@@ -66,6 +70,8 @@ class Parameters(NamedTuple):
     def check(self, *names: str) -> None:
         """Refuse these parameters (all, if none is named) when repeated, too long or with control characters.
 
+        A `password` may hold control characters.
+
         Raises:
             InvalidRequest: Naming the first of them.
         """
@@ -99,7 +105,7 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
 def _problem(name: str, value: str) -> str | None:
     if len(value) > (MAX_TOKEN_CHARACTERS if name in _TOKENS else MAX_VALUE_CHARACTERS):
         return "is too long"
-    if _CONTROL.search(value):
+    if (_HALF_CHARACTER if name in _WITH_CONTROLS else _CONTROL).search(value):
         return "has control characters"
     return None
 

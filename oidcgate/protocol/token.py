@@ -13,7 +13,18 @@ from typing import Any, Final
 from oidcgate.protocol.authorization import parse_scope, provider_error
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.parameters import MAX_TOKEN_CHARACTERS, collect
+from oidcgate.protocol.resource import api_of
 
+#: The grant type of RFC 8628 3.4.
+DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+
+# Grant type -> what it cannot do without.
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "authorization_code": ("code",),
+    "refresh_token": ("refresh_token",),
+    "password": ("username", "password"),
+    DEVICE_CODE: ("device_code",),
+}
 _DIGITS: Final = re.compile(r"[0-9]{1,10}")
 _MAX_EXPIRES_IN: Final = 10**10
 _MAX_ID_TOKEN: Final = 65_536
@@ -25,8 +36,9 @@ class TokenRequest:
 
     Attributes:
         scope: None when the parameter was absent, which for a refresh means: as before.
+        api: What the access token is for, by `resource` or `audience`.
 
-    Spec: RFC 6749 4.1.3, 4.4.2, 6; RFC 7636 4.5.
+    Spec: RFC 6749 4.1.3, 4.3.2, 4.4.2, 6; RFC 7636 4.5; RFC 8628 3.4; RFC 8707 2.2.
     """
 
     grant_type: str
@@ -35,6 +47,10 @@ class TokenRequest:
     code_verifier: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     scope: tuple[str, ...] | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    device_code: str | None = field(default=None, repr=False)
+    api: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,16 +108,15 @@ def parse_token_request(pairs: Iterable[tuple[str, str]]) -> TokenRequest:
 
     Raises:
         OAuthError: InvalidRequest: grant_type, or the grant's own parameter, is missing, repeated or
-            malformed; InvalidScope.
+            malformed, or two APIs are named; InvalidScope; InvalidTarget.
 
-    Spec: RFC 6749 3.2, 4.1.3, 6.
+    Spec: RFC 6749 3.2, 4.1.3, 4.3.2, 6; RFC 8628 3.4; RFC 8707 2.2.
     """
     parameters = collect(pairs)
     parameters.check()
     grant_type = parameters.required("grant_type")
-    needed = {"authorization_code": "code", "refresh_token": "refresh_token"}.get(grant_type)
-    if needed is not None:
-        parameters.required(needed)
+    for name in _NEEDED.get(grant_type, ()):
+        parameters.required(name)
     scope = parameters.get("scope")
     return TokenRequest(
         grant_type=grant_type,
@@ -110,6 +125,10 @@ def parse_token_request(pairs: Iterable[tuple[str, str]]) -> TokenRequest:
         code_verifier=parameters.get("code_verifier"),
         refresh_token=parameters.get("refresh_token"),
         scope=None if scope is None else parse_scope(scope),
+        username=parameters.get("username"),
+        password=parameters.get("password"),
+        device_code=parameters.get("device_code"),
+        api=api_of(parameters),
     )
 
 

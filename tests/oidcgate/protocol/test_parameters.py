@@ -44,6 +44,17 @@ def test_any_other_character_is_taken(code: int) -> None:
     assert collect([("state", f"a{chr(code)}")]).safe("state") == f"a{chr(code)}"
 
 
+@pytest.mark.row("S-11")
+def test_a_password_may_hold_any_whole_character() -> None:
+    password = "".join(map(chr, (*range(0x100), 0xD7FF, 0xE000, 0x1F600)))
+    collect([("password", password)]).check()
+    for code in (0xD800, 0xDFFF):
+        with pytest.raises(InvalidRequest, match="password has control characters"):
+            collect([("password", f"a{chr(code)}")]).check()
+    with pytest.raises(InvalidRequest, match="username has control characters"):
+        collect([("username", "a\n")]).check()
+
+
 def test_only_the_named_parameters_are_checked() -> None:
     parameters = collect([("a", "1"), ("a", "2"), ("b", "3")])
     parameters.check("b")

@@ -4,11 +4,19 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from oidcgate.protocol.errors import InvalidRequest, InvalidScope, OAuthError, Reason, Refused
+from oidcgate.protocol.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    OAuthError,
+    Reason,
+    Refused,
+)
 from oidcgate.protocol.token import (
+    DEVICE_CODE,
     TokenRequest,
     TokenResponse,
     Tokens,
@@ -42,6 +50,30 @@ def test_a_refresh_without_scope_differs_from_one_with_an_empty_wish() -> None:
     assert parse_token_request([*refresh, ("scope", "openid  email")]).scope == ("openid", "email")
 
 
+PASSWORD_REQUEST = [("grant_type", "password"), ("username", "alice"), ("password", "canary\x00\r\n\x7f ü")]
+
+
+@pytest.mark.row("S-11")
+def test_a_password_request_is_read_and_hides_the_password() -> None:
+    request = parse_token_request(PASSWORD_REQUEST)
+    assert request == TokenRequest("password", username="alice", password="canary\x00\r\n\x7f ü")
+    assert "canary" not in repr(request)
+
+
+def test_a_device_request_is_read_and_hides_its_code() -> None:
+    request = parse_token_request([("grant_type", DEVICE_CODE), ("device_code", "canary")])
+    assert DEVICE_CODE == "urn:ietf:params:oauth:grant-type:device_code"
+    assert request == TokenRequest(DEVICE_CODE, device_code="canary")
+    assert "canary" not in repr(request)
+
+
+@pytest.mark.row("E-17", "S-12")
+@pytest.mark.parametrize("name", ["resource", "audience"])
+def test_any_grant_may_name_an_api(name: str) -> None:
+    asked = [("grant_type", "client_credentials"), (name, "urn:example:api")]
+    assert parse_token_request(asked) == TokenRequest("client_credentials", api="urn:example:api")
+
+
 @pytest.mark.row("S-15")
 @pytest.mark.parametrize(
     ("pairs", "error"),
@@ -51,9 +83,30 @@ def test_a_refresh_without_scope_differs_from_one_with_an_empty_wish() -> None:
         pytest.param([("grant_type", "")], InvalidRequest, id="grant-type-empty"),
         pytest.param([CODE_REQUEST[0]], InvalidRequest, id="code-missing"),
         pytest.param([("grant_type", "refresh_token")], InvalidRequest, id="refresh-token-missing"),
+        pytest.param([PASSWORD_REQUEST[0], PASSWORD_REQUEST[1]], InvalidRequest, id="password-missing"),
+        pytest.param([PASSWORD_REQUEST[0], PASSWORD_REQUEST[2]], InvalidRequest, id="username-missing"),
+        pytest.param([*PASSWORD_REQUEST[:2], ("password", "")], InvalidRequest, id="password-empty"),
+        pytest.param(
+            [*PASSWORD_REQUEST[:2], ("password", "p" * 4097)], InvalidRequest, id="password-oversized"
+        ),
+        pytest.param([*PASSWORD_REQUEST[:2], ("password", "\ud800")], InvalidRequest, id="password-not-utf8"),
+        pytest.param(
+            [PASSWORD_REQUEST[0], ("username", "a\x00"), PASSWORD_REQUEST[2]],
+            InvalidRequest,
+            id="username-nul",
+        ),
+        pytest.param([("grant_type", DEVICE_CODE)], InvalidRequest, id="device-code-missing"),
+        pytest.param([*CODE_REQUEST, ("resource", "api")], InvalidTarget, id="resource-no-uri"),
+        pytest.param(
+            [*CODE_REQUEST, ("resource", "urn:a:b"), ("audience", "b")], InvalidRequest, id="two-apis"
+        ),
         *(
             pytest.param([*CODE_REQUEST, pair], InvalidRequest, id=f"{pair[0]}-repeated")
             for pair in CODE_REQUEST
+        ),
+        *(
+            pytest.param([*PASSWORD_REQUEST, pair], InvalidRequest, id=f"{pair[0]}-repeated")
+            for pair in PASSWORD_REQUEST[1:]
         ),
         pytest.param(
             [*CODE_REQUEST, ("client_id", "a"), ("client_id", "b")], InvalidRequest, id="client-id-repeated"
@@ -78,10 +131,14 @@ def test_an_unknown_grant_type_is_the_providers_to_refuse() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["grant_type", "code", "scope", "x"]) | st.text(max_size=5), st.text(max_size=20)
+            st.sampled_from(["grant_type", "code", "scope", "username", "password", "resource", "x"])
+            | st.text(max_size=5),
+            st.sampled_from(["authorization_code", "password", DEVICE_CODE]) | st.text(max_size=20),
         )
     )
 )
+@example([("grant_type", "password"), ("username", "a"), ("password", "\ud800")])
+@example([("grant_type", "x"), ("resource", "\ud800")])
 def test_any_form_is_a_request_or_a_declared_error(pairs: list[tuple[str, str]]) -> None:
     try:
         request = parse_token_request(pairs)
