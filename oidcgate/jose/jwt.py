@@ -1,7 +1,8 @@
 """Signed tokens: making one, and believing one.
 
 The algorithm is the caller's choice and never the token's (P-14). Nothing here reads a claim: who issued a
-token, for whom and until when is `oidcgate.protocol`. Keys are next door in `oidcgate.jose.keys`.
+token, for whom and until when is `oidcgate.protocol`. Keys are next door in `oidcgate.jose.keys`, tokens
+under a shared secret in `oidcgate.jose.shared_secret`.
 """
 
 import binascii
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwa import JWSAlgModel
+from joserfc.jwk import OctKey
 from joserfc.util import urlsafe_b64decode
 
 from oidcgate.jose.keys import Key, VerificationKey, choose
@@ -83,9 +85,20 @@ def sign(claims: Mapping[str, Any], key: Key, alg: str, *, kid: str, typ: str | 
     """
     if not VerificationKey(key, kid, None).fits(alg) or not key.is_private:
         raise ValueError(f"{alg!r} needs a private key of its own kind")
-    header = {"alg": alg, "kid": kid, **({} if typ is None else {"typ": typ})}
+    return serialize({"alg": alg, "kid": kid}, claims, key, typ)
+
+
+def serialize(
+    header: Mapping[str, str], claims: Mapping[str, Any], key: Key | OctKey, typ: str | None
+) -> str:
+    """Return `claims` under `header`, which names an algorithm that the caller has found to go with the key.
+
+    Raises:
+        ValueError: A claim is no JSON value.
+    """
+    whole = {**header, **({} if typ is None else {"typ": typ})}
     payload = json.dumps(claims, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
-    return jws.serialize_compact(header, payload, key, registry=_Pinned((alg,)))
+    return jws.serialize_compact(whole, payload, key, registry=_Pinned((header["alg"],)))
 
 
 def verify(token: str, keys: Sequence[VerificationKey], algorithms: Collection[str]) -> VerifiedJWT:
@@ -106,18 +119,40 @@ def verify(token: str, keys: Sequence[VerificationKey], algorithms: Collection[s
 
     Spec: RFC 7515 5.2; RFC 7519 7.2; RFC 8725 3.1.
     """
-    header = unverified_header(token)
+    header = accepted_header(token, algorithms)
     alg, kid = header["alg"], header.get("kid")
-    if alg not in algorithms:
+    candidates = choose(keys, kid, alg)
+    if kid is None and len(candidates) > 1:
+        raise JWTError(JWTFailure.MISSING_KID, "the token names no key and several fit")
+    return opened(token, header, [candidate.key for candidate in candidates])
+
+
+def accepted_header(token: str, algorithms: Collection[str]) -> dict[str, Any]:
+    """Return the header of a token that claims to be signed with one of `algorithms`; nothing proves it yet.
+
+    Raises:
+        JWTError: MALFORMED, ALGORITHM, CRIT.
+    """
+    header = unverified_header(token)
+    if header["alg"] not in algorithms:
         raise JWTError(JWTFailure.ALGORITHM, "the token is signed with an algorithm that is not accepted")
     if "crit" in header:
         raise JWTError(JWTFailure.CRIT, "the token demands an extension that is not understood")
-    candidates = choose(keys, kid, alg)
-    if not candidates:
+    return header
+
+
+def opened(token: str, header: dict[str, Any], keys: Sequence[Key | OctKey]) -> VerifiedJWT:
+    """Return what the token says if one of `keys` made it under the algorithm of its accepted header.
+
+    Args:
+        keys: Each goes with the algorithm.
+
+    Raises:
+        JWTError: UNKNOWN_KEY: there are none; MALFORMED, SIGNATURE, NOT_AN_OBJECT.
+    """
+    if not keys:
         raise JWTError(JWTFailure.UNKNOWN_KEY, "no known key can have signed the token")
-    if kid is None and len(candidates) > 1:
-        raise JWTError(JWTFailure.MISSING_KID, "the token names no key and several fit")
-    payload = _signed_payload(token, candidates, alg)
+    payload = _signed_payload(token, keys, header["alg"])
     try:
         return VerifiedJWT(header, parse_object(payload))
     except NotStrictJSON as error:
@@ -144,11 +179,11 @@ def unverified_header(token: str) -> dict[str, Any]:
     return header
 
 
-def _signed_payload(token: str, candidates: Sequence[VerificationKey], alg: str) -> bytes:
+def _signed_payload(token: str, keys: Sequence[Key | OctKey], alg: str) -> bytes:
     registry = _Pinned((alg,))
-    for candidate in candidates:
+    for key in keys:
         try:
-            return jws.deserialize_compact(token, candidate.key, registry=registry).payload
+            return jws.deserialize_compact(token, key, registry=registry).payload
         except BadSignatureError:
             continue
         except (JoseError, ValueError, TypeError) as error:

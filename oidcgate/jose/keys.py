@@ -1,9 +1,13 @@
 """Signing keys and key sets: which are made, published and believed.
 
-Only asymmetric signatures: a shared secret that verifies can also sign, and `none` signs nothing. Tokens are
-next door in `oidcgate.jose.jwt`, key sets that are fetched in `oidcgate.jose.remote`.
+Only asymmetric ones: a shared secret, which signs as well as it verifies, is never in a key set and has a
+room of its own, `oidcgate.jose.shared_secret`; `none` signs nothing. Tokens are next door in
+`oidcgate.jose.jwt`, encrypted ones and their keys in `oidcgate.jose.jwe`, certificates in
+`oidcgate.jose.certificates`, key sets that are fetched in `oidcgate.jose.remote`.
 """
 
+import base64
+import hashlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -98,11 +102,23 @@ def import_key(document: Mapping[str, Any]) -> Key:
     Raises:
         UnusableKey: Not a key of a kind this package signs with.
     """
+    key = read_key(document)
+    if not any(_fits(key, alg) for alg in SIGNING_ALGORITHMS):
+        raise UnusableKey("the key is on a curve that signs nothing here")
+    return key
+
+
+def read_key(document: Mapping[str, Any]) -> Key:
+    """Return the key of one JWK, whatever it is for; `use`, `alg` and `key_ops` are the caller's to judge.
+
+    Raises:
+        UnusableKey: Neither RSA nor EC nor OKP, malformed, or of a size that is unsafe or costs too much.
+    """
     key_type = document.get("kty")
     if not isinstance(key_type, str) or key_type not in _PUBLIC_MEMBERS:
         raise UnusableKey("the key is neither RSA nor EC nor OKP")
-    # use, alg and key_ops are the caller's to judge: joserfc would refuse to verify with a key marked for
-    # signing.
+    # Nothing but the key itself: joserfc would refuse to verify with a key whose `use` or `key_ops` says
+    # otherwise.
     members = {
         name: document[name] for name in (*_PUBLIC_MEMBERS[key_type], *_PRIVATE_MEMBERS) if name in document
     }
@@ -117,13 +133,14 @@ def import_key(document: Mapping[str, Any]) -> Key:
         raise UnusableKey(f"the key cannot be read ({type(error).__name__})") from None
     if isinstance(key, RSAKey) and not _RSA_BITS <= key.public_key.key_size <= _MAX_RSA_BITS:
         raise UnusableKey(f"an RSA key has to have {_RSA_BITS} to {_MAX_RSA_BITS} bits")
-    if not isinstance(key, RSAKey | ECKey | OKPKey) or not any(_fits(key, alg) for alg in SIGNING_ALGORITHMS):
-        raise UnusableKey("the key is on a curve that signs nothing here")
-    return key
+    return cast(Key, key)
 
 
-def public_jwk(key: Key, kid: str, alg: str) -> dict[str, Any]:
+def public_jwk(key: Key, kid: str, alg: str, chain: Sequence[bytes] = ()) -> dict[str, Any]:
     """Return the public JWK as a key set shows it. Private members are left out by naming what goes in.
+
+    Args:
+        chain: The certificates of the key, DER, its own first; none: the key is published without.
 
     Raises:
         UnusableKey: `alg` does not go with this key.
@@ -136,6 +153,22 @@ def public_jwk(key: Key, kid: str, alg: str) -> dict[str, Any]:
         "kid": kid,
         "use": "sig",
         "alg": alg,
+        **(x5_members(chain) if chain else {}),
+    }
+
+
+def x5_members(chain: Sequence[bytes]) -> dict[str, Any]:
+    """Return what a JWK says of its certificates, DER, the key's own first.
+
+    Spec: RFC 7517 4.7 to 4.9.
+    """
+    own = chain[0]
+    # SHA-1 finds the certificate again (RFC 7517 4.8); nothing is believed because of it.
+    older = hashlib.sha1(own, usedforsecurity=False).digest()
+    return {
+        "x5c": [base64.b64encode(der).decode("ascii") for der in chain],
+        "x5t": _base64url(older),
+        "x5t#S256": _base64url(hashlib.sha256(own).digest()),
     }
 
 
@@ -159,6 +192,19 @@ def import_public_keys(document: Mapping[str, Any]) -> tuple[VerificationKey, ..
 
     Spec: RFC 7517 5.
     """
+    return tuple(
+        key for entry in published_entries(document) if (key := _verification_key(entry)) is not None
+    )
+
+
+def published_entries(document: Mapping[str, Any]) -> list[Any]:
+    """Return the members of somebody's published key set, unread.
+
+    Raises:
+        UnusableKey: No key set; more than 100 keys; or private or symmetric material in it.
+
+    Spec: RFC 7517 5.
+    """
     entries = document.get("keys")
     if not isinstance(entries, list):
         raise UnusableKey("the key set has no list of keys")
@@ -169,7 +215,7 @@ def import_public_keys(document: Mapping[str, Any]) -> tuple[VerificationKey, ..
         for entry in entries
     ):
         raise UnusableKey("the key set publishes private or symmetric keys")
-    return tuple(key for entry in entries if (key := _verification_key(entry)) is not None)
+    return entries
 
 
 def choose(keys: Sequence[VerificationKey], kid: str | None, alg: str) -> list[VerificationKey]:
@@ -189,6 +235,10 @@ def _verification_key(entry: Any) -> VerificationKey | None:
         return VerificationKey(import_key(entry), kid, alg)
     except UnusableKey:
         return None
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _fits(key: Key, alg: str) -> bool:
