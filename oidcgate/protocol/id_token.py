@@ -16,12 +16,11 @@ from typing import Any, Final
 from oidcgate.jose.jwt import JWTError, JWTFailure, unverified_header, verify
 from oidcgate.jose.keys import VerificationKey
 from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.numeric_date import numeric_date
 
 _MAX_SUB: Final = 255
 # A token from the code flow was made seconds ago. A day bears a provider that keeps one for its session.
 _MAX_AGE_SECONDS: Final = 86_400
-# The largest integer that every JSON reader keeps whole (RFC 7493 2.2).
-_MAX_INSTANT: Final = 2**53 - 1
 _HASHES: Final = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 _REFUSALS: Final = {
     JWTFailure.MALFORMED: Reason.ID_TOKEN_MALFORMED,
@@ -254,13 +253,10 @@ def _check_at_hash(claims: Mapping[str, Any], access_token: str | None, alg: str
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> int | float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    # bool is an int to Python; NaN compares with nothing, so it would pass every limit.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_INSTANT:
-        raise _malformed(name)
-    return value
+    try:
+        return numeric_date(claims, name)
+    except ValueError:
+        raise _malformed(name) from None
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:

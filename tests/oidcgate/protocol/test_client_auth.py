@@ -1,13 +1,16 @@
 """How a client presents itself."""
 
 import base64
+import json
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 from authlib.oauth2.auth import ClientAuth
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from oidcgate.protocol.client_assertion import JWT_BEARER
 from oidcgate.protocol.client_auth import ClientAuthMethod, PresentedClient, present
 from oidcgate.protocol.errors import InvalidClient, InvalidRequest, OAuthError
 from oidcgate.settings import Secret
@@ -16,6 +19,33 @@ from oidcgate.settings import Secret
 def basic(text: str | bytes) -> str:
     data = text if isinstance(text, bytes) else text.encode()
     return f"Basic {base64.b64encode(data).decode()}"
+
+
+def asserted(alg: str, **claims: Any) -> list[tuple[str, str]]:
+    parts = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in ({"alg": alg}, claims)
+    )
+    return [("client_assertion_type", JWT_BEARER), ("client_assertion", ".".join((*parts, "canary")))]
+
+
+@pytest.mark.row("P-07")
+@pytest.mark.parametrize(
+    ("alg", "method"),
+    [
+        ("HS256", ClientAuthMethod.CLIENT_SECRET_JWT),
+        ("HS512", ClientAuthMethod.CLIENT_SECRET_JWT),
+        ("RS256", ClientAuthMethod.PRIVATE_KEY_JWT),
+        ("Ed25519", ClientAuthMethod.PRIVATE_KEY_JWT),
+        ("none", ClientAuthMethod.PRIVATE_KEY_JWT),
+    ],
+)
+@pytest.mark.parametrize("named", [[], [("client_id", "app")]], ids=["unnamed", "named"])
+def test_an_assertion_is_presented(alg: str, method: ClientAuthMethod, named: list[tuple[str, str]]) -> None:
+    form = asserted(alg, iss="app", sub="app")
+    presented = present(None, [*named, *form])
+    assert presented == PresentedClient(method, "app", None, Secret(form[1][1]))
+    assert "canary" not in f"{presented} {presented!r}"
 
 
 @pytest.mark.row("S-02")
@@ -102,6 +132,30 @@ def test_presented(header: str | None, form: list[tuple[str, str]], expected: Pr
         pytest.param(
             None, [("client_id", "app"), ("client_assertion_type", "x")], InvalidClient, id="assertion-type"
         ),
+        pytest.param(None, asserted("ES256", iss="a", sub="a")[1:], InvalidClient, id="assertion-no-type"),
+        pytest.param(None, asserted("ES256", iss="a", sub="a")[:1], InvalidClient, id="assertion-type-only"),
+        pytest.param(
+            None,
+            [
+                ("client_assertion_type", JWT_BEARER[:-6] + "saml2-bearer"),
+                asserted("ES256", iss="a", sub="a")[1],
+            ],
+            InvalidClient,
+            id="assertion-other-type",
+        ),
+        pytest.param(None, asserted("ES256", iss="b", sub="a"), InvalidClient, id="assertion-two-names"),
+        pytest.param(
+            None,
+            [("client_id", "b"), *asserted("ES256", iss="a", sub="a")],
+            InvalidRequest,
+            id="assertion-of-another",
+        ),
+        pytest.param(
+            None,
+            [*asserted("HS256", iss="a", sub="a")[:1], ("client_assertion", "a" * 16_385)],
+            InvalidRequest,
+            id="assertion-oversized",
+        ),
         pytest.param(None, [("client_id", "app"), ("client_id", "app")], InvalidRequest, id="name-repeated"),
         *(
             pytest.param(
@@ -156,10 +210,12 @@ def test_what_our_gate_sends_through_authlib_is_understood(name: str, secret: st
 @given(
     st.none() | st.text(max_size=40) | st.binary(max_size=30).map(basic),
     st.lists(
-        st.tuples(st.sampled_from(["client_id", "client_secret", "client_assertion"]), st.text(max_size=8)),
+        st.tuples(st.sampled_from(["client_id", "client_secret", "client_assertion"]), st.text(max_size=8))
+        | st.sampled_from(asserted("HS256", iss="a", sub="a")),
         max_size=4,
     ),
 )
+@example(None, [("client_assertion_type", JWT_BEARER), ("client_assertion", "\x85.a.b")])
 def test_anything_is_presented_or_a_declared_error(header: str | None, form: list[tuple[str, str]]) -> None:
     try:
         presented = present(header, form)
