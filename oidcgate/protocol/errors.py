@@ -64,6 +64,12 @@ class UnauthorizedClient(OAuthError):
     code = "unauthorized_client"
 
 
+class Forbidden(UnauthorizedClient):
+    """The client may not use this endpoint at all. Spec: RFC 7662 2.3; RFC 7009 2.2.1."""
+
+    status = 403
+
+
 class UnsupportedGrantType(OAuthError):
     """The server has no such grant. Spec: RFC 6749 5.2."""
 
@@ -158,6 +164,30 @@ class InvalidTarget(OAuthError):
     """The resource is unknown or not this client's. Spec: RFC 8707 2."""
 
     code = "invalid_target"
+
+
+class UnsupportedTokenType(OAuthError):
+    """Tokens of this kind cannot be revoked. Spec: RFC 7009 2.2.1."""
+
+    code = "unsupported_token_type"
+
+
+class AuthorizationPending(OAuthError):
+    """The person has not answered yet: ask again. Spec: RFC 8628 3.5."""
+
+    code = "authorization_pending"
+
+
+class SlowDown(OAuthError):
+    """As `AuthorizationPending`, and ask less often. Spec: RFC 8628 3.5."""
+
+    code = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    """The device code has ended before the person answered. Spec: RFC 8628 3.5."""
+
+    code = "expired_token"
 
 
 class InvalidToken(OAuthError):

@@ -18,7 +18,7 @@ MAX_VALUE_CHARACTERS: Final = 4096
 MAX_TOKEN_CHARACTERS: Final = 16_384
 
 _TOKENS: Final = frozenset(
-    {"id_token_hint", "refresh_token", "access_token", "client_assertion", "assertion"}
+    {"id_token_hint", "refresh_token", "access_token", "client_assertion", "assertion", "token"}
 )
 # RFC 8707 2 and RFC 8693 2.1 let these be repeated.
 _REPEATABLE: Final = frozenset({"resource", "audience"})

@@ -18,8 +18,9 @@ CLASSES = [
 
 
 def test_each_code_belongs_to_one_class() -> None:
-    codes = [each.code for each in CLASSES]
-    assert len(set(codes)) == len(codes) == 21
+    # Forbidden is UnauthorizedClient with another status.
+    codes = [each.code for each in CLASSES if each is not errors.Forbidden]
+    assert len(set(codes)) == len(codes) == 25
 
 
 @pytest.mark.parametrize(
@@ -31,10 +32,20 @@ def test_each_code_belongs_to_one_class() -> None:
         ("invalid_grant", 400),
         ("server_error", 500),
         ("temporarily_unavailable", 503),
+        ("authorization_pending", 400),
+        ("slow_down", 400),
+        ("expired_token", 400),
+        ("unsupported_token_type", 400),
     ],
 )
 def test_statuses(code: str, status: int) -> None:
     assert {each.status for each in CLASSES if each.code == code} == {status}
+
+
+@pytest.mark.row("S-50")
+def test_a_client_is_told_the_same_where_an_endpoint_is_closed_to_it() -> None:
+    assert (errors.UnauthorizedClient.code, errors.UnauthorizedClient.status) == ("unauthorized_client", 400)
+    assert (errors.Forbidden.code, errors.Forbidden.status) == ("unauthorized_client", 403)
 
 
 @given(st.text(max_size=50))

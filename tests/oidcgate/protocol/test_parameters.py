@@ -23,6 +23,7 @@ def test_the_first_value_is_kept_and_a_repetition_noted() -> None:
         pytest.param("access_token", 16_384, id="access-token"),
         pytest.param("client_assertion", 16_384, id="client-assertion"),
         pytest.param("assertion", 16_384, id="assertion"),
+        pytest.param("token", 16_384, id="token"),
     ],
 )
 def test_the_longest_value_passes_and_one_more_character_does_not(name: str, longest: int) -> None:
