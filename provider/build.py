@@ -42,6 +42,7 @@ from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
+from provider.services.people import People
 from provider.services.responses import ResponseWriter
 from provider.services.tokens import Tokens
 from provider.services.users import Users, UserStore
@@ -92,7 +93,7 @@ def build(
     keys = SigningKeys(ring, audit)
     passwords = Passwords()
     screens = Screens(provider_pages())
-    people = user_store or users
+    people = People(user_store or users, audit)
     tokens = Tokens(clients, people, keys)
     code, refresh = AuthorizationCodeGrant(tokens), RefreshTokenGrant(tokens)
     grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}

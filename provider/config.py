@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ from urllib.parse import urlsplit
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
+from provider.property_settings import (
+    CLAIM_ATTRIBUTES,
+    PropertySettings,
+    attribute_problems,
+    consent_attribute_problem,
+    joined,
+    shape_problems,
+)
 from provider.realm_settings import (
     SECOND_FACTOR_MODES,
     ConsentSettings,
@@ -195,16 +204,25 @@ class UserSettings:
         factory=dict, help="OIDC Core 5.1.1 members, such as locality and country."
     )
     groups: tuple[str, ...] = setting(default=(), help="Groups, given with the scope `groups`.")
+    attributes: Mapping[str, Any] = setting(
+        factory=dict, help="Further attributes, which `[[properties]]` declares."
+    )
 
-    def attributes(self) -> dict[str, Any]:
-        """The claims of this person that have a value, under their standard names."""
+    def all_attributes(self) -> dict[str, Any]:
+        """The attributes of this person that have a value: standard claims, and further ones."""
         named = {name: getattr(self, name) for name in CLAIM_ATTRIBUTES}
         values = {name: value for name, value in named.items() if value not in ("", None, (), {})}
         if "groups" in values:
             values["groups"] = list(values["groups"])
         if "address" in values:
             values["address"] = dict(values["address"])
-        return values
+        return {**values, **self.attributes}
+
+    @cross_check
+    def _standard_ones_stand_alone(self) -> Iterable[Problem]:
+        for name in self.attributes:
+            if name in CLAIM_ATTRIBUTES:
+                yield Problem(f"attributes.{name}", None, "has a key of its own", f"write it as {name} = …")
 
     @cross_check
     def _usable_name(self) -> Iterable[Problem]:
@@ -228,14 +246,6 @@ class UserSettings:
             )
 
 
-#: The attributes of a person that become claims of the same name. Spec: OIDC Core 5.1.
-CLAIM_ATTRIBUTES: Final = (
-    "name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website", "gender",
-    "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified", "phone_number",
-    "phone_number_verified", "address", "groups",
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class RealmSettings:
     """What each realm has of its own; the top of the file is the realm `default`."""
@@ -253,6 +263,31 @@ class RealmSettings:
         default=(), help="Applications that are written in the file."
     )
     users: tuple[UserSettings, ...] = setting(default=(), help="People who are written in the file.")
+    properties: tuple[PropertySettings, ...] = setting(
+        default=(), help="Further fields of the data store, or default ones said otherwise."
+    )
+
+    @cached_property
+    def all_properties(self) -> Mapping[str, PropertySettings]:
+        """Every property by its name, the default ones among them."""
+        return joined(self.properties)
+
+    @cross_check
+    def _properties_hold_together(self) -> Iterable[Problem]:
+        yield from shape_problems(self.properties)
+
+    @cross_check
+    def _somewhere_to_keep_consents(self) -> Iterable[Problem]:
+        problem = consent_attribute_problem(self.all_properties, self.consent.attribute)
+        if problem:
+            yield Problem("consent.attribute", self.consent.attribute, *problem)
+
+    @cross_check
+    def _people_as_declared(self) -> Iterable[Problem]:
+        for position, user in enumerate(self.users):
+            for problem in attribute_problems(self.all_properties, user.all_attributes()):
+                inside = "" if problem.key in CLAIM_ATTRIBUTES else "attributes."
+                yield problem._replace(key=f"users[{position}].{inside}{problem.key}")
 
     @cross_check
     def _clients_apart(self) -> Iterable[Problem]:

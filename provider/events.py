@@ -140,6 +140,17 @@ class ConsentAnswered(Event):
 
 
 @dataclass(frozen=True)
+class AttributeUnusable(Event):
+    """An attribute of a person is not what its property says, and was left out. Told once by each process."""
+
+    name: ClassVar[str] = "provider.attribute_unusable"
+    realm: str
+    user_id: str
+    attribute: str
+    problem: str
+
+
+@dataclass(frozen=True)
 class AuthorizationRefused(Event):
     """A client's request was answered with an error by redirect; `detail` is for the operator."""
 

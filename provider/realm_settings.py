@@ -105,6 +105,14 @@ class ConsentSettings:
     """When a person is asked what an application may see."""
 
     auto_accept: bool = setting(default=False, help="Never ask; each client gets the scopes it may have.")
+    store: bool = setting(
+        default=True, help="Remember what people agree to; false: they are asked at each sign-in."
+    )
+    attribute: str = setting(
+        default="consents",
+        help="Where all consents of a person are kept, as one sealed string: the attribute of a property "
+        "that is one writable string of variable length.",
+    )
 
 
 @dataclass(frozen=True)

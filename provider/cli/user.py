@@ -13,8 +13,10 @@ import click
 
 from oidcgate.settings import Problem, SettingsError, parse
 from provider.cli.opening import opened, realm_option
-from provider.config import CLAIM_ATTRIBUTES, UserSettings
+from provider.config import UserSettings
 from provider.events import FactorRemoved, UserChanged
+from provider.property_settings import CLAIM_ATTRIBUTES, PropertySettings, by_attribute
+from provider.realm import Realm
 from provider.services.passwords import Passwords
 
 
@@ -35,7 +37,7 @@ _from_stdin = click.option(
     "attributes",
     multiple=True,
     metavar="KEY=VALUE",
-    help=f"May be repeated: {', '.join(CLAIM_ATTRIBUTES)}.",
+    help=f"May be repeated: {', '.join(CLAIM_ATTRIBUTES)}, and what [[properties]] declares.",
 )
 @click.option("--no-password", is_flag=True, help="No password works until one is set.")
 @_from_stdin
@@ -51,7 +53,7 @@ def add(
 ) -> None:
     """Add a person."""
     with opened(config, realm_id) as (parts, realm):
-        values = _attributes(name, attributes)
+        values = _attributes(realm, name, attributes)
         password_hash = None if no_password else parts.passwords.hash(_password(password_stdin))
         with parts.store.begin() as conn:
             made = parts.users.add(conn, realm, name, password_hash, values, int(parts.clock()))
@@ -150,28 +152,25 @@ def _password(from_stdin: bool) -> str:
     return str(given)
 
 
-def _attributes(name: str, pairs: Iterable[str]) -> dict[str, Any]:
+def _attributes(realm: Realm, name: str, pairs: Iterable[str]) -> dict[str, Any]:
     """KEY=VALUE pairs as the attributes that the same keys in `provider.toml` would give."""
-    values: dict[str, Any] = {}
+    declared = by_attribute(realm.settings.all_properties)
+    standard: dict[str, Any] = {}
+    further: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not equals or key not in CLAIM_ATTRIBUTES:
-            known = ", ".join(CLAIM_ATTRIBUTES)
-            raise SettingsError(
-                [Problem("--attribute", pair, "is not KEY=VALUE", f"use a key out of {known}")]
-            )
-        values[key] = _value(key, text)
-    return parse(UserSettings, {"user_name": name, **values}).attributes()
+        if not equals or key not in declared:
+            fix = f"use a key out of {', '.join(declared)}, or declare it under [[properties]]"
+            raise SettingsError([Problem("--attribute", pair, "is not KEY=VALUE", fix)])
+        (standard if key in CLAIM_ATTRIBUTES else further)[key] = _value(declared[key], text)
+    return parse(UserSettings, {"user_name": name, **standard, "attributes": further}).all_attributes()
 
 
-def _value(key: str, text: str) -> Any:
-    if key == "groups":
-        return [word for word in text.split(",") if word]
-    if key in ("address", "updated_at") or key.endswith("_verified"):
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise SettingsError(
-                [Problem(key, text, "is not JSON", "write a number, true, false or an object")]
-            ) from None
-    return text
+def _value(declared: PropertySettings, text: str) -> Any:
+    if declared.type == "string":
+        return [word for word in text.split(",") if word] if declared.multi_valued else text
+    try:
+        return json.loads(text)
+    except ValueError:
+        fix = "write a number, true, false, an object, or a list of these"
+        raise SettingsError([Problem(declared.field, text, "is not JSON", fix)]) from None

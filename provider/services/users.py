@@ -15,12 +15,12 @@ from sqlalchemy.exc import IntegrityError
 
 from oidcgate.settings import Problem, SettingsError
 from provider.config import (
-    CLAIM_ATTRIBUTES,
     ProviderSettings,
     UserSettings,
     fold_user_name,
     user_name_problem,
 )
+from provider.property_settings import attribute_problems
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.clients import ReadOnlyObject, UnknownObject
 from provider.store import totp
@@ -109,11 +109,7 @@ class Users:
         wrong = user_name_problem(name)
         if wrong:
             problems.append(Problem("user_name", name, wrong, "choose another"))
-        problems += [
-            Problem(key, None, "is no attribute of a person", f"use one of {', '.join(CLAIM_ATTRIBUTES)}")
-            for key in attributes
-            if key not in CLAIM_ATTRIBUTES
-        ]
+        problems += attribute_problems(realm.settings.all_properties, attributes)
         taken = Problem("user_name", name, "is taken by another person", "choose another")
         user = User(str(uuid.uuid4()), name, fold_user_name(name), password_hash, True, dict(attributes), now)
         if user.user_name_key in self.by_name[realm.id]:
@@ -209,7 +205,7 @@ def _configured(realm: Realm, settings: UserSettings) -> User:
         user_name_key=key,
         password_hash=None if settings.password_hash is None else settings.password_hash.reveal(),
         active=settings.active,
-        attributes=settings.attributes(),
+        attributes=settings.all_attributes(),
         created_at=0,
         read_only=True,
     )

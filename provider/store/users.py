@@ -16,7 +16,7 @@ class User:
     Attributes:
         user_id: the `sub`; never given to another person.
         user_name: the name to sign in with, and `preferred_username`.
-        attributes: claims under their standard names.
+        attributes: values as they are kept; by property as `provider.services.people` gives them.
         read_only: the person is written in `provider.toml`.
     """
 

@@ -25,6 +25,7 @@ GROUND = (
 # Rooms that know neither gate nor provider, and the provider's own ground.
 NEUTRAL = (*GROUND, "oidcgate.net", "oidcgate.web", "oidcgate.jose", "oidcgate.protocol")
 PROVIDER_GROUND = (
+    "provider.property_settings",
     "provider.realm_settings",
     "provider.config",
     "provider.realm",
@@ -59,7 +60,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "oidcgate": ("oidcgate.gate", "oidcgate.identity", "oidcgate.proxy.wsgi"),
     # The provider's rooms, from the ground up; of oidcgate they use what knows neither gate nor provider.
     "provider.realm_settings": ("oidcgate.settings",),
-    "provider.config": (*GROUND, "oidcgate.web", "oidcgate.protocol", "provider.realm_settings"),
+    "provider.property_settings": ("oidcgate.settings",),
+    "provider.config": (
+        *GROUND,
+        "oidcgate.web",
+        "oidcgate.protocol",
+        "provider.property_settings",
+        "provider.realm_settings",
+    ),
     "provider.realm": ("provider.config",),
     "provider.routes": ("provider.realm",),
     "provider.events": ("oidcgate.audit",),
@@ -113,6 +121,7 @@ PURE = (
     "oidcgate.web.cookies",
     "oidcgate.web.facts",
     "oidcgate.web.forwarded",
+    "provider.property_settings",
     "provider.services.authentication_context",
     "provider.services.claims",
     "provider.services.interaction",

@@ -306,7 +306,7 @@ def test_attributes_without_a_value_are_absent() -> None:
             "address": {"country": "FR"},
         },
     )
-    assert user.attributes() == {
+    assert user.all_attributes() == {
         "email": "a@b",
         "email_verified": False,
         "groups": ["x"],

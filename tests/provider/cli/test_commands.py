@@ -14,6 +14,7 @@ from provider.cli.main import main
 from provider.store import totp
 from provider.store.engine import Store
 from provider.store.totp import Totp
+from provider.store.users import list_users
 from tests.provider.world import APP_SECRET, ISSUER, SECRET, copy_database
 
 TOML = f"""
@@ -156,6 +157,31 @@ def test_a_person_from_standard_input(shell: Shell) -> None:
         "groups": ["a", "b"],
         "address": {"country": "FR"},
     }
+
+
+@pytest.mark.row("S-22")
+def test_a_person_with_declared_attributes(shell: Shell) -> None:
+    shell.config.write_text(
+        TOML + '[[properties]]\nname = "badge"\nattribute = "aux_id_1"\ntype = "integer"\n'
+        '[[properties]]\nname = "rooms"\nmulti_valued = true\nmax_length = 3\n'
+    )
+    shell.run("user", "add", "Bob", "--no-password", "--attribute", "aux_id_1=7", "--attribute", "rooms=A,B")
+    for attribute, message in {
+        "aux_id_1=x": "aux_id_1: 'x' is not JSON",
+        "aux_id_1=true": "aux_id_1: is no integer",
+        "rooms=A,Basement": "rooms: is longer than 3 bytes",
+        "badge=7": "is not KEY=VALUE",
+        "consents=x": "consents: is not given as an attribute",
+    }.items():
+        assert (
+            message
+            in shell.run("user", "add", "Eve", "--no-password", "--attribute", attribute, code=1).stderr
+        )
+    store = Store(f"sqlite:///{shell.folder}/provider.db")
+    with store.read() as conn:
+        (bob,) = list_users(conn, "default")
+    store.dispose()
+    assert (bob.user_name, bob.attributes) == ("Bob", {"aux_id_1": 7, "rooms": ["A", "B"]})
 
 
 def test_a_password_from_a_prompt_is_asked_for_twice(shell: Shell) -> None:

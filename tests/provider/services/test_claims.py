@@ -2,7 +2,7 @@
 
 import pytest
 
-from provider.config import CLAIM_ATTRIBUTES
+from provider.property_settings import CLAIM_ATTRIBUTES
 from provider.services.claims import SCOPE_CLAIMS, id_token_claims_of, userinfo_claims
 from provider.store.users import User
 
