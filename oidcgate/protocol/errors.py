@@ -236,6 +236,7 @@ class Reason(StrEnum):
     ID_TOKEN_ACR = "id_token_acr"
     ID_TOKEN_AUTH_TIME = "id_token_auth_time"
     ID_TOKEN_AT_HASH = "id_token_at_hash"
+    ID_TOKEN_C_HASH = "id_token_c_hash"
     USERINFO_MALFORMED = "userinfo_malformed"
     USERINFO_SUB = "userinfo_sub"
     USERNAME_MISSING = "username_missing"

@@ -47,6 +47,9 @@ class IdTokenRules:
         access_token: Came with the ID token; None if none did.
         trusted_audiences: Others that may be named beside us. Some providers add their project's id to every
             token.
+        code: Came with the ID token; None if none did.
+        from_authorization_endpoint: The ID token came through the browser, where somebody could have put
+            another code or access token beside it: those that came have to be named in it by their hash.
     """
 
     issuer: str
@@ -57,6 +60,8 @@ class IdTokenRules:
     clock_skew_seconds: int
     access_token: str | None = field(repr=False)
     trusted_audiences: frozenset[str] = frozenset()
+    code: str | None = field(default=None, repr=False)
+    from_authorization_endpoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def check_id_token_claims(
     Raises:
         Refused: ID_TOKEN_ and the faulty thing.
 
-    Spec: OIDC Core 2, 3.1.3.7, 3.1.3.8.
+    Spec: OIDC Core 2, 3.1.3.7, 3.1.3.8, 3.2.2.9, 3.2.2.11, 3.3.2.10, 3.3.2.11.
     """
     if header.get("alg") not in rules.algorithms:
         raise Refused(Reason.ID_TOKEN_ALG)
@@ -142,7 +147,7 @@ def check_id_token_claims(
     if nonce is None or not _equal(nonce, rules.nonce):
         raise Refused(Reason.ID_TOKEN_NONCE)
     auth_time = _check_auth_time(claims, rules, now)
-    _check_at_hash(claims, rules.access_token, str(header["alg"]))
+    _check_hashes(claims, rules, str(header["alg"]))
     return IdTokenClaims(
         sub=sub,
         sid=_text(claims, "sid"),
@@ -239,17 +244,23 @@ def _check_auth_time(claims: Mapping[str, Any], rules: IdTokenRules, now: int) -
     return math.floor(auth_time)
 
 
-def _check_at_hash(claims: Mapping[str, Any], access_token: str | None, alg: str) -> None:
-    at_hash = _text(claims, "at_hash")
-    if at_hash is None or access_token is None:
-        return
-    try:
-        expected = half_hash(access_token, alg)
-    except ValueError:
-        # P-14: an unknown hash is no reason to believe it.
-        raise Refused(Reason.ID_TOKEN_AT_HASH) from None
-    if not _equal(at_hash, expected):
-        raise Refused(Reason.ID_TOKEN_AT_HASH)
+def _check_hashes(claims: Mapping[str, Any], rules: IdTokenRules, alg: str) -> None:
+    for name, beside, reason in (
+        ("at_hash", rules.access_token, Reason.ID_TOKEN_AT_HASH),
+        ("c_hash", rules.code, Reason.ID_TOKEN_C_HASH),
+    ):
+        claimed = _text(claims, name)
+        if beside is None or (claimed is None and not rules.from_authorization_endpoint):
+            continue
+        if claimed is None:
+            raise Refused(reason, f"{name} is missing")
+        try:
+            expected = half_hash(beside, alg)
+        except ValueError:
+            # P-14: an unknown hash is no reason to believe it.
+            raise Refused(reason) from None
+        if not _equal(claimed, expected):
+            raise Refused(reason)
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> int | float | None:

@@ -136,6 +136,7 @@ def test_a_token_that_says_what_it_has_to_is_believed() -> None:
         ),
         pytest.param({"at_hash": ""}, Reason.ID_TOKEN_AT_HASH, id="at-hash-empty"),
         pytest.param({"at_hash": 1}, Reason.ID_TOKEN_MALFORMED, id="at-hash-number"),
+        pytest.param({"c_hash": 1}, Reason.ID_TOKEN_MALFORMED, id="c-hash-number"),
         pytest.param({"auth_time": NOW + SKEW + 1}, Reason.ID_TOKEN_AUTH_TIME, id="auth-time-in-the-future"),
         pytest.param({"auth_time": "1"}, Reason.ID_TOKEN_MALFORMED, id="auth-time-string"),
         pytest.param({"sid": 1}, Reason.ID_TOKEN_MALFORMED, id="sid-number"),
@@ -226,6 +227,59 @@ def test_at_hash_is_compared_only_with_a_token_that_came() -> None:
 def test_at_hash_under_an_unknown_hash_is_not_believed() -> None:
     odd = rules(algorithms=("XX999",))
     assert refusal(CLAIMS, {"alg": "XX999"}, odd) is Reason.ID_TOKEN_AT_HASH
+
+
+CODE = "canary-code"
+C_HASH = half_hash(CODE, "RS256")
+
+
+@pytest.mark.row("S-05", "S-06")
+@pytest.mark.parametrize(
+    ("came", "changes"),
+    [
+        pytest.param({"access_token": None}, {"at_hash": MISSING}, id="id-token"),
+        pytest.param({}, {}, id="id-token-token"),
+        pytest.param({"code": CODE, "access_token": None}, {"c_hash": C_HASH}, id="code-id-token"),
+        pytest.param({"code": CODE}, {"c_hash": C_HASH}, id="code-id-token-token"),
+        pytest.param({}, {"c_hash": "other"}, id="c-hash-without-a-code"),
+    ],
+)
+def test_what_came_through_the_browser_is_named_by_its_hash(
+    came: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    front = rules(from_authorization_endpoint=True, **came)
+    assert check(altered(**changes), rules=front).sub
+    assert "canary" not in repr(front)
+
+
+@pytest.mark.row("S-05", "S-06", "P-14")
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"at_hash": MISSING}, Reason.ID_TOKEN_AT_HASH, id="at-hash-missing"),
+        pytest.param({"at_hash": C_HASH}, Reason.ID_TOKEN_AT_HASH, id="at-hash-of-the-code"),
+        pytest.param({"c_hash": MISSING}, Reason.ID_TOKEN_C_HASH, id="c-hash-missing"),
+        pytest.param({"c_hash": None}, Reason.ID_TOKEN_C_HASH, id="c-hash-null"),
+        pytest.param({"c_hash": ""}, Reason.ID_TOKEN_C_HASH, id="c-hash-empty"),
+        pytest.param({"c_hash": CLAIMS["at_hash"]}, Reason.ID_TOKEN_C_HASH, id="c-hash-of-the-token"),
+        pytest.param({"c_hash": half_hash(CODE, "RS512")}, Reason.ID_TOKEN_C_HASH, id="c-hash-other-size"),
+        pytest.param({"c_hash": [C_HASH]}, Reason.ID_TOKEN_MALFORMED, id="c-hash-list"),
+    ],
+)
+def test_what_came_through_the_browser_and_is_not_named_is_refused(
+    changes: dict[str, Any], reason: Reason
+) -> None:
+    front = rules(from_authorization_endpoint=True, code=CODE)
+    assert refusal(altered(**({"c_hash": C_HASH} | changes)), rules=front) is reason
+
+
+@pytest.mark.row("P-14")
+def test_c_hash_is_compared_wherever_it_came_from() -> None:
+    assert check(altered(), rules=rules(code=CODE)).sub
+    assert check(altered(c_hash=C_HASH), rules=rules(code=CODE)).sub
+    assert refusal(altered(c_hash="other"), rules=rules(code=CODE)) is Reason.ID_TOKEN_C_HASH
+    # A code that no hash can be made of is not ours.
+    assert refusal(altered(c_hash=C_HASH), rules=rules(code="ç")) is Reason.ID_TOKEN_C_HASH
 
 
 @pytest.mark.parametrize(
