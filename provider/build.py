@@ -40,10 +40,12 @@ from provider.services.authorization import Authorizations
 from provider.services.clients import Clients
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
+from provider.services.issuing import Issuing
 from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
 from provider.services.people import People
 from provider.services.responses import ResponseWriter
+from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
 from provider.services.users import Users, UserStore
 from provider.store.engine import Store
@@ -94,16 +96,20 @@ def build(
     passwords = Passwords()
     screens = Screens(provider_pages())
     people = People(user_store or users, audit)
-    tokens = Tokens(clients, people, keys)
+    checks = TokenChecks(clients, people, keys)
+    issuing = Issuing(keys)
+    tokens = Tokens(checks, issuing)
     code, refresh = AuthorizationCodeGrant(tokens), RefreshTokenGrant(tokens)
     grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),
-        *_sign_in_routes(settings, store, clients, people, keys, passwords, screens, ring, audit, clock),
+        *_sign_in_routes(
+            settings, store, clients, people, keys, issuing, passwords, screens, ring, audit, clock
+        ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
         Route("/token", ("POST",), TokenEndpoint(store, clients, grants, audit, clock), Face.JSON),
-        Route("/userinfo", ("GET", "POST"), UserInfo(store, tokens, clock), Face.JSON, bearer=True),
+        Route("/userinfo", ("GET", "POST"), UserInfo(store, checks, clock), Face.JSON, bearer=True),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
     )
@@ -166,6 +172,7 @@ def _sign_in_routes(
     clients: Clients,
     users: UserStore,
     keys: SigningKeys,
+    issuing: Issuing,
     passwords: Passwords,
     screens: Screens,
     ring: KeyRing,
@@ -174,7 +181,7 @@ def _sign_in_routes(
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
     hints = IdTokenHints(keys)
-    authorizations = Authorizations(clients, users, hints)
+    authorizations = Authorizations(clients, users, hints, issuing)
     csrf_keys = ring.derive("provider csrf")
 
     def csrf(purpose: str) -> CsrfTokens:

@@ -20,6 +20,15 @@ from urllib.parse import urlsplit
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
+from provider.catalogue import Catalogue
+from provider.catalogue_settings import (
+    TOKEN_FORMATS,
+    ClaimSettings,
+    OrganizationSettings,
+    ResourceSettings,
+    ScopeSettings,
+)
+from provider.client_settings import TRY_OUT, ClientSettings
 from provider.property_settings import (
     CLAIM_ATTRIBUTES,
     PropertySettings,
@@ -29,144 +38,18 @@ from provider.property_settings import (
     shape_problems,
 )
 from provider.realm_settings import (
-    SECOND_FACTOR_MODES,
     ConsentSettings,
     Lifetimes,
     SecondFactorSettings,
     ThrottleSettings,
 )
 
-_TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
-
 ENV_PREFIX: Final = "OIDCPROVIDER_"
 CONFIG_VARIABLE: Final = "OIDCPROVIDER_CONFIG"
 
-#: Scopes of a fresh configuration; each has claims or behaviour behind it (`provider.services.claims`).
-DEFAULT_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "groups", "offline_access")
-FLOWS: Final = ("authorization_code", "refresh_token")
-AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
-#: How `acr` and `amr` are worded (`provider.services.authentication_context`).
-ACR_PROFILES: Final = ("rfc8176", "entrust-saml", "eam")
-
-#: 43 characters of base64url carry 256 bits.
-_SHORTEST_CLIENT_SECRET = 43
-_LONGEST_CLIENT_SECRET = 100
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 _REALM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 _USER_ID = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-@dataclass(frozen=True)
-class ClientSettings:
-    """One application written in the file."""
-
-    client_id: str = setting(help="The identifier that the application sends.")
-    name: str = setting(default="", help="Shown on the sign-in and consent pages; default: the client_id.")
-    enabled: bool = setting(default=True, help="false: refused everywhere, and its live tokens stop.")
-    client_secret: Secret | None = setting(
-        default=None, help="At least 256 bits (43 characters of base64url), at most 100 characters."
-    )
-    client_secret_sha256: str | None = setting(
-        default=None, help="Instead of the secret: its SHA-256 in hexadecimal digits."
-    )
-    auth_method: str = setting(
-        default="client_secret_basic",
-        choices=AUTH_METHODS,
-        help="How it proves itself at the token endpoint; `none` is a public client, which needs PKCE.",
-    )
-    redirect_uris: tuple[str, ...] = setting(
-        default=(), help="Where answers may be sent, compared byte for byte."
-    )
-    post_logout_redirect_uris: tuple[str, ...] = setting(default=(), help="Where a sign-out may end.")
-    flows: tuple[str, ...] = setting(default=("authorization_code",), choices=FLOWS, help="What it may use.")
-    scopes: tuple[str, ...] = setting(
-        default=DEFAULT_SCOPES, choices=DEFAULT_SCOPES, help="The scopes that it may be granted."
-    )
-    trusted: bool = setting(default=False, help="true: people are not asked for consent.")
-    second_factor: str = setting(
-        default="realm",
-        choices=("realm", *SECOND_FACTOR_MODES),
-        help="A mode of its own in place of the realm's `second_factor.mode`, which must not be `off` then.",
-    )
-    acr_profile: str = setting(
-        default="rfc8176",
-        choices=ACR_PROFILES,
-        help="The names of `acr` and `amr` in its requests and tokens.",
-    )
-
-    @cross_check
-    def _plain_id(self) -> Iterable[Problem]:
-        if not _CLIENT_ID.fullmatch(self.client_id):
-            yield Problem(
-                "client_id", self.client_id, "is not 1 to 100 characters out of A-Z a-z 0-9 . _ ~ : / @ + -",
-                "choose another",
-            )  # fmt: skip
-
-    @cross_check
-    def _somewhere_to_answer(self) -> Iterable[Problem]:
-        if "authorization_code" in self.flows and not self.redirect_uris:
-            yield Problem(
-                "redirect_uris",
-                None,
-                "is empty",
-                "list where the application receives the answer, or take the flow away",
-            )
-
-    @cross_check
-    def _refresh_needs_its_scope(self) -> Iterable[Problem]:
-        if "refresh_token" in self.flows and "offline_access" not in self.scopes:
-            yield Problem(
-                "scopes", None, "lacks offline_access, without which no refresh token is given",
-                'add it, or take "refresh_token" out of flows',
-            )  # fmt: skip
-
-    def redirect_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
-        """What is wrong with where answers may go. Only the provider says whether http may be."""
-        for name in ("redirect_uris", "post_logout_redirect_uris"):
-            for index, uri in enumerate(getattr(self, name)):
-                problem = urls.redirect_uri_problem(uri, allow_http_loopback=allow_http_loopback)
-                if problem:
-                    fix = "register the exact https URI of the application"
-                    if urls.is_loopback_url(uri) and not allow_http_loopback:
-                        fix = f"{fix}, or {_TRY_OUT}"
-                    yield Problem(f"{name}[{index}]", uri, problem, fix)
-
-    def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
-        """What is wrong with its mode in a realm of that mode."""
-        if realm_mode == "off" and self.second_factor in ("acr", "required"):
-            yield Problem(
-                "second_factor", self.second_factor, "asks for what the realm does not have",
-                'set second_factor.mode = "acr" for the realm, or leave this out',
-            )  # fmt: skip
-
-    @cross_check
-    def _one_strong_proof(self) -> Iterator[Problem]:
-        given = [n for n in ("client_secret", "client_secret_sha256") if getattr(self, n) is not None]
-        if self.auth_method == "none":
-            for name in given:
-                yield Problem(name, None, "is set, but auth_method is none", "remove one of the two")
-        elif len(given) != 1:
-            what = "is missing" if not given else "is set beside client_secret_sha256"
-            yield Problem(
-                "client_secret",
-                None,
-                what,
-                "set one of client_secret, client_secret_file and client_secret_sha256",
-            )
-        if self.client_secret is not None:
-            problem = client_secret_problem(self.client_secret.reveal())
-            if problem:
-                yield Problem("client_secret", None, problem, "let `oidcgate-provider client add` make one")
-        if self.client_secret_sha256 is not None and not re.fullmatch(
-            "[0-9a-f]{64}", self.client_secret_sha256
-        ):
-            yield Problem(
-                "client_secret_sha256",
-                None,
-                "is not 64 small hexadecimal digits",
-                "compute it with sha256sum",
-            )
 
 
 @dataclass(frozen=True)
@@ -259,6 +142,31 @@ class RealmSettings:
     second_factor: SecondFactorSettings = setting(
         factory=SecondFactorSettings, help="Whether a code is asked for beside the password."
     )
+    signing_algorithm: str = setting(
+        default="RS256", choices=("RS256",), help="How ID tokens and access tokens are signed."
+    )
+    audience: str = setting(
+        default="", help="`aud` of access tokens for no API in particular; default: the issuer."
+    )
+    access_token_format: str = setting(
+        default="opaque",
+        choices=TOKEN_FORMATS,
+        help="How access tokens for no API in particular are written.",
+    )
+    insecure_oauth_implicit: bool = setting(
+        default=False,
+        help="Answer response_type=token to clients with the implicit flow: an access token in the address.",
+    )
+    scopes: tuple[ScopeSettings, ...] = setting(
+        default=(), help="Further scopes, or standard ones said otherwise."
+    )
+    claims: tuple[ClaimSettings, ...] = setting(
+        default=(), help="Further claims, or standard ones said otherwise."
+    )
+    resources: tuple[ResourceSettings, ...] = setting(default=(), help="APIs that access tokens can be for.")
+    organizations: tuple[OrganizationSettings, ...] = setting(
+        default=(), help="Organizations that people sign in for."
+    )
     clients: tuple[ClientSettings, ...] = setting(
         default=(), help="Applications that are written in the file."
     )
@@ -288,6 +196,34 @@ class RealmSettings:
             for problem in attribute_problems(self.all_properties, user.all_attributes()):
                 inside = "" if problem.key in CLAIM_ATTRIBUTES else "attributes."
                 yield problem._replace(key=f"users[{position}].{inside}{problem.key}")
+
+    @property
+    def offered_algorithms(self) -> tuple[str, ...]:
+        """How tokens of this realm can be signed."""
+        return (self.signing_algorithm,)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Scopes, claims, APIs and organizations, the standard ones among them."""
+        return Catalogue.of(self.scopes, self.claims, self.resources, self.organizations)
+
+    @cross_check
+    def _catalogue_apart(self) -> Iterable[Problem]:
+        yield from _twice("scopes", "value", [scope.value for scope in self.scopes])
+        yield from _twice("claims", "name", [claim.name for claim in self.claims])
+        yield from _twice("resources", "audience", [resource.audience for resource in self.resources])
+        yield from _twice("organizations", "org_id", [entry.org_id for entry in self.organizations])
+
+    @cross_check
+    def _catalogue_holds_together(self) -> Iterable[Problem]:
+        yield from self.catalogue.problems(self.all_properties)
+
+    @cross_check
+    def _known_scopes(self) -> Iterable[Problem]:
+        known = self.catalogue.scopes
+        for position, client in enumerate(self.clients):
+            for problem in client.scope_problems(known):
+                yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check
     def _clients_apart(self) -> Iterable[Problem]:
@@ -390,6 +326,18 @@ class ProviderSettings(RealmSettings):
         yield from _twice("realms", "name", [realm.name for realm in self.realms])
 
     @cross_check
+    def _audiences_apart(self) -> Iterable[Problem]:
+        # Who believes tokens of one realm would believe those of another.
+        issuers = (self.issuer, *(f"{self.issuer}/r/{realm.name}" for realm in self.realms))
+        seen: dict[str, str] = {}
+        for position, (issuer, realm) in enumerate(zip(issuers, (self, *self.realms), strict=True)):
+            for audience in {realm.audience or issuer, *(entry.audience for entry in realm.resources)}:
+                other = seen.setdefault(audience, issuer)
+                if other != issuer:
+                    key = "audience" if position == 0 else f"realms[{position - 1}].audience"
+                    yield Problem(key, audience, f"is also an audience of {other}", "give each realm its own")
+
+    @cross_check
     def _usable_redirects(self) -> Iterable[Problem]:
         yield from self._redirect_problems("", self)
         for position, realm in enumerate(self.realms):
@@ -417,7 +365,7 @@ def issuer_problem(issuer: str, *, allow_http_loopback: bool) -> tuple[str, str]
     """
     problem = urls.issuer_problem(issuer, insecure_allow_http_loopback=allow_http_loopback)
     if problem and urls.is_loopback_url(issuer) and not allow_http_loopback:
-        return problem, f"write it as https://id.example.com, or {_TRY_OUT}"
+        return problem, f"write it as https://id.example.com, or {TRY_OUT}"
     if problem:
         return problem, "write it as https://id.example.com"
     if issuer.endswith("/"):
@@ -430,17 +378,6 @@ def issuer_problem(issuer: str, *, allow_http_loopback: bool) -> tuple[str, str]
             "has a path with more than plain segments",
             "use letters, digits, - . _ ~ between single slashes",
         )
-    return None
-
-
-def client_secret_problem(secret: str) -> str | None:
-    """What is wrong with a client secret that a person chose; None for nothing."""
-    if not re.fullmatch(r"[!-~]*", secret):
-        return "has characters outside visible ASCII"
-    if len(secret) < _SHORTEST_CLIENT_SECRET or len(set(secret)) < 12:
-        return "is too weak: it needs 256 bits"
-    if len(secret) > _LONGEST_CLIENT_SECRET:
-        return f"is longer than {_LONGEST_CLIENT_SECRET} characters"
     return None
 
 

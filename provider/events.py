@@ -189,7 +189,7 @@ class TokensIssued(Event):
     name: ClassVar[str] = "provider.tokens_issued"
     realm: str
     client_id: str
-    user_id: str
+    user_id: str | None
     grant_id: str
     grant_type: str
     scope: tuple[str, ...]
@@ -202,7 +202,7 @@ class CodeReused(Event):
     name: ClassVar[str] = "provider.code_reused"
     realm: str
     client_id: str
-    user_id: str
+    user_id: str | None
     grant_id: str
 
 
@@ -213,7 +213,7 @@ class RefreshTokenReused(Event):
     name: ClassVar[str] = "provider.refresh_token_reused"
     realm: str
     client_id: str
-    user_id: str
+    user_id: str | None
     grant_id: str
 
 

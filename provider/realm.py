@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from provider.catalogue import Catalogue
 from provider.config import ProviderSettings, RealmSettings
 
 DEFAULT_REALM: Final = "default"
@@ -28,6 +29,16 @@ class Realm:
     issuer: str
     path: str
     settings: RealmSettings
+
+    @property
+    def audience(self) -> str:
+        """`aud` of access tokens for no API in particular."""
+        return self.settings.audience or self.issuer
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Its scopes, claims, APIs and organizations."""
+        return self.settings.catalogue
 
     @property
     def site(self) -> str:

@@ -27,6 +27,10 @@ _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[eE]){1,2}(?=/|$)")
 _LOOPBACK_REDIRECT: Final = re.compile(
     r"(?P<origin>http://(?:127\.0\.0\.1|\[::1\]))(?::(?P<port>[0-9]{1,5}))?(?P<rest>[/?][^#]*)?"
 )
+# RFC 8252 7.1: the scheme is a domain name in reverse, so that it has an owner; no authority, so one slash.
+_PRIVATE_USE: Final = re.compile(
+    r"[a-z][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+:/(?!/)(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2}){0,500}"
+)
 
 
 class _Parts(NamedTuple):
@@ -63,14 +67,23 @@ def endpoint_problem(url: str, *, insecure_allow_http_loopback: bool = False) ->
     return _scheme_problem(parts, insecure_allow_http_loopback)
 
 
-def redirect_uri_problem(uri: str, *, allow_http_loopback: bool) -> str | None:
+def redirect_uri_problem(uri: str, *, allow_http_loopback: bool, native: bool = False) -> str | None:
     """Return why `uri` may not be registered as a redirect target, or None.
 
     Every scheme but https, and http to loopback under the switch, is refused: `javascript:` among them
     (P-03).
 
-    Spec: RFC 6749 3.1.2; RFC 9700 4.1.3.
+    Args:
+        native: For an app on its user's device: http to the loopback addresses needs no switch, and a scheme
+            of the app's own that begins with a domain name in reverse order (`com.example.app:/callback`) is
+            allowed.
+
+    Spec: RFC 6749 3.1.2; RFC 9700 4.1.3; RFC 8252 7.1, 7.3.
     """
+    if native and _PRIVATE_USE.fullmatch(uri):
+        return "the path has dot segments" if _DOT_SEGMENT.search(uri.partition("?")[0]) else None
+    if native and _LOOPBACK_REDIRECT.fullmatch(uri):
+        allow_http_loopback = True
     parts = _parse(uri)
     if isinstance(parts, str):
         return parts

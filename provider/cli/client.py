@@ -7,14 +7,9 @@ from pathlib import Path
 
 import click
 
+from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.cli.opening import opened, realm_option
-from provider.config import (
-    ACR_PROFILES,
-    AUTH_METHODS,
-    DEFAULT_SCOPES,
-    FLOWS,
-    ClientSettings,
-)
+from provider.client_settings import ACR_PROFILES, AUTH_METHODS, FLOWS, ClientSettings
 from provider.events import ClientChanged
 from provider.realm_settings import SECOND_FACTOR_MODES
 from provider.services.clients import UnknownObject
@@ -37,7 +32,7 @@ def client() -> None:
 @click.option(
     "--flow", "flows", type=click.Choice(FLOWS), multiple=True, default=FLOWS[:1], show_default=True
 )
-@click.option("--scope", "scopes", type=click.Choice(DEFAULT_SCOPES), multiple=True, default=DEFAULT_SCOPES)
+@click.option("--scope", "scopes", multiple=True, default=DEFAULT_SCOPES)
 @click.option("--trusted", is_flag=True, help="People are not asked for consent.")
 @click.option(
     "--second-factor",
@@ -124,8 +119,8 @@ def show(config: Path, client_id: str, realm_id: str) -> None:
         "auth_method": one.auth_method,
         "redirect_uris": " ".join(one.redirect_uris),
         "post_logout_redirect_uris": " ".join(one.post_logout_redirect_uris),
-        "flows": " ".join(sorted(one.flows)),
-        "scopes": " ".join(scope for scope in DEFAULT_SCOPES if scope in one.scopes),
+        "flows": " ".join(one.flows),
+        "scopes": " ".join(one.scopes),
         "trusted": "yes" if one.trusted else "no",
         "second_factor": one.second_factor,
         "acr_profile": one.acr_profile,

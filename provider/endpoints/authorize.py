@@ -32,6 +32,7 @@ from provider.services.interaction import (
     Finish,
     TellMissing,
 )
+from provider.services.minting import FrontDraft
 from provider.services.pending import (
     Kind,
     Pending,
@@ -132,7 +133,7 @@ class Authorize:
         One transaction: a stored request is closed where its code is written, or neither.
         """
         now = int(self.clock())
-        code = ""
+        draft = FrontDraft()
         with self.store.begin() as conn:
             progress = {} if pending is None else pending.row.state
             cookies = request.headers.get("Cookie", "")
@@ -146,12 +147,12 @@ class Authorize:
                 return response
             if pending is not None:
                 finish_request(conn, realm, pending, now)
-            if isinstance(step, Finish) and judged.session is not None:
-                code = self.authorizations.issue(conn, realm, accepted, judged.session, step, now)
+            if isinstance(step, Finish):
+                draft = self.authorizations.issue(conn, realm, accepted, judged, step, now)
         if isinstance(step, Fail):
             return self._refuse(realm, request, accepted.target, step.error)
         language = self.screens.language(request, accepted.request.ui_locales)
-        return self.writer.success(realm, accepted.target, {"code": code}, language=language)
+        return self.writer.success(realm, accepted.target, draft.parameters(), language=language)
 
     def _refuse(self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError) -> Response:
         detail = error.detail or error.description

@@ -20,7 +20,7 @@ from provider.endpoints.screens import Screens
 from provider.events import ConsentAnswered
 from provider.pages import ErrorKind, ScopeLine
 from provider.realm import Realm
-from provider.services.authorization import Accepted, Authorizations, consent_progress
+from provider.services.authorization import Accepted, Authorizations
 from provider.services.browser_session import this_browser
 from provider.services.interaction import AskConsent, ConsentAnswer
 from provider.services.pending import (
@@ -30,6 +30,7 @@ from provider.services.pending import (
     save_progress,
     with_progress,
 )
+from provider.services.progress import consent_progress
 from provider.services.responses import PageError, form_targets, see_other
 from provider.store import consents
 from provider.store.engine import Store

@@ -9,13 +9,11 @@ from typing import Any, Final
 
 from werkzeug import Request, Response
 
-from provider.config import DEFAULT_SCOPES
+from oidcgate.protocol.response_type import RESPONSE_TYPES
 from provider.endpoints.answers import json_response
 from provider.realm import Realm
 from provider.services.authenticate_client import METHODS
 from provider.services.authentication_context import reachable
-from provider.services.claims import SCOPE_CLAIMS
-from provider.services.keyring import SIGNING_ALGORITHM
 from provider.services.responses import ResponseMode
 
 #: Long enough to spare a round trip per sign-in, short enough for a change to be seen the same hour.
@@ -38,7 +36,11 @@ class Discovery:
 
     def document(self, realm: Realm) -> dict[str, Any]:
         """The members. A false default that a client would guess wrong is written out."""
-        claims = [name for names in SCOPE_CLAIMS.values() for name in names]
+        catalogue = realm.catalogue
+        claims = [
+            claim.name for claim in catalogue.claims.values() if claim.discoverable and claim.property != ""
+        ]
+        implicit = realm.settings.insecure_oauth_implicit
         return {
             "issuer": realm.issuer,
             "authorization_endpoint": realm.url("/authorize"),
@@ -46,21 +48,22 @@ class Discovery:
             "userinfo_endpoint": realm.url("/userinfo"),
             "jwks_uri": realm.url("/jwks"),
             "end_session_endpoint": realm.url("/end_session"),
-            "scopes_supported": list(DEFAULT_SCOPES),
-            "response_types_supported": ["code"],
+            "scopes_supported": [scope.value for scope in catalogue.scopes.values() if scope.discoverable],
+            "response_types_supported": [name for name in RESPONSE_TYPES if implicit or name != "token"],
             "response_modes_supported": [mode.value for mode in ResponseMode],
-            "grant_types_supported": list(self.grant_types),
+            "grant_types_supported": [*self.grant_types, "implicit"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
+            "id_token_signing_alg_values_supported": list(realm.settings.offered_algorithms),
             "token_endpoint_auth_methods_supported": list(METHODS),
             "code_challenge_methods_supported": ["S256"],
             "acr_values_supported": list(reachable(realm.settings.second_factor.mode != "off")),
             "claim_types_supported": ["normal"],
             "claims_supported": [
-                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "c_hash",
+                "sid",
                 *claims,
             ],
-            "claims_parameter_supported": False,
+            "claims_parameter_supported": True,
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,
             "require_request_uri_registration": False,

@@ -19,9 +19,9 @@ from provider.factors.enrolment import grouped, otpauth_uri, qr_code
 from provider.factors.totp import TotpSecrets, matching_step, new_secret
 from provider.pages import FactorProblem
 from provider.realm import Realm
-from provider.services.authorization import declined_progress
 from provider.services.interaction import AskEnrolment
 from provider.services.pending import save_progress, with_progress
+from provider.services.progress import declined_progress
 from provider.store import totp
 from provider.store.totp import Totp
 

@@ -23,7 +23,7 @@ from provider.factors.password import Busy, PasswordFactor
 from provider.pages import LoginProblem
 from provider.realm import Realm
 from provider.services.authentication_context import PASSWORD
-from provider.services.authorization import Accepted, Authorizations, Judged, login_progress
+from provider.services.authorization import Accepted, Authorizations, Judged
 from provider.services.browser_session import (
     Authenticated,
     Browser,
@@ -40,6 +40,7 @@ from provider.services.pending import (
     save_progress,
     with_progress,
 )
+from provider.services.progress import login_progress
 from provider.services.responses import form_targets, see_other
 from provider.services.throttle import Scope, forgive, give_back, scopes_of, take_attempt
 from provider.services.users import UserStore

@@ -12,9 +12,9 @@ from werkzeug import Request, Response
 from oidcgate.web.csrf import CsrfTokens
 from provider.endpoints.factor_visit import FactorDesk
 from provider.realm import Realm
-from provider.services.authorization import told_progress
 from provider.services.interaction import TellMissing
 from provider.services.pending import save_progress, with_progress
+from provider.services.progress import told_progress
 
 PATH: Final = "/login/no-second-factor"
 

@@ -47,7 +47,7 @@ class TokenEndpoint:
         grant = self.grants.get(token_request.grant_type)
         if grant is None:
             raise UnsupportedGrantType("grant_type is not supported")
-        if grant.grant_type not in client.client.flows:
+        if grant.flow not in client.client.flows:
             raise UnauthorizedClient("the client may not use this grant_type")
         now = int(self.clock())
         with self.store.begin() as conn:
@@ -57,4 +57,4 @@ class TokenEndpoint:
             self.audit.emit(outcome.event)
         if isinstance(outcome, Refusal):
             raise outcome.error
-        return json_response(outcome.response.document())
+        return json_response(outcome.draft.response().document())

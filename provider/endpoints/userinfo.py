@@ -14,7 +14,7 @@ from provider.endpoints.answers import json_response
 from provider.endpoints.parameters import form_pairs
 from provider.realm import Realm
 from provider.services.claims import userinfo_claims
-from provider.services.tokens import Tokens
+from provider.services.token_checks import TokenChecks
 from provider.store.engine import Store
 
 
@@ -23,7 +23,7 @@ class UserInfo:
     """Spec: OIDC Core 5.3; RFC 6750 2.1, 2.2, 3."""
 
     store: Store
-    tokens: Tokens
+    checks: TokenChecks
     clock: Callable[[], float]
 
     def __call__(self, realm: Realm, request: Request) -> Response:
@@ -31,7 +31,13 @@ class UserInfo:
         form = form_pairs(request) if request.mimetype == "application/x-www-form-urlencoded" else None
         token = bearer_token(request.headers.get("Authorization"), form if request.method == "POST" else None)
         with self.store.read() as conn:
-            live = self.tokens.check(conn, realm, token, int(self.clock()))
-        if "openid" not in live.token.scope:
-            raise InsufficientScope("the access token was not granted openid")
-        return json_response(userinfo_claims(live.user, live.token.scope))
+            live = self.checks.access_token(conn, realm, token, int(self.clock()))
+        if (
+            live.user is None
+            or live.grant is None
+            or live.token.api is not None
+            or "openid" not in live.token.scope
+        ):
+            raise InsufficientScope("the access token was not granted openid, or is for an API")
+        asked = live.grant.claims.get("userinfo", ())
+        return json_response(userinfo_claims(realm.catalogue, live.user, live.token.scope, asked))

@@ -17,6 +17,7 @@ class AuthorizationCodeGrant:
     """Spec: RFC 6749 4.1.3; RFC 7636 4.5."""
 
     grant_type: ClassVar[str] = "authorization_code"
+    flow: ClassVar[str] = "authorization_code"
     tokens: Tokens
 
     def exchange(
@@ -33,5 +34,6 @@ class AuthorizationCodeGrant:
             code=request.code,
             redirect_uri=request.redirect_uri,
             code_verifier=request.code_verifier,
+            api=request.api,
             now=now,
         )

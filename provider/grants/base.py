@@ -20,10 +20,12 @@ class Grant(Protocol):
     """One way to get tokens.
 
     Attributes:
-        grant_type: its name in a token request, and in a client's `flows`.
+        grant_type: its name in a token request.
+        flow: its name among a client's `flows`.
     """
 
     grant_type: ClassVar[str]
+    flow: ClassVar[str]
 
     def exchange(
         self, conn: Connection, realm: Realm, client: AuthenticatedClient, request: TokenRequest, now: int

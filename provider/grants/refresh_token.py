@@ -17,6 +17,7 @@ class RefreshTokenGrant:
     """Spec: RFC 6749 6; RFC 9700 4.14."""
 
     grant_type: ClassVar[str] = "refresh_token"
+    flow: ClassVar[str] = "refresh_token"
     tokens: Tokens
 
     def exchange(
@@ -26,5 +27,11 @@ class RefreshTokenGrant:
         if request.refresh_token is None:
             raise InvalidRequest("refresh_token is missing")
         return self.tokens.refresh(
-            conn, realm, client.client, refresh_token=request.refresh_token, scope=request.scope, now=now
+            conn,
+            realm,
+            client.client,
+            refresh_token=request.refresh_token,
+            scope=request.scope,
+            api=request.api,
+            now=now,
         )

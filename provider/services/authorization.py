@@ -9,7 +9,7 @@ written by `responses`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,41 +20,37 @@ from oidcgate.protocol.authorization import (
     complete,
     parse_authorization_request,
 )
-from oidcgate.protocol.claims_parameter import parse_claims
+from oidcgate.protocol.claims_parameter import ClaimsRequest, parse_claims
 from oidcgate.protocol.errors import (
     InvalidRequest,
     InvalidScope,
     OAuthError,
+    ServerError,
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from provider.config import DEFAULT_SCOPES
+from oidcgate.protocol.response_type import ResponseType, parse_response_type
 from provider.pages import ErrorKind
 from provider.realm import Realm
 from provider.services.authentication_context import VOCABULARIES, state
 from provider.services.browser_session import live_session, note_use
+from provider.services.claims import askable, scopes_of_claims, without_claims_of
 from provider.services.clients import Clients
 from provider.services.id_token_hint import IdTokenHints
-from provider.services.interaction import (
-    ConsentAnswer,
-    Finish,
-    InteractionState,
-    LoginDone,
-    SignedIn,
-    Step,
-    next_step,
-)
+from provider.services.interaction import Finish, InteractionState, SignedIn, Step, next_step
+from provider.services.issuing import Authorization, CodeRequest, Issuing, begin_grant, issue_code
+from provider.services.minting import FrontDraft
 from provider.services.pending import Pending
+from provider.services.progress import answer_in, login_in, noted
 from provider.services.responses import PageError, ValidatedTarget, validate_target
+from provider.services.scopes import OPENID, Reach, reach_of
 from provider.services.second_factor import Factor, Means, Wish, next_factor, rule_of
-from provider.services.tokens import Authorization, issue_code
+from provider.services.token_checks import may_use
 from provider.services.users import UserStore
 from provider.store import consents, totp
+from provider.store.clients import Client
 from provider.store.sessions import BrowserSession
 from provider.store.users import User
-
-#: What `response_type` may be so far.
-RESPONSE_TYPES: Final = ("code",)
 
 
 @dataclass(frozen=True)
@@ -62,15 +58,20 @@ class Accepted:
     """A request with nothing wrong in it.
 
     Attributes:
-        scopes: What would be granted: known here, allowed to the client, each once, in the order of the
-            request.
+        reach: What would be granted, and for which API.
+        asked: Claims that it names one by one, by place; those there are and this client may have.
+        to_agree: The scopes that the person is asked about: what would be granted, and what the claims named
+            one by one belong to.
         required_user: The `sub` of the `id_token_hint`, or None.
         wish: How strong the sign-in should be.
     """
 
     request: AuthorizationRequest
     target: ValidatedTarget
-    scopes: tuple[str, ...]
+    response_type: ResponseType
+    reach: Reach
+    asked: Mapping[str, tuple[str, ...]]
+    to_agree: tuple[str, ...]
     required_user: str | None
     wish: Wish
 
@@ -91,6 +92,7 @@ class Authorizations:
     clients: Clients
     users: UserStore
     hints: IdTokenHints
+    issuing: Issuing
 
     def target(self, conn: Connection, realm: Realm, raw: RawRequest) -> ValidatedTarget:
         """Find where answers to this request may go.
@@ -121,21 +123,30 @@ class Authorizations:
         """
         request = complete(raw)
         client = target.client
-        if request.response_type not in RESPONSE_TYPES:
-            raise UnsupportedResponseType("This response_type is not supported; use code.")
-        if "authorization_code" not in client.flows:
-            raise UnauthorizedClient("This client may not use the authorization code flow.")
+        response_type = _response_type(realm, client, request)
         if request.nonce is not None and "\0" in request.nonce:
             # Kept until the code is redeemed, and PostgreSQL keeps none in a text.
             raise InvalidRequest("nonce holds a NUL.")
-        if request.code_challenge is None and client.public:
-            raise InvalidRequest("A public client has to send a code_challenge.")
+        if request.nonce is None and response_type.gives_id_token:
+            raise InvalidRequest("nonce is missing: an ID token that comes this way is bound to it.")
+        if request.code_challenge is None and response_type.gives_code and client.needs_pkce:
+            raise InvalidRequest("This client has to send a code_challenge.")
+        reach = reach_of(
+            realm.catalogue, client, request.scope, request.api, refreshable=response_type.gives_code
+        )
+        if response_type.gives_id_token and OPENID not in reach.scopes:
+            raise InvalidScope("scope has to contain openid.")
+        claims = parse_claims(request.claims)
+        asked = askable(realm.catalogue, client, claims)
         return Accepted(
             request,
             target,
-            _granted_scopes(request.scope, target),
-            self._required_user(conn, realm, target, request.id_token_hint),
-            _wish(request, target),
+            response_type,
+            reach,
+            asked,
+            _to_agree(realm, reach, asked),
+            self._required_user(conn, realm, target, request.id_token_hint, claims.sub),
+            _wish(request, target, claims),
         )
 
     def stored(self, conn: Connection, realm: Realm, pending: Pending) -> Accepted:
@@ -180,15 +191,17 @@ class Authorizations:
         found = InteractionState(
             prompt=frozenset(accepted.request.prompt),
             max_age_seconds=accepted.request.max_age,
-            scopes=accepted.scopes,
+            scopes=accepted.reach.scopes,
+            to_agree=accepted.to_agree,
             required_user=accepted.required_user,
             signed_in=None if session is None else SignedIn(session.user_id, session.sid, session.auth_time),
             login_done=login_in(progress),
             consent_needed=not (client.trusted or realm.settings.consent.auto_accept),
             granted=granted,
+            may_use=user is None or may_use(client, user),
             answer=answer_in(progress),
             factor=_factor(conn, realm, accepted, session, progress),
-            told_missing=session is not None and _noted(progress, "told_missing", session),
+            told_missing=session is not None and noted(progress, "told_missing", session),
         )
         return Judged(next_step(found, now), session, user)
 
@@ -197,86 +210,80 @@ class Authorizations:
         conn: Connection,
         realm: Realm,
         accepted: Accepted,
-        session: BrowserSession,
+        judged: Judged,
         step: Finish,
         now: int,
-    ) -> str:
-        """Write a code for a finished request; returns it. Each authorization gets a grant of its own."""
+    ) -> FrontDraft:
+        """Write down what a finished request gets, and draft the answer. Each gets a grant of its own.
+
+        Raises:
+            ServerError: nobody is signed in, which `judge` never lets finish.
+        """
+        session, user, request = judged.session, judged.user, accepted.request
+        if session is None or user is None:
+            raise ServerError(detail="a request was finished for nobody")
         note_use(conn, realm, session, now)
-        request = accepted.request
         stated = state(accepted.wish.vocabulary, session.amr, accepted.wish.acr_values)
+        client, response_type = accepted.target.client, accepted.response_type
         authorization = Authorization(
-            client_id=accepted.target.client.client_id,
+            client_id=client.client_id,
             user_id=step.user_id,
             sid=step.sid,
-            redirect_uri=accepted.target.redirect_uri,
             scope=step.scopes,
-            nonce=request.nonce,
-            code_challenge=request.code_challenge,
-            code_challenge_method=request.code_challenge_method,
             auth_time=session.auth_time,
             acr=stated.acr,
             amr=stated.amr,
+            api=accepted.reach.audience,
+            claims=without_claims_of(realm.catalogue, accepted.asked, step.left_out),
         )
-        return issue_code(conn, realm, authorization, now)
+        grant = begin_grant(conn, realm, authorization, now)
+        code = access = id_token = None
+        if response_type.gives_code:
+            bound = CodeRequest(
+                accepted.target.redirect_uri,
+                request.nonce,
+                request.code_challenge,
+                request.code_challenge_method,
+            )
+            code = issue_code(conn, realm, grant, bound, now)
+        if response_type.gives_access_token:
+            access = self.issuing.access_token(conn, realm, client, user, grant, grant.scope, now)
+        if response_type.gives_id_token:
+            id_token = self.issuing.id_token(
+                conn,
+                realm,
+                client,
+                user,
+                grant,
+                grant.scope,
+                request.nonce,
+                now,
+                alone=not (response_type.gives_code or response_type.gives_access_token),
+            )
+        return FrontDraft(code, access, id_token)
 
     def _required_user(
-        self, conn: Connection, realm: Realm, target: ValidatedTarget, token: str | None
+        self,
+        conn: Connection,
+        realm: Realm,
+        target: ValidatedTarget,
+        token: str | None,
+        asked_sub: str | None,
     ) -> str | None:
+        """The `sub` that the hint or the claims parameter names. Spec: OIDC Core 3.1.2.1, 5.5.1."""
         if token is None:
-            return None
+            return asked_sub
         hint = self.hints.read(conn, realm, token)
         if hint is None or target.client.client_id not in hint.audiences:
             raise InvalidRequest("id_token_hint is not an ID token that this provider gave to this client.")
+        if asked_sub is not None and asked_sub != hint.sub:
+            raise InvalidRequest("id_token_hint and claims name two people.")
         return hint.sub
 
 
-def login_progress(session: BrowserSession) -> dict[str, Any]:
-    """The note that this interaction's own sign-in made this session."""
-    return {"login": {"sid": session.sid, "auth_time": session.auth_time}}
-
-
-def declined_progress(session: BrowserSession) -> dict[str, Any]:
-    """The note that whoever is signed in went on without setting up a second factor."""
-    return {"declined": {"sid": session.sid}}
-
-
-def told_progress(session: BrowserSession) -> dict[str, Any]:
-    """The note that whoever is signed in has read that a second factor is missing."""
-    return {"told_missing": {"sid": session.sid}}
-
-
-def consent_progress(answer: ConsentAnswer) -> dict[str, Any]:
-    """The note of an answer on the consent page."""
-    asked, agreed = sorted(answer.asked), sorted(answer.agreed)
-    return {
-        "consent": {"user_id": answer.user_id, "asked": asked, "agreed": agreed, "allowed": answer.allowed}
-    }
-
-
-def login_in(progress: Mapping[str, Any]) -> LoginDone | None:
-    """Read `login_progress`."""
-    note = progress.get("login")
-    return None if note is None else LoginDone(note["sid"], note["auth_time"])
-
-
-def answer_in(progress: Mapping[str, Any]) -> ConsentAnswer | None:
-    """Read `consent_progress`."""
-    note = progress.get("consent")
-    if note is None:
-        return None
-    return ConsentAnswer(
-        note["user_id"], frozenset(note["asked"]), frozenset(note["agreed"]), note["allowed"]
-    )
-
-
-def _wish(request: AuthorizationRequest, target: ValidatedTarget) -> Wish:
-    """How strong the sign-in should be. The values in `claims` go before those of `acr_values`.
-
-    Raises:
-        InvalidRequest: `claims` cannot be read.
-    """
-    asked = parse_claims(request.claims).acr
+def _wish(request: AuthorizationRequest, target: ValidatedTarget, claims: ClaimsRequest) -> Wish:
+    """How strong the sign-in should be. The values in `claims` go before those of `acr_values`."""
+    asked = claims.acr
     return Wish(
         acr_values=asked.values or request.acr_values,
         essential=asked.essential,
@@ -302,30 +309,30 @@ def _factor(
         used=frozenset(session.amr),
         has_code=has_code,
         may_enrol=rule.may_ask and settings.enrol_at_sign_in and not has_code,
-        declined=_noted(progress, "declined", session),
+        declined=noted(progress, "declined", session),
     )
     return next_factor(rule, accepted.wish, means)
 
 
-def _noted(progress: Mapping[str, Any], what: str, session: BrowserSession) -> bool:
-    """Whether the note is there and of this very session: another person's does not count."""
-    return bool(progress.get(what, {}).get("sid") == session.sid)
+def _response_type(realm: Realm, client: Client, request: AuthorizationRequest) -> ResponseType:
+    """The response type, if the realm has it and the client may use it in that response mode.
 
+    Raises:
+        UnsupportedResponseType, UnauthorizedClient, InvalidRequest: it may not.
 
-def _granted_scopes(asked: tuple[str, ...], target: ValidatedTarget) -> tuple[str, ...]:
-    """What of the requested scopes would be granted.
-
-    A value that nobody here knows is ignored; one that is known but not allowed to this client is refused, so
-    that the developer learns of it. `offline_access` is ignored where it could not lead to a refresh token.
-
-    Spec: OIDC Core 3.1.2.1 and 11; RFC 6749 3.3.
+    Spec: OAuth 2.0 Multiple Response Types 2.1, 3, 5; RFC 9700 2.1.2.
     """
-    known = tuple(dict.fromkeys(scope for scope in asked if scope in DEFAULT_SCOPES))
-    forbidden = [scope for scope in known if scope not in target.client.scopes]
-    if forbidden:
-        raise InvalidScope(f"This client may not ask for: {' '.join(forbidden)}.")
-    if "refresh_token" not in target.client.flows:
-        known = tuple(scope for scope in known if scope != "offline_access")
-    if "openid" not in known:
-        raise InvalidScope("scope has to contain openid.")
-    return known
+    response_type = parse_response_type(request.response_type)
+    if response_type.value == "token" and not realm.settings.insecure_oauth_implicit:
+        raise UnsupportedResponseType("This response_type is not supported; use code.")
+    if response_type.flow not in client.flows or (response_type.flow == "hybrid" and client.public):
+        raise UnauthorizedClient(f"This client may not use the {response_type.flow} flow.")
+    if request.response_mode == "query" and response_type.front_channel_tokens:
+        raise InvalidRequest("response_mode query is not for tokens; use fragment or form_post.")
+    return response_type
+
+
+def _to_agree(realm: Realm, reach: Reach, asked: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    unasked = reach.api.scopes if reach.api is not None and not reach.api.require_consent else ()
+    scopes = tuple(scope for scope in reach.scopes if scope not in unasked)
+    return tuple(dict.fromkeys((*scopes, *scopes_of_claims(realm.catalogue, scopes, asked))))

@@ -7,15 +7,16 @@ Whether a client is who it says is `provider.services.authenticate_client`; the 
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from oidcgate.settings import Problem, Secret, SettingsError, contradictions
-from provider.config import ClientSettings, ProviderSettings
+from provider.client_settings import ClientSettings
+from provider.config import ProviderSettings, fold_user_name
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.store.clients import (
     Client,
@@ -96,10 +97,11 @@ class Clients:
             *contradictions(complete),
             *complete.redirect_problems(self.allow_http_loopback),
             *complete.second_factor_problems(realm.settings.second_factor.mode),
+            *complete.scope_problems(realm.catalogue.scopes),
         ]
         if problems:
             raise SettingsError(problems)
-        client = replace(_configured(complete), created_at=now, read_only=False)
+        client = replace(_configured(complete), created_at=now, read_only=False, secret=None)
         taken = Problem("client_id", client_id, "is taken by another client", "choose another")
         if client_id in self.configured[realm.id]:
             raise SettingsError([taken])
@@ -147,19 +149,13 @@ def _configured(settings: ClientSettings) -> Client:
     digest = settings.client_secret_sha256
     if settings.client_secret is not None:
         digest = secret_hash(settings.client_secret.reveal())
-    return Client(
-        client_id=settings.client_id,
-        name=settings.name or settings.client_id,
-        enabled=settings.enabled,
-        secret_hash=digest,
-        auth_method=settings.auth_method,
-        redirect_uris=settings.redirect_uris,
-        post_logout_redirect_uris=settings.post_logout_redirect_uris,
-        flows=frozenset(settings.flows),
-        scopes=frozenset(settings.scopes),
-        trusted=settings.trusted,
-        created_at=0,
-        second_factor=settings.second_factor,
-        acr_profile=settings.acr_profile,
-        read_only=True,
-    )
+    alike = {name: getattr(settings, name) for name in _ALIKE}
+    alike["name"] = settings.name or settings.client_id
+    alike["allowed_users"] = tuple(fold_user_name(name) for name in settings.allowed_users)
+    return Client(**alike, created_at=0, secret_hash=digest, secret=settings.client_secret, read_only=True)
+
+
+#: What a client is as it is configured.
+_ALIKE: Final = tuple(
+    {entry.name for entry in fields(Client)} & {entry.name for entry in fields(ClientSettings)}
+)

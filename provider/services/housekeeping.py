@@ -17,11 +17,13 @@ from provider.realm import Realm
 from provider.store.engine import Store, StoreUnavailable
 from provider.store.schema import (
     access_tokens,
+    assertions,
     browser_sessions,
     codes,
     grants,
     interactions,
     refresh_tokens,
+    revoked_tokens,
     throttle,
 )
 from provider.store.sweeping import sweep
@@ -94,5 +96,7 @@ def _ends(realm: Realm, now: int) -> Iterator[tuple[Table, int]]:
     yield codes, now - _KEPT_SECONDS
     # Good for so much longer at our own endpoints.
     yield access_tokens, now - skew_seconds
+    yield revoked_tokens, now - skew_seconds
+    yield assertions, now
     yield refresh_tokens, now
     yield grants, now - _KEPT_SECONDS

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from oidcgate.jose.jwt import JWTError, verify
 from provider.realm import Realm
-from provider.services.keyring import SIGNING_ALGORITHM, SigningKeys
+from provider.services.keyring import SigningKeys
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class IdTokenHints:
         Spec: OIDC Core 3.1.2.1; OIDC RP-Initiated Logout 2 and 4.
         """
         try:
-            verified = verify(token, self.keys.verification_keys(conn, realm), (SIGNING_ALGORITHM,))
+            verified = verify(
+                token, self.keys.verification_keys(conn, realm), realm.settings.offered_algorithms
+            )
         except JWTError:
             return None
         header, claims = verified.header, verified.claims

@@ -74,11 +74,13 @@ class InteractionState:
         prompt: The request's `prompt` words.
         max_age_seconds: The request's `max_age`.
         scopes: The scopes that would be granted, in the order of the request.
+        to_agree: The scopes that the person is asked about, where they are asked.
         required_user: The `sub` of a verified `id_token_hint`, else None.
         signed_in: The browser's session, if it has a live one.
         login_done: The sign-in made for this interaction, if any.
         consent_needed: False for trusted clients and where consent is accepted automatically.
         granted: What this user agreed to for this client earlier.
+        may_use: The person is among those that the client is for.
         answer: The consent given or refused in this interaction.
         factor: What the session lacks in strength for this request (`next_factor`).
         told_missing: The person has read, in this session and interaction, that they lack it for good.
@@ -87,12 +89,14 @@ class InteractionState:
     prompt: frozenset[str]
     max_age_seconds: int | None
     scopes: tuple[str, ...]
+    to_agree: tuple[str, ...]
     required_user: str | None
     signed_in: SignedIn | None
     login_done: LoginDone | None
     consent_needed: bool
     granted: frozenset[str]
     answer: ConsentAnswer | None
+    may_use: bool = True
     factor: Factor = Factor.ENOUGH
     told_missing: bool = False
 
@@ -133,11 +137,15 @@ class Finish:
     """Nothing more to ask: answer the client with a code for these scopes.
 
     They are those that would be granted, without what the person left out.
+
+    Attributes:
+        left_out: What the person was asked about and left out.
     """
 
     user_id: str
     sid: str
     scopes: tuple[str, ...]
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,10 @@ def next_step(state: InteractionState, now: int) -> Step:
     if stronger is not None:
         return stronger
 
+    if not state.may_use:
+        # Here and not before: who may use an application is said to those who showed who they are.
+        return Fail(AccessDenied("This person may not use this application."))
+
     if not state.consent_needed:
         # `prompt=consent` does not override trust: the operator has agreed for everybody.
         return Finish(signed_in.user_id, signed_in.sid, state.scopes)
@@ -185,15 +197,16 @@ def next_step(state: InteractionState, now: int) -> Step:
     if answer is not None and answer.user_id == signed_in.user_id:
         if not answer.allowed:
             return Fail(AccessDenied("The person refused."))
-        if state.scopes and (answer.asked | known).issuperset(state.scopes):
+        if state.to_agree and (answer.asked | known).issuperset(state.to_agree):
             # What was left out here stays out, whatever another tab agreed to meanwhile.
             agreed = answer.agreed | (known - answer.asked)
-            scopes = tuple(scope for scope in state.scopes if scope in agreed)
+            left_out = frozenset(state.to_agree) - agreed
+            scopes = tuple(scope for scope in state.scopes if scope not in left_out)
             if not scopes:
                 return Fail(AccessDenied("The person left out everything."))
-            return Finish(signed_in.user_id, signed_in.sid, scopes)
+            return Finish(signed_in.user_id, signed_in.sid, scopes, left_out)
 
-    missing = tuple(scope for scope in state.scopes if scope not in known)
+    missing = tuple(scope for scope in state.to_agree if scope not in known)
     if not missing:
         return Finish(signed_in.user_id, signed_in.sid, state.scopes)
     if silent:

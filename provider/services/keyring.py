@@ -46,6 +46,19 @@ class RotationPending(Exception):
 
 
 @dataclass(frozen=True)
+class Signer:
+    """A key that signs; it needs no database."""
+
+    kid: str
+    alg: str
+    key: Key = field(repr=False)
+
+    def sign(self, claims: Mapping[str, Any], *, typ: str | None = None) -> str:
+        """The claims as a signed token."""
+        return sign(claims, self.key, self.alg, kid=self.kid, typ=typ)
+
+
+@dataclass(frozen=True)
 class SigningKeys:
     """The keys of every realm.
 
@@ -119,13 +132,13 @@ class SigningKeys:
             self.audit.emit(promoted)
         return row
 
-    def sign(self, conn: Connection, realm: Realm, claims: Mapping[str, Any], now: int) -> str:
-        """A JWT signed by the key whose time it is."""
-        rows = list_keys(conn, realm.id)
+    def signer(self, conn: Connection, realm: Realm, alg: str, now: int) -> "Signer":
+        """The key whose time it is."""
+        rows = [row for row in list_keys(conn, realm.id) if row.alg == alg]
         row = _due(rows, now) or next((row for row in rows if row.state == "current"), None)
         if row is None:
             raise ServerError(detail=f"realm {realm.id} has no signing key")
-        return sign(claims, self._private(realm, row), row.alg, kid=row.kid)
+        return Signer(row.kid, row.alg, self._private(realm, row))
 
     def key_set(self, conn: Connection, realm: Realm, now: int) -> dict[str, Any]:
         """The public keys as `/jwks` shows them: next, current, and retired ones with tokens still good."""

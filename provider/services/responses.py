@@ -8,6 +8,7 @@ another class and never redirects. What the parameters mean is `authorization`; 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -105,10 +106,11 @@ def validate_target(
             f"registered are {list(client.redirect_uris)!r}"
         )
         raise PageError(ErrorKind.REDIRECT_URI, detail=detail)
-    try:
-        mode = ResponseMode(response_mode or "")
-    except ValueError:
-        mode = default_response_mode(response_type)
+    mode = default_response_mode(response_type)
+    with suppress(ValueError):
+        asked = ResponseMode(response_mode or "")
+        # Not even a refusal of it: what could have held tokens never travels in a query.
+        mode = mode if asked is ResponseMode.QUERY else asked
     return ValidatedTarget(client, redirect_uri, mode, state, _PROOF)
 
 

@@ -7,7 +7,6 @@ the grant) is returned, not raised, so that the caller commits before it answers
 """
 
 import json
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,22 +14,17 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from oidcgate.audit import Event
-from oidcgate.protocol.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidToken, OAuthError
-from oidcgate.protocol.id_token import half_hash, id_token_claims
+from oidcgate.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from oidcgate.protocol.pkce import verify_pkce
-from oidcgate.protocol.token import TokenResponse
 from oidcgate.web.sealing import KeyRing, Sealer
 from provider.events import CodeReused, RefreshTokenReused, TokensIssued
 from provider.realm import Realm
-from provider.services.claims import id_token_claims_of
-from provider.services.clients import Clients
-from provider.services.keyring import SIGNING_ALGORITHM, SigningKeys
+from provider.services.issuing import Issuing
+from provider.services.minting import AccessDraft, IdTokenDraft, TokenDraft
 from provider.services.opaque import new_token, token_hash
-from provider.services.users import UserStore
+from provider.services.token_checks import TokenChecks
 from provider.store.clients import Client
 from provider.store.grants import (
-    AccessTokenRow,
-    CodeRow,
     GrantRow,
     RefreshTokenRow,
     consume_code,
@@ -40,52 +34,16 @@ from provider.store.grants import (
     find_grant,
     find_refresh_token,
     find_successor,
-    insert_access_token,
-    insert_code,
-    insert_grant,
     insert_refresh_token,
     revoke_grant,
 )
 from provider.store.users import User
 
 
-@dataclass(frozen=True)
-class Authorization:
-    """What a person agreed to at the authorization endpoint, and how that person signed in.
-
-    Attributes:
-        sid: the browser session, as the ID token names it.
-        redirect_uri: the validated URI that the code goes to; the token request must repeat it.
-        scope: what was granted, in the order asked for.
-        code_challenge_method: `S256` whenever there is a challenge.
-        auth_time: when the person really signed in.
-    """
-
-    client_id: str
-    user_id: str
-    sid: str
-    redirect_uri: str
-    scope: tuple[str, ...]
-    nonce: str | None
-    code_challenge: str | None
-    code_challenge_method: str | None
-    auth_time: int
-    acr: str
-    amr: tuple[str, ...]
-
-
-class LiveToken(NamedTuple):
-    """An access token that is good now, with what it stands for."""
-
-    token: AccessTokenRow
-    client: Client
-    user: User
-
-
 class Issued(NamedTuple):
-    """An exchange that succeeded: to be committed, reported and answered."""
+    """An exchange that succeeded: to be committed, reported, signed and answered."""
 
-    response: TokenResponse
+    draft: TokenDraft
     event: Event
 
 
@@ -96,51 +54,12 @@ class Refusal(NamedTuple):
     event: Event | None = None
 
 
-def issue_code(conn: Connection, realm: Realm, authorization: Authorization, now: int) -> str:
-    """Write a grant and a code for it; returns the code, which is stored only as a hash.
-
-    Raises:
-        InvalidRequest: the challenge is not of the method S256.
-
-    Spec: RFC 6749 4.1.2, RFC 7636 4.4.
-    """
-    if authorization.code_challenge is not None and authorization.code_challenge_method != "S256":
-        raise InvalidRequest("code_challenge_method must be S256")
-    code = new_token()
-    grant = GrantRow(
-        grant_id=secrets.token_urlsafe(16),
-        client_id=authorization.client_id,
-        user_id=authorization.user_id,
-        sid=authorization.sid,
-        scope=authorization.scope,
-        auth_time=authorization.auth_time,
-        acr=authorization.acr,
-        amr=authorization.amr,
-        created_at=now,
-        expires_at=now + realm.settings.lifetimes.refresh_token_seconds,
-    )
-    insert_grant(conn, realm.id, grant)
-    row = CodeRow(
-        code_hash=token_hash(code),
-        grant_id=grant.grant_id,
-        client_id=grant.client_id,
-        redirect_uri=authorization.redirect_uri,
-        nonce=authorization.nonce,
-        code_challenge=authorization.code_challenge,
-        scope=authorization.scope,
-        expires_at=now + realm.settings.lifetimes.code_seconds,
-    )
-    insert_code(conn, realm.id, row)
-    return code
-
-
 @dataclass(frozen=True)
 class Tokens:
-    """Exchanging and checking, over whoever knows the clients, the people and the keys."""
+    """Exchanging, over whoever says what is good and makes what is given."""
 
-    clients: Clients
-    users: UserStore
-    keys: SigningKeys
+    checks: TokenChecks
+    issuing: Issuing
 
     def redeem_code(
         self,
@@ -151,11 +70,15 @@ class Tokens:
         code: str,
         redirect_uri: str,
         code_verifier: str | None,
+        api: str | None,
         now: int,
     ) -> Issued | Refusal:
         """Exchange a code for tokens, once. A second use stops the grant and everything it gave.
 
-        Spec: RFC 6749 4.1.3, 4.1.4, 10.5; RFC 7636 4.6; OIDC Core 3.1.3.2.
+        Args:
+            api: The audience that the token request names, which has to be the one of the grant.
+
+        Spec: RFC 6749 4.1.3, 4.1.4, 10.5; RFC 7636 4.6; OIDC Core 3.1.3.2; RFC 8707 2.2.
         """
         row = find_code(conn, realm.id, token_hash(code))
         if row is None:
@@ -177,22 +100,22 @@ class Tokens:
             verify_pkce(row.code_challenge, None if row.code_challenge is None else "S256", code_verifier)
         except OAuthError as error:
             return Refusal(error)
-        subject = self._live_subject(conn, realm, grant)
+        if api is not None and api != grant.api:
+            return Refusal(InvalidTarget("The code was given for another API."))
+        subject = self.checks.subject_of(conn, realm, grant)
         if isinstance(subject, str):
             return _refuse(subject)
         current, user = subject
-        if current.public and row.code_challenge is None:
-            return _refuse("code of a public client without a challenge")
+        if user is None:
+            return _refuse("code without a person")
+        if current.needs_pkce and row.code_challenge is None:
+            return _refuse("code without a challenge, which the client needs")
         if not consume_code(conn, realm.id, row.code_hash, now):
             return self._code_reused(conn, realm, grant, now)
-        refresh = None
-        if "offline_access" in row.scope and "refresh_token" in current.flows:
-            refresh = new_token()
-            insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, row.scope, None, now))
-        access = new_token()
-        access_row = self._insert_access(conn, realm, grant, access, row.scope, now)
-        id_token = self._id_token(conn, realm, grant, user, access, row.scope, row.nonce, now)
-        return self._issued(realm, grant, access, access_row, refresh, id_token, "authorization_code", now)
+        refresh = begin_refreshing(conn, realm, current, grant, row.scope, now)
+        access = self.issuing.access_token(conn, realm, current, user, grant, row.scope, now)
+        id_token = self.issuing.id_token(conn, realm, current, user, grant, row.scope, row.nonce, now)
+        return issued(realm, grant, access, row.scope, refresh, id_token, "authorization_code")
 
     def refresh(
         self,
@@ -202,6 +125,7 @@ class Tokens:
         *,
         refresh_token: str,
         scope: tuple[str, ...] | None,
+        api: str | None,
         now: int,
     ) -> Issued | Refusal:
         """Exchange a refresh token for its successor and an access token.
@@ -211,8 +135,9 @@ class Tokens:
 
         Args:
             scope: what was asked for, at most what was granted; None for all of it.
+            api: the audience that the request names, which has to be the one of the grant.
 
-        Spec: RFC 6749 6; RFC 9700 4.14.2; OIDC Core 12.
+        Spec: RFC 6749 6; RFC 9700 4.14.2; OIDC Core 12; RFC 8707 2.2.
         """
         row = find_refresh_token(conn, realm.id, token_hash(refresh_token))
         if row is None:
@@ -224,64 +149,35 @@ class Tokens:
         row = find_refresh_token(conn, realm.id, row.token_hash) or row
         if now >= row.expires_at:
             return _refuse("refresh token expired")
-        subject = self._live_subject(conn, realm, grant)
+        subject = self.checks.subject_of(conn, realm, grant)
         if isinstance(subject, str):
             return _refuse(subject)
         current, user = subject
-        if "refresh_token" not in current.flows:
+        if user is None or "refresh_token" not in current.flows:
             return _refuse("the client may not refresh any more")
-        allowed = tuple(word for word in row.scope if word in current.scopes)
+        if api is not None and api != grant.api:
+            return Refusal(InvalidTarget("The refresh token was given for another API."))
+        known = realm.catalogue.scopes
+        allowed = tuple(word for word in row.scope if word in known and current.may_have(word))
         wanted = allowed if scope is None else scope
         if not set(wanted) <= set(allowed):
             return Refusal(InvalidScope("the scope exceeds what was granted"))
         if row.consumed_at is not None:
-            return self._repeat(conn, realm, grant, user, row, refresh_token, wanted, now)
-        successor, access = new_token(), new_token()
-        sealed = _pair_sealer(refresh_token, row).seal(json.dumps([successor, access]).encode(), now)
+            return self._repeat(conn, realm, current, grant, user, row, refresh_token, wanted, now)
+        access = self.issuing.access_token(conn, realm, current, user, grant, wanted, now)
+        successor = new_token()
+        sealed = _pair_sealer(refresh_token, row).seal(json.dumps([successor, access.handle]).encode(), now)
         if not consume_refresh_token(conn, realm.id, row.token_hash, now, sealed):
             return self._family_stopped(conn, realm, grant, now)
         insert_refresh_token(conn, realm.id, _refresh_row(successor, grant, row.scope, row.token_hash, now))
-        access_row = self._insert_access(conn, realm, grant, access, wanted, now)
-        id_token = self._id_token(conn, realm, grant, user, access, wanted, None, now)
-        return self._issued(realm, grant, access, access_row, successor, id_token, "refresh_token", now)
-
-    def check(self, conn: Connection, realm: Realm, access_token: str, now: int) -> LiveToken:
-        """What an access token stands for, if it is good.
-
-        Good means: not expired, skew included, and its grant, client and person are live.
-
-        Raises:
-            InvalidToken: it is not; the reason is in `detail` only.
-
-        Spec: RFC 6750 2, 3.1; RFC 6749 7.
-        """
-        row = find_access_token(conn, realm.id, token_hash(access_token))
-        if row is None:
-            raise InvalidToken(detail="unknown access token")
-        if now >= row.expires_at + realm.settings.lifetimes.clock_skew_seconds:
-            raise InvalidToken(detail="access token expired")
-        grant = find_grant(conn, realm.id, row.grant_id)
-        subject = "token without a grant" if grant is None else self._live_subject(conn, realm, grant)
-        if isinstance(subject, str):
-            raise InvalidToken(detail=subject)
-        return LiveToken(row, *subject)
-
-    def _live_subject(self, conn: Connection, realm: Realm, grant: GrantRow) -> tuple[Client, User] | str:
-        """The client and the person of a grant, or why nothing may be done with it."""
-        if grant.revoked_at is not None:
-            return f"grant revoked: {grant.revoke_reason}"
-        client = self.clients.find(conn, realm, grant.client_id)
-        if client is None or not client.enabled:
-            return "client disabled"
-        user = self.users.find(conn, realm, grant.user_id)
-        if user is None or not user.active:
-            return "user inactive"
-        return client, user
+        id_token = self.issuing.id_token(conn, realm, current, user, grant, wanted, None, now)
+        return issued(realm, grant, access, wanted, successor, id_token, "refresh_token")
 
     def _repeat(
         self,
         conn: Connection,
         realm: Realm,
+        client: Client,
         grant: GrantRow,
         user: User,
         row: RefreshTokenRow,
@@ -305,15 +201,18 @@ class Tokens:
             opened = _pair_sealer(refresh_token, row).open(row.successor_sealed)
         if opened is None:
             return self._family_stopped(conn, realm, grant, now)
-        successor, access = json.loads(opened)
-        access_row = find_access_token(conn, realm.id, token_hash(access))
-        if access_row is None or set(access_row.scope) != set(wanted):
+        successor, handle = json.loads(opened)
+        given = find_access_token(conn, realm.id, token_hash(handle))
+        access = None
+        if given is not None:
+            access = self.issuing.access_again(conn, realm, client, user, grant, given, handle, now)
+        wanted = tuple(wanted)
+        if access is None or set(access.scope) != set(self.issuing.carried(realm, grant, wanted)):
             # Two parts of a client that ask for different scopes at once: one family still, each its own
             # access token.
-            access = new_token()
-            access_row = self._insert_access(conn, realm, grant, access, tuple(wanted), now)
-        id_token = self._id_token(conn, realm, grant, user, access, access_row.scope, None, now)
-        return self._issued(realm, grant, access, access_row, successor, id_token, "refresh_token", now)
+            access = self.issuing.access_token(conn, realm, client, user, grant, wanted, now)
+        id_token = self.issuing.id_token(conn, realm, client, user, grant, wanted, None, now)
+        return issued(realm, grant, access, wanted, successor, id_token, "refresh_token")
 
     def _code_reused(self, conn: Connection, realm: Realm, grant: GrantRow, now: int) -> Refusal:
         revoke_grant(conn, realm.id, grant.grant_id, now, "code_reused")
@@ -326,72 +225,30 @@ class Tokens:
         event = RefreshTokenReused(realm.id, grant.client_id, grant.user_id, grant.grant_id)
         return _refuse("refresh token used twice", event)
 
-    def _insert_access(
-        self, conn: Connection, realm: Realm, grant: GrantRow, access: str, scope: tuple[str, ...], now: int
-    ) -> AccessTokenRow:
-        row = AccessTokenRow(
-            token_hash=token_hash(access),
-            grant_id=grant.grant_id,
-            client_id=grant.client_id,
-            scope=scope,
-            audience=(realm.issuer,),
-            issued_at=now,
-            expires_at=now + realm.settings.lifetimes.access_token_seconds,
-        )
-        insert_access_token(conn, realm.id, row)
-        return row
 
-    def _id_token(
-        self,
-        conn: Connection,
-        realm: Realm,
-        grant: GrantRow,
-        user: User,
-        access: str,
-        scope: Collection[str],
-        nonce: str | None,
-        now: int,
-    ) -> str | None:
-        """Spec: OIDC Core 2, 3.1.3.6; 12.2 for those made by refreshing, which carry no nonce."""
-        if "openid" not in scope:
-            return None
-        claims = id_token_claims(
-            issuer=realm.issuer,
-            sub=user.user_id,
-            client_id=grant.client_id,
-            now=now,
-            lifetime_seconds=realm.settings.lifetimes.id_token_seconds,
-            nonce=nonce,
-            auth_time=grant.auth_time,
-            acr=grant.acr,
-            amr=grant.amr,
-            sid=grant.sid,
-            extra={"at_hash": half_hash(access, SIGNING_ALGORITHM), **id_token_claims_of(user, scope)},
-        )
-        return self.keys.sign(conn, realm, claims, now)
+def begin_refreshing(
+    conn: Connection, realm: Realm, client: Client, grant: GrantRow, scope: tuple[str, ...], now: int
+) -> str | None:
+    """The first refresh token of a grant, if its scope and the client ask for one."""
+    if "offline_access" not in scope or "refresh_token" not in client.flows:
+        return None
+    refresh = new_token()
+    insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, scope, None, now))
+    return refresh
 
-    def _issued(
-        self,
-        realm: Realm,
-        grant: GrantRow,
-        access: str,
-        access_row: AccessTokenRow,
-        refresh: str | None,
-        id_token: str | None,
-        grant_type: str,
-        now: int,
-    ) -> Issued:
-        response = TokenResponse(
-            access_token=access,
-            expires_in=access_row.expires_at - now,
-            refresh_token=refresh,
-            id_token=id_token,
-            scope=access_row.scope,
-        )
-        event = TokensIssued(
-            realm.id, grant.client_id, grant.user_id, grant.grant_id, grant_type, access_row.scope
-        )
-        return Issued(response, event)
+
+def issued(
+    realm: Realm,
+    grant: GrantRow,
+    access: AccessDraft,
+    scope: tuple[str, ...],
+    refresh_token: str | None,
+    id_token: IdTokenDraft | None,
+    grant_type: str,
+) -> Issued:
+    """What was given, with the event that says so."""
+    event = TokensIssued(realm.id, grant.client_id, grant.user_id, grant.grant_id, grant_type, scope)
+    return Issued(TokenDraft(access, scope, refresh_token, id_token), event)
 
 
 def _refuse(detail: str, event: Event | None = None) -> Refusal:

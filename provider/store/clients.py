@@ -3,44 +3,83 @@
 Clients written in `provider.toml` are not here: `provider.services.clients` joins the two.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from oidcgate.settings import Secret
 from provider.store.schema import clients
 
 
 @dataclass(frozen=True)
 class Client:
-    """An application.
+    """An application. What each attribute means is said where it is configured: `provider.client_settings`.
 
     Attributes:
-        secret_hash: SHA-256 of the secret in hexadecimal digits; None for a public client.
-        second_factor: `realm` for the realm's mode, else a mode of its own.
-        acr_profile: the vocabulary of its `acr` and `amr`.
+        secret_hash: SHA-256 of the secret in hexadecimal digits; None when there is none.
+        secret: The secret itself, of one written in `provider.toml`.
+        sealed_secret: The secret of one in the database, sealed, where its text is needed for signatures.
         read_only: it is written in `provider.toml`.
     """
 
     client_id: str
-    name: str
     enabled: bool
-    secret_hash: str | None = field(repr=False)
+    created_at: int
+    name: str
     auth_method: str
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
-    flows: frozenset[str]
-    scopes: frozenset[str]
+    flows: tuple[str, ...]
+    scopes: tuple[str, ...]
     trusted: bool
-    created_at: int
+    secret_hash: str | None = field(default=None, repr=False)
+    secret: Secret | None = field(default=None, repr=False)
+    sealed_secret: str | None = field(default=None, repr=False)
+    read_only: bool = False
+    application_type: str = "web"
+    token_endpoint_auth_signing_alg: str = ""
+    insecure_token_endpoint_audience: bool = False
+    jwks_uri: str = ""
+    jwks: Mapping[str, Any] = field(default_factory=dict)
+    require_pkce: bool = False
+    restricted_scopes: tuple[str, ...] = ()
+    allowed_users: tuple[str, ...] = ()
+    allowed_groups: tuple[str, ...] = ()
+    organizations: bool = True
     second_factor: str = "realm"
     acr_profile: str = "rfc8176"
-    read_only: bool = False
+    id_token_claims: tuple[str, ...] | None = None
+    id_token_signed_response_alg: str = ""
+    id_token_encrypted_response_alg: str = ""
+    id_token_encrypted_response_enc: str = ""
+    userinfo_signed_response_alg: str = ""
+    userinfo_encrypted_response_alg: str = ""
+    userinfo_encrypted_response_enc: str = ""
 
     @property
     def public(self) -> bool:
-        """It has no secret, so only PKCE binds a code to it."""
+        """It has nothing to prove itself with, so only PKCE binds a code to it."""
         return self.auth_method == "none"
+
+    @property
+    def needs_pkce(self) -> bool:
+        """Whether a request without `code_challenge` is refused."""
+        return self.require_pkce or self.public or self.application_type == "native"
+
+    def may_have(self, scope: str) -> bool:
+        """Whether it may be granted a scope that the realm has."""
+        return (scope in self.scopes or ALL_SCOPES in self.scopes) and scope not in self.restricted_scopes
+
+
+#: In `scopes`: whatever the realm has.
+ALL_SCOPES: Final = "*"
+#: What has a column of its own, or is not kept.
+_APART: Final = frozenset(
+    {"client_id", "enabled", "created_at", "secret_hash", "secret", "sealed_secret", "read_only"}
+)
+_SETTINGS: Final = tuple(entry.name for entry in fields(Client) if entry.name not in _APART)
 
 
 def find_client(conn: Connection, realm_id: str, client_id: str) -> Client | None:
@@ -75,17 +114,10 @@ def insert_client(conn: Connection, realm_id: str, client: Client) -> None:
         insert(clients).values(
             realm_id=realm_id,
             client_id=client.client_id,
-            name=client.name,
             enabled=client.enabled,
             secret_hash=client.secret_hash,
-            auth_method=client.auth_method,
-            redirect_uris=list(client.redirect_uris),
-            post_logout_redirect_uris=list(client.post_logout_redirect_uris),
-            flows=sorted(client.flows),
-            scopes=sorted(client.scopes),
-            trusted=client.trusted,
-            second_factor=client.second_factor,
-            acr_profile=client.acr_profile,
+            sealed_secret=client.sealed_secret,
+            settings={name: _plain(getattr(client, name)) for name in _SETTINGS},
             created_at=client.created_at,
         )
     )
@@ -98,18 +130,24 @@ def set_client_enabled(conn: Connection, realm_id: str, client_id: str, enabled:
 
 
 def _client(row: Row[tuple[object, ...]]) -> Client:
+    # What a later version does not know any more is left; what this one added since has its default.
+    settings = {name: _frozen(value) for name, value in row.settings.items() if name in _SETTINGS}
     return Client(
         client_id=row.client_id,
-        name=row.name,
         enabled=row.enabled,
-        secret_hash=row.secret_hash,
-        auth_method=row.auth_method,
-        redirect_uris=tuple(row.redirect_uris),
-        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
-        flows=frozenset(row.flows),
-        scopes=frozenset(row.scopes),
-        trusted=row.trusted,
         created_at=row.created_at,
-        second_factor=row.second_factor,
-        acr_profile=row.acr_profile,
+        secret_hash=row.secret_hash,
+        sealed_secret=row.sealed_secret,
+        **settings,
     )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

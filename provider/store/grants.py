@@ -5,28 +5,39 @@ Tokens are looked up by their SHA-256. The rules (what may be redeemed, when a f
 `provider.services.tokens`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from provider.store.schema import access_tokens, codes, grants, refresh_tokens
+from provider.store.schema import access_tokens, codes, grants, refresh_tokens, revoked_tokens
 
 
 @dataclass(frozen=True)
 class GrantRow:
-    """What one person allowed one client. `expires_at` is when refreshing ends."""
+    """What one person allowed one client, or the client has of itself. `expires_at` is when refreshing ends.
+
+    Attributes:
+        user_id, auth_time, acr: None where the client acts for itself.
+        sid: None where there was no browser.
+        api: The audience of the API that its access tokens are for.
+        claims: Those asked for one by one, by place.
+    """
 
     grant_id: str
     client_id: str
-    user_id: str
-    sid: str
+    user_id: str | None
+    sid: str | None
     scope: tuple[str, ...]
-    auth_time: int
-    acr: str
+    auth_time: int | None
+    acr: str | None
     amr: tuple[str, ...]
     created_at: int
     expires_at: int
+    api: str | None = None
+    claims: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    org_id: str | None = None
     revoked_at: int | None = None
     revoke_reason: str | None = None
 
@@ -54,7 +65,7 @@ class AccessTokenRow:
     grant_id: str
     client_id: str
     scope: tuple[str, ...]
-    audience: tuple[str, ...]
+    api: str | None
     issued_at: int
     expires_at: int
 
@@ -165,6 +176,13 @@ def find_access_token(conn: Connection, realm_id: str, token_hash: str) -> Acces
     return None if row is None else AccessTokenRow(**_fields(row))
 
 
+def is_revoked(conn: Connection, realm_id: str, token_hash: str) -> bool:
+    """Whether an access token that has no row of its own was revoked."""
+    table = revoked_tokens
+    query = select(table.c.token_hash).where(table.c.realm_id == realm_id, table.c.token_hash == token_hash)
+    return conn.execute(query).first() is not None
+
+
 def insert_refresh_token(conn: Connection, realm_id: str, row: RefreshTokenRow) -> None:
     """Add a refresh token.
 
@@ -206,12 +224,20 @@ def consume_refresh_token(
 
 
 def _values(row: GrantRow | CodeRow | AccessTokenRow | RefreshTokenRow) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(row).items()}
+    return {name: _plain(value) for name, value in vars(row).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: list(entries) for name, entries in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _fields(row: Any) -> dict[str, Any]:
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in row.items()
-        if name != "realm_id"
-    }
+    return {name: _frozen(value) for name, value in row.items() if name != "realm_id"}
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: tuple(entries) for name, entries in value.items()}
+    return tuple(value) if isinstance(value, list) else value

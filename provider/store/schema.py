@@ -23,17 +23,12 @@ clients: Final = Table(
     metadata,
     _realm(),
     Column("client_id", String(100), primary_key=True),
-    Column("name", Text, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("secret_hash", _HASH),
-    Column("auth_method", String(40), nullable=False),
-    Column("redirect_uris", JSON, nullable=False),
-    Column("post_logout_redirect_uris", JSON, nullable=False),
-    Column("flows", JSON, nullable=False),
-    Column("scopes", JSON, nullable=False),
-    Column("trusted", Boolean, nullable=False),
-    Column("second_factor", String(16), nullable=False),
-    Column("acr_profile", String(40), nullable=False),
+    # Only where the text itself is needed: to make or check signatures with it.
+    Column("sealed_secret", Text),
+    # Everything else that is said of it, by the names of `provider.store.clients.Client`.
+    Column("settings", JSON, nullable=False),
     Column("created_at", _INSTANT, nullable=False),
 )
 
@@ -132,12 +127,18 @@ grants: Final = Table(
     _realm(),
     Column("grant_id", String(64), primary_key=True),
     Column("client_id", String(100), nullable=False),
-    Column("user_id", String(255), nullable=False),
-    Column("sid", String(64), nullable=False),
+    # Absent where a client acts for itself, or nobody sat at a browser.
+    Column("user_id", String(255)),
+    Column("sid", String(64)),
     Column("scope", JSON, nullable=False),
-    Column("auth_time", _INSTANT, nullable=False),
-    Column("acr", Text, nullable=False),
+    Column("auth_time", _INSTANT),
+    Column("acr", Text),
     Column("amr", JSON, nullable=False),
+    # The audience of the API its access tokens are for; absent: none in particular.
+    Column("api", Text),
+    # Claims asked for one by one: {"id_token": [...], "userinfo": [...]}.
+    Column("claims", JSON, nullable=False),
+    Column("org_id", String(100)),
     Column("created_at", _INSTANT, nullable=False),
     Column("expires_at", _INSTANT, nullable=False),
     Column("revoked_at", _INSTANT),
@@ -173,7 +174,8 @@ access_tokens: Final = Table(
     Column("grant_id", String(64), nullable=False),
     Column("client_id", String(100), nullable=False),
     Column("scope", JSON, nullable=False),
-    Column("audience", JSON, nullable=False),
+    # Where it is good; absent: at our own UserInfo endpoint and for no API in particular.
+    Column("api", Text),
     Column("issued_at", _INSTANT, nullable=False),
     Column("expires_at", _INSTANT, nullable=False),
     Index("access_tokens_by_grant", "realm_id", "grant_id"),
@@ -197,6 +199,26 @@ refresh_tokens: Final = Table(
     # A token has one successor, whatever raced.
     Index("refresh_tokens_one_successor", "realm_id", "predecessor_hash", unique=True),
     Index("refresh_tokens_by_end", "realm_id", "expires_at"),
+)
+
+assertions: Final = Table(
+    "assertions",
+    metadata,
+    _realm(),
+    # Of the client and the `jti` together: what one client sends is not another's.
+    Column("assertion_hash", _HASH, primary_key=True),
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("assertions_by_end", "realm_id", "expires_at"),
+)
+
+revoked_tokens: Final = Table(
+    "revoked_tokens",
+    metadata,
+    _realm(),
+    # Of the `jti` of a token that no other row is about.
+    Column("token_hash", _HASH, primary_key=True),
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("revoked_tokens_by_end", "realm_id", "expires_at"),
 )
 
 totp: Final = Table(

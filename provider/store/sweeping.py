@@ -9,11 +9,13 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, delete, exists,
 
 from provider.store.schema import (
     access_tokens,
+    assertions,
     browser_sessions,
     codes,
     grants,
     interactions,
     refresh_tokens,
+    revoked_tokens,
     throttle,
 )
 
@@ -33,6 +35,8 @@ ENDED: Final[Mapping[Table, Column[int]]] = {
     access_tokens: access_tokens.c.expires_at,
     refresh_tokens: refresh_tokens.c.expires_at,
     grants: grants.c.expires_at,
+    assertions: assertions.c.expires_at,
+    revoked_tokens: revoked_tokens.c.expires_at,
 }
 #: What may go only when nothing else wants it.
 _ONLY: Final[Mapping[Table, Callable[[int], ColumnElement[bool]]]] = {

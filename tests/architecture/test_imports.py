@@ -27,6 +27,9 @@ NEUTRAL = (*GROUND, "oidcgate.net", "oidcgate.web", "oidcgate.jose", "oidcgate.p
 PROVIDER_GROUND = (
     "provider.property_settings",
     "provider.realm_settings",
+    "provider.catalogue_settings",
+    "provider.client_settings",
+    "provider.catalogue",
     "provider.config",
     "provider.realm",
     "provider.routes",
@@ -61,18 +64,29 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The provider's rooms, from the ground up; of oidcgate they use what knows neither gate nor provider.
     "provider.realm_settings": ("oidcgate.settings",),
     "provider.property_settings": ("oidcgate.settings",),
+    "provider.catalogue_settings": ("oidcgate.settings",),
+    "provider.catalogue": ("oidcgate.settings", "provider.catalogue_settings", "provider.property_settings"),
+    "provider.client_settings": (
+        "oidcgate.settings",
+        "oidcgate.protocol",
+        "provider.catalogue_settings",
+        "provider.realm_settings",
+    ),
     "provider.config": (
         *GROUND,
         "oidcgate.web",
         "oidcgate.protocol",
         "provider.property_settings",
         "provider.realm_settings",
+        "provider.catalogue_settings",
+        "provider.catalogue",
+        "provider.client_settings",
     ),
-    "provider.realm": ("provider.config",),
+    "provider.realm": ("provider.config", "provider.catalogue"),
     "provider.routes": ("provider.realm",),
     "provider.events": ("oidcgate.audit",),
     "provider.pages": ("oidcgate.web",),
-    "provider.store": ("oidcgate.protocol",),
+    "provider.store": ("oidcgate.protocol", "oidcgate.settings"),
     "provider.services": (
         *NEUTRAL,
         *PROVIDER_GROUND,
@@ -123,8 +137,11 @@ PURE = (
     "oidcgate.web.forwarded",
     "provider.property_settings",
     "provider.services.authentication_context",
+    "provider.catalogue",
     "provider.services.claims",
     "provider.services.interaction",
+    "provider.services.minting",
+    "provider.services.scopes",
     "provider.services.second_factor",
 )
 IMPURE = (

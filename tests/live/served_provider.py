@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from provider.app import Provider
-from provider.services.tokens import Authorization, issue_code
+from provider.services.issuing import Authorization, CodeRequest, begin_grant, issue_code
 from tests.provider.store_log import VARIABLE
 from tests.support.servers import ROOT, Server, free_port, running
 
@@ -127,19 +127,18 @@ class ServedProvider:
                 client_id="app",
                 user_id=ALICE,
                 sid="",
-                redirect_uri=REDIRECT_URI,
                 scope=("openid", "offline_access"),
-                nonce=None,
-                code_challenge=None,
-                code_challenge_method=None,
                 auth_time=now,
                 acr="knowledge",
                 amr=("pwd",),
             )
+            bound = CodeRequest(REDIRECT_URI, nonce=None, code_challenge=None, code_challenge_method=None)
             with made.parts.store.begin() as conn:
-                return [
-                    issue_code(conn, realm, replace(authorization, sid=f"sid-{n}"), now) for n in range(count)
+                grants = [
+                    begin_grant(conn, realm, replace(authorization, sid=f"sid-{n}"), now)
+                    for n in range(count)
                 ]
+                return [issue_code(conn, realm, grant, bound, now) for grant in grants]
 
     def redeem(self, code: str) -> Answer:
         return self.ask(code_request(code))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import SettingsError, describe, parse
+from provider.client_settings import client_secret_problem
 from provider.config import (
     ProviderSettings,
     UserSettings,
-    client_secret_problem,
     fold_user_name,
     load_settings,
 )
@@ -122,7 +122,7 @@ CLIENT = {"client_id": "x", "client_secret": APP_SECRET, "redirect_uris": ["http
             id="no-sha256",
         ),
         pytest.param({**CLIENT, "auth_method": "magic"}, "clients[0].auth_method", id="unknown-method"),
-        pytest.param({**CLIENT, "flows": ["implicit"]}, "clients[0].flows", id="unknown-flow"),
+        pytest.param({**CLIENT, "flows": ["magic"]}, "clients[0].flows", id="unknown-flow"),
         pytest.param({**CLIENT, "scopes": ["admin"]}, "clients[0].scopes", id="unknown-scope"),
         pytest.param({**CLIENT, "redirect_uris": []}, "clients[0].redirect_uris", id="nowhere-to-answer"),
         pytest.param(

@@ -21,7 +21,7 @@ from oidcgate.settings import parse
 from provider.app import Provider
 from provider.config import ProviderSettings
 from provider.realm import Realm
-from provider.services.tokens import Authorization, issue_code
+from provider.services.issuing import Authorization, CodeRequest, begin_grant, issue_code
 from provider.store.schema import metadata
 
 ISSUER = "https://id.example"
@@ -126,17 +126,19 @@ class World:
             client_id="app",
             user_id=ALICE,
             sid="sid-1",
-            redirect_uri=REDIRECT_URI,
             scope=ALL_SCOPES,
-            nonce="n-1",
-            code_challenge=CHALLENGE,
-            code_challenge_method="S256",
             auth_time=self.now - 60,
             acr="knowledge",
             amr=("pwd",),
         )
+        bound = CodeRequest(
+            redirect_uri=REDIRECT_URI, nonce="n-1", code_challenge=CHALLENGE, code_challenge_method="S256"
+        )
+        of_code = {name: changes.pop(name) for name in vars(bound) if name in changes}
+        realm = realm or self.realm
         with self.provider.parts.store.begin() as conn:
-            return issue_code(conn, realm or self.realm, replace(authorization, **changes), self.now)
+            grant = begin_grant(conn, realm, replace(authorization, **changes), self.now)
+            return issue_code(conn, realm, grant, replace(bound, **of_code), self.now)
 
     def post(
         self, path: str, form: Mapping[str, str] | list[tuple[str, str]], **options: Any

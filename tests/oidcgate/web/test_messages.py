@@ -11,7 +11,7 @@ from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.gate.pages import LoopCheck
 from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
-from provider.config import DEFAULT_SCOPES
+from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.pages import ErrorKind as ProviderError
 from provider.pages import FactorProblem, LoginProblem, LogoutProblem
 from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event
 
-from provider.config import ClientSettings
+from provider.client_settings import ClientSettings
 from tests.provider.world import World, error_of
 
 

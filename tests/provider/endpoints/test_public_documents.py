@@ -23,8 +23,15 @@ def test_discovery_says_what_there_is(world: World) -> None:
     document = response.get_json()
     OpenIDProviderMetadata(document).validate()
     assert document["issuer"] == ISSUER
-    assert document["response_types_supported"] == ["code"]
-    assert document["grant_types_supported"] == ["authorization_code", "refresh_token"]
+    assert document["response_types_supported"] == [
+        "code",
+        "id_token",
+        "id_token token",
+        "code id_token",
+        "code token",
+        "code id_token token",
+    ]
+    assert document["grant_types_supported"] == ["authorization_code", "refresh_token", "implicit"]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["id_token_signing_alg_values_supported"] == ["RS256"]
     assert document["token_endpoint_auth_methods_supported"] == [

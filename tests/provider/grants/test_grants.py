@@ -32,7 +32,12 @@ def exchange(grant: Grant, **presented: Any) -> object:
 def test_a_code_is_redeemed_with_all_that_was_presented_for_it(tokens: Any, verifier: str | None) -> None:
     tokens.redeem_code.return_value = ANSWER
     grant = AuthorizationCodeGrant(tokens)
-    presented = {"code": "code-1", "redirect_uri": "https://app.example/cb", "code_verifier": verifier}
+    presented = {
+        "code": "code-1",
+        "redirect_uri": "https://app.example/cb",
+        "code_verifier": verifier,
+        "api": "https://api.example",
+    }
     assert exchange(grant, **presented) is ANSWER
     tokens.redeem_code.assert_called_once_with(
         sentinel.transaction, sentinel.realm, sentinel.client, **presented, now=NOW
@@ -59,9 +64,10 @@ def test_a_refresh_token_is_exchanged_for_the_scope_asked_for(
     tokens: Any, scope: tuple[str, ...] | None
 ) -> None:
     tokens.refresh.return_value = ANSWER
-    assert exchange(RefreshTokenGrant(tokens), refresh_token="token-1", scope=scope) is ANSWER
+    presented = {"refresh_token": "token-1", "scope": scope, "api": "https://api.example"}
+    assert exchange(RefreshTokenGrant(tokens), **presented) is ANSWER
     tokens.refresh.assert_called_once_with(
-        sentinel.transaction, sentinel.realm, sentinel.client, refresh_token="token-1", scope=scope, now=NOW
+        sentinel.transaction, sentinel.realm, sentinel.client, **presented, now=NOW
     )
 
 

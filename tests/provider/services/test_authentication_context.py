@@ -2,7 +2,7 @@
 
 import pytest
 
-from provider.config import ACR_PROFILES
+from provider.client_settings import ACR_PROFILES
 from provider.services.authentication_context import (
     PLAIN,
     TWO_FACTORS,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import SettingsError, parse
-from provider.config import ClientSettings, UserSettings
+from provider.client_settings import ClientSettings
+from provider.config import UserSettings
 from provider.services.clients import ReadOnlyObject, UnknownObject, secret_hash
 from provider.store.sessions import BrowserSession
 from provider.store.sessions import add as add_session

@@ -16,7 +16,17 @@ from tests.provider.world import World, error_of
 from tests.support.postgresql import Postgresql
 
 HOUR, DAY = 3600, 86_400
-SWEPT = ("interactions", "browser_sessions", "throttle", "codes", "access_tokens", "refresh_tokens", "grants")
+SWEPT = (
+    "interactions",
+    "browser_sessions",
+    "throttle",
+    "codes",
+    "access_tokens",
+    "refresh_tokens",
+    "grants",
+    "assertions",
+    "revoked_tokens",
+)
 
 
 @pytest.fixture

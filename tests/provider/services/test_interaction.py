@@ -39,6 +39,7 @@ QUIET = InteractionState(
     prompt=frozenset(),
     max_age_seconds=None,
     scopes=SCOPES,
+    to_agree=SCOPES,
     required_user=None,
     signed_in=ALICE,
     login_done=None,
@@ -49,6 +50,8 @@ QUIET = InteractionState(
 
 
 def state(**changes: object) -> InteractionState:
+    if "scopes" in changes:
+        changes.setdefault("to_agree", changes["scopes"])
     return replace(QUIET, **changes)  # type: ignore[arg-type]
 
 
@@ -133,25 +136,35 @@ DONE = Finish("alice", "sid-1", SCOPES)
         ),
         pytest.param(
             state(granted=frozenset(), answer=agreed("openid", "email", left_out=("profile",))),
-            Finish("alice", "sid-1", ("openid", "email")),
+            Finish("alice", "sid-1", ("openid", "email"), frozenset({"profile"})),
             id="one-left-out",
         ),
         pytest.param(
             state(granted=frozenset({"openid"}), answer=agreed(left_out=("profile", "email"))),
-            Finish("alice", "sid-1", ("openid",)),
+            Finish("alice", "sid-1", ("openid",), frozenset({"profile", "email"})),
             id="all-that-is-new-left-out",
         ),
         pytest.param(
             state(answer=agreed("openid", "email", left_out=("profile",))),
-            Finish("alice", "sid-1", ("openid", "email")),
+            Finish("alice", "sid-1", ("openid", "email"), frozenset({"profile"})),
             id="left-out-here-and-agreed-to-in-another-tab",
         ),
         pytest.param(
             state(prompt={"consent"}, answer=agreed("openid", left_out=("profile", "email"))),
-            Finish("alice", "sid-1", ("openid",)),
+            Finish("alice", "sid-1", ("openid",), frozenset({"profile", "email"})),
             id="prompt-consent-and-what-was-granted-earlier-left-out",
         ),
         pytest.param(state(scopes=(), granted=frozenset()), Finish("alice", "sid-1", ()), id="no-scopes"),
+        pytest.param(
+            state(
+                granted=frozenset(),
+                to_agree=("openid", "phone"),
+                answer=agreed("openid", left_out=("phone",)),
+            ),
+            Finish("alice", "sid-1", SCOPES, frozenset({"phone"})),
+            id="what-was-asked-for-by-a-claim-is-left-out",
+        ),
+        pytest.param(state(granted=frozenset(), to_agree=()), DONE, id="nobody-is-asked-about-these-scopes"),
         pytest.param(
             state(granted=frozenset(), answer=agreed(*SCOPES, user="bob")),
             AskConsent(SCOPES),
@@ -177,6 +190,12 @@ def test_step(given_state: InteractionState, expected: object) -> None:
         pytest.param(state(prompt={"none"}, required_user="bob"), LoginRequired, id="none-and-another-user"),
         pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
         pytest.param(state(answer=REFUSED), AccessDenied, id="refused"),
+        pytest.param(state(may_use=False), AccessDenied, id="not-for-this-person"),
+        pytest.param(
+            state(may_use=False, prompt={"none"}, consent_needed=False),
+            AccessDenied,
+            id="none-and-not-for-this-person",
+        ),
         pytest.param(
             state(scopes=("email",), granted=frozenset(), answer=agreed(left_out=("email",))),
             AccessDenied,
@@ -220,6 +239,8 @@ STATES = st.builds(
     prompt=st.frozensets(st.sampled_from(["none", "login", "consent", "select_account"])),
     max_age_seconds=st.none() | st.integers(0, 60),
     scopes=st.lists(st.sampled_from(SCOPES), unique=True, min_size=1).map(tuple),
+    to_agree=st.lists(st.sampled_from(SCOPES), unique=True).map(tuple),
+    may_use=st.booleans(),
     required_user=st.none() | USERS,
     signed_in=st.none() | st.builds(SignedIn, USERS, SIDS, TIMES),
     login_done=st.none() | st.builds(LoginDone, SIDS, TIMES),
@@ -242,6 +263,7 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
     assert (step.user_id, step.sid) == (signed_in.user_id, signed_in.sid)
     assert step.scopes == tuple(scope for scope in given_state.scopes if scope in step.scopes)
     assert given_state.required_user in (None, signed_in.user_id)
+    assert given_state.may_use
     passed_over = {Factor.BETTER_CODE, Factor.OFFERED_ENROLMENT} if "none" in given_state.prompt else set()
     assert given_state.factor in {Factor.ENOUGH, *passed_over}
     fresh = done is not None and done.sid == signed_in.sid and done.auth_time <= signed_in.auth_time
@@ -256,7 +278,7 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
         agreed_now = answer.agreed if mine and answer is not None else frozenset()
         left_out = answer.asked - answer.agreed if mine and answer is not None else frozenset()
         before = frozenset() if "consent" in given_state.prompt else given_state.granted
-        assert set(step.scopes) <= agreed_now | before
+        assert set(step.scopes) & set(given_state.to_agree) <= agreed_now | before
         assert set(given_state.scopes) - set(step.scopes) <= left_out
     else:
         assert step.scopes == given_state.scopes
@@ -277,7 +299,7 @@ def test_consent_is_asked_for_missing_scopes_only_and_never_of_the_trusted(
     step = next_step(given_state, NOW)
     if isinstance(step, AskConsent):
         assert given_state.consent_needed
-        assert set(step.scopes) <= set(given_state.scopes)
+        assert set(step.scopes) <= set(given_state.to_agree)
         if "consent" not in given_state.prompt:
             assert not set(step.scopes) & given_state.granted
 
@@ -292,7 +314,7 @@ def test_a_sign_in_here_and_a_yes_always_end_the_questions(
         given_state,
         signed_in=SignedIn(user, "sid-1", NOW),
         login_done=LoginDone("sid-1", NOW),
-        answer=answer_of(user, frozenset(given_state.scopes), checked, allowed=True),
+        answer=answer_of(user, frozenset(given_state.to_agree), checked, allowed=True),
         factor=Factor.ENOUGH,
     )
     assert isinstance(next_step(answered, NOW), Finish | Fail)

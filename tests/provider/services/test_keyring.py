@@ -137,7 +137,7 @@ def test_a_sealed_key_copied_to_another_row_does_not_open(world: World) -> None:
             changed = keys.update().where(keys.c.kid == row["kid"])
             conn.execute(changed.values(sealed_private=sealed["sealed_private"]))
     with parts.store.begin() as conn, pytest.raises(ServerError):
-        parts.keys.sign(conn, world.realm, {}, world.now)
+        parts.keys.signer(conn, world.realm, "RS256", world.now)
 
 
 def test_without_a_key_nothing_is_used_up(world: World) -> None:

@@ -172,7 +172,7 @@ REDIRECTED = [
     pytest.param({"response_mode": "x"}, "invalid_request", id="response_mode-unknown"),
     pytest.param({"scope": None}, "invalid_scope", id="scope-missing"),
     pytest.param({"scope": ""}, "invalid_scope", id="scope-empty"),
-    pytest.param({"scope": "profile"}, "invalid_scope", id="scope-without-openid"),
+    pytest.param({"scope": "nothing-we-know"}, "invalid_scope", id="scope-of-nothing"),
     pytest.param({"scope": 'openid "x'}, "invalid_scope", id="scope-malformed"),
     pytest.param({"scope": TOO_LONG}, "invalid_request", id="scope-oversized"),
     pytest.param({"prompt": "x"}, "invalid_request", id="prompt-unknown"),
@@ -336,12 +336,23 @@ def test_a_client_without_the_flow_is_told_so(world: World) -> None:
     refused_by_redirect(world.browser().step(authorize_url("nocode")), "unauthorized_client")
 
 
+@pytest.mark.row("E-03", "S-50", "C-5")
 @pytest.mark.parametrize(
-    "response_type", ["token", "id_token", "code id_token", "id_token token", "code token"]
+    ("response_type", "error"),
+    [
+        ("token", "unsupported_response_type"),
+        ("id_token", "unauthorized_client"),
+        ("code id_token", "unauthorized_client"),
+        ("id_token token", "unauthorized_client"),
+        ("code token", "unauthorized_client"),
+        ("none id_token", "unsupported_response_type"),
+    ],
 )
-def test_other_response_types_are_refused_in_the_fragment(world: World, response_type: str) -> None:
+def test_other_response_types_are_refused_in_the_fragment(
+    world: World, response_type: str, error: str
+) -> None:
     page = world.browser().step(authorize_url("trusted", response_type=response_type))
-    refused_by_redirect(page, "unsupported_response_type")
+    refused_by_redirect(page, error)
     assert page.location is not None
     assert page.location.startswith(f"{CALLBACK}#")
 

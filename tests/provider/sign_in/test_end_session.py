@@ -249,9 +249,10 @@ def test_an_access_token_or_a_logout_token_is_no_hint(
     parts = world.provider.parts
     fields = claims(tokens["id_token"])
     with parts.store.begin() as conn:
-        logout_token = parts.keys.sign(conn, parts.realms[0], {**fields, "events": {}}, world.now)
-        foreign = parts.keys.sign(conn, parts.realms[0], {**fields, "iss": "https://evil.test"}, world.now)
-        headless = parts.keys.sign(conn, parts.realms[0], {**fields, "aud": [1]}, world.now)
+        signer = parts.keys.signer(conn, parts.realms[0], "RS256", world.now)
+    logout_token = signer.sign({**fields, "events": {}})
+    foreign = signer.sign({**fields, "iss": "https://evil.test"})
+    headless = signer.sign({**fields, "aud": [1]})
     for hint in (tokens["access_token"], logout_token, foreign, headless):
         assert asks(browser.go(end_session_url(id_token_hint=hint)))
         assert is_signed_in(browser)

@@ -32,12 +32,24 @@ from provider.store.grants import (
 from tests.provider.databases import one_after_the_other
 
 GRANT = GrantRow(
-    "grant-1", "app", "sub-1", "sid-1", ("openid", "email"), 90, "knowledge", ("pwd",), 100, 10_000
+    "grant-1",
+    "app",
+    "sub-1",
+    "sid-1",
+    ("openid", "email"),
+    90,
+    "knowledge",
+    ("pwd",),
+    100,
+    10_000,
+    "https://api.example",
+    {"userinfo": ("email", "name")},
+    "acme",
 )
 CODE = CodeRow(
     "c" * 64, "grant-1", "app", "https://app.example/cb", "n\u00e9\U0001f600", "x" * 43, ("openid",), 160
 )
-ACCESS = AccessTokenRow("a" * 64, "grant-1", "app", ("openid",), ("https://id.example",), 100, 3700)
+ACCESS = AccessTokenRow("a" * 64, "grant-1", "app", ("openid",), "https://api.example", 100, 3700)
 REFRESH = RefreshTokenRow("r" * 64, "grant-1", None, ("openid", "email"), 100, 10_000)
 
 

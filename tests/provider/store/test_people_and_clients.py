@@ -36,8 +36,8 @@ CLIENT = Client(
     auth_method="client_secret_basic",
     redirect_uris=("https://shop.example/cb?a=b", "https://shop.example/\u00e4"),
     post_logout_redirect_uris=(),
-    flows=frozenset({"authorization_code", "refresh_token"}),
-    scopes=frozenset({"openid"}),
+    flows=("authorization_code", "refresh_token"),
+    scopes=("openid",),
     trusted=False,
     created_at=1_800_000_000,
 )

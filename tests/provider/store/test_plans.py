@@ -10,10 +10,12 @@ from provider.store import grants, sessions, sweeping
 from provider.store.engine import Store
 from provider.store.schema import (
     access_tokens,
+    assertions,
     browser_sessions,
     codes,
     interactions,
     refresh_tokens,
+    revoked_tokens,
     throttle,
 )
 from provider.store.schema import grants as grants_table
@@ -118,6 +120,8 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
             access_tokens: "access_tokens_by_end",
             refresh_tokens: "refresh_tokens_by_end",
             grants_table: "grants_by_end",
+            assertions: "assertions_by_end",
+            revoked_tokens: "revoked_tokens_by_end",
         }.items()
     },
 }

@@ -1,0 +1,263 @@
+"""What may be said of one application, in `provider.toml` and by `oidcgate-provider client`.
+
+Here live names, defaults and the rules over one client; what needs to know its realm is a method that the
+realm calls (`provider.config`). A client as the provider works with it is `provider.store.clients.Client`.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from oidcgate.protocol import urls
+from oidcgate.settings import Problem, Secret, cross_check, setting
+from provider.catalogue_settings import DEFAULT_SCOPES
+from provider.realm_settings import SECOND_FACTOR_MODES
+
+TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
+
+#: The switches of a client, one for each way to get or look at tokens.
+FLOWS: Final = (
+    "authorization_code", "implicit", "hybrid", "client_credentials", "password", "refresh_token",
+    "introspection", "revocation", "device_code",
+)  # fmt: skip
+AUTH_METHODS: Final = (
+    "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none",
+)  # fmt: skip
+#: How `acr` and `amr` are worded (`provider.services.authentication_context`).
+ACR_PROFILES: Final = ("rfc8176", "entrust-saml", "eam")
+#: In `scopes`: whatever the realm has.
+ALL_SCOPES: Final = "*"
+
+_REDIRECTED: Final = frozenset({"authorization_code", "implicit", "hybrid"})
+_WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
+#: 43 characters of base64url carry 256 bits.
+_SHORTEST_CLIENT_SECRET = 43
+_LONGEST_CLIENT_SECRET = 100
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """One application."""
+
+    client_id: str = setting(help="The identifier that the application sends.")
+    name: str = setting(default="", help="Shown on the sign-in and consent pages; default: the client_id.")
+    enabled: bool = setting(default=True, help="false: refused everywhere, and its live tokens stop.")
+    application_type: str = setting(
+        default="web",
+        choices=("web", "native"),
+        help="`native`: on a device of its user. PKCE is a must; redirects may go to a loopback address over "
+        "http and to a private-use scheme.",
+    )
+    client_secret: Secret | None = setting(
+        default=None, help="At least 256 bits (43 characters of base64url), at most 100 characters."
+    )
+    client_secret_sha256: str | None = setting(
+        default=None, help="Instead of the secret: its SHA-256 in hexadecimal digits."
+    )
+    auth_method: str = setting(
+        default="client_secret_basic",
+        choices=AUTH_METHODS,
+        help="How it proves itself at the token endpoint; `none` is a public client, which needs PKCE.",
+    )
+    token_endpoint_auth_signing_alg: str = setting(
+        default="",
+        help="The one algorithm of its assertions; default: RS256 for private_key_jwt, HS256 for "
+        "client_secret_jwt.",
+    )
+    insecure_token_endpoint_audience: bool = setting(
+        default=False,
+        help="Its assertions may name the token endpoint as `aud` in place of the issuer, as many do.",
+    )
+    jwks_uri: str = setting(default="", help="Where its public keys are; https.")
+    jwks: Mapping[str, Any] = setting(
+        factory=dict, help="Its public keys themselves, to verify what it signs: { keys = [ … ] }."
+    )
+    redirect_uris: tuple[str, ...] = setting(
+        default=(), help="Where answers may be sent, compared byte for byte."
+    )
+    post_logout_redirect_uris: tuple[str, ...] = setting(default=(), help="Where a sign-out may end.")
+    flows: tuple[str, ...] = setting(default=("authorization_code",), choices=FLOWS, help="What it may use.")
+    require_pkce: bool = setting(
+        default=False, help="Refuse requests without code_challenge also from a client with a secret."
+    )
+    scopes: tuple[str, ...] = setting(
+        default=DEFAULT_SCOPES,
+        help='The scopes that it may be granted; ["*"] for all that the realm has.',
+    )
+    restricted_scopes: tuple[str, ...] = setting(
+        default=(), help="Scopes that it is never granted, whatever `scopes` says."
+    )
+    trusted: bool = setting(default=False, help="true: people are not asked for consent.")
+    allowed_users: tuple[str, ...] = setting(
+        default=(), help="User names of the only people who may use it; with allowed_groups: or these."
+    )
+    allowed_groups: tuple[str, ...] = setting(
+        default=(), help="Groups whose members are the only people who may use it."
+    )
+    organizations: bool = setting(
+        default=True, help="false: nobody is asked for an organization, and tokens carry none."
+    )
+    second_factor: str = setting(
+        default="realm",
+        choices=("realm", *SECOND_FACTOR_MODES),
+        help="A mode of its own in place of the realm's `second_factor.mode`, which must not be `off` then.",
+    )
+    acr_profile: str = setting(
+        default="rfc8176",
+        choices=ACR_PROFILES,
+        help="The names of `acr` and `amr` in its requests and tokens.",
+    )
+    id_token_claims: tuple[str, ...] | None = setting(
+        default=None,
+        help="The only claims about the person in its ID tokens, in place of what `into` of each claim says.",
+    )
+    id_token_signed_response_alg: str = setting(
+        default="", help="How its ID tokens are signed; default: the realm's signing_algorithm."
+    )
+    id_token_encrypted_response_alg: str = setting(
+        default="", help="Encrypts its ID tokens for a key of jwks_uri, with this key algorithm."
+    )
+    id_token_encrypted_response_enc: str = setting(
+        default="", help="The content algorithm; default: A128CBC-HS256."
+    )
+    userinfo_signed_response_alg: str = setting(
+        default="", help="Sends it UserInfo as a signed token; default: plain JSON."
+    )
+    userinfo_encrypted_response_alg: str = setting(
+        default="", help="Encrypts its UserInfo for a key of jwks_uri, with this key algorithm."
+    )
+    userinfo_encrypted_response_enc: str = setting(
+        default="", help="The content algorithm; default: A128CBC-HS256."
+    )
+
+    @property
+    def public(self) -> bool:
+        """It has nothing to prove itself with, so only PKCE binds a code to it."""
+        return self.auth_method == "none"
+
+    @property
+    def needs_secret_text(self) -> bool:
+        """Whether its secret has to be kept as it is, and not as a hash: it makes or checks signatures."""
+        algorithms = (self.id_token_signed_response_alg, self.userinfo_signed_response_alg)
+        return self.auth_method == "client_secret_jwt" or any(name.startswith("HS") for name in algorithms)
+
+    @cross_check
+    def _plain_id(self) -> Iterable[Problem]:
+        if not _CLIENT_ID.fullmatch(self.client_id):
+            yield Problem(
+                "client_id", self.client_id, "is not 1 to 100 characters out of A-Z a-z 0-9 . _ ~ : / @ + -",
+                "choose another",
+            )  # fmt: skip
+
+    @cross_check
+    def _somewhere_to_answer(self) -> Iterable[Problem]:
+        if _REDIRECTED & set(self.flows) and not self.redirect_uris:
+            yield Problem(
+                "redirect_uris",
+                None,
+                "is empty",
+                "list where the application receives the answer, or take the flow away",
+            )
+
+    @cross_check
+    def _refresh_needs_its_scope(self) -> Iterable[Problem]:
+        if "refresh_token" in self.flows and not self.may_have("offline_access"):
+            yield Problem(
+                "scopes", None, "lacks offline_access, without which no refresh token is given",
+                'add it, or take "refresh_token" out of flows',
+            )  # fmt: skip
+
+    @cross_check
+    def _flows_of_a_public_client(self) -> Iterable[Problem]:
+        # Whoever knows its client_id would be it: nothing but the redirect URI says who asks.
+        for flow in ("hybrid", "client_credentials", "introspection"):
+            if self.public and flow in self.flows:
+                yield Problem(
+                    "flows", flow, "is not for a client without a secret",
+                    "take it away, or give the client another auth_method",
+                )  # fmt: skip
+
+    @cross_check
+    def _one_strong_proof(self) -> Iterator[Problem]:
+        given = [n for n in ("client_secret", "client_secret_sha256") if getattr(self, n) is not None]
+        if self.auth_method not in _WITH_SECRET and not self.needs_secret_text:
+            for name in given:
+                yield Problem(
+                    name, None, f"is set, but auth_method is {self.auth_method}", "remove one of the two"
+                )
+        elif len(given) != 1:
+            what = "is missing" if not given else "is set beside client_secret_sha256"
+            yield Problem(
+                "client_secret",
+                None,
+                what,
+                "set one of client_secret, client_secret_file and client_secret_sha256",
+            )
+        elif self.needs_secret_text and self.client_secret is None:
+            yield Problem(
+                "client_secret_sha256", None, "is not enough to make or check signatures with",
+                "give client_secret or client_secret_file instead",
+            )  # fmt: skip
+        if self.client_secret is not None:
+            problem = client_secret_problem(self.client_secret.reveal())
+            if problem:
+                yield Problem("client_secret", None, problem, "let `oidcgate-provider client add` make one")
+        if self.client_secret_sha256 is not None and not re.fullmatch(
+            "[0-9a-f]{64}", self.client_secret_sha256
+        ):
+            yield Problem(
+                "client_secret_sha256",
+                None,
+                "is not 64 small hexadecimal digits",
+                "compute it with sha256sum",
+            )
+
+    def may_have(self, scope: str) -> bool:
+        """Whether it may be granted a scope that the realm has."""
+        allowed = scope in self.scopes or ALL_SCOPES in self.scopes
+        return allowed and scope not in self.restricted_scopes
+
+    def redirect_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
+        """What is wrong with where answers may go. Only the provider says whether http may be."""
+        native = self.application_type == "native"
+        for name in ("redirect_uris", "post_logout_redirect_uris"):
+            for index, uri in enumerate(getattr(self, name)):
+                problem = urls.redirect_uri_problem(
+                    uri, allow_http_loopback=allow_http_loopback, native=native
+                )
+                if problem:
+                    fix = "register the exact https URI of the application"
+                    if urls.is_loopback_url(uri) and not allow_http_loopback:
+                        fix = f'{fix}, set application_type = "native" for an app of a device, or {TRY_OUT}'
+                    yield Problem(f"{name}[{index}]", uri, problem, fix)
+
+    def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
+        """What is wrong with its mode in a realm of that mode."""
+        if realm_mode == "off" and self.second_factor in ("acr", "required"):
+            yield Problem(
+                "second_factor", self.second_factor, "asks for what the realm does not have",
+                'set second_factor.mode = "acr" for the realm, or leave this out',
+            )  # fmt: skip
+
+    def scope_problems(self, known: Collection[str]) -> Iterator[Problem]:
+        """Scopes that its realm does not have."""
+        for name in ("scopes", "restricted_scopes"):
+            for index, scope in enumerate(getattr(self, name)):
+                if scope not in known and not (scope == ALL_SCOPES and name == "scopes"):
+                    yield Problem(
+                        f"{name}[{index}]", scope, "is no scope of this realm",
+                        f"use one of {', '.join(known)}, or add it under [[scopes]]",
+                    )  # fmt: skip
+
+
+def client_secret_problem(secret: str) -> str | None:
+    """What is wrong with a client secret that a person chose; None for nothing."""
+    if not re.fullmatch(r"[!-~]*", secret):
+        return "has characters outside visible ASCII"
+    if len(secret) < _SHORTEST_CLIENT_SECRET or len(set(secret)) < 12:
+        return "is too weak: it needs 256 bits"
+    if len(secret) > _LONGEST_CLIENT_SECRET:
+        return f"is longer than {_LONGEST_CLIENT_SECRET} characters"
+    return None

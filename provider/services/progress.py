@@ -1,0 +1,55 @@
+"""What a person did so far in one interaction: notes that the pages write in its row.
+
+Each names the session or the person it is of, so that none counts for another. The row is
+`provider.store.interactions`, what follows from the notes is `interaction`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from provider.services.interaction import ConsentAnswer, LoginDone
+from provider.store.sessions import BrowserSession
+
+
+def login_progress(session: BrowserSession) -> dict[str, Any]:
+    """The note that this interaction's own sign-in made this session."""
+    return {"login": {"sid": session.sid, "auth_time": session.auth_time}}
+
+
+def declined_progress(session: BrowserSession) -> dict[str, Any]:
+    """The note that whoever is signed in went on without setting up a second factor."""
+    return {"declined": {"sid": session.sid}}
+
+
+def told_progress(session: BrowserSession) -> dict[str, Any]:
+    """The note that whoever is signed in has read that a second factor is missing."""
+    return {"told_missing": {"sid": session.sid}}
+
+
+def consent_progress(answer: ConsentAnswer) -> dict[str, Any]:
+    """The note of an answer on the consent page."""
+    asked, agreed = sorted(answer.asked), sorted(answer.agreed)
+    return {
+        "consent": {"user_id": answer.user_id, "asked": asked, "agreed": agreed, "allowed": answer.allowed}
+    }
+
+
+def login_in(progress: Mapping[str, Any]) -> LoginDone | None:
+    """Read `login_progress`."""
+    note = progress.get("login")
+    return None if note is None else LoginDone(note["sid"], note["auth_time"])
+
+
+def answer_in(progress: Mapping[str, Any]) -> ConsentAnswer | None:
+    """Read `consent_progress`."""
+    note = progress.get("consent")
+    if note is None:
+        return None
+    return ConsentAnswer(
+        note["user_id"], frozenset(note["asked"]), frozenset(note["agreed"]), note["allowed"]
+    )
+
+
+def noted(progress: Mapping[str, Any], what: str, session: BrowserSession) -> bool:
+    """Whether the note is there and of this very session: another person's does not count."""
+    return bool(progress.get(what, {}).get("sid") == session.sid)

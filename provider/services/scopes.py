@@ -1,0 +1,94 @@
+"""What of a request's scope would be granted, and for which API. Pure.
+
+What a person agrees to of it is `interaction`; which scopes and APIs there are is `provider.catalogue`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from oidcgate.protocol.errors import InvalidScope, InvalidTarget
+from provider.catalogue import Catalogue
+from provider.catalogue_settings import ResourceSettings
+from provider.store.clients import Client
+
+OPENID: Final = "openid"
+OFFLINE_ACCESS: Final = "offline_access"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a token may be for.
+
+    Attributes:
+        scopes: Known here, allowed to the client, each once, in the order of the request.
+        api: The API that access tokens are for; None for none in particular.
+    """
+
+    scopes: tuple[str, ...]
+    api: ResourceSettings | None
+
+    @property
+    def audience(self) -> str | None:
+        """The audience of the API."""
+        return None if self.api is None else self.api.audience
+
+
+def reach_of(
+    catalogue: Catalogue,
+    client: Client,
+    asked: Collection[str],
+    audience: str | None,
+    *,
+    refreshable: bool,
+) -> Reach:
+    """Judge what is asked for.
+
+    A value that nobody here knows is ignored; one that is known but not allowed to this client, or of an API
+    that was not named, is refused, so that the developer learns of it. `offline_access` is ignored where it
+    could not lead to a refresh token.
+
+    Args:
+        asked: The scope of the request.
+        audience: The API it names.
+        refreshable: Whether the flow can give refresh tokens at all.
+
+    Raises:
+        InvalidTarget: the API is unknown, switched off, or not open to this client.
+        InvalidScope: see above, or nothing is left.
+
+    Spec: RFC 6749 3.3; OIDC Core 3.1.2.1, 11; RFC 8707 2.
+    """
+    api = None if audience is None else api_named(catalogue, client, audience)
+    known = tuple(dict.fromkeys(scope for scope in asked if scope in catalogue.scopes))
+    forbidden = [scope for scope in known if not client.may_have(scope)]
+    if forbidden:
+        raise InvalidScope(f"This client may not ask for: {' '.join(forbidden)}.")
+    elsewhere = catalogue.of_apis().difference(api.scopes if api is not None else ())
+    strange = [scope for scope in known if scope in elsewhere]
+    if strange:
+        raise InvalidScope(f"Not scopes of the API that the request is for: {' '.join(strange)}.")
+    offline = refreshable and "refresh_token" in client.flows and (api is None or api.refresh_tokens)
+    scopes = tuple(scope for scope in known if scope != OFFLINE_ACCESS or offline)
+    if not scopes:
+        raise InvalidScope("The scope holds nothing that this client could be granted.")
+    return Reach(scopes, api)
+
+
+def api_named(catalogue: Catalogue, client: Client, audience: str) -> ResourceSettings:
+    """The API of that audience.
+
+    Raises:
+        InvalidTarget: it is unknown, switched off, or not open to this client; the answer does not say which.
+    """
+    api = catalogue.resources.get(audience)
+    if api is None or not api.enabled or (api.clients and client.client_id not in api.clients):
+        raise InvalidTarget("This API is unknown, or not open to this client.")
+    return api
+
+
+def of_access_token(scopes: Collection[str], api: ResourceSettings | None) -> tuple[str, ...]:
+    """The part of what was granted that an access token carries: what means something where it goes."""
+    if api is None or "oidc_scopes" in api.include:
+        return tuple(scopes)
+    return tuple(scope for scope in scopes if scope in api.scopes)

@@ -1,0 +1,137 @@
+"""Whether a token is good now: its own end, and the grant, client and person that it hangs on.
+
+Asked by our own endpoints, which therefore notice a revocation at once. An API that reads a JWT by itself
+notices it when the token ends. What tokens are made of is `issuing`; rows are `provider.store.grants`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from oidcgate.jose.jwt import JWTError, verify
+from oidcgate.protocol.access_token import AccessTokenRules, check_access_token_claims
+from oidcgate.protocol.errors import InvalidToken
+from provider.realm import Realm
+from provider.services.clients import Clients
+from provider.services.issuing import CLIENT_ITSELF
+from provider.services.keyring import SigningKeys
+from provider.services.opaque import token_hash
+from provider.services.users import UserStore
+from provider.store.clients import Client
+from provider.store.grants import AccessTokenRow, GrantRow, find_access_token, find_grant, is_revoked
+from provider.store.users import User
+
+
+class Subject(NamedTuple):
+    """Whose a grant is; `user` is None where the client acts for itself."""
+
+    client: Client
+    user: User | None
+
+
+class LiveToken(NamedTuple):
+    """An access token that is good now, with what it stands for; `grant` is None where it needs no row."""
+
+    token: AccessTokenRow
+    client: Client
+    user: User | None
+    grant: GrantRow | None
+
+
+@dataclass(frozen=True)
+class TokenChecks:
+    """Looks tokens up, over whoever knows the clients, the people and the keys."""
+
+    clients: Clients
+    users: UserStore
+    keys: SigningKeys
+
+    def access_token(self, conn: Connection, realm: Realm, text: str, now: int) -> LiveToken:
+        """What an access token stands for, if it is good.
+
+        Good means: not expired, skew included, and its grant, client and person are live.
+
+        Raises:
+            InvalidToken: it is not; the reason is in `detail` only.
+
+        Spec: RFC 6750 2, 3.1; RFC 6749 7; RFC 9068 4.
+        """
+        claims = self._claims(conn, realm, text, now) if "." in text else None
+        if claims is not None and claims.get(CLIENT_ITSELF) is True:
+            return self._of_client(conn, realm, claims)
+        handle = text if claims is None else str(claims["jti"])
+        row = find_access_token(conn, realm.id, token_hash(handle))
+        if row is None:
+            raise InvalidToken(detail="unknown access token")
+        if now >= row.expires_at + realm.settings.lifetimes.clock_skew_seconds:
+            raise InvalidToken(detail="access token expired")
+        grant = find_grant(conn, realm.id, row.grant_id)
+        subject = "token without a grant" if grant is None else self.subject_of(conn, realm, grant)
+        if isinstance(subject, str):
+            raise InvalidToken(detail=subject)
+        return LiveToken(row, *subject, grant)
+
+    def subject_of(self, conn: Connection, realm: Realm, grant: GrantRow) -> Subject | str:
+        """The client and the person of a grant, or why nothing may be done with it."""
+        if grant.revoked_at is not None:
+            return f"grant revoked: {grant.revoke_reason}"
+        client = self.clients.find(conn, realm, grant.client_id)
+        if client is None or not client.enabled:
+            return "client disabled"
+        if grant.api is not None and not _is_open(realm, client, grant.api):
+            return "API closed"
+        if grant.user_id is None:
+            return Subject(client, None)
+        user = self.users.find(conn, realm, grant.user_id)
+        if user is None or not user.active:
+            return "user inactive"
+        if not may_use(client, user):
+            return "user not allowed to use the client"
+        return Subject(client, user)
+
+    def _claims(self, conn: Connection, realm: Realm, text: str, now: int) -> Mapping[str, Any]:
+        """The claims of an access token that this realm signed, for whichever API."""
+        try:
+            header, claims = verify(
+                text, self.keys.verification_keys(conn, realm), realm.settings.offered_algorithms
+            )
+        except JWTError as error:
+            raise InvalidToken(detail=f"access token: {error.reason}") from None
+        audience = claims.get("aud")
+        known = {realm.audience, *realm.catalogue.resources}
+        if not isinstance(audience, str) or audience not in known:
+            raise InvalidToken(detail="access token: unknown audience")
+        rules = AccessTokenRules(realm.issuer, audience, realm.settings.lifetimes.clock_skew_seconds)
+        check_access_token_claims(header, claims, rules, now)
+        return claims
+
+    def _of_client(self, conn: Connection, realm: Realm, claims: Mapping[str, Any]) -> LiveToken:
+        client = self.clients.find(conn, realm, str(claims["client_id"]))
+        if client is None or not client.enabled:
+            raise InvalidToken(detail="client disabled")
+        audience = str(claims["aud"])
+        api = audience if audience in realm.catalogue.resources else None
+        if api is not None and not _is_open(realm, client, api):
+            raise InvalidToken(detail="API closed")
+        hashed = token_hash(str(claims["jti"]))
+        if is_revoked(conn, realm.id, hashed):
+            raise InvalidToken(detail="access token revoked")
+        scope = tuple(str(claims.get("scope", "")).split())
+        row = AccessTokenRow(hashed, "", client.client_id, scope, api, int(claims["iat"]), int(claims["exp"]))
+        return LiveToken(row, client, None, None)
+
+
+def may_use(client: Client, user: User) -> bool:
+    """Whether a person is among those that the client is for (E-27)."""
+    if not client.allowed_users and not client.allowed_groups:
+        return True
+    groups = user.attributes.get("groups")
+    member = isinstance(groups, list | tuple) and not set(groups).isdisjoint(client.allowed_groups)
+    return member or user.user_name_key in client.allowed_users
+
+
+def _is_open(realm: Realm, client: Client, audience: str) -> bool:
+    api = realm.catalogue.resources.get(audience)
+    return api is not None and api.enabled and (not api.clients or client.client_id in api.clients)
