@@ -140,7 +140,7 @@ def _request(value: Any) -> ClaimRequest:
 
 def _texts(name: str, values: tuple[Any, ...]) -> tuple[str, ...]:
     if not all(isinstance(value, str) and value for value in values):
-        raise InvalidRequest(f"claims: an {name} is no text")
+        raise InvalidRequest(f"claims: a value of {name} is no text")
     return tuple(dict.fromkeys(values))
 
 

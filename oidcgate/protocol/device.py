@@ -113,6 +113,6 @@ def normalise_user_code(text: str) -> str | None:
     if len(text) > _MAX_TYPED:
         return None
     typed = _SEPARATORS.sub("", text)
+    code = typed.upper()
     # Other letters that become one of ours in capitals (ſ) are not what anybody typed.
-    code = typed.upper() if typed.isascii() else ""
-    return code if _CODE.fullmatch(code) else None
+    return code if typed.isascii() and _CODE.fullmatch(code) else None

@@ -92,7 +92,7 @@ def test_one_person_may_be_asked_for(document: dict[str, Any], sub: str | None) 
 
 
 def test_a_hundred_claims_of_two_hundred_characters_are_read() -> None:
-    names = [f"{number:0200}" for number in range(100)]
+    names = ["n", *(f"{number:0200}" for number in range(99))]
     asked = parse_claims(
         json.dumps({"id_token": dict.fromkeys(names[:50]), "userinfo": dict.fromkeys(names[50:])})
     )
@@ -144,6 +144,13 @@ def test_a_hundred_claims_of_two_hundred_characters_are_read() -> None:
 def test_refused(claims: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_claims(claims)
+
+
+@pytest.mark.parametrize("name", ["acr", "amr", "sub"])
+def test_the_claim_whose_value_is_no_text_is_named(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_claims(json.dumps({"id_token": {name: {"value": 7}}}))
+    assert caught.value.description == f"claims: a value of {name} is no text"
 
 
 NAMES = st.sampled_from(["id_token", "userinfo", "acr", "amr", "sub", "values", "value", "essential"])

@@ -270,7 +270,10 @@ def test_what_came_through_the_browser_and_is_not_named_is_refused(
     changes: dict[str, Any], reason: Reason
 ) -> None:
     front = rules(from_authorization_endpoint=True, code=CODE)
-    assert refusal(altered(**({"c_hash": C_HASH} | changes)), rules=front) is reason
+    told = refused(altered(**({"c_hash": C_HASH} | changes)), rules=front)
+    assert told.reason is reason
+    if changes in ({"at_hash": MISSING}, {"c_hash": MISSING}):
+        assert told.detail == f"{next(iter(changes))} is missing"
 
 
 @pytest.mark.row("P-14")
@@ -278,6 +281,9 @@ def test_c_hash_is_compared_wherever_it_came_from() -> None:
     assert check(altered(), rules=rules(code=CODE)).sub
     assert check(altered(c_hash=C_HASH), rules=rules(code=CODE)).sub
     assert refusal(altered(c_hash="other"), rules=rules(code=CODE)) is Reason.ID_TOKEN_C_HASH
+    alone = rules(code=CODE, access_token=None)
+    assert refusal(altered(c_hash="other"), rules=alone) is Reason.ID_TOKEN_C_HASH
+    assert refusal(altered(c_hash="other", at_hash=MISSING), rules=alone) is Reason.ID_TOKEN_C_HASH
     # A code that no hash can be made of is not ours.
     assert refusal(altered(c_hash=C_HASH), rules=rules(code="ç")) is Reason.ID_TOKEN_C_HASH
 

@@ -61,4 +61,5 @@ def test_everything_that_is_known_is_said() -> None:
         "amr": ["pwd", "otp"],
         "org_id": "org-1",
     }
+    assert whole["aud"] == ["a", "b"]
     assert introspection_document(client_id="c", iss="i", exp=2, iat=1, aud="a")["aud"] == "a"
