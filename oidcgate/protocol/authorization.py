@@ -196,9 +196,10 @@ def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str
         "amr_values": " ".join(request.amr_values),
         "claims": request.claims,
         "ui_locales": " ".join(request.ui_locales),
-        parameter_for(request.api or ""): request.api,
         "org_id": request.org_id,
     }
+    if request.api is not None:
+        values[parameter_for(request.api)] = request.api
     return with_query(endpoint, {name: value for name, value in values.items() if value})
 
 
