@@ -14,6 +14,7 @@ from oidcgate.web.forwarded import parse_networks
 from oidcgate.web.sealing import KeyRing
 from provider.config import ProviderSettings
 from provider.endpoints.authorize import Authorize
+from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.consent import Consent
 from provider.endpoints.discovery import Discovery
 from provider.endpoints.end_session import EndSession
@@ -99,7 +100,9 @@ def build(
     checks = TokenChecks(clients, people, keys)
     issuing = Issuing(keys)
     tokens = Tokens(checks, issuing)
-    code, refresh = AuthorizationCodeGrant(tokens), RefreshTokenGrant(tokens)
+    code, refresh = AuthorizationCodeGrant(store, tokens), RefreshTokenGrant(store, tokens)
+    entrance = ClientEntrance(store, clients, audit)
+    networks = parse_networks(settings.trusted_networks)
     grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
@@ -108,7 +111,7 @@ def build(
             settings, store, clients, people, keys, issuing, passwords, screens, ring, audit, clock
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
-        Route("/token", ("POST",), TokenEndpoint(store, clients, grants, audit, clock), Face.JSON),
+        Route("/token", ("POST",), TokenEndpoint(entrance, grants, audit, clock, networks), Face.JSON),
         Route("/userinfo", ("GET", "POST"), UserInfo(store, checks, clock), Face.JSON, bearer=True),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),

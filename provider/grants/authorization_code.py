@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sqlalchemy import Connection
-
 from oidcgate.protocol.errors import InvalidRequest
-from oidcgate.protocol.token import TokenRequest
-from provider.realm import Realm
-from provider.services.authenticate_client import AuthenticatedClient
+from provider.grants.base import TokenCall
 from provider.services.tokens import Issued, Refusal, Tokens
+from provider.store.engine import Store
 
 
 @dataclass(frozen=True)
@@ -18,22 +15,23 @@ class AuthorizationCodeGrant:
 
     grant_type: ClassVar[str] = "authorization_code"
     flow: ClassVar[str] = "authorization_code"
+    store: Store
     tokens: Tokens
 
-    def exchange(
-        self, conn: Connection, realm: Realm, client: AuthenticatedClient, request: TokenRequest, now: int
-    ) -> Issued | Refusal:
+    def exchange(self, call: TokenCall) -> Issued | Refusal:
         """Redeem the request's code."""
+        request = call.request
         if request.code is None or request.redirect_uri is None:
             # Every authorization request here has a redirect_uri, so it has to be repeated.
             raise InvalidRequest("redirect_uri is missing")
-        return self.tokens.redeem_code(
-            conn,
-            realm,
-            client.client,
-            code=request.code,
-            redirect_uri=request.redirect_uri,
-            code_verifier=request.code_verifier,
-            api=request.api,
-            now=now,
-        )
+        with self.store.begin() as conn:
+            return self.tokens.redeem_code(
+                conn,
+                call.realm,
+                call.client.client,
+                code=request.code,
+                redirect_uri=request.redirect_uri,
+                code_verifier=request.code_verifier,
+                api=request.api,
+                now=call.now,
+            )

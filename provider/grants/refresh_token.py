@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sqlalchemy import Connection
-
 from oidcgate.protocol.errors import InvalidRequest
-from oidcgate.protocol.token import TokenRequest
-from provider.realm import Realm
-from provider.services.authenticate_client import AuthenticatedClient
+from provider.grants.base import TokenCall
 from provider.services.tokens import Issued, Refusal, Tokens
+from provider.store.engine import Store
 
 
 @dataclass(frozen=True)
@@ -18,20 +15,21 @@ class RefreshTokenGrant:
 
     grant_type: ClassVar[str] = "refresh_token"
     flow: ClassVar[str] = "refresh_token"
+    store: Store
     tokens: Tokens
 
-    def exchange(
-        self, conn: Connection, realm: Realm, client: AuthenticatedClient, request: TokenRequest, now: int
-    ) -> Issued | Refusal:
+    def exchange(self, call: TokenCall) -> Issued | Refusal:
         """Rotate the request's refresh token."""
+        request = call.request
         if request.refresh_token is None:
             raise InvalidRequest("refresh_token is missing")
-        return self.tokens.refresh(
-            conn,
-            realm,
-            client.client,
-            refresh_token=request.refresh_token,
-            scope=request.scope,
-            api=request.api,
-            now=now,
-        )
+        with self.store.begin() as conn:
+            return self.tokens.refresh(
+                conn,
+                call.realm,
+                call.client.client,
+                refresh_token=request.refresh_token,
+                scope=request.scope,
+                api=request.api,
+                now=call.now,
+            )

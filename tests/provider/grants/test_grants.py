@@ -1,5 +1,7 @@
 """What each grant hands on of a token request, and what it cannot do without."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import create_autospec, sentinel
 
@@ -8,7 +10,7 @@ import pytest
 from oidcgate.protocol.errors import InvalidGrant, InvalidRequest
 from oidcgate.protocol.token import TokenRequest
 from provider.grants.authorization_code import AuthorizationCodeGrant
-from provider.grants.base import Grant
+from provider.grants.base import Grant, TokenCall
 from provider.grants.refresh_token import RefreshTokenGrant
 from provider.services.authenticate_client import AuthenticatedClient
 from provider.services.tokens import Refusal, Tokens
@@ -18,6 +20,19 @@ CLIENT = AuthenticatedClient(sentinel.client)
 ANSWER = Refusal(InvalidGrant("unknown code"))
 
 
+class OneTransaction:
+    """A store with a single transaction."""
+
+    @contextmanager
+    def begin(self) -> Iterator[object]:
+        yield sentinel.transaction
+
+
+@pytest.fixture
+def store() -> Any:
+    return OneTransaction()
+
+
 @pytest.fixture
 def tokens() -> Any:
     return create_autospec(Tokens, instance=True)
@@ -25,13 +40,15 @@ def tokens() -> Any:
 
 def exchange(grant: Grant, **presented: Any) -> object:
     request = TokenRequest(grant.grant_type, **presented)
-    return grant.exchange(sentinel.transaction, sentinel.realm, CLIENT, request, NOW)
+    return grant.exchange(TokenCall(sentinel.realm, CLIENT, request, "203.0.113.0/24", NOW))
 
 
 @pytest.mark.parametrize("verifier", [pytest.param("v" * 43, id="pkce"), pytest.param(None, id="no-pkce")])
-def test_a_code_is_redeemed_with_all_that_was_presented_for_it(tokens: Any, verifier: str | None) -> None:
+def test_a_code_is_redeemed_with_all_that_was_presented_for_it(
+    store: Any, tokens: Any, verifier: str | None
+) -> None:
     tokens.redeem_code.return_value = ANSWER
-    grant = AuthorizationCodeGrant(tokens)
+    grant = AuthorizationCodeGrant(store, tokens)
     presented = {
         "code": "code-1",
         "redirect_uri": "https://app.example/cb",
@@ -51,9 +68,11 @@ def test_a_code_is_redeemed_with_all_that_was_presented_for_it(tokens: Any, veri
         pytest.param({"redirect_uri": "https://app.example/cb"}, id="code-missing"),
     ],
 )
-def test_nothing_is_redeemed_without_code_and_redirect_uri(tokens: Any, presented: dict[str, str]) -> None:
+def test_nothing_is_redeemed_without_code_and_redirect_uri(
+    store: Any, tokens: Any, presented: dict[str, str]
+) -> None:
     with pytest.raises(InvalidRequest):
-        exchange(AuthorizationCodeGrant(tokens), **presented)
+        exchange(AuthorizationCodeGrant(store, tokens), **presented)
     tokens.redeem_code.assert_not_called()
 
 
@@ -61,17 +80,17 @@ def test_nothing_is_redeemed_without_code_and_redirect_uri(tokens: Any, presente
     "scope", [pytest.param(None, id="as-before"), pytest.param(("openid",), id="narrower")]
 )
 def test_a_refresh_token_is_exchanged_for_the_scope_asked_for(
-    tokens: Any, scope: tuple[str, ...] | None
+    store: Any, tokens: Any, scope: tuple[str, ...] | None
 ) -> None:
     tokens.refresh.return_value = ANSWER
     presented = {"refresh_token": "token-1", "scope": scope, "api": "https://api.example"}
-    assert exchange(RefreshTokenGrant(tokens), **presented) is ANSWER
+    assert exchange(RefreshTokenGrant(store, tokens), **presented) is ANSWER
     tokens.refresh.assert_called_once_with(
         sentinel.transaction, sentinel.realm, sentinel.client, **presented, now=NOW
     )
 
 
-def test_nothing_is_refreshed_without_a_refresh_token(tokens: Any) -> None:
+def test_nothing_is_refreshed_without_a_refresh_token(store: Any, tokens: Any) -> None:
     with pytest.raises(InvalidRequest):
-        exchange(RefreshTokenGrant(tokens), scope=("openid",))
+        exchange(RefreshTokenGrant(store, tokens), scope=("openid",))
     tokens.refresh.assert_not_called()

@@ -1,0 +1,53 @@
+"""Who asks: the client behind a request to an endpoint that clients call themselves.
+
+Taking the credentials out of a request is `oidcgate.protocol.client_auth`, judging them
+`provider.services.authenticate_client`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from werkzeug import Request
+
+from oidcgate.audit import Audit
+from oidcgate.protocol.client_auth import PresentedClient, present
+from oidcgate.protocol.errors import InvalidClient
+from provider.events import ClientRefused
+from provider.realm import Realm
+from provider.services.authenticate_client import AuthenticatedClient, authenticate_client
+from provider.services.clients import Clients
+from provider.store.engine import Store
+
+
+@dataclass(frozen=True)
+class ClientEntrance:
+    """The one way in for clients, by the method that each is registered for."""
+
+    store: Store
+    clients: Clients
+    audit: Audit
+
+    @staticmethod
+    def presented(request: Request, pairs: Sequence[tuple[str, str]]) -> PresentedClient:
+        """Who the request says it comes from.
+
+        Args:
+            pairs: Its form.
+
+        Raises:
+            OAuthError: InvalidRequest, InvalidClient: see `client_auth.present`.
+        """
+        return present(request.headers.get("Authorization"), pairs)
+
+    def admit(self, realm: Realm, presented: PresentedClient) -> AuthenticatedClient:
+        """The client, if it proves itself; if not, that is reported.
+
+        Raises:
+            InvalidClient: it does not.
+        """
+        with self.store.read() as conn:
+            try:
+                return authenticate_client(conn, realm, self.clients, presented)
+            except InvalidClient as error:
+                self.audit.emit(ClientRefused(realm.id, presented.client_id, presented.method, error.detail))
+                raise
