@@ -184,7 +184,7 @@ class LogoutNotReturned(Event):
 
 @dataclass(frozen=True)
 class TokensIssued(Event):
-    """A code or refresh token was exchanged."""
+    """Tokens were given; `grant_type` is `implicit` or `hybrid` if the authorization endpoint gave them."""
 
     name: ClassVar[str] = "provider.tokens_issued"
     realm: str

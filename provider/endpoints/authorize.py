@@ -20,7 +20,7 @@ from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import AuthorizationRefused
 from provider.realm import Realm
-from provider.services.authorization import Accepted, Authorizations
+from provider.services.authorization import Accepted, Answer, Authorizations
 from provider.services.browser_session import Browser, browser_cookie, this_browser
 from provider.services.interaction import (
     Ask,
@@ -133,7 +133,7 @@ class Authorize:
         One transaction: a stored request is closed where its code is written, or neither.
         """
         now = int(self.clock())
-        draft = FrontDraft()
+        answer = Answer(FrontDraft(), None)
         with self.store.begin() as conn:
             progress = {} if pending is None else pending.row.state
             cookies = request.headers.get("Cookie", "")
@@ -148,11 +148,13 @@ class Authorize:
             if pending is not None:
                 finish_request(conn, realm, pending, now)
             if isinstance(step, Finish):
-                draft = self.authorizations.issue(conn, realm, accepted, judged, step, now)
+                answer = self.authorizations.issue(conn, realm, accepted, judged, step, now)
         if isinstance(step, Fail):
             return self._refuse(realm, request, accepted.target, step.error)
+        if answer.event is not None:
+            self.audit.emit(answer.event)
         language = self.screens.language(request, accepted.request.ui_locales)
-        return self.writer.success(realm, accepted.target, draft.parameters(), language=language)
+        return self.writer.success(realm, accepted.target, answer.draft.parameters(), language=language)
 
     def _refuse(self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError) -> Response:
         detail = error.detail or error.description

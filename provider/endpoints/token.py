@@ -43,7 +43,7 @@ class TokenEndpoint:
         grant = self.grants.get(token_request.grant_type)
         if grant is None:
             raise UnsupportedGrantType("grant_type is not supported")
-        if grant.flow not in client.client.flows:
+        if grant.flow not in client.client.token_flows:
             raise UnauthorizedClient("the client may not use this grant_type")
         network = client_network(request.remote_addr, request.headers, self.trusted_networks)
         outcome = grant.exchange(TokenCall(realm, client, token_request, network, int(self.clock())))

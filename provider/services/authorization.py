@@ -9,7 +9,7 @@ written by `responses`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -30,6 +30,7 @@ from oidcgate.protocol.errors import (
     UnsupportedResponseType,
 )
 from oidcgate.protocol.response_type import ResponseType, parse_response_type
+from provider.events import TokensIssued
 from provider.pages import ErrorKind
 from provider.realm import Realm
 from provider.services.authentication_context import VOCABULARIES, state
@@ -83,6 +84,13 @@ class Judged:
     step: Step
     session: BrowserSession | None
     user: User | None
+
+
+class Answer(NamedTuple):
+    """What a finished request gets: to be committed, reported, signed and sent. No event for a mere code."""
+
+    draft: FrontDraft
+    event: TokensIssued | None
 
 
 @dataclass(frozen=True)
@@ -213,7 +221,7 @@ class Authorizations:
         judged: Judged,
         step: Finish,
         now: int,
-    ) -> FrontDraft:
+    ) -> Answer:
         """Write down what a finished request gets, and draft the answer. Each gets a grant of its own.
 
         Raises:
@@ -260,7 +268,12 @@ class Authorizations:
                 now,
                 alone=not (response_type.gives_code or response_type.gives_access_token),
             )
-        return FrontDraft(code, access, id_token)
+        event = None
+        if response_type.front_channel_tokens:
+            event = TokensIssued(
+                realm.id, client.client_id, user.user_id, grant.grant_id, response_type.flow, grant.scope
+            )
+        return Answer(FrontDraft(code, access, id_token), event)
 
     def _required_user(
         self,

@@ -68,6 +68,11 @@ class Client:
         """Whether a request without `code_challenge` is refused."""
         return self.require_pkce or self.public or self.application_type == "native"
 
+    @property
+    def token_flows(self) -> frozenset[str]:
+        """What it may use at the token endpoint: a code of the hybrid flow is redeemed as any other."""
+        return frozenset((*self.flows, *(("authorization_code",) if "hybrid" in self.flows else ())))
+
     def may_have(self, scope: str) -> bool:
         """Whether it may be granted a scope that the realm has."""
         return (scope in self.scopes or ALL_SCOPES in self.scopes) and scope not in self.restricted_scopes
