@@ -1,7 +1,7 @@
 # Every target makes its own environment in .venv; nothing needs to be activated or installed first.
 # Needed on the machine: Python 3.11 or newer and make. A Python of your choice: make PYTHON=python3.12 ...
 
-.PHONY: demo test test-fast test-peers test-requests test-heavy check trace mutants bench bench-sidecar tables clean
+.PHONY: demo test test-fast test-peers test-requests test-heavy conformance check trace mutants bench bench-sidecar tables clean
 
 # exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
 demo:
@@ -61,6 +61,12 @@ test-peers:
 test-requests:
 	@tools/bootstrap.sh test
 	@exec .venv/bin/python -m tests.live.generated_requests --number 10000
+
+# The certification's modules at our provider, or at any: make conformance TARGET=target.toml PLANS=basic,config
+conformance:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m tests.conformance $(if $(TARGET),--target $(TARGET)) $(if $(PLANS),--plans $(PLANS)) \
+		$(if $(MODULE),--module $(MODULE)) $(if $(WAIT),--wait $(WAIT))
 
 # Tests too long for `make test`: kills on PostgreSQL, plans over many rows.
 test-heavy:

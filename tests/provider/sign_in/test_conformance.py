@@ -1,4 +1,7 @@
-"""The modules of the certification's basic plan that the interactive half decides, under their names."""
+"""The modules of the basic plan that the interactive half decides, in process and with a clock that is moved.
+
+Over HTTPS, from outside: `tests.conformance`.
+"""
 
 import re
 from pathlib import Path

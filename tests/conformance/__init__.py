@@ -1,0 +1,1 @@
+"""Black-box modules named after the certification's, the providers they are run against, and lies."""

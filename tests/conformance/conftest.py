@@ -1,0 +1,55 @@
+"""The providers, each started once by the one worker that runs its modules."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import targets
+from tests.conformance.op.browser import Browser
+from tests.conformance.op.outcome import Outcome
+from tests.conformance.op.plans import Entry
+from tests.conformance.op.runner import run_module
+from tests.conformance.op.target import Target
+from tests.support.servers import ROOT
+from tests.support.tls import Authority
+
+
+@dataclass(frozen=True)
+class Certification:
+    """A provider and the browser of the person who runs the plans at it."""
+
+    target: Target
+    browser: Browser
+
+    def outcome(self, entry: Entry) -> Outcome:
+        """What comes of one module."""
+        return run_module(entry, self.target, self.browser)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.create(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def npm() -> Path:
+    """Where the npm peers are, installed once for all runs of this checkout."""
+    from tests.live import peers
+
+    return peers.install(ROOT / "build" / "peers")
+
+
+@pytest.fixture(scope="session")
+def peer(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: Path
+) -> Iterator[Certification]:
+    with targets.peer(tmp_path_factory.mktemp("peer"), npm, authority) as (target, _):
+        yield Certification(target, target.browser())
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Certification]:
+    with targets.ours(tmp_path_factory.mktemp("ours"), authority) as target:
+        yield Certification(target, target.browser())

@@ -1,0 +1,95 @@
+"""The certification's plans: which modules, in which variants, in its order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tests.conformance.op import accepted, codes, discovery, people, refusals, sessions
+from tests.conformance.op.registry import MODULES
+from tests.conformance.op.variant import Variant
+
+#: Where modules are; importing them registers them.
+SUBJECTS = (accepted, codes, discovery, people, refusals, sessions)
+
+_SCOPES = (
+    "oidcc-scope-profile", "oidcc-scope-email", "oidcc-scope-address", "oidcc-scope-phone", "oidcc-scope-all",
+)  # fmt: skip
+_USERINFO = ("oidcc-userinfo-get", "oidcc-userinfo-post-header", "oidcc-userinfo-post-body")
+_PARAMETERS = (
+    "oidcc-display-page", "oidcc-display-popup", "oidcc-prompt-login", "oidcc-prompt-none-not-logged-in",
+    "oidcc-prompt-none-logged-in", "oidcc-max-age-1", "oidcc-max-age-10000",
+    "oidcc-ensure-request-with-unknown-parameter-succeeds", "oidcc-id-token-hint", "oidcc-login-hint",
+    "oidcc-ui-locales", "oidcc-claims-locales", "oidcc-ensure-request-with-acr-values-succeeds",
+)  # fmt: skip
+_OBJECTS = (
+    "oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported",
+    "oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported",
+)
+_NONCE_NEEDED = "oidcc-ensure-request-without-nonce-fails"
+_NONCE_NOT_NEEDED = "oidcc-ensure-request-without-nonce-succeeds-for-code-flow"
+_ALTERNATE = "oidcc-alternate-happy-flow"
+_SECRET_POST = "oidcc-server-client-secret-post"
+#: What is not repeated for every response type with code.
+_ONCE = (
+    "oidcc-response-type-missing", "oidcc-idtoken-unsigned", _ALTERNATE, "oidcc-ensure-post-request-succeeds",
+    "oidcc-ensure-request-with-valid-pkce-succeeds",
+)  # fmt: skip
+
+
+def _with_code(nonce: str, *, once: tuple[str, ...]) -> list[str]:
+    """The list of a response type with code, with these of what is not repeated for every one."""
+    chosen = [
+        "oidcc-server", "oidcc-response-type-missing", "oidcc-idtoken-signature", "oidcc-idtoken-unsigned",
+        *_USERINFO, nonce, *_SCOPES, _ALTERNATE, *_PARAMETERS, "oidcc-codereuse", "oidcc-codereuse-30seconds",
+        "oidcc-ensure-registered-redirect-uri", "oidcc-ensure-post-request-succeeds", _SECRET_POST, *_OBJECTS,
+        "oidcc-claims-essential", "oidcc-ensure-request-object-with-redirect-uri", "oidcc-refresh-token",
+        "oidcc-ensure-request-with-valid-pkce-succeeds",
+    ]  # fmt: skip
+    return [name for name in chosen if name not in _ONCE or name in once]
+
+
+_BASIC = _with_code(_NONCE_NOT_NEEDED, once=_ONCE)
+_IMPLICIT = [
+    "oidcc-server", "oidcc-idtoken-signature", _NONCE_NEEDED, *_SCOPES, _ALTERNATE, *_PARAMETERS,
+    "oidcc-ensure-registered-redirect-uri", *_OBJECTS, "oidcc-ensure-request-object-with-redirect-uri",
+    "oidcc-claims-essential",
+]  # fmt: skip
+_HYBRID_ONCE = ("oidcc-response-type-missing", _ALTERNATE, "oidcc-ensure-request-with-valid-pkce-succeeds")
+
+#: Plan → response type → modules.
+_LISTS: dict[str, dict[str, list[str]]] = {
+    "basic": {"code": _BASIC},
+    "config": {"code": ["oidcc-discovery-endpoint-verification"]},
+    "implicit": {
+        "id_token": _IMPLICIT,
+        "id_token token": [*_IMPLICIT, *_USERINFO, "oidcc-response-type-missing"],
+    },
+    "hybrid": {
+        "code id_token": _with_code(_NONCE_NEEDED, once=_HYBRID_ONCE),
+        "code token": _with_code(_NONCE_NOT_NEEDED, once=()),
+        "code id_token token": _with_code(_NONCE_NEEDED, once=()),
+    },
+}
+PLANS = ("basic", "config", "implicit", "hybrid", "formpost-basic", "formpost-implicit", "formpost-hybrid")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One module of a plan, in one variant."""
+
+    plan: str
+    variant: Variant
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.plan}-{self.variant}-{self.module}"
+
+
+def entries(plan: str) -> Iterator[Entry]:
+    """The modules of a plan in their order."""
+    form_post = plan.startswith("formpost-")
+    for response_type, names in _LISTS[plan.removeprefix("formpost-")].items():
+        variant = Variant(response_type, "form_post" if form_post else "default")
+        for name in names:
+            assert name in MODULES, name
+            own = replace(variant, client_auth="client_secret_post") if name == _SECRET_POST else variant
+            yield Entry(plan, own, name)

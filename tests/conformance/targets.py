@@ -1,0 +1,161 @@
+"""The two providers that the modules are run against, as processes that answer over HTTPS.
+
+The peer is npm's certified `oidc-provider`; ours is configured by a file, as by an operator, under gunicorn.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.op.target import Client, Target, User
+from tests.support.servers import free_port, gunicorn, running
+from tests.support.tls import Authority
+
+USER = User("alice", "the-password-of-a-person-who-is-in-no-directory")
+#: A value for every claim of the four scopes.
+CLAIMS: dict[str, Any] = {
+    "name": "Alice Example",
+    "given_name": "Alice",
+    "family_name": "Example",
+    "middle_name": "M.",
+    "nickname": "al",
+    "profile": "https://people.example/alice",
+    "picture": "https://people.example/alice.png",
+    "website": "https://alice.example/",
+    "gender": "female",
+    "birthdate": "1990-01-31",
+    "zoneinfo": "Europe/Paris",
+    "locale": "en-GB",
+    "updated_at": 1_700_000_000,
+    "email": "alice@people.example",
+    "email_verified": True,
+    "address": {
+        "street_address": "1 Main Street",
+        "locality": "Paris",
+        "postal_code": "75001",
+        "country": "FR",
+    },
+    "phone_number": "+33 1 23 45 67 89",
+    "phone_number_verified": True,
+}
+_BASIC = Client(
+    "basic", "a-secret-of-the-client-named-basic-0123456789-abcdef", "https://basic.example/callback"
+)
+_POST = Client(
+    "post", "a-secret-of-the-client-named-post-0123456789-abcdefg", "https://post.example/callback"
+)
+_SECOND = Client(
+    "second", "a-secret-of-the-client-named-second-0123456789-abcde", "https://second.example/callback"
+)
+
+
+def _target(issuer: str, authority: Authority) -> Target:
+    return Target(issuer, _BASIC, _POST, _SECOND, USER, str(authority.certificate), reuse_wait_seconds=1)
+
+
+@contextmanager
+def peer(
+    folder: Path, npm: Path, authority: Authority, *, behind: str | None = None
+) -> Iterator[tuple[Target, int]]:
+    """Run the peer until the block ends; yields what has to be known of it, and its port.
+
+    Args:
+        npm: where the package is installed.
+        behind: the issuer, when something else speaks TLS in front of it.
+    """
+    # Installed for the checkout only, as is Node.js.
+    from tests.live.peers import NODE
+
+    port = free_port()
+    issuer = behind or f"https://localhost:{port}"
+    settings: dict[str, Any] = {
+        "port": port,
+        "issuer": issuer,
+        "acr": "urn:example:password",
+        "user": {
+            "name": USER.name,
+            "password": USER.password,
+            "claims": {**CLAIMS, "preferred_username": USER.name},
+        },
+        "clients": [_npm_client(client, "client_secret_basic") for client in (_BASIC, _SECOND)]
+        + [_npm_client(_POST, "client_secret_post")],
+    }
+    if behind is None:
+        certificate = authority.issue("localhost")
+        settings |= {"certificate": str(certificate.certificate), "key": str(certificate.key)}
+    command: list[str | Path] = [NODE, "certified_provider.mjs", json.dumps(settings)]
+    with running(command, port=port, log=folder / "peer.log", cwd=npm):
+        yield _target(issuer, authority), port
+
+
+def _npm_client(client: Client, method: str) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "redirect_uris": [client.redirect_uri],
+        "token_endpoint_auth_method": method,
+        "grant_types": ["authorization_code", "implicit", "refresh_token"],
+        "response_types": [
+            "code", "id_token", "id_token token", "code id_token", "code token", "code id_token token",
+        ],
+    }  # fmt: skip
+
+
+@contextmanager
+def ours(folder: Path, authority: Authority) -> Iterator[Target]:
+    """Run our provider until the block ends."""
+    port = free_port()
+    issuer = f"https://localhost:{port}"
+    with gunicorn(
+        "tests.live.sites.provider_site:application",
+        port=port,
+        log=folder / "provider.log",
+        env={"PROVIDER_CONFIG": str(_our_config(folder, issuer))},
+        certificate=authority.issue("localhost"),
+    ):
+        yield _target(issuer, authority)
+
+
+def _our_config(folder: Path, issuer: str) -> Path:
+    from provider.services.passwords import Passwords
+
+    secret = folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text("n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
+    person = {"user_name": USER.name, "password_hash": Passwords().hash(USER.password), **CLAIMS}
+    clients = [
+        (_BASIC, "client_secret_basic"),
+        (_SECOND, "client_secret_basic"),
+        (_POST, "client_secret_post"),
+    ]
+    path = folder / "provider.toml"
+    path.write_text(
+        f'issuer = "{issuer}"\ndatabase = "sqlite:///{folder / "provider.db"}"\nsecret_file = "{secret}"\n'
+        + "".join(_toml("clients", _our_client(client, method)) for client, method in clients)
+        + _toml("users", person)
+        # The one claim that stands in ID tokens as well, for applications that find people by it.
+        + _toml("claims", {"name": "preferred_username", "into": ["userinfo"]})
+    )
+    return path
+
+
+def _our_client(client: Client, method: str) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "auth_method": method,
+        "redirect_uris": [client.redirect_uri],
+        "flows": ["authorization_code", "implicit", "hybrid", "refresh_token"],
+    }
+
+
+def _toml(table: str, values: dict[str, Any]) -> str:
+    return f"[[{table}]]\n" + "".join(f"{name} = {_literal(value)}\n" for name, value in values.items())
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_literal(part)}" for name, part in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,105 @@
+"""`python -m tests.conformance`: what it reads, prints and ends with."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.__main__ import BadTarget, main, read_target, table
+from tests.conformance.conftest import Certification
+from tests.conformance.op.outcome import Outcome
+from tests.conformance.op.target import Client, Target, User
+
+
+def described(target: Target) -> str:
+    clients = {"basic": target.basic, "post": target.post, "second": target.second}
+    return (
+        f'issuer = "{target.issuer}"\nca_file = "{target.ca_file}"\n'
+        f'[user]\nname = "{target.user.name}"\npassword = "{target.user.password}"\n'
+        + "".join(
+            f'[{name}]\nclient_id = "{c.client_id}"\nclient_secret = "{c.client_secret}"\n'
+            f'redirect_uri = "{c.redirect_uri}"\n'
+            for name, c in clients.items()
+        )
+    )
+
+
+CLIENT = Client("app", "its-secret", "https://app.example/cb")
+TARGET = Target("https://id.example", CLIENT, CLIENT, CLIENT, User("alice", "her-password"), "ca.pem")
+
+
+@pytest.mark.row("P-39")
+def test_a_target_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "target.toml"
+    path.write_text(described(TARGET))
+
+    target = read_target(path)
+
+    assert (target.issuer, target.basic, target.user) == ("https://id.example", CLIENT, TARGET.user)
+    assert target.ca_file == str(tmp_path / "ca.pem")
+
+
+@pytest.mark.row("P-39")
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param("[user]", "[user", "target.toml", id="no-toml"),
+        pytest.param("issuer", "isuer", "isuer", id="unknown-name"),
+        pytest.param('issuer = "https://id.example"', "", "issuer is missing", id="no-issuer"),
+        pytest.param("[second]", "[other]", "other", id="unknown-table"),
+        pytest.param('password = "her-password"', "", "[user] has to have name, password", id="no-password"),
+        pytest.param("redirect_uri", "redirect_uris", "[basic] has to have", id="misspelt"),
+    ],
+)
+def test_a_target_that_lacks_something_says_what(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "target.toml"
+    path.write_text(described(TARGET).replace(old, new))
+
+    with pytest.raises(BadTarget) as raised:
+        read_target(path)
+    assert said in str(raised.value)
+    assert main(["--target", str(path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.row("P-39")
+def test_the_table_names_each_outcome_and_counts_them() -> None:
+    outcomes = [
+        Outcome("basic", "code", "oidcc-server", "passed"),
+        Outcome("basic", "code", "oidcc-idtoken-unsigned", "skipped", ("not offered",)),
+        Outcome("implicit", "id_token", "oidcc-server", "failed", ("nonce is None [OIDC Core 3.1.3.7]",)),
+        Outcome("implicit", "id_token", "oidcc-scope-email", "warning", ("email is missing",)),
+    ]
+
+    lines = list(table(iter(outcomes)))
+
+    assert [line.split() for line in lines if "oidcc-" in line] == [[o.module, o.result] for o in outcomes]
+    assert [line.strip() for line in lines if line.strip() in ("basic, code", "implicit, id_token")]
+    assert "      nonce is None [OIDC Core 3.1.3.7]" in lines
+    assert lines[-1] == "\n1 passed, 1 failed, 1 warning, 1 skipped"
+
+
+@pytest.mark.row("P-39")
+def test_an_unknown_plan_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--plans", "basics"])
+    assert "basics is not of basic, config" in capsys.readouterr().err
+
+
+@pytest.mark.row("P-39", "S-17")
+@pytest.mark.live
+@pytest.mark.slow
+@pytest.mark.xdist_group("conformance-ours")
+def test_a_provider_that_a_file_describes_is_judged(
+    ours: Certification, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "target.toml"
+    path.write_text(described(ours.target))
+
+    assert main(["--target", str(path), "--plans", "config"]) == 0
+    assert "1 passed, 0 failed" in capsys.readouterr().out
+    # A client that nobody knows there, a person who is somebody else's.
+    path.write_text(described(ours.target).replace('client_id = "basic"', 'client_id = "nobody"'))
+    assert main(["--target", str(path), "--plans", "basic", "--module", "oidcc-server"]) == 1
+    assert "no answer came to the client but a page with status 400" in capsys.readouterr().out
