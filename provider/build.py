@@ -138,9 +138,13 @@ def prepare(parts: Parts, now: int) -> None:
     No connection is left open, so that a server may fork afterwards.
 
     Raises:
-        SettingsError: an id is both in the file and in the database, or the secret does not open the keys.
+        SettingsError: an id is both in the file and in the database, the secret does not open the keys, or a
+            certificate is not valid now; in the last case nothing was touched.
         StoreUnavailable: the database is locked, full, read-only or gone.
     """
+    wrong = list(certificate_problems(parts.realms, now))
+    if wrong:
+        raise SettingsError(wrong)
     try:
         upgrade(parts.store)
         for realm in parts.realms:
@@ -167,6 +171,26 @@ def database_problems(parts: Parts) -> Iterator[Problem]:
                     "secret", None, f"does not open the signing key {kid} of realm {realm.id}",
                     "add the secret that was in use when the key was made as a further line",
                 )  # fmt: skip
+            other = parts.keys.pair_in_the_way(conn, realm)
+            if other is not None:
+                yield Problem(
+                    in_realm(parts.realms, realm, "signing_algorithm"), realm.settings.signing_algorithm,
+                    f"is not {other}, with which the pair of signing_cert has signed before",
+                    "keep it, or make another pair",
+                )  # fmt: skip
+
+
+def certificate_problems(realms: tuple[Realm, ...], now: int) -> Iterator[Problem]:
+    """What keeps the configured certificates of all realms from being used now."""
+    for realm in realms:
+        for problem in realm.settings.certificate_problems(now):
+            yield problem._replace(key=in_realm(realms, realm, problem.key))
+
+
+def in_realm(realms: tuple[Realm, ...], realm: Realm, key: str) -> str:
+    """The key as the file has it: the realm `default` is the top of the file."""
+    position = realms.index(realm)
+    return key if position == 0 else f"realms[{position - 1}].{key}"
 
 
 def _sign_in_routes(

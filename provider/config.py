@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from oidcgate.jose.keys import UnusableKey, thumbprint_kid
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
@@ -43,6 +44,7 @@ from provider.realm_settings import (
     SecondFactorSettings,
     ThrottleSettings,
 )
+from provider.signing_settings import SigningSettings
 
 ENV_PREFIX: Final = "OIDCPROVIDER_"
 CONFIG_VARIABLE: Final = "OIDCPROVIDER_CONFIG"
@@ -130,7 +132,7 @@ class UserSettings:
 
 
 @dataclass(frozen=True)
-class RealmSettings:
+class RealmSettings(SigningSettings):
     """What each realm has of its own; the top of the file is the realm `default`."""
 
     display_name: str = setting(
@@ -141,9 +143,6 @@ class RealmSettings:
     throttle: ThrottleSettings = setting(factory=ThrottleSettings, help="How failed sign-ins are slowed.")
     second_factor: SecondFactorSettings = setting(
         factory=SecondFactorSettings, help="Whether a code is asked for beside the password."
-    )
-    signing_algorithm: str = setting(
-        default="RS256", choices=("RS256",), help="How ID tokens and access tokens are signed."
     )
     audience: str = setting(
         default="", help="`aud` of access tokens for no API in particular; default: the issuer."
@@ -198,9 +197,16 @@ class RealmSettings:
                 yield problem._replace(key=f"users[{position}].{inside}{problem.key}")
 
     @property
-    def offered_algorithms(self) -> tuple[str, ...]:
-        """How tokens of this realm can be signed."""
-        return (self.signing_algorithm,)
+    def longest_token_seconds(self) -> int:
+        """The longest life of a token that a key of the realm signs, with the skew that is allowed for it."""
+        lifetimes = self.lifetimes
+        apis = [entry.access_token_hours for entry in self.resources if entry.access_token_hours is not None]
+        longest = max(
+            lifetimes.id_token_seconds,
+            lifetimes.access_token_seconds,
+            *(round(hours * 3600) for hours in apis),
+        )
+        return longest + lifetimes.clock_skew_seconds
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -336,6 +342,20 @@ class ProviderSettings(RealmSettings):
                 if other != issuer:
                     key = "audience" if position == 0 else f"realms[{position - 1}].audience"
                     yield Problem(key, audience, f"is also an audience of {other}", "give each realm its own")
+
+    @cross_check
+    def _signing_keys_apart(self) -> Iterable[Problem]:
+        seen: set[str] = set()
+        for position, realm in enumerate((self, *self.realms)):
+            try:
+                pair = realm.signing_pair
+            except UnusableKey:
+                continue  # told where it stands
+            kid = pair and thumbprint_kid(pair.key)
+            if kid is not None and kid in seen:
+                key = f"realms[{position - 1}].signing_key"
+                yield Problem(key, None, "is the key of another realm too", "make a pair of its own")
+            seen.add(kid or "")
 
     @cross_check
     def _usable_redirects(self) -> Iterable[Problem]:

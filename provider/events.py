@@ -230,11 +230,12 @@ class ClientRefused(Event):
 
 @dataclass(frozen=True)
 class KeyCreated(Event):
-    """A signing key was made."""
+    """A signing key was made, or taken from the configuration."""
 
     name: ClassVar[str] = "provider.key_created"
     realm: str
     kid: str
+    alg: str
     state: str
 
 
@@ -245,7 +246,17 @@ class KeyPromoted(Event):
     name: ClassVar[str] = "provider.key_promoted"
     realm: str
     kid: str
+    alg: str
     retired: str
+
+
+@dataclass(frozen=True)
+class KeyRetired(Event):
+    """A key stopped signing, and no other took its place: its algorithm is no longer offered."""
+
+    name: ClassVar[str] = "provider.key_retired"
+    realm: str
+    kid: str
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ Generated from the code by `make tables`: settings, routes, commands and audit e
 
 SETTINGS = """\
 Key in the TOML file, or `{prefix}` and the key in capitals as environment variable, with `__` between tables
-(`[]`: an array of tables, in the file only). A secret `x` can also be given as `x_file`.
+(`[]`: an array of tables, in the file only). A secret or text `x` can also be given as `x_file`.
 """
 
 STATUS = """\

@@ -8,11 +8,12 @@ network. Inside: `values` (Secret, Problem), `fields` (declaring, describing), `
 
 from oidcgate.settings.fields import REQUIRED, SettingDoc, contradictions, cross_check, describe, setting
 from oidcgate.settings.reading import Check, load, parse
-from oidcgate.settings.values import Problem, Secret, SettingsError
+from oidcgate.settings.values import FileText, Problem, Secret, SettingsError
 
 __all__ = [
     "REQUIRED",
     "Check",
+    "FileText",
     "Problem",
     "Secret",
     "SettingDoc",

@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from oidcgate.settings.values import Problem, Secret
+from oidcgate.settings.values import FileText, Problem, Secret
 
 CrossCheck = typing.TypeVar("CrossCheck", bound=Callable[[Any], Iterable[Problem]])
 
+#: What may be given as it is or in a file of its own, which `x_file` names.
+FILED: Final = (Secret, FileText)
 #: Default of a setting that has none: leaving it out is a problem.
 REQUIRED: Final = object()
 
 
 class SettingDoc(NamedTuple):
-    """One line of the reference. `key` has `[]` after an array of tables; a secret also has `key_file`."""
+    """One line of the reference. `key` has `[]` after an array of tables; secret and text have `key_file`."""
 
     key: str
     type: str
@@ -121,7 +123,15 @@ def _describe(cls: type[Any], parent: str) -> Iterator[SettingDoc]:
 
 
 def _type_name(kind: Any) -> str:
-    names = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path", Secret: "secret"}
+    names = {
+        str: "string",
+        int: "integer",
+        float: "number",
+        bool: "boolean",
+        Path: "path",
+        Secret: "secret",
+        FileText: "text",
+    }
     if typing.get_origin(kind) is tuple:
         return f"list of {_type_name(typing.get_args(kind)[0])}s"
     return names.get(kind, "table")
@@ -153,7 +163,7 @@ def variables(cls: type[Any], prefix: str) -> Iterator[str]:
         if dataclasses.is_dataclass(kind):
             yield from variables(typing.cast(type[Any], kind), f"{variable}__")
         else:
-            yield from (variable, f"{variable}_FILE") if kind is Secret else (variable,)
+            yield from (variable, f"{variable}_FILE") if kind in FILED else (variable,)
 
 
 def has_no_default(field: "dataclasses.Field[Any]") -> bool:

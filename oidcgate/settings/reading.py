@@ -1,4 +1,4 @@
-"""How settings get their values: from a mapping, the environment and files of secrets; all problems at once.
+"""How settings get their values: from a mapping, the environment and files; all problems at once.
 
 Next door: `toml_file`, which makes that mapping; `fields`, what a class of settings declares; `values`.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from oidcgate.settings.fields import (
+    FILED,
     Rule,
     cross_checks,
     describe,
@@ -35,7 +36,7 @@ T = TypeVar("T")
 #: A rule over several fields: what it finds in an instance of a class of settings.
 Check = Callable[[Any], Iterable[Problem]]
 
-_SECRET_FILE_LIMIT = 65_536
+_FILE_LIMIT = 65_536
 # Kubernetes sets these in each container beside a service of the same name; refusing them would stop the pod.
 _SERVICE_LINK = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -154,7 +155,7 @@ class _Reader:
         broken: set[str] = set()
         for field in dataclasses.fields(cls):
             kind = without_none(hints[field.name])
-            known |= {field.name, f"{field.name}_file"} if kind is Secret else {field.name}
+            known |= {field.name, f"{field.name}_file"} if kind in FILED else {field.name}
             before = len(self.problems)
             value = self._field(field, kind, data, join(key, field.name), prefix)
             if value is not _UNSET:
@@ -202,8 +203,8 @@ class _Reader:
         if dataclasses.is_dataclass(kind):
             return self._nested(typing.cast(type[Any], kind), field.name, data, key, variable, required)
         before = len(self.problems)
-        if kind is Secret:
-            value = self._secret(data, field.name, key, variable, rule.made_by)
+        if kind in FILED:
+            value = self._filed(kind, data, field.name, key, variable, rule.made_by)
         else:
             value = self._plain(kind, data.get(field.name), key, variable)
         if value is _UNSET:
@@ -324,10 +325,10 @@ class _Reader:
             return self._wrong(key, None, "holds a key that is not a string", "write its keys in quotes")
         return types.MappingProxyType(copy.deepcopy(dict(value)))
 
-    def _secret(
-        self, data: Mapping[str, Any], name: str, key: str, variable: str | None, made_by: str
+    def _filed(
+        self, kind: Any, data: Mapping[str, Any], name: str, key: str, variable: str | None, made_by: str
     ) -> Any:
-        """A secret from its variable, its variable's file, the configuration or the file that one names."""
+        """A value from its variable, its variable's file, the configuration or the file that one names."""
         sources = [(key, data.get(name), f"{key}_file", data.get(f"{name}_file"))]
         if variable is not None:
             self._known_variables |= {variable, f"{variable}_FILE"}
@@ -340,45 +341,46 @@ class _Reader:
                 )
             if file is not None:
                 path = self._path(file, file_name)
-                return _UNSET if path is _UNSET else self._secret_file(path, file_name, made_by)
-            if isinstance(text, Secret):
+                return _UNSET if path is _UNSET else self._file(kind, path, file_name, made_by)
+            if isinstance(text, kind):
                 return text
             if text is not None:
                 valid = isinstance(text, str) and _is_unicode(text)
                 return (
-                    Secret(text) if valid else self._wrong(key, None, "is not a string", "write it in quotes")
+                    kind(text) if valid else self._wrong(key, None, "is not a string", "write it in quotes")
                 )
         return _UNSET
 
-    def _secret_file(self, path: Path, key: str, made_by: str) -> Any:
+    def _file(self, kind: Any, path: Path, key: str, made_by: str) -> Any:
+        noun = "secret" if kind is Secret else "text"
         try:
             # Not blocking: opening a named pipe would wait for its writer.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     return self._wrong(
-                        key, str(path), "is not a regular file", "name a file that holds the secret"
+                        key, str(path), "is not a regular file", f"name a file that holds the {noun}"
                     )
                 # A group may read: orchestrators hand a secret to a process through its group.
-                if status.st_mode & 0o037:
+                if kind is Secret and status.st_mode & 0o037:
                     return self._wrong(
                         key,
                         str(path),
                         "can be read by others, or written by its group",
                         f"run chmod 600 {path}",
                     )
-                content = file.read(_SECRET_FILE_LIMIT + 1)
+                content = file.read(_FILE_LIMIT + 1)
         except OSError as error:
             if_missing = made_by.format(file=path) if made_by else "create it"
             return self._wrong(key, str(path), *unreadable(error, f"{if_missing}, or name another"))
         try:
             text = content.decode().strip()
         except UnicodeDecodeError:
-            return self._wrong(key, str(path), "is not UTF-8 text", "write the secret as text")
-        if not text or len(content) > _SECRET_FILE_LIMIT:
+            return self._wrong(key, str(path), "is not UTF-8 text", f"write the {noun} as UTF-8")
+        if not text or len(content) > _FILE_LIMIT:
             what = "is larger than 64 KB" if text else "is empty"
-            return self._wrong(key, str(path), what, "put the secret, and nothing else, into it")
-        return Secret(text)
+            return self._wrong(key, str(path), what, f"put the {noun}, and nothing else, into it")
+        return kind(text)
 
     def _ruled(self, rule: Rule, value: Any, key: str, *, secret: bool) -> Any:
         if rule.choices:

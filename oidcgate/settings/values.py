@@ -1,4 +1,4 @@
-"""What settings are made of and what is wrong with them: `Secret`, `Problem`, `SettingsError`.
+"""What settings are made of and what is wrong with them: `Secret`, `FileText`, `Problem`, `SettingsError`.
 
 Next door: `fields`, how a setting is declared; `reading`, how it gets its value.
 """
@@ -46,6 +46,12 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._value)
+
+
+class FileText(str):
+    """A text that usually has a file of its own and is no secret, such as a certificate: `x`, or `x_file`."""
+
+    __slots__ = ()
 
 
 class Problem(NamedTuple):

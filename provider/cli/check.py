@@ -7,7 +7,7 @@ import click
 from sqlalchemy import make_url
 
 from oidcgate.settings import SettingsError
-from provider.build import Parts, build, database_problems
+from provider.build import Parts, build, certificate_problems, database_problems
 from provider.cli.opening import explained
 from provider.config import load_settings
 from provider.store.migrations import is_current
@@ -19,6 +19,9 @@ def check(config: Path) -> None:
     """Check the configuration and the database; list every problem at once."""
     with explained():
         parts = build(load_settings(config, os.environ))
+        wrong = list(certificate_problems(parts.realms, int(parts.clock())))
+        if wrong:
+            raise SettingsError(wrong)
         state = _database_state(parts)
     for realm in parts.realms:
         click.echo(

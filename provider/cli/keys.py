@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from provider.cli.opening import opened, realm_option
-from provider.services.keyring import PUBLISH_AHEAD_SECONDS
+from provider.services.keyring import PUBLISH_AHEAD_SECONDS, RotationPending, RotationRefused
 from provider.store.keys import KeyRow, list_keys
 
 
@@ -32,20 +33,41 @@ def list_(config: Path, realm_id: str) -> None:
 @click.option(
     "--now", "at_once", is_flag=True, help="Sign with it at once; verifiers have to fetch the keys again."
 )
+@click.option(
+    "--algorithm",
+    type=click.Choice(SIGNING_ALGORITHMS),
+    help="Only the key of this algorithm.  [default: of each; keys of algorithms no longer offered retire]",
+)
 @realm_option
 @click.pass_obj
-def rotate(config: Path, at_once: bool, realm_id: str) -> None:
-    """Publish a new key, which signs from tomorrow on."""
+def rotate(config: Path, at_once: bool, algorithm: str | None, realm_id: str) -> None:
+    """Publish new keys, which sign from tomorrow on."""
     with opened(config, realm_id) as (parts, realm):
         now = int(parts.clock())
-        row = parts.keys.rotate(parts.store, realm, now, at_once=at_once)
-    if at_once:
-        click.echo(
-            f"{row.kid} signs from now on; the key before it stays published until its tokens have ended"
-        )
-    else:
-        hours = PUBLISH_AHEAD_SECONDS // 3600
-        click.echo(f"{row.kid} is published and signs in {hours} hours, at {_time(row.not_before)}")
+        algorithms = realm.settings.key_algorithms if algorithm is None else (algorithm,)
+        refused: list[RotationRefused] = []
+        made: list[KeyRow] = []
+        for alg in algorithms:
+            try:
+                made.append(parts.keys.rotate(parts.store, realm, alg, now, at_once=at_once))
+            except RotationRefused as error:
+                refused.append(error)
+        retired = parts.keys.retire_unoffered(parts.store, realm, now) if algorithm is None else []
+        if refused and not made and not retired:
+            raise next((error for error in refused if isinstance(error, RotationPending)), refused[0])
+    for row in made:
+        click.echo(f"{row.alg}: {_said(row)}")
+    for refusal in refused:
+        click.echo(str(refusal))
+    for kid in retired:
+        click.echo(f"{kid} is retired: its algorithm is no longer offered")
+
+
+def _said(row: KeyRow) -> str:
+    if row.state == "current":
+        return f"{row.kid} signs from now on; the key before it stays published until its tokens have ended"
+    hours = PUBLISH_AHEAD_SECONDS // 3600
+    return f"{row.kid} is published and signs in {hours} hours, at {_time(row.not_before)}"
 
 
 def _when(row: KeyRow) -> str:

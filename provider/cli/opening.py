@@ -14,7 +14,7 @@ from provider.build import Parts, build, prepare
 from provider.config import load_settings
 from provider.realm import DEFAULT_REALM, Realm
 from provider.services.clients import ReadOnlyObject, UnknownObject
-from provider.services.keyring import RotationPending
+from provider.services.keyring import RotationRefused
 from provider.store.engine import StoreUnavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,7 +58,7 @@ def explained() -> Iterator[None]:
         raise click.ClickException(f"{len(error.problems)} problem(s)\n{error}") from None
     except StoreUnavailable as error:
         raise click.ClickException(f"the database cannot be used: {error.detail}") from None
-    except (ReadOnlyObject, UnknownObject, RotationPending) as error:
+    except (ReadOnlyObject, UnknownObject, RotationRefused) as error:
         raise click.ClickException(str(error)) from None
 
 

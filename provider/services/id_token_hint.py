@@ -37,9 +37,8 @@ class IdTokenHints:
         Spec: OIDC Core 3.1.2.1; OIDC RP-Initiated Logout 2 and 4.
         """
         try:
-            verified = verify(
-                token, self.keys.verification_keys(conn, realm), realm.settings.offered_algorithms
-            )
+            keys = self.keys.verification_keys(conn, realm)
+            verified = verify(token, keys, {key.alg for key in keys if key.alg is not None})
         except JWTError:
             return None
         header, claims = verified.header, verified.claims

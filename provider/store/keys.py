@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from provider.store.engine import lock_names
 from provider.store.schema import keys
@@ -39,20 +39,15 @@ def list_keys(conn: Connection, realm_id: str, *, for_update: bool = False) -> l
     if for_update:
         lock_names(conn, [f"keys {realm_id}"])
     query = select(keys).where(keys.c.realm_id == realm_id).order_by(keys.c.not_before, keys.c.kid)
-    return [
-        KeyRow(
-            kid=row.kid,
-            use=row.use,
-            alg=row.alg,
-            state=row.state,
-            not_before=row.not_before,
-            published_until=row.published_until,
-            sealed_private=row.sealed_private,
-            public_jwk=row.public_jwk,
-            created_at=row.created_at,
-        )
-        for row in conn.execute(query)
-    ]
+    return [_key_row(row) for row in conn.execute(query)]
+
+
+def list_signing_keys(conn: Connection, realm_id: str, alg: str) -> list[KeyRow]:
+    """The current and the next key of one algorithm: at most two rows, found by their index."""
+    query = select(keys).where(
+        keys.c.realm_id == realm_id, keys.c.use == "sig", keys.c.alg == alg, keys.c.state != "retired"
+    )
+    return [_key_row(row) for row in conn.execute(query)]
 
 
 def insert_key(conn: Connection, realm_id: str, row: KeyRow) -> None:
@@ -77,13 +72,44 @@ def insert_key(conn: Connection, realm_id: str, row: KeyRow) -> None:
     )
 
 
+def delete_key(conn: Connection, realm_id: str, kid: str) -> None:
+    """Forget a key: one that never signed, or whose tokens ended long ago."""
+    conn.execute(delete(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid))
+
+
+def delete_retired_keys(conn: Connection, realm_id: str, before: int) -> None:
+    """Forget the keys that were published until before then."""
+    query = delete(keys).where(keys.c.realm_id == realm_id, keys.c.state == "retired")
+    conn.execute(query.where(keys.c.published_until < before))
+
+
+def replace_public_jwk(conn: Connection, realm_id: str, kid: str, public_jwk: Mapping[str, Any]) -> None:
+    """Publish a key otherwise: it got another certificate."""
+    query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid)
+    conn.execute(query.values(public_jwk=dict(public_jwk)))
+
+
 def retire_key(conn: Connection, realm_id: str, kid: str, published_until: int) -> None:
     """Stop a current key from signing: the public part stays until `published_until`, the private goes."""
     query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid, keys.c.state == "current")
     conn.execute(query.values(state="retired", published_until=published_until, sealed_private=None))
 
 
-def promote_key(conn: Connection, realm_id: str, kid: str) -> None:
-    """Make the next key the one that signs."""
+def promote_key(conn: Connection, realm_id: str, kid: str, not_before: int) -> None:
+    """Make the next key the one that signs, from `not_before` on."""
     query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid, keys.c.state == "next")
-    conn.execute(query.values(state="current"))
+    conn.execute(query.values(state="current", not_before=not_before))
+
+
+def _key_row(row: Row[Any]) -> KeyRow:
+    return KeyRow(
+        kid=row.kid,
+        use=row.use,
+        alg=row.alg,
+        state=row.state,
+        not_before=row.not_before,
+        published_until=row.published_until,
+        sealed_private=row.sealed_private,
+        public_jwk=row.public_jwk,
+        created_at=row.created_at,
+    )

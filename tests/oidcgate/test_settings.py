@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oidcgate.settings import (
+    FileText,
     Problem,
     Secret,
     SettingDoc,
@@ -373,6 +374,43 @@ class TestSecretFiles:
     @pytest.mark.parametrize("value", [7, "", "a\0"], ids=repr)
     def test_no_file_name(self, tmp_path: Path, value: object) -> None:
         assert "is not a path" in self.said(tmp_path, {"secret_file": value})
+
+
+class TestFilesOfText:
+    @dataclasses.dataclass(frozen=True)
+    class Certified:
+        cert: FileText | None = setting(default=None, help="A certificate.")
+
+    def parsed(self, data: Mapping[str, Any], folder: Path | None = None, **env: str) -> FileText | None:
+        return parse(self.Certified, data, env=env, env_prefix="APP_", base_dir=folder).cert
+
+    def test_in_place_or_in_a_file_that_everybody_may_read(self, tmp_path: Path) -> None:
+        (tmp_path / "cert.pem").write_text("of a file\n")
+        (tmp_path / "cert.pem").chmod(0o644)
+        assert self.parsed({"cert": "in place"}) == "in place"
+        assert self.parsed({"cert_file": "cert.pem"}, tmp_path) == "of a file"
+        assert self.parsed({}, tmp_path, APP_CERT_FILE="cert.pem") == "of a file"
+        assert self.parsed({"cert_file": "cert.pem"}, tmp_path, APP_CERT="a variable") == "a variable"
+        assert self.parsed({}) is None
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            pytest.param(
+                {"cert": "a", "cert_file": "b"}, "cert: is given twice, by cert and cert_file", id="twice"
+            ),
+            pytest.param({"cert": 7}, "cert: is not a string; write it in quotes", id="not-a-string"),
+            pytest.param({"cert_file": "no"}, "cannot be read: No such file", id="missing"),
+            pytest.param({"cert_file": "empty"}, "is empty; put the text, and nothing else", id="empty"),
+        ],
+    )
+    def test_what_is_wrong(self, tmp_path: Path, data: Mapping[str, Any], message: str) -> None:
+        (tmp_path / "empty").touch()
+        with pytest.raises(SettingsError, match=message):
+            self.parsed(data, tmp_path)
+
+    def test_the_reference(self) -> None:
+        assert describe(self.Certified) == [SettingDoc("cert", "text", "unset", "A certificate.", False)]
 
 
 def test_variables_override_single_keys() -> None:

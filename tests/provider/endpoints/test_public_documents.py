@@ -115,7 +115,7 @@ def _nothing(environ, start_response):
 def test_the_key_set_is_public_only(world: World) -> None:
     document = world.browser().get("/jwks").get_json()
     (key,) = document["keys"]
-    assert key.keys() == {"kty", "n", "e", "kid", "use", "alg"}
+    assert key.keys() == {"kty", "n", "e", "kid", "use", "alg", "x5c", "x5t", "x5t#S256"}
     assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
 
 

@@ -166,7 +166,7 @@ def test_rotations_at_once_are_one_and_the_others_are_told(url: str) -> None:
     def rotate(world: World) -> str:
         keys, store = world.provider.parts.keys, world.provider.parts.store
         try:
-            return keys.rotate(store, world.realm, world.now).state
+            return keys.rotate(store, world.realm, "RS256", world.now).state
         except RotationPending:
             return "pending"
 

@@ -187,7 +187,7 @@ def test_id_token_hint_long_expired_and_of_a_retired_key(world: World) -> None:
     hint = world.tokens(world.browser().signed_in())["id_token"]
     parts = world.provider.parts
     for _ in range(2):
-        parts.keys.rotate(parts.store, parts.realms[0], world.now, at_once=True)
+        parts.keys.rotate(parts.store, parts.realms[0], "RS256", world.now, at_once=True)
         world.sleep(40 * 86_400)
     browser = world.browser()
     browser.signed_in()

@@ -264,7 +264,7 @@ def test_an_expired_hint_and_one_of_a_retired_key_are_good(
 ) -> None:
     parts = world.provider.parts
     world.sleep(7 * 3600)
-    parts.keys.rotate(parts.store, parts.realms[0], world.now, at_once=True)
+    parts.keys.rotate(parts.store, parts.realms[0], "RS256", world.now, at_once=True)
     page = browser.go(end_session_url(id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE))
     assert page.location == BYE
 
