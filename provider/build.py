@@ -33,6 +33,7 @@ from provider.factors.password import PasswordFactor
 from provider.factors.totp import TotpSecrets
 from provider.grants.authorization_code import AuthorizationCodeGrant
 from provider.grants.base import Grant
+from provider.grants.client_credentials import ClientCredentialsGrant
 from provider.grants.refresh_token import RefreshTokenGrant
 from provider.pages import provider_pages
 from provider.realm import Realm, realms_of
@@ -100,10 +101,14 @@ def build(
     checks = TokenChecks(clients, people, keys)
     issuing = Issuing(keys)
     tokens = Tokens(checks, issuing)
-    code, refresh = AuthorizationCodeGrant(store, tokens), RefreshTokenGrant(store, tokens)
     entrance = ClientEntrance(store, clients, audit)
     networks = parse_networks(settings.trusted_networks)
-    grants: dict[str, Grant] = {grant.grant_type: grant for grant in (code, refresh)}
+    offered: tuple[Grant, ...] = (
+        AuthorizationCodeGrant(store, tokens),
+        RefreshTokenGrant(store, tokens),
+        ClientCredentialsGrant(store, issuing),
+    )
+    grants = {grant.grant_type: grant for grant in offered}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),

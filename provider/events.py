@@ -184,13 +184,16 @@ class LogoutNotReturned(Event):
 
 @dataclass(frozen=True)
 class TokensIssued(Event):
-    """Tokens were given; `grant_type` is `implicit` or `hybrid` if the authorization endpoint gave them."""
+    """Tokens were given; `grant_type` is `implicit` or `hybrid` if the authorization endpoint gave them.
+
+    `grant_id` is None where a client got a JWT for itself that no row is about.
+    """
 
     name: ClassVar[str] = "provider.tokens_issued"
     realm: str
     client_id: str
     user_id: str | None
-    grant_id: str
+    grant_id: str | None
     grant_type: str
     scope: tuple[str, ...]
 

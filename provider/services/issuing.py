@@ -79,7 +79,20 @@ class CodeRequest:
 
 def begin_grant(conn: Connection, realm: Realm, authorization: Authorization, now: int) -> GrantRow:
     """Write the grant that everything given for an authorization hangs on."""
-    grant = GrantRow(
+    grant = new_grant(realm, authorization, now)
+    insert_grant(conn, realm.id, grant)
+    return grant
+
+
+def new_grant(realm: Realm, authorization: Authorization, now: int) -> GrantRow:
+    """A grant that is not written down."""
+    if authorization.user_id is None:
+        # A client that acts for itself refreshes nothing, so its grant is over with its one token.
+        api = None if authorization.api is None else realm.catalogue.resources[authorization.api]
+        life_seconds = _life_seconds(realm, api)
+    else:
+        life_seconds = realm.settings.lifetimes.refresh_token_seconds
+    return GrantRow(
         grant_id=secrets.token_urlsafe(16),
         client_id=authorization.client_id,
         user_id=authorization.user_id,
@@ -92,10 +105,8 @@ def begin_grant(conn: Connection, realm: Realm, authorization: Authorization, no
         claims=authorization.claims,
         org_id=authorization.org_id,
         created_at=now,
-        expires_at=now + realm.settings.lifetimes.refresh_token_seconds,
+        expires_at=now + life_seconds,
     )
-    insert_grant(conn, realm.id, grant)
-    return grant
 
 
 def issue_code(conn: Connection, realm: Realm, grant: GrantRow, request: CodeRequest, now: int) -> str:

@@ -75,6 +75,48 @@ def reach_of(
     return Reach(scopes, api)
 
 
+def reach_of_client(
+    catalogue: Catalogue, client: Client, asked: Collection[str] | None, audience: str | None
+) -> Reach:
+    """Judge what a client asks for itself, with nobody behind it.
+
+    Scopes about a person mean nothing here and are ignored.
+
+    Args:
+        asked: None or empty: all that it may have of the API.
+
+    Raises:
+        InvalidTarget, InvalidScope: as `reach_of` says.
+
+    Spec: RFC 6749 3.3, 4.4.2; RFC 8707 2.2.
+    """
+    wanted = asked or scopes_open_to(catalogue, client, audience)
+    reach = reach_of(catalogue, client, wanted, audience, refreshable=False)
+    kept = of_access_token(
+        [scope for scope in reach.scopes if not _is_about_a_person(catalogue, scope)], reach.api
+    )
+    if not kept:
+        raise InvalidScope("The scope holds nothing that a client could be granted for itself.")
+    return Reach(kept, reach.api)
+
+
+def scopes_open_to(catalogue: Catalogue, client: Client, audience: str | None) -> tuple[str, ...]:
+    """All scopes of an API that a client may have: what it gets that names an API and no scope.
+
+    Raises:
+        InvalidTarget: see `api_named`.
+    """
+    if audience is None:
+        return ()
+    api = api_named(catalogue, client, audience)
+    return tuple(scope for scope in api.scopes if scope in catalogue.scopes and client.may_have(scope))
+
+
+def _is_about_a_person(catalogue: Catalogue, scope: str) -> bool:
+    opens_claims = bool(catalogue.scopes[scope].claims)
+    return scope in (OPENID, OFFLINE_ACCESS) or (opens_claims and scope not in catalogue.of_apis())
+
+
 def api_named(catalogue: Catalogue, client: Client, audience: str) -> ResourceSettings:
     """The API of that audience.
 

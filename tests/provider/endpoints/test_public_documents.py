@@ -31,7 +31,12 @@ def test_discovery_says_what_there_is(world: World) -> None:
         "code token",
         "code id_token token",
     ]
-    assert document["grant_types_supported"] == ["authorization_code", "refresh_token", "implicit"]
+    assert document["grant_types_supported"] == [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "implicit",
+    ]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["id_token_signing_alg_values_supported"] == ["RS256"]
     assert document["token_endpoint_auth_methods_supported"] == [
