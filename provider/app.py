@@ -94,6 +94,8 @@ class Provider:
         """
         parts = build(settings, clock=clock, audit=audit, user_store=user_store)
         prepare(parts, int(clock()))
+        for said in parts.clients.deprecations():
+            _log.warning("%s", said)
         return cls(parts)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -24,6 +24,8 @@ FLOWS: Final = (
 AUTH_METHODS: Final = (
     "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none",
 )  # fmt: skip
+#: Where it runs. Spec: OIDC Registration 2.
+APPLICATION_TYPES: Final = ("web", "native")
 #: How `acr` and `amr` are worded (`provider.services.authentication_context`).
 ACR_PROFILES: Final = ("rfc8176", "entrust-saml", "eam")
 #: In `scopes`: whatever the realm has.
@@ -46,7 +48,7 @@ class ClientSettings:
     enabled: bool = setting(default=True, help="false: refused everywhere, and its live tokens stop.")
     application_type: str = setting(
         default="web",
-        choices=("web", "native"),
+        choices=APPLICATION_TYPES,
         help="`native`: on a device of its user. PKCE is a must; redirects may go to a loopback address over "
         "http and to a private-use scheme.",
     )
@@ -178,6 +180,15 @@ class ClientSettings:
                     "flows", flow, "is not for a client without a secret",
                     "take it away, or give the client another auth_method",
                 )  # fmt: skip
+
+    @cross_check
+    def _no_tokens_without_pkce(self) -> Iterable[Problem]:
+        # Whatever app of the device takes the scheme or the port would be given the tokens (RFC 8252 8.2).
+        if self.application_type == "native" and "implicit" in self.flows:
+            yield Problem(
+                "flows", "implicit", "is not for an app on a device, which has to use PKCE",
+                "use authorization_code",
+            )  # fmt: skip
 
     @cross_check
     def _one_strong_proof(self) -> Iterator[Problem]:

@@ -28,6 +28,8 @@ def check(config: Path) -> None:
             f"{realm.issuer}: {len(realm.settings.clients)} client(s) and {len(realm.settings.users)} "
             f"person(s) in {config}"
         )
+    for said in parts.clients.deprecations():
+        click.echo(f"warning: {said}")
     click.echo(f"database: {state}")
     click.echo("The configuration is right.")
 

@@ -9,10 +9,10 @@ import click
 
 from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.cli.opening import opened, realm_option
-from provider.client_settings import ACR_PROFILES, AUTH_METHODS, FLOWS, ClientSettings
+from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, AUTH_METHODS, FLOWS, ClientSettings
 from provider.events import ClientChanged
 from provider.realm_settings import SECOND_FACTOR_MODES
-from provider.services.clients import UnknownObject
+from provider.services.clients import UnknownObject, deprecation
 from provider.store.clients import Client
 
 
@@ -32,6 +32,14 @@ def client() -> None:
 @click.option(
     "--flow", "flows", type=click.Choice(FLOWS), multiple=True, default=FLOWS[:1], show_default=True
 )
+@click.option(
+    "--application-type",
+    type=click.Choice(APPLICATION_TYPES),
+    default=APPLICATION_TYPES[0],
+    show_default=True,
+    help="native: on a device of its user; answers may go to a loopback address or a scheme of its own.",
+)
+@click.option("--require-pkce", is_flag=True, help="Requests without code_challenge are refused.")
 @click.option("--scope", "scopes", multiple=True, default=DEFAULT_SCOPES)
 @click.option("--trusted", is_flag=True, help="People are not asked for consent.")
 @click.option(
@@ -58,6 +66,8 @@ def add(
     post_logout_redirect_uris: tuple[str, ...],
     auth_method: str,
     flows: tuple[str, ...],
+    application_type: str,
+    require_pkce: bool,
     scopes: tuple[str, ...],
     trusted: bool,
     second_factor: str,
@@ -72,6 +82,8 @@ def add(
         redirect_uris=redirect_uris,
         post_logout_redirect_uris=post_logout_redirect_uris,
         flows=flows,
+        application_type=application_type,
+        require_pkce=require_pkce,
         scopes=scopes,
         trusted=trusted,
         second_factor=second_factor,
@@ -85,7 +97,10 @@ def add(
     if made.secret is not None:
         click.echo(f"client_secret: {made.secret.reveal()}")
         click.echo("The secret is not kept and cannot be shown again.", err=True)
-    if not post_logout_redirect_uris:
+    said = deprecation(made.client)
+    if said is not None:
+        click.echo(f"warning: {said}", err=True)
+    if redirect_uris and not post_logout_redirect_uris:
         click.echo("No --post-logout-redirect-uri: a sign-out ends here, not at the application.", err=True)
 
 
@@ -116,10 +131,12 @@ def show(config: Path, client_id: str, realm_id: str) -> None:
         "name": one.name,
         "enabled": "yes" if one.enabled else "no",
         "kept in": _origin(one),
+        "application_type": one.application_type,
         "auth_method": one.auth_method,
         "redirect_uris": " ".join(one.redirect_uris),
         "post_logout_redirect_uris": " ".join(one.post_logout_redirect_uris),
         "flows": " ".join(one.flows),
+        "require_pkce": "yes" if one.require_pkce else "no",
         "scopes": " ".join(one.scopes),
         "trusted": "yes" if one.trusted else "no",
         "second_factor": one.second_factor,

@@ -8,7 +8,6 @@ this request only. All lead back to `/authorize`, which answers the client. What
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 from werkzeug import Request, Response
@@ -31,7 +30,7 @@ from provider.services.pending import (
     with_progress,
 )
 from provider.services.progress import consent_progress
-from provider.services.responses import PageError, form_targets, see_other
+from provider.services.responses import PageError, form_targets, see_other, shown_destination
 from provider.store import consents
 from provider.store.engine import Store
 from provider.store.users import User
@@ -148,7 +147,7 @@ class Consent:
             client_name=target.client.name,
             user_name=user.user_name,
             scopes=lines,
-            return_host=urlsplit(target.redirect_uri).hostname,
+            return_host=shown_destination(target.redirect_uri),
         )
 
 

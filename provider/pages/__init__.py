@@ -19,7 +19,7 @@ no_factor.html (200, page-no-second-factor)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str
 consent.html (200, page-consent)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
-    return_host: str or None (where the browser goes next)
+    return_host: str (where the browser goes next, as `responses.shown_destination` says it)
 logout.html (200, page-logout)
     action: str; hidden: Mapping[str, str]; user_name: str or None; client_name: str or None;
     problem: LogoutProblem or None

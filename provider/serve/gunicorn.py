@@ -34,6 +34,8 @@ class ProviderServer(BaseApplication):  # type: ignore[misc]  # so its class is 
     """
 
     def __init__(self, config: Path, *, host: str, port: int | None, workers: int, threads: int) -> None:
+        # First, so that what is said while the configuration is read is seen too.
+        _log_to_standard_error()
         self._config = config
         self._provider = Provider.from_config(config)
         if port is None:
@@ -53,7 +55,6 @@ class ProviderServer(BaseApplication):  # type: ignore[misc]  # so its class is 
             "control_socket_disable": True,
             "keepalive": 5,
         }
-        _log_to_standard_error()
         super().__init__()
 
     def load_config(self) -> None:

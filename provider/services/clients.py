@@ -65,6 +65,14 @@ class Clients:
         }
         return cls(configured, settings.insecure_allow_http_loopback)
 
+    def deprecations(self) -> Iterable[str]:
+        """What the written clients use that is going to end, each in a sentence that names the client."""
+        for realm_id, configured in self.configured.items():
+            for client in configured.values():
+                said = deprecation(client)
+                if said is not None:
+                    yield said if realm_id == DEFAULT_REALM else f"realm {realm_id}: {said}"
+
     def find(self, conn: Connection, realm: Realm, client_id: str) -> Client | None:
         """The client of that id, enabled or not: the caller looks at `enabled`."""
         written = self.configured[realm.id].get(client_id)
@@ -138,6 +146,19 @@ class Clients:
                 prefix, client_id, "is also in the database",
                 "rename or remove the client in the file: two clients cannot have one id",
             )  # fmt: skip
+
+
+def deprecation(client: Client) -> str | None:
+    """What a client uses that is going to end; None for nothing.
+
+    Spec: RFC 9700 2.1.2.
+    """
+    if "implicit" not in client.flows:
+        return None
+    return (
+        f"client {client.client_id} uses the implicit flow, which is deprecated and will be removed: move it "
+        "to the authorization code flow with PKCE"
+    )
 
 
 def secret_hash(secret: str) -> str:

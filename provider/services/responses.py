@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from werkzeug import Response
 
@@ -199,6 +199,12 @@ def see_other(location: str) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def shown_destination(redirect_uri: str) -> str:
+    """What a person is told about where an answer goes: the host, or the scheme of an app on their device."""
+    parts = urlsplit(redirect_uri)
+    return parts.hostname or f"{parts.scheme}:"
 
 
 def form_targets(redirect_uri: str) -> tuple[str, ...]:

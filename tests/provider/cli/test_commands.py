@@ -74,17 +74,20 @@ def test_client_add_with_everything(shell: Shell) -> None:
     options = ["--id", "x", "--redirect-uri", uri, "--post-logout-redirect-uri", bye, "--auth-method", "none"]
     flows = ["--flow", "authorization_code", "--flow", "refresh_token"]
     scopes = ["--scope", "openid", "--scope", "offline_access"]
-    added = shell.run("client", "add", *options, *flows, *scopes, "--trusted", "--acr-profile", "eam")
+    kind = ["--application-type", "native", "--require-pkce"]
+    added = shell.run("client", "add", *options, *flows, *scopes, "--trusted", "--acr-profile", "eam", *kind)
     assert added.stdout == "client_id: x\n"
     assert shell.run("client", "show", "x").stdout.splitlines() == [
         "client_id: x",
         "name: x",
         "enabled: yes",
         "kept in: database",
+        "application_type: native",
         "auth_method: none",
         f"redirect_uris: {uri}",
         f"post_logout_redirect_uris: {bye}",
         "flows: authorization_code refresh_token",
+        "require_pkce: yes",
         "scopes: openid offline_access",
         "trusted: yes",
         "second_factor: realm",
