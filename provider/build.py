@@ -40,6 +40,7 @@ from provider.realm import Realm, realms_of
 from provider.routes import Face, Route
 from provider.services.authorization import Authorizations
 from provider.services.clients import Clients
+from provider.services.consents import Consents
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.issuing import Issuing
@@ -63,6 +64,7 @@ class Parts:
     store: Store
     clients: Clients
     users: Users
+    consents: Consents
     keys: SigningKeys
     passwords: Passwords
     screens: Screens
@@ -94,6 +96,7 @@ def build(
     realms = realms_of(settings)
     clients = Clients.from_settings(settings)
     users = Users.from_settings(settings)
+    consents = Consents(ring, audit)
     keys = SigningKeys(ring, audit)
     passwords = Passwords()
     screens = Screens(provider_pages())
@@ -113,7 +116,7 @@ def build(
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),
         *_sign_in_routes(
-            settings, store, clients, people, keys, issuing, passwords, screens, ring, audit, clock
+            settings, store, clients, people, consents, keys, issuing, passwords, screens, ring, audit, clock
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
         Route("/token", ("POST",), TokenEndpoint(entrance, grants, audit, clock, networks), Face.JSON),
@@ -127,6 +130,7 @@ def build(
         store=store,
         clients=clients,
         users=users,
+        consents=consents,
         keys=keys,
         passwords=passwords,
         screens=screens,
@@ -203,6 +207,7 @@ def _sign_in_routes(
     store: Store,
     clients: Clients,
     users: UserStore,
+    consents: Consents,
     keys: SigningKeys,
     issuing: Issuing,
     passwords: Passwords,
@@ -213,7 +218,7 @@ def _sign_in_routes(
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
     hints = IdTokenHints(keys)
-    authorizations = Authorizations(clients, users, hints, issuing)
+    authorizations = Authorizations(clients, users, hints, issuing, consents)
     csrf_keys = ring.derive("provider csrf")
 
     def csrf(purpose: str) -> CsrfTokens:
@@ -236,7 +241,7 @@ def _sign_in_routes(
     otp = OtpPage(desk, secrets, csrf("provider.otp"))
     enrol = EnrolPage(desk, secrets, csrf("provider.enrol"))
     no_factor = NoFactorPage(desk, csrf("provider.no_factor"))
-    consent = Consent(store, authorizations, csrf("provider.consent"), screens, audit, clock)
+    consent = Consent(store, authorizations, consents, csrf("provider.consent"), screens, audit, clock)
     end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
     authorize = Authorize(store, authorizations, ResponseWriter(screens.pages), screens, audit, clock)
     both = ("GET", "POST")

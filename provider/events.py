@@ -140,6 +140,46 @@ class ConsentAnswered(Event):
 
 
 @dataclass(frozen=True)
+class ConsentNotStored(Event):
+    """What a person agreed to is not remembered, because the attribute is full: `size_bytes` were needed.
+
+    The sign-in went on. They are asked again next time, until there is more room or a consent is withdrawn.
+    """
+
+    name: ClassVar[str] = "provider.consent_not_stored"
+    realm: str
+    user_id: str
+    client_id: str
+    attribute: str
+    size_bytes: int
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class ConsentUnreadable(Event):
+    """The consents of a person cannot be opened, and count as none; their next consent replaces them.
+
+    Somebody altered or moved the string, or the secret that it was sealed with is in `secret` no more.
+    """
+
+    name: ClassVar[str] = "provider.consent_unreadable"
+    realm: str
+    user_id: str
+    attribute: str
+
+
+@dataclass(frozen=True)
+class ConsentWithdrawn(Event):
+    """What a person had agreed to for a client is forgotten, and as many `grants` with their tokens ended."""
+
+    name: ClassVar[str] = "provider.consent_withdrawn"
+    realm: str
+    user_id: str
+    client_id: str
+    grants: int
+
+
+@dataclass(frozen=True)
 class AttributeUnusable(Event):
     """An attribute of a person is not what its property says, and was left out. Told once by each process."""
 

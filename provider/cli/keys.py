@@ -1,12 +1,12 @@
 """`oidcgate-provider keys …`: the signing keys. What their states mean is `provider.services.keyring`."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from provider.cli.opening import opened, realm_option
+from provider.cli.times import shown
 from provider.services.keyring import PUBLISH_AHEAD_SECONDS, RotationPending, RotationRefused
 from provider.store.keys import KeyRow, list_keys
 
@@ -67,14 +67,10 @@ def _said(row: KeyRow) -> str:
     if row.state == "current":
         return f"{row.kid} signs from now on; the key before it stays published until its tokens have ended"
     hours = PUBLISH_AHEAD_SECONDS // 3600
-    return f"{row.kid} is published and signs in {hours} hours, at {_time(row.not_before)}"
+    return f"{row.kid} is published and signs in {hours} hours, at {shown(row.not_before)}"
 
 
 def _when(row: KeyRow) -> str:
     if row.state == "retired":
-        return f"published until {_time(row.published_until or 0)}"
-    return f"{'signs from' if row.state == 'next' else 'since'} {_time(row.not_before)}"
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        return f"published until {shown(row.published_until or 0)}"
+    return f"{'signs from' if row.state == 'next' else 'since'} {shown(row.not_before)}"

@@ -9,6 +9,7 @@ import click
 
 from provider.cli.check import check
 from provider.cli.client import client
+from provider.cli.consents import consents
 from provider.cli.init import init
 from provider.cli.keys import keys
 from provider.cli.serve import serve
@@ -30,9 +31,9 @@ from provider.config import CONFIG_VARIABLE
 @click.version_option(package_name="oidcgate")
 @click.pass_context
 def main(context: click.Context, config: Path) -> None:
-    """An OpenID Provider: serve it, and manage its clients, people and keys."""
+    """An OpenID Provider: serve it, and manage its clients, people, consents and keys."""
     context.obj = config
 
 
-for command in (serve, check, init, client, user, keys):
+for command in (serve, check, init, client, user, consents, keys):
     main.add_command(command)

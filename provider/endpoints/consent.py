@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 from werkzeug import Request, Response
 
-from oidcgate.audit import Audit
+from oidcgate.audit import Audit, Event
 from oidcgate.web.csrf import CsrfTokens
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
@@ -21,6 +21,7 @@ from provider.pages import ErrorKind, ScopeLine
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations
 from provider.services.browser_session import this_browser
+from provider.services.consents import Consents
 from provider.services.interaction import AskConsent, ConsentAnswer
 from provider.services.pending import (
     Kind,
@@ -31,7 +32,6 @@ from provider.services.pending import (
 )
 from provider.services.progress import consent_progress
 from provider.services.responses import PageError, form_targets, see_other, shown_destination
-from provider.store import consents
 from provider.store.engine import Store
 from provider.store.users import User
 
@@ -53,6 +53,7 @@ class Consent:
 
     store: Store
     authorizations: Authorizations
+    consents: Consents
     csrf: CsrfTokens
     screens: Screens
     audit: Audit
@@ -72,7 +73,7 @@ class Consent:
         now = int(self.clock())
         cookies = request.headers.get("Cookie", "")
         browser = this_browser(realm, cookies)
-        event = None
+        events: tuple[Event, ...] = ()
         # One transaction from judging to noting the answer: what is agreed to is what was shown, to whom it
         # was shown.
         with self.store.begin() as conn:
@@ -89,9 +90,10 @@ class Consent:
             answered = posted and self.csrf.check(fields.get("csrf"), binding, lifetime, now)
             if answered:
                 answer = _answer(judged.user, asked, fields.get("decision"), checked)
-                event = self._note(conn, realm, pending, asked, answer, now)
-        if event is not None:
-            self.audit.emit(event)
+                events = self._note(conn, realm, pending, asked, answer, now)
+        if events:
+            for event in events:
+                self.audit.emit(event)
             return _go_on(realm, pending)
         token = self.csrf.issue(binding, now)
         return self._show(
@@ -106,13 +108,17 @@ class Consent:
         asked: tuple[str, ...],
         answer: ConsentAnswer,
         now: int,
-    ) -> ConsentAnswered:
+    ) -> tuple[Event, ...]:
         save_progress(conn, realm, with_progress(pending, consent_progress(answer)))
         client_id = pending.row.client_id
         agreed = tuple(scope for scope in asked if scope in answer.agreed)
-        if answer.allowed:
-            consents.add_scopes(conn, realm.id, answer.user_id, client_id, agreed, now)
-        return ConsentAnswered(realm.id, answer.user_id, client_id, asked, agreed, answer.allowed)
+        answered = ConsentAnswered(realm.id, answer.user_id, client_id, asked, agreed, answer.allowed)
+        if not answer.allowed:
+            return (answered,)
+        not_stored = self.consents.remember(
+            conn, realm, answer.user_id, client_id, answer.asked, answer.agreed, now
+        )
+        return (answered,) if not_stored is None else (answered, not_stored)
 
     def _show(
         self,

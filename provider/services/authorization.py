@@ -37,6 +37,7 @@ from provider.services.authentication_context import VOCABULARIES, state
 from provider.services.browser_session import live_session, note_use
 from provider.services.claims import askable, scopes_of_claims, without_claims_of
 from provider.services.clients import Clients
+from provider.services.consents import Consents
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.interaction import Finish, InteractionState, SignedIn, Step, next_step
 from provider.services.issuing import Authorization, CodeRequest, Issuing, begin_grant, issue_code
@@ -48,7 +49,7 @@ from provider.services.scopes import OPENID, Reach, reach_of
 from provider.services.second_factor import Factor, Means, Wish, next_factor, rule_of
 from provider.services.token_checks import may_use
 from provider.services.users import UserStore
-from provider.store import consents, totp
+from provider.store import totp
 from provider.store.clients import Client
 from provider.store.sessions import BrowserSession
 from provider.store.users import User
@@ -101,6 +102,7 @@ class Authorizations:
     users: UserStore
     hints: IdTokenHints
     issuing: Issuing
+    consents: Consents
 
     def target(self, conn: Connection, realm: Realm, raw: RawRequest) -> ValidatedTarget:
         """Find where answers to this request may go.
@@ -193,9 +195,10 @@ class Authorizations:
             # A person who was switched off is not signed in, whatever the browser holds.
             session = user = None
         client = accepted.target.client
+        consent_needed = not (client.trusted or realm.settings.consent.auto_accept)
         granted: frozenset[str] = frozenset()
-        if user is not None:
-            granted = consents.granted_scopes(conn, realm.id, user.user_id, client.client_id)
+        if user is not None and consent_needed:
+            granted = self.consents.granted(conn, realm, user.user_id, client.client_id)
         found = InteractionState(
             prompt=frozenset(accepted.request.prompt),
             max_age_seconds=accepted.request.max_age,
@@ -204,7 +207,7 @@ class Authorizations:
             required_user=accepted.required_user,
             signed_in=None if session is None else SignedIn(session.user_id, session.sid, session.auth_time),
             login_done=login_in(progress),
-            consent_needed=not (client.trusted or realm.settings.consent.auto_accept),
+            consent_needed=consent_needed,
             granted=granted,
             may_use=user is None or may_use(client, user),
             answer=answer_in(progress),

@@ -161,7 +161,7 @@ class Users:
         Raises:
             UnknownObject: there is nobody of that name.
         """
-        user = self._known(conn, realm, name)
+        user = self.known(conn, realm, name)
         if not totp.remove(conn, realm.id, user.user_id):
             return None
         _end_everything(conn, realm, user, now, "second_factor_removed")
@@ -178,12 +178,17 @@ class Users:
             )  # fmt: skip
 
     def _changeable(self, conn: Connection, realm: Realm, name: str, fix: str) -> User:
-        user = self._known(conn, realm, name)
+        user = self.known(conn, realm, name)
         if user.read_only:
             raise ReadOnlyObject(f"user {user.user_name} is written in the configuration: {fix}")
         return user
 
-    def _known(self, conn: Connection, realm: Realm, name: str) -> User:
+    def known(self, conn: Connection, realm: Realm, name: str) -> User:
+        """The person of that name in any spelling, active or not.
+
+        Raises:
+            UnknownObject: there is nobody of that name.
+        """
         user = self.find_by_name(conn, realm, name)
         if user is None:
             raise UnknownObject(f"there is no user {name!r} in realm {realm.id}")

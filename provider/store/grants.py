@@ -132,6 +132,19 @@ def revoke_user_grants(conn: Connection, realm_id: str, user_id: str, now: int, 
     return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
 
 
+def revoke_user_client_grants(
+    conn: Connection, realm_id: str, user_id: str, client_id: str, now: int, reason: str
+) -> int:
+    """Stop what was granted to a client in a person's name; returns how many grants."""
+    query = update(grants).where(
+        grants.c.realm_id == realm_id,
+        grants.c.user_id == user_id,
+        grants.c.client_id == client_id,
+        grants.c.revoked_at.is_(None),
+    )
+    return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
+
+
 def revoke_client_grants(conn: Connection, realm_id: str, client_id: str, now: int, reason: str) -> int:
     """Stop everything that was granted to a client, by whomever; returns how many grants."""
     query = update(grants).where(

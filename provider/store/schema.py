@@ -111,14 +111,13 @@ interactions: Final = Table(
     Index("interactions_by_end", "realm_id", "expires_at"),
 )
 
-consents: Final = Table(
-    "consents",
+user_attributes: Final = Table(
+    "user_attributes",
     metadata,
     _realm(),
     Column("user_id", String(255), primary_key=True),
-    Column("client_id", String(100), primary_key=True),
-    Column("scopes", JSON, nullable=False),
-    Column("granted_at", _INSTANT, nullable=False),
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 grants: Final = Table(

@@ -143,6 +143,7 @@ PURE = (
     "provider.services.authentication_context",
     "provider.catalogue",
     "provider.services.claims",
+    "provider.services.consent_record",
     "provider.services.interaction",
     "provider.services.minting",
     "provider.services.scopes",

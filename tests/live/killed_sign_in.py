@@ -148,7 +148,7 @@ def look(url: str, state: State, answer: State | None) -> State:
             ],
             "agreed": ["consent" in row.state for row in rows],
             "finished": sum(row.finished_at is not None for row in rows),
-            "consents": conn.scalar(select(func.count()).select_from(schema.consents)),
+            "consents": conn.scalar(select(func.count()).select_from(schema.user_attributes)),
             "codes": conn.scalar(select(func.count()).select_from(schema.codes)),
             "grants": conn.scalar(select(func.count()).select_from(schema.grants)),
             "revoked": conn.scalar(

@@ -1,6 +1,7 @@
 """`oidcgate-provider`: what each command does, prints and refuses."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from provider.app import Provider
 from provider.cli.main import main
 from provider.store import totp
 from provider.store.engine import Store
+from provider.store.grants import GrantRow, find_grant, insert_grant
 from provider.store.totp import Totp
 from provider.store.users import list_users
 from tests.provider.world import APP_SECRET, ISSUER, SECRET, copy_database
@@ -355,3 +357,70 @@ def test_the_import_names_the_extra() -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "provider.toml" in Shell(tmp_path).run("check", code=1).stderr
+
+
+@pytest.mark.row("S-39")
+def test_consents_are_measured(shell: Shell) -> None:
+    said = dict(line.split(": ") for line in shell.run("consents", "measure").stdout.splitlines())
+    assert int(said["first"].removesuffix(" bytes")) <= 277
+    assert float(said["each further"].split()[0]) <= 60
+    assert int(said["32768 bytes hold"].split()[0]) >= 542
+    assert "up to 50 consents" in shell.run("consents", "measure", "--count", "50").stdout
+
+
+@pytest.mark.row("S-40", "C-7")
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(["--bytes", "32768"], "542", id="what-SecureAuth-says"),
+        pytest.param([], "542", id="by-default"),
+        pytest.param(["--bytes", "276"], "0", id="none"),
+        pytest.param(["--bytes", "100", "--first", "30", "--step", "35"], "3", id="other-figures"),
+    ],
+)
+def test_capacity_of_an_attribute(shell: Shell, options: list[str], expected: str) -> None:
+    assert shell.run("consents", "capacity", *options).stdout == f"{expected}\n"
+
+
+@pytest.mark.parametrize("options", [["--bytes", "-1"], ["--step", "0"], ["--first", "0"], ["--bytes", "x"]])
+def test_capacity_of_no_attribute(shell: Shell, options: list[str]) -> None:
+    shell.run("consents", "capacity", *options, code=2)
+
+
+@pytest.mark.row("C-13", "A-14", "S-40")
+def test_consents_of_a_person_are_listed_and_withdrawn(shell: Shell) -> None:
+    shell.config.write_text(TOML + '[[properties]]\nname = "consents"\nwritable = true\nmax_length = 32768\n')
+    assert shell.run("consents", "list", "Alice").stdout == "uses 0 of 32768 bytes\n"
+    parts = Provider.from_config(
+        shell.config, env={"OIDCPROVIDER_DATABASE": f"sqlite:///{shell.folder}/provider.db"}
+    ).parts
+    (realm,) = parts.realms
+    with parts.store.begin() as conn:
+        alice = parts.users.known(conn, realm, "alice").user_id
+        for client_id, scopes in (("app", {"openid", "email"}), ("desk", {"openid"})):
+            agreed = frozenset(scopes)
+            parts.consents.remember(conn, realm, alice, client_id, agreed, agreed, 1_800_000_000)
+        for number, user_id in enumerate((alice, "somebody")):
+            row = GrantRow(f"g-{number}", "app", user_id, "sid", (), 0, "", (), 0, 2**40)
+            insert_grant(conn, "default", row)
+    lines = columns(shell.run("consents", "list", "ALICE"))
+    assert lines[:2] == [
+        ["app", "email openid", "2027-01-15 08:00:00Z"],
+        ["desk", "openid", "2027-01-15 08:00:00Z"],
+    ]
+    assert re.fullmatch(r"uses [1-9]\d+ of 32768 bytes", lines[2][0])
+    result = shell.run("consents", "withdraw", "alice", "app")
+    assert result.stdout == "app has to ask alice again; grants that ended: 1\n"
+    assert '"provider.consent_withdrawn"' in result.stderr
+    assert columns(shell.run("consents", "list", "--sub", alice))[0][0] == "desk"
+    with parts.store.read() as conn:
+        ended = [find_grant(conn, "default", name) for name in ("g-0", "g-1")]
+    parts.store.dispose()
+    assert [row.revoke_reason for row in ended if row] == ["consent_withdrawn", None]
+    again = shell.run("consents", "withdraw", "alice", "app", code=1)
+    assert "alice has allowed nothing to app" in again.stderr
+    assert "there is no user 'eve'" in shell.run("consents", "withdraw", "eve", "app", code=1).stderr
+    assert "there is no user 'eve'" in shell.run("consents", "list", "eve", code=1).stderr
+    assert "there is no realm" in shell.run("consents", "list", "alice", "--realm", "x", code=1).stderr
+    shell.config.write_text(TOML)
+    assert shell.run("consents", "list", "alice").stdout.endswith(" bytes, without a limit\n")

@@ -3,6 +3,7 @@
 The full size, over real servers and sockets, is `tests/live/test_provider_races.py`.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import get_native_id
@@ -159,6 +160,29 @@ def test_hosts_that_start_at_once_make_one_set_of_tables_and_one_key(empty_url: 
     kids = race(hosts, 1, lambda: None, start)
     assert len(kids) == hosts
     assert len({kid for (kid,) in kids}) == 1
+
+
+@pytest.mark.row("A-13", "C-13")
+def test_consents_of_one_person_at_once_are_all_kept(url: str, log: Path) -> None:
+    def agree(world: World) -> str:
+        parts, client_id = world.provider.parts, f"client-{os.getpid()}-{get_native_id()}"
+        scopes = frozenset({"openid"})
+        with parts.store.begin() as conn:
+            parts.consents.remember(conn, world.realm, "sub", client_id, scopes, scopes, world.now)
+        return client_id
+
+    World.over(url).provider.parts.store.dispose()
+    log.unlink()
+    agreed = race(PROCESSES, THREADS, lambda: World.over(url), agree)
+    under_way, processes = at_once(read_log(log))
+    assert under_way > PROCESSES
+    assert processes == PROCESSES
+    world = World.over(url)
+    with world.provider.parts.store.read() as conn:
+        kept = world.provider.parts.consents.of(conn, world.realm, "sub").consents
+    assert sorted(entry.client_id for entry in kept) == sorted(agreed)
+    assert len(kept) == ALL
+    world.provider.parts.store.dispose()
 
 
 @pytest.mark.row("P-25")

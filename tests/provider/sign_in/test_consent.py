@@ -1,18 +1,19 @@
 """The consent page: when it is asked, for what, and what an answer is worth."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from provider.store import consents, schema
+from provider.store import schema
 from tests.provider.sign_in.place import CALLBACK, World, authorize_url
 
 
 def remembered(world: World) -> bool:
     """Whether the database holds anybody's consent."""
     with world.provider.parts.store.read() as conn:
-        return bool(conn.execute(select(schema.consents)).all())
+        return bool(conn.execute(select(schema.user_attributes)).all())
 
 
 @pytest.mark.row("A-09", "A-13")
@@ -180,7 +181,7 @@ def test_what_is_agreed_to_is_what_was_shown(world: World) -> None:
     browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
     page = browser.authorize("app", scope="openid profile email")
     with world.provider.parts.store.begin() as conn:
-        conn.execute(schema.consents.delete())
+        conn.execute(schema.user_attributes.delete())
     again = browser.submit(page, decision="allow")
     assert (again.status, again.main_id) == (400, "page-consent")
     assert again.text.count("<li>") == 3
@@ -222,10 +223,112 @@ def test_hostile_names_are_text(world: World) -> None:
     assert "&lt;script&gt;" in consent.text
 
 
-def test_scopes_add_up(world: World) -> None:
+@pytest.mark.row("A-13", "E-25")
+def test_asked_again_and_left_out_is_forgotten(world: World) -> None:
+    browser = world.browser()
+    browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
+    page = browser.authorize("app", prompt="consent")
+    tokens = world.tokens(browser.submit(page, uncheck=["profile"], decision="allow"), "app")
+    assert tokens["scope"] == "openid"
+    assert browser.authorize("app", prompt="none").answer["error"] == "consent_required"
+    assert browser.authorize("app", scope="openid", prompt="none").answer["code"]
+
+
+def withdraw(world: World, client_id: str) -> None:
+    parts = world.provider.parts
+    with parts.store.begin() as conn:
+        parts.consents.withdraw(conn, parts.realms[0], "sub-alice", client_id, world.now)
+
+
+@pytest.mark.row("A-14", "C-13")
+def test_withdrawn_is_asked_again_and_its_tokens_are_over(world: World) -> None:
+    browser = world.browser()
+    asked = {"scope": "openid profile offline_access"}
+    page = browser.sign_in(browser.authorize("app", **asked))
+    mine = world.tokens(browser.submit(page, decision="allow"), "app")
+    other = world.tokens(browser.authorize("trusted", **asked))
+    answered = browser.authorize("app", **asked)
+    assert answered.answer["code"]
+    withdraw(world, "app")
+    assert world.userinfo_status(mine["access_token"]) == 401
+    assert world.refresh(mine["refresh_token"], "app").get_json()["error"] == "invalid_grant"
+    with pytest.raises(AssertionError, match="invalid_grant"):
+        world.tokens(answered, "app")
+    assert world.userinfo_status(other["access_token"]) == 200
+    assert browser.authorize("app", prompt="none").answer["error"] == "consent_required"
+    page = browser.authorize("app", **asked)
+    assert page.main_id == "page-consent"
+    assert page.boxes == ["profile", "offline_access"]
+    assert world.tokens(browser.submit(page, decision="allow"), "app")["refresh_token"]
+
+
+@pytest.mark.row("S-36")
+def test_a_restart_keeps_consents(world: World, tmp_path: Path) -> None:
+    browser = world.browser()
+    browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
+    world.close()
+    again = World.make(tmp_path)
+    same = again.browser()
+    assert same.sign_in(same.authorize("app")).answer["code"]
+    again.close()
+
+
+@pytest.mark.row("S-36")
+def test_asked_each_time_where_nothing_is_stored(tmp_path: Path) -> None:
+    world = World.make(tmp_path, consent={"store": False})
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    for _ in range(2):
+        assert page.main_id == "page-consent"
+        answer = browser.submit(page, uncheck=["profile"], decision="allow")
+        assert world.tokens(answer, "app")["scope"] == "openid"
+        page = browser.authorize("app")
+    assert not remembered(world)
+    assert browser.authorize("app", prompt="none").answer["error"] == "consent_required"
+    world.close()
+
+
+@pytest.mark.row("S-40", "C-7")
+def test_a_full_attribute_keeps_nobody_from_signing_in(tmp_path: Path) -> None:
+    properties = [{"name": "consents", "writable": True, "max_length": 20}]
+    world = World.make(tmp_path, properties=properties)
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app"))
+    for count in (1, 2):
+        assert page.main_id == "page-consent"
+        answer = browser.submit(page, decision="allow")
+        assert world.tokens(answer, "app")["scope"] == "openid profile"
+        told = world.events("consent_not_stored")
+        assert len(told) == count
+        assert (told[-1]["attribute"], told[-1]["client_id"], told[-1]["max_bytes"]) == (
+            "consents",
+            "app",
+            20,
+        )
+        page = browser.authorize("app")
+    world.close()
+
+
+@pytest.mark.row("S-36", "P-10")
+def test_a_consent_that_was_altered_is_asked_for_again(world: World) -> None:
+    browser = world.browser()
+    browser.submit(browser.sign_in(browser.authorize("app")), decision="allow")
+    table = schema.user_attributes
     with world.provider.parts.store.begin() as conn:
-        consents.add_scopes(conn, "default", "u", "c", ["openid"], 1)
-        consents.add_scopes(conn, "default", "u", "c", ["email"], 2)
-        consents.add_scopes(conn, "default", "u", "other", ["phone"], 3)
-        assert consents.granted_scopes(conn, "default", "u", "c") == {"openid", "email"}
-        assert consents.granted_scopes(conn, "second", "u", "c") == frozenset()
+        value = conn.execute(select(table.c.value)).scalar_one()
+        conn.execute(table.update().values(value=value[:-1] + ("A" if value[-1] != "A" else "B")))
+    page = browser.authorize("app")
+    assert page.main_id == "page-consent"
+    assert {event["user_id"] for event in world.events("consent_unreadable")} == {"sub-alice"}
+    assert browser.submit(page, decision="allow").answer["code"]
+    seen = len(world.events("consent_unreadable"))
+    assert browser.authorize("app", prompt="none").answer["code"]
+    assert len(world.events("consent_unreadable")) == seen
+
+
+@pytest.mark.row("P-10")
+def test_one_scope_of_many_repeated_boxes_counts_once(world: World) -> None:
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app", scope="openid profile email"))
+    sent = {**page.hidden, "scope": ["email", "email", "openid"], "decision": "allow"}
+    assert world.tokens(browser.go(page.action, sent), "app")["scope"] == "openid email"

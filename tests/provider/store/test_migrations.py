@@ -18,6 +18,7 @@ from provider.store.engine import Store
 from provider.store.migrations import _config, is_current, upgrade
 from provider.store.schema import metadata
 from provider.store.totp import Totp
+from provider.store.user_attributes import find_attribute, put_attribute
 from tests.provider.processes import in_processes
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
@@ -65,8 +66,12 @@ def value_for(kind: object) -> Any:
 
 
 def rows_in(store: Store) -> dict[str, dict[str, Any]]:
+    """The row of every table; of an empty one there is nothing."""
     with store.read() as conn:
-        return {table.name: dict(conn.execute(select(table)).mappings().one()) for table in tables_of(conn)}
+        return {
+            table.name: dict(conn.execute(select(table)).mappings().one_or_none() or {})
+            for table in tables_of(conn)
+        }
 
 
 def kept(rows: dict[str, dict[str, Any]], of: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -117,9 +122,15 @@ def test_every_table_is_split_by_realm() -> None:
 
 
 def with_what_is_lost(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The audiences of access tokens do not come back: before 0004 there was one, which nobody read."""
+    """The audiences of access tokens do not come back: before 0004 there was one, which nobody read. Nor do
+    consents: 0005 could not seal them.
+    """
     tokens = rows["access_tokens"]
-    return {**rows, "access_tokens": {**tokens, **({"audience": []} if "audience" in tokens else {})}}
+    return {
+        **rows,
+        "access_tokens": {**tokens, **({"audience": []} if "audience" in tokens else {})},
+        **({"consents": {}} if "consents" in rows else {}),
+    }
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -218,3 +229,20 @@ def test_clients_that_are_there_keep_the_realms_second_factor(store: Store) -> N
     with store.read() as conn:
         assert find_client(conn, "default", "old") == client
         assert totp.find(conn, "default", "alice") is None
+
+
+@pytest.mark.row("S-36")
+def test_consents_of_before_are_asked_for_again_and_nothing_else_is_lost(store: Store) -> None:
+    """Up and down: rows in clear go, and what was sealed goes back to an empty table."""
+    upgrade(store, "0004")
+    rows = fill(store)
+    upgrade(store, "0005")
+    with store.begin() as conn:
+        assert "consents" not in inspect(conn).get_table_names()
+        assert find_attribute(conn, "default", "sub", "consents") is None
+        put_attribute(conn, "default", "sub", "consents", "sealed")
+    downgrade(store, "0004")
+    assert rows_in(store) == {**rows, "consents": {}}
+    upgrade(store, "0005")
+    with store.read() as conn:
+        assert find_attribute(conn, "default", "sub", "consents") is None

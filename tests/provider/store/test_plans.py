@@ -98,6 +98,10 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
         lambda conn: grants.revoke_client_grants(conn, "default", "client-7", 1, "x"),
         "grants_by_client",
     ),
+    "by-user-and-client": (
+        lambda conn: grants.revoke_user_client_grants(conn, "default", "user-7", "client-57", 1, "x"),
+        "grants_by_user",
+    ),
     "by-family": (lambda conn: grants.revoke_grant(conn, "default", "grant-7", 1, "x"), "grants"),
     "sessions-of-user": (
         lambda conn: sessions.end_of_user(conn, "default", "user-7", 1),

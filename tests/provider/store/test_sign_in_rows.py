@@ -1,11 +1,11 @@
-"""Sessions, interactions, consents and counters: one of two wins, and the other sees what the first did."""
+"""Sessions, interactions and counters: one of two wins, and the other sees what the first did."""
 
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
 
-from provider.store import consents, grants, interactions, sessions, throttle
+from provider.store import grants, interactions, sessions, throttle
 from provider.store.engine import Store
 from provider.store.grants import GrantRow
 from provider.store.interactions import UNCLAIMED, Interaction
@@ -150,31 +150,6 @@ def test_what_a_person_did_is_noted(stored: Store) -> None:
         assert interactions.set_state(conn, "r", "i" * 64, {"login": {"sid": "s"}})
         assert not interactions.set_state(conn, "other", "i" * 64, {})
         assert interactions.find(conn, "r", "i" * 64) == replace(WAITING, state={"login": {"sid": "s"}})
-
-
-def test_consent_is_added_to(store: Store) -> None:
-    with store.begin() as conn:
-        assert consents.granted_scopes(conn, "r", "sub", "app") == frozenset()
-        consents.add_scopes(conn, "r", "sub", "app", ["openid", "email"], 5)
-        consents.add_scopes(conn, "r", "sub", "app", ["openid", "phone"], 6)
-        assert consents.granted_scopes(conn, "r", "sub", "app") == {"openid", "email", "phone"}
-        for others in (("other", "sub", "app"), ("r", "sub-2", "app"), ("r", "sub", "app-2")):
-            assert consents.granted_scopes(conn, *others) == frozenset()
-
-
-@pytest.mark.row("A-13")
-@pytest.mark.parametrize("before", [(), ("openid",)], ids=["first", "further"])
-def test_two_pages_that_are_agreed_to_at_once_both_count(store: Store, before: tuple[str, ...]) -> None:
-    if before:
-        with store.begin() as conn:
-            consents.add_scopes(conn, "r", "sub", "app", before, 4)
-    one_after_the_other(
-        store,
-        lambda conn: consents.add_scopes(conn, "r", "sub", "app", ["email"], 5),
-        lambda conn: consents.add_scopes(conn, "r", "sub", "app", ["phone"], 6),
-    )
-    with store.read() as conn:
-        assert consents.granted_scopes(conn, "r", "sub", "app") == {*before, "email", "phone"}
 
 
 def test_a_counter_is_written_and_forgotten(store: Store) -> None:

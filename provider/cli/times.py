@@ -1,0 +1,8 @@
+"""How commands write an instant."""
+
+from datetime import UTC, datetime
+
+
+def shown(at: int) -> str:
+    """Epoch seconds as date and time in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
