@@ -11,15 +11,21 @@ from tests.conformance.lies import (
     answers,
     asserts,
     error_pages_with,
+    goes_in_circles,
+    hangs_up,
     header_of,
     hears,
     ignores,
     keys,
     redirects_anywhere,
+    refreshes,
     refuses,
     repeats,
+    repeats_what_is_sent,
+    rewrites,
     says,
     sends,
+    shows_a_page,
     status_of,
     supplies,
     takes_anybodys,
@@ -37,6 +43,8 @@ DISCOVERY = "oidcc-discovery-endpoint-verification"
 PROMISED = says(
     "metadata", request_parameter_supported=True, request_object_signing_alg_values_supported=["none"]
 )
+#: In the page that carries an answer; the peer's other forms have no whole URL.
+BY_GET = ('method="post" action="https:', 'method="get" action="https:')
 #: One grant type where there should be more.
 CODE_ONLY = says("metadata", grant_types_supported=["authorization_code"])
 
@@ -99,10 +107,10 @@ WHOLE: dict[str, tuple[Lie, str]] = {
     "azp": (asserts(azp="another-client"), "azp is"),
     "sub-missing": (asserts(sub=GONE), "sub is None"),
     "sub-too-long": (asserts(sub="s" * 256), "sub is"),
-    "sub-a-number": (asserts(sub=7), "sub is 7|cannot be read"),
+    "sub-a-number": (asserts(sub=7), "sub is 7"),
     "exp-missing": (asserts(exp=GONE), "exp is None"),
     "exp-past": (asserts(exp=1_700_000_000), "exp is"),
-    "exp-a-string": (asserts(exp="tomorrow"), "exp is|verify"),
+    "exp-a-string": (asserts(exp="tomorrow"), "exp is"),
     "iat-missing": (asserts(iat=GONE), "iat is None"),
     "iat-long-ago": (asserts(iat=1_700_000_000), "iat is"),
     "nonce": (asserts(nonce=ELSE), "nonce is"),
@@ -132,6 +140,10 @@ WHOLE: dict[str, tuple[Lie, str]] = {
     "key-without-kid": (keys(kid=GONE), "without kid"),
     "two-keys-alike": (says("jwks", keys=lambda old: [*old, old[0]]), "alike"),
     "discovery-gone": (answers("metadata", 404), "discovery answered 404"),
+    "discovery-no-object": (rewrites('{"', '[{"', html=False), "discovery"),
+    "hangs-up": (hangs_up("token"), "the provider did not answer"),
+    "circles": (goes_in_circles(), "no end after"),
+    "sends-the-password-on": (repeats_what_is_sent(), "repeats what the person sent"),
     "userinfo-gone": (answers("userinfo", 500), "userinfo answered 500"),
 }
 # And what only some response types or modes have.
@@ -158,6 +170,14 @@ FRONT: dict[str, tuple[str, str, Lie, str]] = {
     "implicit-in-the-query": ("id_token", "default", sends(place="query"), "query carries"),
     "hybrid-in-the-query": ("code id_token", "default", sends(place="query"), "query carries"),
     "form-post-by-redirect": ("code", "form_post", sends(place="query"), "answer is a GET"),
+    "form-post-by-get": ("code", "form_post", rewrites(*BY_GET), "leaves by get"),
+    "form-post-as-text": (
+        "code",
+        "form_post",
+        rewrites('action="https:', 'enctype="text/plain" action="https:'),
+        "as text/plain",
+    ),
+    "form-post-with-a-query": ("code", "form_post", rewrites("/callback", "/callback?x=1"), "query carries"),
     "form-post-state": ("id_token", "form_post", sends(state=ELSE), "state"),
 }
 
@@ -184,6 +204,8 @@ add("oidcc-response-type-missing", {
     "guesses-code": (supplies("response_type", "code"), "error is None"),
     "other-error": (refuses("response_type", present=False, error="server_error"), "'server_error'"),
     "state": (sends(state=ELSE), "state is"),
+    "as-json": (answers("authorization", 400), "nothing for a person"),
+    "page-with-status-500": (shows_a_page(500, "response_type", present=False), "no error but .* status 500"),
 })  # fmt: skip
 add("oidcc-idtoken-signature", {
     "ps256": (asserts(header={"alg": "PS256"}), "'PS256'"),
@@ -313,10 +335,12 @@ add(
     {"get-only": (answers("authorization", 405, method="POST"), "status 405")},
 )
 add(REQUEST_URI, {
+    "page": (shows_a_page(400, "request_uri"), "no answer came to the client"),
     "ignored": (ignores("request_uri"), "error is None"),
     "other-error": (sends(error="invalid_request"), "'invalid_request'"),
 })  # fmt: skip
 add(REQUEST_OBJECT, {
+    "page": (shows_a_page(400, "request"), "no answer came to the client"),
     "ignored": (ignores("request"), "error is None"),
     "other-error": (sends(error="invalid_request"), "'invalid_request'"),
     "promised": (PROMISED, "state is"),
@@ -332,6 +356,7 @@ add("oidcc-refresh-token", {
     "anybodys": (takes_anybodys("refresh_token"), "another client refreshed"),
     "characters": (says("token", refresh_token="über"), "characters"),
     "another-person": (asserts(from_the=2, sub=ELSE), "sub of the refreshed ID token"),
+    "access-token-dead": (refreshes(access_token=ELSE), "answers 401 to the refreshed"),
     "another-nonce": (asserts(from_the=2, nonce=ELSE), "nonce is"),
     "auth-time-moves": (asserts(auth_time=ever_later()), "auth_time of the refreshed"),
     "announced-only": (says("token", refresh_token=GONE), "no refresh token came"),
@@ -363,6 +388,7 @@ add(DISCOVERY, {
     "no-scopes": (says("metadata", scopes_supported=GONE), "scopes_supported is missing"),
     "locale": (says("metadata", ui_locales_supported=["en_GB"]), "en_GB"),
     "locale-casing": (says("metadata", ui_locales_supported=["EN-gb"]), "EN-gb"),
+    "no-object": (answers("metadata", 200, [1]), "no JSON object"),
     "keys-gone": (answers("jwks", 404), "jwks_uri answered 404"),
     "private-key": (keys(d="AQAB"), "private"),
 })  # fmt: skip

@@ -3,8 +3,11 @@
 import json
 import time
 from typing import Any
+from urllib.parse import urlencode
 
-from tests.conformance.lying_proxy import FrontAnswer, Lie, Memory, Question, Told
+import jwt
+
+from tests.conformance.lying_proxy import FrontAnswer, HangUp, Lie, Memory, Question, Told
 
 #: As a changed value: take it away.
 GONE: Any = object()
@@ -75,6 +78,49 @@ def redirects_anywhere() -> Lie:
         if not question.is_for("authorization") or given["redirect_uri"] in memory.clients:
             return None
         return _redirected(question, "invalid_request", memory)
+
+    return Lie(ask=(ask,))
+
+
+def shows_a_page(status: int, name: str, *, present: bool = True) -> Lie:
+    """Authorization requests with a parameter, or without it, get an error page."""
+
+    def ask(question: Question, _: Memory) -> Told | None:
+        if not question.is_for("authorization") or (name in question.parameters) != present:
+            return None
+        return Told(status, [("Content-Type", "text/html")], b"<!doctype html><h1>Error</h1>")
+
+    return Lie(ask=(ask,))
+
+
+def goes_in_circles() -> Lie:
+    """The authorization endpoint redirects to itself."""
+
+    def ask(question: Question, memory: Memory) -> Told | None:
+        where = f"{memory.issuer}{question.path}?{urlencode(question.query)}"
+        return Told(303, [("Location", where)], b"") if question.is_for("authorization") else None
+
+    return Lie(ask=(ask,))
+
+
+def hangs_up(endpoint: str) -> Lie:
+    """The connection ends where an answer is due."""
+
+    def ask(question: Question, _: Memory) -> None:
+        if question.is_for(endpoint):
+            raise HangUp
+
+    return Lie(ask=(ask,))
+
+
+def unpacks_request_objects() -> Lie:
+    """Request objects are read, and what they say goes before the parameters."""
+
+    def ask(question: Question, _: Memory) -> None:
+        given = question.parameters.get("request")
+        if given is not None and question.is_for("authorization"):
+            inside = jwt.decode(given, options={"verify_signature": False})
+            question.change({**{n: v for n, v in inside.items() if n not in ("iss", "aud")}, "request": None})
 
     return Lie(ask=(ask,))
 
@@ -153,6 +199,36 @@ def says(endpoint: str, **changes: Any) -> Lie:
     def tell(question: Question, told: Told, _: Memory) -> None:
         if question.is_for(endpoint) and told.status == 200:
             told.body = json.dumps(_changed(json.loads(told.body), changes)).encode()
+
+    return Lie(tell=(tell,))
+
+
+def refreshes(**changes: Any) -> Lie:
+    """Token responses for a refresh token have other members."""
+
+    def tell(question: Question, told: Told, _: Memory) -> None:
+        if question.parameters.get("grant_type") == "refresh_token" and told.status == 200:
+            told.body = json.dumps(_changed(json.loads(told.body), changes)).encode()
+
+    return Lie(tell=(tell,))
+
+
+def rewrites(old: str, new: str, *, html: bool = True) -> Lie:
+    """Pages, or else documents, have another text."""
+
+    def tell(_: Question, told: Told, __: Memory) -> None:
+        if ("html" in told.header("Content-Type")) == html:
+            told.body = told.body.replace(old.encode(), new.encode())
+
+    return Lie(tell=(tell,))
+
+
+def repeats_what_is_sent() -> Lie:
+    """Answers to forms are redirects that send the form on. Spec: RFC 9110 15.4.8."""
+
+    def tell(question: Question, told: Told, _: Memory) -> None:
+        if question.method == "POST" and told.header("Location"):
+            told.status = 307
 
     return Lie(tell=(tell,))
 

@@ -35,6 +35,10 @@ PATHS = {
 }
 
 
+class HangUp(Exception):
+    """Answer nothing, and end the connection."""
+
+
 @dataclass
 class Question:
     """A request: where it goes, and its parameters."""
@@ -238,7 +242,12 @@ def _handler(proxy: LyingProxy) -> type[BaseHTTPRequestHandler]:
             encoded = self.headers.get("Content-Type", "").startswith(FORM)
             form = tuple(parse_qsl(body, keep_blank_values=True)) if encoded else ()
             query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-            told = proxy.answer(Question(self.command, parts.path, query, dict(self.headers.items()), form))
+            question = Question(self.command, parts.path, query, dict(self.headers.items()), form)
+            try:
+                told = proxy.answer(question)
+            except HangUp:
+                self.close_connection = True
+                return
             self.send_response(told.status)
             for name, value in told.headers:
                 self.send_header(name, value)

@@ -15,6 +15,7 @@ from tests.conformance.op.plans import PLANS, Entry, entries
 from tests.conformance.op.registry import MODULES
 from tests.conformance.op.runner import run_module
 from tests.conformance.op.target import Target
+from tests.conformance.truth_table import WAYS, Otherwise
 from tests.support.servers import free_port
 from tests.support.tls import Authority
 
@@ -64,6 +65,14 @@ def test_behind_the_proxy_the_truth_passes(court: Court, entry: Entry) -> None:
     outcome = court.outcome(entry, Lie())
 
     assert outcome.good, outcome
+
+
+@pytest.mark.row("P-39")
+@pytest.mark.parametrize("otherwise", [pytest.param(way, id=name) for name, way in WAYS.items()])
+def test_what_may_be_otherwise_passes(court: Court, otherwise: Otherwise) -> None:
+    outcome = court.outcome(otherwise.entry, otherwise.way)
+
+    assert outcome.result == otherwise.result, outcome
 
 
 @pytest.mark.row("P-39")

@@ -239,8 +239,6 @@ class Browser:
     def _submit(self, page: Page, submission: Submission) -> requests.Response:
         url = urljoin(page.url, submission.form.action)
         sent = {**submission.form.fields, **submission.values}
-        if submission.form.method != "post":
-            return self._session.get(url, params=sent, allow_redirects=False, timeout=30)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
         headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
         return self._session.post(url, data=sent, headers=headers, allow_redirects=False, timeout=30)

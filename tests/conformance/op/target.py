@@ -54,19 +54,20 @@ class Target:
         """How a person goes on from a page: signs in, or agrees; None where there is nothing to press.
 
         A form with a password is the sign-in form, its first other visible field is for the name. Any other
-        form is agreed to with its first button that does not say no.
+        form is agreed to with its first button that does not say no. Forms that are no POST are left alone.
         """
         if page.status >= 400:
             return None
-        for form in page.forms:
+        forms = [form for form in page.forms if form.method == "post"]
+        for form in forms:
             password = next((name for name, kind in form.types.items() if kind == "password"), None)
             if password is not None:
                 name = next(name for name, kind in form.types.items() if kind in ("text", "email"))
                 values = {name: self.user.name, password: self.user.password}
                 return Submission("login", form, {**values, **_pressed(form.buttons[:1])})
-        for form in page.forms:
+        for form in forms:
             agreeing = [button for button in form.buttons if not _says_no(button)]
-            if form.method == "post" and agreeing:
+            if agreeing:
                 return Submission("consent", form, _pressed(agreeing[:1]))
         return None
 

@@ -1,0 +1,114 @@
+"""What an honest provider may do otherwise than the peer: the modules have to let it pass, or be skipped."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.conformance.lie_table import (
+    CODE_ONLY,
+    DISCOVERY,
+    PROMISED,
+    REQUEST_OBJECT,
+    REQUEST_URI,
+)
+from tests.conformance.lies import (
+    GONE,
+    asserts,
+    keys,
+    refreshes,
+    says,
+    sends,
+    shows_a_page,
+    unpacks_request_objects,
+)
+from tests.conformance.lying_proxy import Lie
+from tests.conformance.op.plans import Entry
+from tests.conformance.op.variant import Variant
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """A module, what is otherwise, and what comes of it."""
+
+    module: str
+    way: Lie
+    result: str = "passed"
+    response_type: str = "code"
+
+    @property
+    def entry(self) -> Entry:
+        return Entry("otherwise", Variant(self.response_type), self.module)
+
+
+def in_a_list(old: object) -> list[object]:
+    return [old]
+
+
+def only_the_last_without_name(old: Any) -> Any:
+    return [{name: value for name, value in old[-1].items() if name != "kid"}]
+
+
+NO_ISS = says("metadata", authorization_response_iss_parameter_supported=GONE) + sends(iss=GONE)
+#: What the metadata need not have.
+SMALLEST: dict[str, Any] = dict.fromkeys(
+    (
+        "acr_values_supported",
+        "claim_types_supported",
+        "claims_parameter_supported",
+        "code_challenge_methods_supported",
+        "grant_types_supported",
+        "response_modes_supported",
+        "token_endpoint_auth_methods_supported",
+        "userinfo_signing_alg_values_supported",
+    ),
+    GONE,
+)
+
+WAYS: dict[str, Otherwise] = {
+    "iss-not-announced": Otherwise("oidcc-server", NO_ISS),
+    "session-state": Otherwise("oidcc-server", sends(session_state="x.y")),
+    "aud-in-a-list": Otherwise("oidcc-server", asserts(aud=in_a_list)),
+    "azp": Otherwise("oidcc-server", asserts(azp="basic")),
+    "no-at-hash-from-the-token-endpoint": Otherwise("oidcc-server", asserts(at_hash=GONE)),
+    "one-key-without-name": Otherwise(
+        "oidcc-server",
+        asserts(header={"kid": None}) + says("jwks", keys=only_the_last_without_name),
+    ),
+    "keys-without-use": Otherwise("oidcc-server", keys(use=GONE, alg=GONE)),
+    "token-type-in-small-letters": Otherwise("oidcc-server", says("token", token_type="bearer")),
+    "no-expires-in": Otherwise("oidcc-server", says("token", expires_in=GONE)),
+    "birthdate-without-year": Otherwise("oidcc-userinfo-get", says("userinfo", birthdate="0000-01-31")),
+    "birthdate-a-year": Otherwise("oidcc-userinfo-get", says("userinfo", birthdate="1990")),
+    "no-auth-time": Otherwise("oidcc-prompt-login", asserts(auth_time=GONE)),
+    "interaction-required": Otherwise("oidcc-prompt-none-not-logged-in", sends(error="interaction_required")),
+    "page-for-a-missing-response-type": Otherwise(
+        "oidcc-response-type-missing", shows_a_page(400, "response_type", present=False)
+    ),
+    "unsupported-response-type": Otherwise(
+        "oidcc-response-type-missing", sends(error="unsupported_response_type")
+    ),
+    "page-for-a-missing-nonce": Otherwise(
+        "oidcc-ensure-request-without-nonce-fails",
+        shows_a_page(400, "nonce", present=False),
+        response_type="id_token",
+    ),
+    "no-scope-phone": Otherwise(
+        "oidcc-scope-phone", says("metadata", scopes_supported=["openid"]), "skipped"
+    ),
+    "request-uri-by-default": Otherwise(
+        REQUEST_URI, says("metadata", request_uri_parameter_supported=GONE), "skipped"
+    ),
+    "request-objects": Otherwise(REQUEST_OBJECT, PROMISED + unpacks_request_objects()),
+    "request-objects-of-hybrid": Otherwise(
+        REQUEST_OBJECT, PROMISED + unpacks_request_objects(), response_type="code id_token"
+    ),
+    "redirect-uri-of-the-object": Otherwise(
+        "oidcc-ensure-request-object-with-redirect-uri", PROMISED + unpacks_request_objects()
+    ),
+    "no-refresh-tokens": Otherwise(
+        "oidcc-refresh-token", says("token", refresh_token=GONE) + CODE_ONLY, "skipped"
+    ),
+    "no-id-token-when-refreshed": Otherwise("oidcc-refresh-token", refreshes(id_token=GONE)),
+    "same-refresh-token-again": Otherwise("oidcc-refresh-token", refreshes(refresh_token=GONE)),
+    "smallest-metadata": Otherwise(DISCOVERY, says("metadata", **SMALLEST)),
+    "languages": Otherwise(DISCOVERY, says("metadata", ui_locales_supported=["en", "de-CH", "zh-Hant-TW"])),
+}
