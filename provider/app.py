@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, MapAdapter, Rule
 
 from oidcgate.audit import Audit
+from oidcgate.net.fetch import Fetcher
 from oidcgate.protocol.bearer import challenge
 from oidcgate.protocol.errors import InvalidClient, OAuthError, TemporarilyUnavailable
 from provider.build import Parts, build, prepare
@@ -86,13 +87,15 @@ class Provider:
         clock: Callable[[], float] = time.time,
         audit: Audit | None = None,
         user_store: UserStore | None = None,
+        fetcher: Fetcher | None = None,
     ) -> "Provider":
         """A provider from settings; as `from_config` does, it prepares the database.
 
         Args:
             user_store: a store of people of one's own, in place of those in file and database.
+            fetcher: what asks other servers, in place of one over sockets.
         """
-        parts = build(settings, clock=clock, audit=audit, user_store=user_store)
+        parts = build(settings, clock=clock, audit=audit, user_store=user_store, fetcher=fetcher)
         prepare(parts, int(clock()))
         for said in parts.clients.deprecations():
             _log.warning("%s", said)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from oidcgate.audit import Audit
+from oidcgate.net.fetch import Fetcher
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import parse_networks
@@ -38,7 +39,10 @@ from provider.grants.refresh_token import RefreshTokenGrant
 from provider.pages import provider_pages
 from provider.realm import Realm, realms_of
 from provider.routes import Face, Route
+from provider.services.authenticate_client import ClientAuthentication
 from provider.services.authorization import Authorizations
+from provider.services.client_keys import ClientKeys, client_fetcher
+from provider.services.client_secrets import ClientSecrets
 from provider.services.clients import Clients
 from provider.services.consents import Consents
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
@@ -84,17 +88,22 @@ def build(
     clock: Callable[[], float] = time.time,
     audit: Audit | None = None,
     user_store: UserStore | None = None,
+    fetcher: Fetcher | None = None,
 ) -> Parts:
     """Put the parts together. Nothing is opened, read or written: that is `prepare`, or the first request.
 
     Args:
         user_store: where people are looked up, in place of file and database; commands go on serving those.
+        fetcher: what asks other servers, in place of one over sockets.
     """
     audit = audit or Audit(clock=clock)
     ring = KeyRing(settings.secret.reveal().split())
     store = Store(settings.database)
     realms = realms_of(settings)
-    clients = Clients.from_settings(settings)
+    secrets = ClientSecrets(ring)
+    clients = Clients.from_settings(settings, secrets)
+    client_keys = ClientKeys(fetcher or client_fetcher(settings), clock)
+    authentication = ClientAuthentication(store, clients, secrets, client_keys, clock)
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
     keys = SigningKeys(ring, audit)
@@ -104,7 +113,7 @@ def build(
     checks = TokenChecks(clients, people, keys)
     issuing = Issuing(keys)
     tokens = Tokens(checks, issuing)
-    entrance = ClientEntrance(store, clients, audit)
+    entrance = ClientEntrance(authentication, audit)
     networks = parse_networks(settings.trusted_networks)
     offered: tuple[Grant, ...] = (
         AuthorizationCodeGrant(store, tokens),

@@ -1,6 +1,7 @@
 """What may be said of one application, in `provider.toml` and by `oidcgate-provider client`.
 
-Here live names, defaults and the rules over one client; what needs to know its realm is a method that the
+Here live names, defaults and the rules over one client, but for those over keys and algorithms, which are
+`provider.client_crypto`; what needs to know its realm is a method that the
 realm calls (`provider.config`). A client as the provider works with it is `provider.store.clients.Client`.
 """
 
@@ -12,6 +13,7 @@ from typing import Any, Final
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, setting
 from provider.catalogue_settings import DEFAULT_SCOPES
+from provider.client_crypto import AUTH_METHODS, CryptoRules
 from provider.realm_settings import SECOND_FACTOR_MODES
 
 TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
@@ -21,9 +23,6 @@ FLOWS: Final = (
     "authorization_code", "implicit", "hybrid", "client_credentials", "password", "refresh_token",
     "introspection", "revocation", "device_code",
 )  # fmt: skip
-AUTH_METHODS: Final = (
-    "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none",
-)  # fmt: skip
 #: Where it runs. Spec: OIDC Registration 2.
 APPLICATION_TYPES: Final = ("web", "native")
 #: How `acr` and `amr` are worded (`provider.services.authentication_context`).
@@ -32,15 +31,11 @@ ACR_PROFILES: Final = ("rfc8176", "entrust-saml", "eam")
 ALL_SCOPES: Final = "*"
 
 _REDIRECTED: Final = frozenset({"authorization_code", "implicit", "hybrid"})
-_WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
-#: 43 characters of base64url carry 256 bits.
-_SHORTEST_CLIENT_SECRET = 43
-_LONGEST_CLIENT_SECRET = 100
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 
 
 @dataclass(frozen=True)
-class ClientSettings:
+class ClientSettings(CryptoRules):
     """One application."""
 
     client_id: str = setting(help="The identifier that the application sends.")
@@ -134,17 +129,6 @@ class ClientSettings:
         default="", help="The content algorithm; default: A128CBC-HS256."
     )
 
-    @property
-    def public(self) -> bool:
-        """It has nothing to prove itself with, so only PKCE binds a code to it."""
-        return self.auth_method == "none"
-
-    @property
-    def needs_secret_text(self) -> bool:
-        """Whether its secret has to be kept as it is, and not as a hash: it makes or checks signatures."""
-        algorithms = (self.id_token_signed_response_alg, self.userinfo_signed_response_alg)
-        return self.auth_method == "client_secret_jwt" or any(name.startswith("HS") for name in algorithms)
-
     @cross_check
     def _plain_id(self) -> Iterable[Problem]:
         if not _CLIENT_ID.fullmatch(self.client_id):
@@ -190,48 +174,13 @@ class ClientSettings:
                 "use authorization_code",
             )  # fmt: skip
 
-    @cross_check
-    def _one_strong_proof(self) -> Iterator[Problem]:
-        given = [n for n in ("client_secret", "client_secret_sha256") if getattr(self, n) is not None]
-        if self.auth_method not in _WITH_SECRET and not self.needs_secret_text:
-            for name in given:
-                yield Problem(
-                    name, None, f"is set, but auth_method is {self.auth_method}", "remove one of the two"
-                )
-        elif len(given) != 1:
-            what = "is missing" if not given else "is set beside client_secret_sha256"
-            yield Problem(
-                "client_secret",
-                None,
-                what,
-                "set one of client_secret, client_secret_file and client_secret_sha256",
-            )
-        elif self.needs_secret_text and self.client_secret is None:
-            yield Problem(
-                "client_secret_sha256", None, "is not enough to make or check signatures with",
-                "give client_secret or client_secret_file instead",
-            )  # fmt: skip
-        if self.client_secret is not None:
-            problem = client_secret_problem(self.client_secret.reveal())
-            if problem:
-                yield Problem("client_secret", None, problem, "let `oidcgate-provider client add` make one")
-        if self.client_secret_sha256 is not None and not re.fullmatch(
-            "[0-9a-f]{64}", self.client_secret_sha256
-        ):
-            yield Problem(
-                "client_secret_sha256",
-                None,
-                "is not 64 small hexadecimal digits",
-                "compute it with sha256sum",
-            )
-
     def may_have(self, scope: str) -> bool:
         """Whether it may be granted a scope that the realm has."""
         allowed = scope in self.scopes or ALL_SCOPES in self.scopes
         return allowed and scope not in self.restricted_scopes
 
-    def redirect_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
-        """What is wrong with where answers may go. Only the provider says whether http may be."""
+    def url_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
+        """What is wrong with where answers go and keys are. Only the provider says whether http may be."""
         native = self.application_type == "native"
         for name in ("redirect_uris", "post_logout_redirect_uris"):
             for index, uri in enumerate(getattr(self, name)):
@@ -243,6 +192,9 @@ class ClientSettings:
                     if urls.is_loopback_url(uri) and not allow_http_loopback:
                         fix = f'{fix}, set application_type = "native" for an app of a device, or {TRY_OUT}'
                     yield Problem(f"{name}[{index}]", uri, problem, fix)
+        key_problem = self.jwks_uri_problem(allow_http_loopback)
+        if key_problem is not None:
+            yield key_problem
 
     def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
         """What is wrong with its mode in a realm of that mode."""
@@ -261,14 +213,3 @@ class ClientSettings:
                         f"{name}[{index}]", scope, "is no scope of this realm",
                         f"use one of {', '.join(known)}, or add it under [[scopes]]",
                     )  # fmt: skip
-
-
-def client_secret_problem(secret: str) -> str | None:
-    """What is wrong with a client secret that a person chose; None for nothing."""
-    if not re.fullmatch(r"[!-~]*", secret):
-        return "has characters outside visible ASCII"
-    if len(secret) < _SHORTEST_CLIENT_SECRET or len(set(secret)) < 12:
-        return "is too weak: it needs 256 bits"
-    if len(secret) > _LONGEST_CLIENT_SECRET:
-        return f"is longer than {_LONGEST_CLIENT_SECRET} characters"
-    return None

@@ -30,6 +30,7 @@ from provider.catalogue_settings import (
     ScopeSettings,
 )
 from provider.client_settings import TRY_OUT, ClientSettings
+from provider.outbound_settings import OutboundSettings
 from provider.property_settings import (
     CLAIM_ATTRIBUTES,
     PropertySettings,
@@ -232,6 +233,12 @@ class RealmSettings(SigningSettings):
                 yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check
+    def _known_algorithms(self) -> Iterable[Problem]:
+        for position, client in enumerate(self.clients):
+            for problem in client.algorithm_problems(self.offered_algorithms):
+                yield problem._replace(key=f"clients[{position}].{problem.key}")
+
+    @cross_check
     def _clients_apart(self) -> Iterable[Problem]:
         yield from _twice("clients", "client_id", [c.client_id for c in self.clients])
 
@@ -282,8 +289,9 @@ class ProviderSettings(RealmSettings):
     )
     insecure_allow_http_loopback: bool = setting(
         default=False,
-        help="Allow http:// issuers and redirect URIs on this machine (localhost, 127.0.0.1, [::1]).",
+        help="Allow http:// issuers, redirect URIs, key sets on this machine (localhost, 127.0.0.1, [::1]).",
     )
+    outbound: OutboundSettings = setting(factory=OutboundSettings, help="How keys of clients are fetched.")
     realms: tuple[NamedRealmSettings, ...] = setting(
         default=(), help="Further realms: issuers of their own under this one's path."
     )
@@ -358,14 +366,14 @@ class ProviderSettings(RealmSettings):
             seen.add(kid or "")
 
     @cross_check
-    def _usable_redirects(self) -> Iterable[Problem]:
-        yield from self._redirect_problems("", self)
+    def _usable_urls(self) -> Iterable[Problem]:
+        yield from self._url_problems("", self)
         for position, realm in enumerate(self.realms):
-            yield from self._redirect_problems(f"realms[{position}].", realm)
+            yield from self._url_problems(f"realms[{position}].", realm)
 
-    def _redirect_problems(self, prefix: str, realm: RealmSettings) -> Iterator[Problem]:
+    def _url_problems(self, prefix: str, realm: RealmSettings) -> Iterator[Problem]:
         for position, client in enumerate(realm.clients):
-            for problem in client.redirect_problems(self.insecure_allow_http_loopback):
+            for problem in client.url_problems(self.insecure_allow_http_loopback):
                 yield problem._replace(key=f"{prefix}clients[{position}].{problem.key}")
 
 

@@ -1,13 +1,14 @@
 """Another party's key set: fetched when it is needed, remembered, and fetched again when it may have changed.
 
 How it is fetched is a field, so that this room opens no connection. Which key fits a token is
-`oidcgate.jose.keys`.
+`oidcgate.jose.keys`, which one tokens are encrypted to `oidcgate.jose.jwe`.
 """
 
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from oidcgate.jose.jwe import EncryptionKey, choose_encryption_key, import_encryption_keys
 from oidcgate.jose.keys import VerificationKey, import_public_keys
 
 
@@ -17,19 +18,23 @@ class KeysUnavailable(Exception):
 
 class _Snapshot(NamedTuple):
     keys: tuple[VerificationKey, ...]
+    encryption_keys: tuple[EncryptionKey, ...]
     fetched_at: float
 
     def knows(self, kid: str | None) -> bool:
         return kid is None or any(key.kid == kid for key in self.keys)
+
+    def reader(self, alg: str) -> EncryptionKey | None:
+        return choose_encryption_key(self.encryption_keys, alg)
 
 
 class RemoteKeySet:
     """A key set behind a fetch, for all threads of a process.
 
     One thread fetches at a time. A key set that grows old is renewed by the first who notices while the
-    others use the old one; an unknown `kid` makes the asker wait for a new one. Attempts, good or bad, are at
-    least `cooldown_seconds` apart, so a flood of tokens with invented kids costs the issuer nothing. When a
-    fetch fails, the old keys stay.
+    others use the old one; an unknown `kid`, or no key to encrypt to, makes the asker wait for a new one.
+    Attempts, good or bad, are at least `cooldown_seconds` apart, so a flood of tokens with invented kids
+    costs the issuer nothing. When a fetch fails, the old keys stay.
 
     Args:
         fetch: Returns the key set document, or raises.
@@ -61,34 +66,50 @@ class RemoteKeySet:
         Raises:
             KeysUnavailable: There are no keys at all.
         """
+        return self._snapshot_that(lambda found: found.knows(kid)).keys
+
+    def encryption_key(self, alg: str) -> EncryptionKey | None:
+        """Return the key to encrypt to with `alg`, after fetching anew if none fits or they are old.
+
+        Raises:
+            KeysUnavailable: There are no keys at all.
+        """
+        return self._snapshot_that(lambda found: found.reader(alg) is not None).reader(alg)
+
+    def known_encryption_key(self, alg: str) -> EncryptionKey | None:
+        """Return the key to encrypt to with `alg` if one was fetched before; fetches nothing."""
+        return None if self._snapshot is None else self._snapshot.reader(alg)
+
+    def _snapshot_that(self, serves: Callable[[_Snapshot], bool]) -> _Snapshot:
         snapshot = self._snapshot
-        if snapshot is not None and snapshot.knows(kid):
+        if snapshot is not None and serves(snapshot):
             if not self._old(snapshot) or not self._fetching.acquire(blocking=False):
-                return snapshot.keys
+                return snapshot
         else:
             self._fetching.acquire()
         try:
-            return self._renewed(kid)
+            return self._renewed(serves)
         finally:
             self._fetching.release()
 
     def _old(self, snapshot: _Snapshot) -> bool:
         return self._clock() - snapshot.fetched_at >= self._ttl_seconds
 
-    def _renewed(self, kid: str | None) -> tuple[VerificationKey, ...]:
+    def _renewed(self, serves: Callable[[_Snapshot], bool]) -> _Snapshot:
         snapshot = self._snapshot
-        if snapshot is not None and snapshot.knows(kid) and not self._old(snapshot):
+        if snapshot is not None and serves(snapshot) and not self._old(snapshot):
             # Another thread fetched it while this one waited.
-            return snapshot.keys
+            return snapshot
         failure: Exception | None = None
         now = self._clock()
         if self._attempted_at is None or now - self._attempted_at >= self._cooldown_seconds:
             self._attempted_at = now
             try:
-                snapshot = _Snapshot(import_public_keys(self._fetch()), now)
+                document = self._fetch()
+                snapshot = _Snapshot(import_public_keys(document), import_encryption_keys(document), now)
                 self._snapshot = snapshot
             except Exception as error:  # whatever the fetch raises, the old keys are better than none
                 failure = error
         if snapshot is None:
             raise KeysUnavailable("the key set could not be fetched") from failure
-        return snapshot.keys
+        return snapshot

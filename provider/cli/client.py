@@ -9,7 +9,8 @@ import click
 
 from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.cli.opening import opened, realm_option
-from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, AUTH_METHODS, FLOWS, ClientSettings
+from provider.client_crypto import AUTH_METHODS
+from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, FLOWS, ClientSettings
 from provider.events import ClientChanged
 from provider.realm_settings import SECOND_FACTOR_MODES
 from provider.services.clients import UnknownObject, deprecation

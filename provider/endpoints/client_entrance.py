@@ -14,17 +14,14 @@ from oidcgate.protocol.client_auth import PresentedClient, present
 from oidcgate.protocol.errors import InvalidClient
 from provider.events import ClientRefused
 from provider.realm import Realm
-from provider.services.authenticate_client import AuthenticatedClient, authenticate_client
-from provider.services.clients import Clients
-from provider.store.engine import Store
+from provider.services.authenticate_client import AuthenticatedClient, ClientAuthentication
 
 
 @dataclass(frozen=True)
 class ClientEntrance:
     """The one way in for clients, by the method that each is registered for."""
 
-    store: Store
-    clients: Clients
+    authentication: ClientAuthentication
     audit: Audit
 
     @staticmethod
@@ -40,14 +37,13 @@ class ClientEntrance:
         return present(request.headers.get("Authorization"), pairs)
 
     def admit(self, realm: Realm, presented: PresentedClient) -> AuthenticatedClient:
-        """The client, if it proves itself; if not, that is reported.
+        """The client, if it proves itself; if not, that is reported. Call it outside of a transaction.
 
         Raises:
             InvalidClient: it does not.
         """
-        with self.store.read() as conn:
-            try:
-                return authenticate_client(conn, realm, self.clients, presented)
-            except InvalidClient as error:
-                self.audit.emit(ClientRefused(realm.id, presented.client_id, presented.method, error.detail))
-                raise
+        try:
+            return self.authentication.prove(realm, presented)
+        except InvalidClient as error:
+            self.audit.emit(ClientRefused(realm.id, presented.client_id, presented.method, error.detail))
+            raise

@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from werkzeug import Request, Response
 
+from oidcgate.jose.keys import SIGNING_ALGORITHMS
+from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
 from oidcgate.protocol.response_type import RESPONSE_TYPES
+from provider.client_crypto import AUTH_METHODS
 from provider.endpoints.answers import json_response
 from provider.realm import Realm
-from provider.services.authenticate_client import METHODS
 from provider.services.authentication_context import reachable
 from provider.services.responses import ResponseMode
 
@@ -54,7 +56,8 @@ class Discovery:
             "grant_types_supported": [*self.grant_types, "implicit"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(realm.settings.offered_algorithms),
-            "token_endpoint_auth_methods_supported": list(METHODS),
+            "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "token_endpoint_auth_signing_alg_values_supported": [*SIGNING_ALGORITHMS, *HMAC_ALGORITHMS],
             "code_challenge_methods_supported": ["S256"],
             "acr_values_supported": list(reachable(realm.settings.second_factor.mode != "off")),
             "claim_types_supported": ["normal"],

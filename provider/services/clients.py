@@ -8,7 +8,6 @@ Whether a client is who it says is `provider.services.authenticate_client`; the 
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from oidcgate.settings import Problem, Secret, SettingsError, contradictions
 from provider.client_settings import ClientSettings
 from provider.config import ProviderSettings, fold_user_name
 from provider.realm import DEFAULT_REALM, Realm, realms_of
+from provider.services.client_secrets import ClientSecrets, new_client_secret, secret_hash
 from provider.store.clients import (
     Client,
     existing_client_ids,
@@ -55,15 +55,16 @@ class Clients:
 
     configured: Mapping[str, Mapping[str, Client]]
     allow_http_loopback: bool
+    secrets: ClientSecrets
 
     @classmethod
-    def from_settings(cls, settings: ProviderSettings) -> "Clients":
+    def from_settings(cls, settings: ProviderSettings, secrets: ClientSecrets) -> "Clients":
         """Those written in the file; what is in the database is read when asked for."""
         configured = {
             realm.id: {c.client_id: _configured(c) for c in realm.settings.clients}
             for realm in realms_of(settings)
         }
-        return cls(configured, settings.insecure_allow_http_loopback)
+        return cls(configured, settings.insecure_allow_http_loopback, secrets)
 
     def deprecations(self) -> Iterable[str]:
         """What the written clients use that is going to end, each in a sentence that names the client."""
@@ -90,7 +91,7 @@ class Clients:
             after = page[-1].client_id
 
     def add(self, conn: Connection, realm: Realm, wanted: ClientSettings, now: int) -> NewClient:
-        """Add a client to the database. A secret is made for it unless it is public.
+        """Add a client to the database. A secret is made for it if it needs one.
 
         Args:
             wanted: its settings, with an empty `client_id` for one that is made up, and without a secret.
@@ -99,17 +100,23 @@ class Clients:
             SettingsError: its settings are wrong, or the id is taken.
         """
         client_id = wanted.client_id or f"client-{secrets.token_hex(8)}"
-        secret = None if wanted.auth_method == "none" else Secret(secrets.token_urlsafe(32))
+        secret = new_client_secret() if wanted.needs_secret else None
         complete = replace(wanted, client_id=client_id, client_secret=secret)
         problems = [
             *contradictions(complete),
-            *complete.redirect_problems(self.allow_http_loopback),
+            *complete.url_problems(self.allow_http_loopback),
+            *complete.algorithm_problems(realm.settings.offered_algorithms),
             *complete.second_factor_problems(realm.settings.second_factor.mode),
             *complete.scope_problems(realm.catalogue.scopes),
         ]
         if problems:
             raise SettingsError(problems)
-        client = replace(_configured(complete), created_at=now, read_only=False, secret=None)
+        sealed = None
+        if secret is not None and complete.needs_secret_text:
+            sealed = self.secrets.seal(realm, client_id, secret, now)
+        client = replace(
+            _configured(complete), created_at=now, read_only=False, secret=None, sealed_secret=sealed
+        )
         taken = Problem("client_id", client_id, "is taken by another client", "choose another")
         if client_id in self.configured[realm.id]:
             raise SettingsError([taken])
@@ -159,11 +166,6 @@ def deprecation(client: Client) -> str | None:
         f"client {client.client_id} uses the implicit flow, which is deprecated and will be removed: move it "
         "to the authorization code flow with PKCE"
     )
-
-
-def secret_hash(secret: str) -> str:
-    """What is kept of a client secret: a plain SHA-256, since it is made by machine and cannot be guessed."""
-    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _configured(settings: ClientSettings) -> Client:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import SettingsError, describe, parse
-from provider.client_settings import client_secret_problem
+from provider.client_crypto import client_secret_problem
 from provider.config import (
     ProviderSettings,
     UserSettings,

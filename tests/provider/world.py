@@ -17,6 +17,7 @@ from werkzeug.test import Client as Browser
 from werkzeug.test import TestResponse
 
 from oidcgate.audit import Audit
+from oidcgate.net.fetch import Fetcher
 from oidcgate.settings import parse
 from provider.app import Provider
 from provider.config import ProviderSettings
@@ -102,11 +103,12 @@ class World:
     events: list[str] = field(default_factory=list)
 
     @classmethod
-    def over(cls, database: Path | str, **changes: Any) -> "World":
+    def over(cls, database: Path | str, *, fetcher: Fetcher | None = None, **changes: Any) -> "World":
         """Start a provider; `changes` go to the top of its configuration."""
         clock, events = Clock(), list[str]()
         settings = parse(ProviderSettings, config(database, **changes))
-        provider = Provider.from_settings(settings, clock=clock, audit=Audit(events.append, clock))
+        audit = Audit(events.append, clock)
+        provider = Provider.from_settings(settings, clock=clock, audit=audit, fetcher=fetcher)
         return cls(provider, clock, events)
 
     @property

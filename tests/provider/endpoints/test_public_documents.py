@@ -42,8 +42,13 @@ def test_discovery_says_what_there_is(world: World) -> None:
     assert document["token_endpoint_auth_methods_supported"] == [
         "client_secret_basic",
         "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt",
         "none",
     ]
+    algorithms = document["token_endpoint_auth_signing_alg_values_supported"]
+    assert {"RS256", "PS256", "ES256", "Ed25519", "HS256"} <= set(algorithms)
+    assert "none" not in algorithms
     assert document["request_parameter_supported"] is False
     assert document["request_uri_parameter_supported"] is False
     assert document["authorization_response_iss_parameter_supported"] is True

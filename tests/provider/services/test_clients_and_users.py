@@ -8,7 +8,8 @@ import pytest
 from oidcgate.settings import SettingsError, parse
 from provider.client_settings import ClientSettings
 from provider.config import UserSettings
-from provider.services.clients import ReadOnlyObject, UnknownObject, secret_hash
+from provider.services.client_secrets import secret_hash
+from provider.services.clients import ReadOnlyObject, UnknownObject
 from provider.store.sessions import BrowserSession
 from provider.store.sessions import add as add_session
 from tests.provider.world import ALICE, ALICE_HASH, APP_SECRET, REDIRECT_URI, World, error_of
@@ -31,7 +32,7 @@ def test_id_and_secret_are_made_and_unlike_any_other(world: World) -> None:
     made = [add_client(world) for _ in range(20)]
     secrets = [one.secret.reveal() for one in made]
     assert len({one.client.client_id for one in made}) == len(set(secrets)) == 20
-    assert all(len(secret) == 43 for secret in secrets)
+    assert all(len(secret) == 86 for secret in secrets)
     stored = str(world.rows("clients"))
     assert all(secret not in stored for secret in secrets)
     assert secret_hash(secrets[0]) in stored

@@ -1,0 +1,45 @@
+"""How the provider asks other servers: for the keys of its clients, at their `jwks_uri`.
+
+Names and defaults only. What keeps such a call from reaching inner servers is `oidcgate.net`.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from oidcgate.settings import Problem, cross_check, setting
+
+
+@dataclass(frozen=True)
+class OutboundSettings:
+    """Calls to servers whose addresses clients gave."""
+
+    allow_networks: tuple[str, ...] = setting(
+        default=(),
+        help="Networks they may be in beside the public internet, such as 10.1.0.0/16.",
+    )
+    ca_file: Path | None = setting(
+        default=None, help="A PEM bundle to check their certificates against, instead of the public ones."
+    )
+    timeout_seconds: float = setting(
+        default=5.0, minimum=0.1, maximum=60, help="Total time for one call, however slowly it is answered."
+    )
+
+    @cross_check
+    def _real_networks(self) -> Iterable[Problem]:
+        for position, network in enumerate(self.allow_networks):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield Problem(
+                    f"allow_networks[{position}]",
+                    network,
+                    f"is no network: {error}",
+                    "write it as 10.0.0.0/8",
+                )
+
+    @cross_check
+    def _bundle_there(self) -> Iterable[Problem]:
+        if self.ca_file is not None and not self.ca_file.is_file():
+            yield Problem("ca_file", str(self.ca_file), "is not a file", "name a PEM bundle")
