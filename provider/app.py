@@ -99,6 +99,10 @@ class Provider:
         prepare(parts, int(clock()))
         for said in parts.clients.deprecations():
             _log.warning("%s", said)
+        try:
+            parts.key_care.tell(int(clock()))
+        finally:
+            parts.store.dispose()
         return cls(parts)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -108,6 +112,8 @@ class Provider:
         if self.parts.housekeeping.is_due(now):
             # When the server closes the answer, which it does after sending it: nobody waits for this.
             response.call_on_close(partial(self.parts.housekeeping.sweep, now))
+        if self.parts.key_care.is_due(now):
+            response.call_on_close(partial(self.parts.key_care.tend, now))
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:

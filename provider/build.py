@@ -48,6 +48,7 @@ from provider.services.consents import Consents
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.issuing import Issuing
+from provider.services.key_care import CARE_SECONDS, KeyCare
 from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
 from provider.services.people import People
@@ -75,6 +76,7 @@ class Parts:
     audit: Audit
     clock: Callable[[], float]
     housekeeping: Housekeeping
+    key_care: KeyCare
     routes: tuple[Route, ...]
 
     def realm(self, realm_id: str) -> Realm | None:
@@ -146,6 +148,7 @@ def build(
         audit=audit,
         clock=clock,
         housekeeping=Housekeeping(store, realms, due_at=int(clock()) + INTERVAL_SECONDS),
+        key_care=KeyCare(store, keys, realms, audit, due_at=int(clock()) + CARE_SECONDS),
         routes=routes,
     )
 

@@ -303,6 +303,17 @@ class KeyRetired(Event):
 
 
 @dataclass(frozen=True)
+class CertificateEnding(Event):
+    """The certificate of a key ends within 30 days and nothing takes its place; told once a day."""
+
+    name: ClassVar[str] = "provider.certificate_ending"
+    realm: str
+    kid: str
+    alg: str
+    ends_at: int
+
+
+@dataclass(frozen=True)
 class ClientChanged(Event):
     """A client was added, disabled or enabled."""
 

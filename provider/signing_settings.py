@@ -41,6 +41,13 @@ class SigningSettings:
         default=None, help="PEM private key that signs with signing_algorithm; none: keys are generated."
     )
 
+    key_rotation_days: int = setting(
+        default=0,
+        minimum=0,
+        maximum=3650,
+        help="After how many days a generated key is replaced; 0: only by `oidcgate-provider keys rotate`.",
+    )
+
     @property
     def offered_algorithms(self) -> tuple[str, ...]:
         """How tokens can be signed, the usual way first, each once. Spec: OIDC Discovery 3 (RS256)."""
@@ -61,6 +68,10 @@ class SigningSettings:
         if self.signing_cert is None or self.signing_key is None:
             return None
         return load_pair(self.signing_cert.encode(), self.signing_key.reveal().encode())
+
+    def has_pair_for(self, alg: str) -> bool:
+        """Whether the key of that algorithm is the configured one."""
+        return self.signing_pair is not None and alg == self.signing_algorithm
 
     def certificate_problems(self, now: int) -> Iterator[Problem]:
         """What keeps the configured certificate from being used at this moment."""

@@ -37,7 +37,7 @@ def opened(config: Path, realm_id: str = DEFAULT_REALM) -> Iterator[tuple[Parts,
         click.ClickException: for everything an operator can do something about.
     """
     with explained():
-        parts = build(load_settings(config, os.environ), audit=Audit(_to_standard_error))
+        parts = build(load_settings(config, os.environ), audit=Audit(to_standard_error))
         realm = parts.realm(realm_id)
         if realm is None:
             known = ", ".join(realm.id for realm in parts.realms)
@@ -62,5 +62,6 @@ def explained() -> Iterator[None]:
         raise click.ClickException(str(error)) from None
 
 
-def _to_standard_error(line: str) -> None:
+def to_standard_error(line: str) -> None:
+    """Where audit events of a command go: standard output is the command's own."""
     click.echo(line, err=True)

@@ -118,8 +118,11 @@ class SigningKeys:
         with store.read() as conn:
             present = list_keys(conn, realm.id)
         taken_up = self._pair_row(realm, present, now)
-        own = None if realm.settings.signing_pair is None else realm.settings.signing_algorithm
-        missing = [alg for alg in realm.settings.key_algorithms if alg != own and not _live(present, alg)]
+        missing = [
+            alg
+            for alg in realm.settings.key_algorithms
+            if not realm.settings.has_pair_for(alg) and not _live(present, alg)
+        ]
         if taken_up is None and not missing:
             return
         # Before the transaction: an RSA key takes longer to make than anybody should wait for the lock.
@@ -161,8 +164,11 @@ class SigningKeys:
         self.settle(store, realm, now)
         if alg not in realm.settings.key_algorithms:
             raise RotationRefused(f"{alg} has no keys; list it in further_signing_algorithms first")
-        configured = realm.settings.signing_pair is not None and alg == realm.settings.signing_algorithm
-        made = None if configured else self._make(realm, alg, "next", now, now + PUBLISH_AHEAD_SECONDS)
+        made = (
+            None
+            if realm.settings.has_pair_for(alg)
+            else self._make(realm, alg, "next", now, now + PUBLISH_AHEAD_SECONDS)
+        )
         events: list[Event] = []
         with store.begin() as conn:
             rows = list_keys(conn, realm.id, for_update=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from provider.store.engine import lock_names
 from provider.store.schema import keys
@@ -87,6 +87,16 @@ def replace_public_jwk(conn: Connection, realm_id: str, kid: str, public_jwk: Ma
     """Publish a key otherwise: it got another certificate."""
     query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid)
     conn.execute(query.values(public_jwk=dict(public_jwk)))
+
+
+def claim_telling(conn: Connection, realm_id: str, kid: str, now: int, told_before: int) -> bool:
+    """Note that the operator is told of this key's certificate now; whether it is for the caller to tell.
+
+    It is when nobody told since `told_before`: of any number that ask at once, one is let.
+    """
+    query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid)
+    free = or_(keys.c.told_at.is_(None), keys.c.told_at < told_before)
+    return conn.execute(query.where(free).values(told_at=now)).rowcount == 1
 
 
 def retire_key(conn: Connection, realm_id: str, kid: str, published_until: int) -> None:

@@ -62,6 +62,8 @@ keys: Final = Table(
     Column("sealed_private", Text),
     Column("public_jwk", JSON, nullable=False),
     Column("created_at", _INSTANT, nullable=False),
+    # When the operator was last told that its certificate ends.
+    Column("told_at", _INSTANT),
     # However many processes start at once, one current and one next key is all the database takes.
     Index(
         "keys_one_per_state",
