@@ -139,6 +139,14 @@ WHOLE: dict[str, tuple[Lie, str]] = {
     "no-keys": (says("jwks", keys=[]), "no key"),
     "key-without-kid": (keys(kid=GONE), "without kid"),
     "two-keys-alike": (says("jwks", keys=lambda old: [*old, old[0]]), "alike"),
+    "nbf-ahead": (asserts(nbf=9_999_999_999), "nbf is"),
+    "a-claim-that-is-null": (asserts(website=None), "website"),
+    "a-claim-of-another-type": (asserts(email_verified="yes"), "email_verified is 'yes'"),
+    "characters-of-the-access-token": (says("token", access_token="über"), "access_token has characters"),
+    "authentication-not-announced": (
+        says("metadata", token_endpoint_auth_methods_supported=["private_key_jwt"]),
+        "client_secret_basic is not in",
+    ),
     "discovery-gone": (answers("metadata", 404), "discovery answered 404"),
     "discovery-no-object": (rewrites('{"', '[{"', html=False), "discovery"),
     "hangs-up": (hangs_up("token"), "the provider did not answer"),
@@ -205,6 +213,7 @@ add("oidcc-response-type-missing", {
     "other-error": (refuses("response_type", present=False, error="server_error"), "'server_error'"),
     "state": (sends(state=ELSE), "state is"),
     "as-json": (answers("authorization", 400), "nothing for a person"),
+    "in-the-fragment": (sends(place="fragment"), "error is None"),
     "page-with-status-500": (shows_a_page(500, "response_type", present=False), "no error but .* status 500"),
 })  # fmt: skip
 add("oidcc-idtoken-signature", {
@@ -248,7 +257,7 @@ for scope, claim in {
     "phone": "phone_number",
 }.items():
     unasked: dict[str, Any] = {"email": "a@b.example"} if scope != "email" else {"name": "x"}
-    told: dict[str, Any] = {claim: "x"}
+    told: dict[str, Any] = {claim: {"country": "FR"} if claim == "address" else "x"}
     add(f"oidcc-scope-{scope}", {
         "claim-missing": (says("userinfo", **{claim: GONE}), f"missing: .*{claim}"),
         "claim-in-the-id-token": (asserts(**told), f"ID token has .*{claim}"),
@@ -295,6 +304,9 @@ add("oidcc-prompt-none-not-logged-in", {
     "other-error": (sends(error="access_denied"), "'access_denied'"),
     "gives-a-code": (sends(error=GONE, code="x"), "gives .*code"),
     "description": (sends(error_description='say "no"'), "error_description"),
+    "uri": (sends(error_uri="errors.html"), "error_uri is"),
+    "hint": (sends(hint="sign in"), "the error has .*hint"),
+    "long-state": (sends(state=lambda old: str(old)[:64]), "state is"),
 })  # fmt: skip
 add("oidcc-prompt-none-logged-in", {
     "asks": (hears({"prompt": "login"}), "the person was asked"),

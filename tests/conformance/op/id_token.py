@@ -161,6 +161,10 @@ def check_claims(claims: Claims, expected: Expected) -> None:
     need(claims["exp"] > now, f"exp is {now - claims['exp']:.0f} s ago", "OIDC Core 3.1.3.7")
     age = now - claims["iat"]
     need(abs(age) <= _SKEW_SECONDS, f"iat is {age:.0f} s from now", "OIDC Core 3.1.3.7")
+    later = claims.get("nbf", now)
+    need(later <= now + _SKEW_SECONDS, f"nbf is {later - now:.0f} s ahead", "RFC 7519 4.1.5")
+    absent = sorted(name for name, value in claims.items() if value is None)
+    need(not absent, f"the ID token has null for {absent}", "OIDC Core 5.3.2")
     nonce = claims.get("nonce")
     need(nonce == expected.nonce, f"nonce is {nonce!r}, not {expected.nonce!r}", "OIDC Core 3.1.3.7")
     time = claims.get("auth_time")

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from tests.conformance.op.browser import Callback, Journey, Page
 from tests.conformance.op.outcome import Failure, Skipped, need
 from tests.conformance.op.registry import module
-from tests.conformance.op.run import Parameters, Run, check_description
+from tests.conformance.op.run import Parameters, Run
 
 
 def _error_page(run: Run, journey: Journey, clause: str) -> None:
@@ -29,9 +29,9 @@ def _response_type_missing(run: Run) -> None:
     if isinstance(journey.end, Page):
         _error_page(run, journey, clause)
         return
-    # Without a response type nobody knows the place of the answer.
-    carried = [*journey.end.query, *journey.end.fragment, *journey.end.form]
-    answer = dict(carried)
+    # Without a response type the answer is where that of a code would be. Spec: RFC 6749 4.1.2.1.
+    place = "form" if run.variant.response_mode == "form_post" else "query"
+    answer = dict(getattr(journey.end, place))
     error = answer.get("error")
     need(
         error in ("invalid_request", "unsupported_response_type"),
@@ -39,7 +39,7 @@ def _response_type_missing(run: Run) -> None:
         clause,
     )
     need(answer.get("state") == request["state"], f"state is {answer.get('state')!r}", "RFC 6749 4.1.2.1")
-    check_description(answer)
+    run.judge_error(answer)
 
 
 @module("oidcc-ensure-request-without-nonce-fails")
@@ -85,7 +85,7 @@ def _rejected(run: Run, callback: Callback, request: Parameters, error: str) -> 
     need(given == error, f"error is {given!r}, not {error}; {callback}", "OIDC Core 3.1.2.6")
     # The state is that of the parameters, if there was one: the object was not read.
     need(answer.get("state") == request.get("state"), f"state is {answer.get('state')!r}", "RFC 6749 4.1.2.1")
-    check_description(answer)
+    run.judge_error(answer)
 
 
 @module("oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported")

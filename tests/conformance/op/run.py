@@ -18,7 +18,9 @@ import requests
 from tests.conformance.op import id_token
 from tests.conformance.op.browser import Browser, Callback, Journey, Page, Pairs
 from tests.conformance.op.id_token import Claims, Expected
+from tests.conformance.op.messages import ERROR_MEMBERS, check_bearer, check_error, code_form
 from tests.conformance.op.outcome import Failure, need
+from tests.conformance.op.person import check_types
 from tests.conformance.op.target import Client, Target
 from tests.conformance.op.variant import Variant
 
@@ -189,7 +191,13 @@ class Run:
         need(not given, f"the answer gives {given}", "OIDC Core 3.1.2.6")
         error = answer.get("error")
         need(error in errors, f"error is {error!r}, not {' or '.join(errors)}", "OIDC Core 3.1.2.6")
-        check_description(answer)
+        self.judge_error(answer)
+
+    def judge_error(self, answer: Mapping[str, str]) -> None:
+        """That an error at the authorization endpoint says what it may say."""
+        check_error(answer)
+        unknown = sorted(answer.keys() - ERROR_MEMBERS)
+        self.warn_unless(not unknown, f"the error has {unknown}", "OIDC Core 3.1.2.6")
 
     # A whole authorization.
 
@@ -278,6 +286,7 @@ class Run:
         claims = id_token.verified(token, self.keys)
         expected = Expected(self.target.issuer, client.client_id, request.get("nonce"), time.time())
         id_token.check_claims(claims, expected)
+        check_types(claims)
         return claims
 
     # From server to server.
@@ -297,9 +306,15 @@ class Run:
 
     def token_request(self, form: Mapping[str, str], client: Client) -> Answer:
         """Call the token endpoint as a client, authenticated as the plan says."""
+        # What the metadata does not say is client_secret_basic. Spec: OIDC Discovery 3.
+        methods = self.supported("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        wanted = self.variant.client_auth
+        need(
+            wanted in methods, f"{wanted} is not in token_endpoint_auth_methods_supported", "OIDC Discovery 3"
+        )
         headers = {}
         sent = dict(form)
-        if self.variant.client_auth == "client_secret_post":
+        if wanted == "client_secret_post":
             sent |= {"client_id": client.client_id, "client_secret": client.client_secret}
         else:
             # Both are form-encoded before they are put together. Spec: RFC 6749 2.3.1.
@@ -359,26 +374,3 @@ class Run:
             "OIDC Core 5.3.2",
         )
         return claims
-
-
-def code_form(code: str, request: Mapping[str, str], verifier: str | None = None) -> dict[str, str]:
-    """The token request for a code."""
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": request["redirect_uri"]}
-    return {**form, "code_verifier": verifier} if verifier else form
-
-
-def check_bearer(answer: Mapping[str, Any]) -> None:
-    """That an answer gives a bearer token."""
-    token, kind, seconds = answer.get("access_token"), answer.get("token_type"), answer.get("expires_in")
-    need(isinstance(token, str) and bool(token), "access_token is missing", "RFC 6749 5.1")
-    need(isinstance(kind, str) and kind.lower() == "bearer", f"token_type is {kind!r}", "OIDC Core 3.1.3.3")
-    if seconds is not None:
-        text = str(seconds)
-        need(text.isdigit() and int(text) > 0, f"expires_in is {seconds!r}", "RFC 6749 5.1")
-
-
-def check_description(answer: Mapping[str, Any]) -> None:
-    """That an `error_description` has only the characters that it may have."""
-    text = answer.get("error_description", "")
-    legal = all(c in "\x20\x21" or "\x23" <= c <= "\x5b" or "\x5d" <= c <= "\x7e" for c in text)
-    need(legal, f"error_description has characters that it may not have: {text!r}", "RFC 6749 4.1.2.1")

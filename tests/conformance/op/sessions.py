@@ -1,5 +1,6 @@
 """Modules with two requests: is the person asked again, and what does the second ID token say of it?"""
 
+import secrets
 import time
 
 from tests.conformance.op.outcome import need
@@ -55,7 +56,8 @@ def _prompt_login(run: Run) -> None:
 @module("oidcc-prompt-none-not-logged-in")
 def _nobody_there(run: Run) -> None:
     browser = run.target.browser()
-    request = run.parameters(prompt="none")
+    # A long state has to come back whole.
+    request = run.parameters(prompt="none", state=secrets.token_urlsafe(96))
     try:
         journey = run.authorize(request, browser)
     finally:

@@ -54,8 +54,6 @@ const provider = new Provider(settings.issuer, {
     long: { httpOnly: true, sameSite: "none", secure: true },
   },
   pkce: { required: () => false },
-  // Otherwise asked of every client without an offline_access of its own.
-  issueRefreshToken: async (ctx, client, code) => code.scopes.has("offline_access"),
   renderError: (ctx, out) => {
     ctx.type = "html";
     ctx.body = page("Error", `<h1>Error</h1><p>${out.error}</p>`);
