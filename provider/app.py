@@ -38,6 +38,8 @@ _log = logging.getLogger("provider")
 
 _RETRY_AFTER_SECONDS = 5
 _MAX_BODY_BYTES = 65_536
+#: How long a browser remembers what scripts may send.
+_PREFLIGHT_SECONDS = 600
 #: A path that no route has.
 _NOWHERE = "/-"
 _RFC_8414 = "/.well-known/oauth-authorization-server"
@@ -135,6 +137,8 @@ class Provider:
             return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
         response = self._answer(realm, route, request)
         if route.any_origin:
+            # Without Access-Control-Allow-Credentials no answer to a request with cookies is shown: a script
+            # sends what it holds itself, a code, a token, a secret, and learns what that is worth.
             response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
@@ -172,6 +176,9 @@ class Provider:
             if route.any_origin:
                 response.headers["Access-Control-Allow-Origin"] = "*"
                 response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(set(allowed)))
+                # `*` would not cover this one, which is where clients and tokens are presented.
+                response.headers["Access-Control-Allow-Headers"] = "Authorization"
+                response.headers["Access-Control-Max-Age"] = str(_PREFLIGHT_SECONDS)
         response.headers["Allow"] = ", ".join(sorted(set(allowed)))
         return response
 

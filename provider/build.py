@@ -4,14 +4,14 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from oidcgate.audit import Audit
 from oidcgate.net.fetch import Fetcher
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.web.csrf import CsrfTokens
-from oidcgate.web.forwarded import parse_networks
+from oidcgate.web.forwarded import Network, parse_networks
 from oidcgate.web.sealing import KeyRing
 from provider.config import ProviderSettings
 from provider.endpoints.authorize import Authorize
@@ -23,10 +23,12 @@ from provider.endpoints.enrol import EnrolPage
 from provider.endpoints.factor_visit import FactorDesk
 from provider.endpoints.health import Alive, Ready
 from provider.endpoints.home import Home
+from provider.endpoints.introspect import Introspect
 from provider.endpoints.jwks import Jwks
 from provider.endpoints.login import Login
 from provider.endpoints.no_factor import NoFactorPage
 from provider.endpoints.otp import OtpPage
+from provider.endpoints.revoke import Revoke
 from provider.endpoints.screens import Screens
 from provider.endpoints.token import TokenEndpoint
 from provider.endpoints.userinfo import UserInfo
@@ -47,12 +49,14 @@ from provider.services.clients import Clients
 from provider.services.consents import Consents
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
+from provider.services.introspection import Introspection
 from provider.services.issuing import Issuing
 from provider.services.key_care import CARE_SECONDS, KeyCare
 from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
 from provider.services.people import People
 from provider.services.responses import ResponseWriter
+from provider.services.revocation import Revocation
 from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
 from provider.services.users import Users, UserStore
@@ -130,8 +134,7 @@ def build(
             settings, store, clients, people, consents, keys, issuing, passwords, screens, ring, audit, clock
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
-        Route("/token", ("POST",), TokenEndpoint(entrance, grants, audit, clock, networks), Face.JSON),
-        Route("/userinfo", ("GET", "POST"), UserInfo(store, checks, clock), Face.JSON, bearer=True),
+        *_token_routes(store, entrance, grants, checks, audit, clock, networks),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
     )
@@ -265,6 +268,26 @@ def _sign_in_routes(
     yield Route("/consent", both, consent, Face.PAGE)
     yield Route("/end_session", both, end, Face.PAGE)
     yield Route("/end_session/confirm", ("POST",), end.confirm, Face.PAGE)
+
+
+def _token_routes(
+    store: Store,
+    entrance: ClientEntrance,
+    grants: Mapping[str, Grant],
+    checks: TokenChecks,
+    audit: Audit,
+    clock: Callable[[], float],
+    networks: tuple[Network, ...],
+) -> Iterator[Route]:
+    """What clients call themselves. Introspection is for servers, so scripts cannot read it."""
+    token = TokenEndpoint(entrance, grants, audit, clock, networks)
+    introspect = Introspect(store, entrance, Introspection(checks), clock)
+    revoke = Revoke(store, entrance, Revocation(checks), audit, clock)
+    userinfo = UserInfo(store, checks, clock)
+    yield Route("/token", ("POST",), token, Face.JSON, any_origin=True)
+    yield Route("/introspect", ("POST",), introspect, Face.JSON)
+    yield Route("/revoke", ("POST",), revoke, Face.JSON, any_origin=True)
+    yield Route("/userinfo", ("GET", "POST"), userinfo, Face.JSON, bearer=True, any_origin=True)
 
 
 def _discovery_routes(discovery: Discovery) -> Iterator[Route]:

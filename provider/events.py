@@ -239,6 +239,21 @@ class TokensIssued(Event):
 
 
 @dataclass(frozen=True)
+class TokenRevoked(Event):
+    """A client gave a token back: an access token, or with `kind` `refresh_token` the whole grant.
+
+    `grant_id` is None for a JWT that a client had got for itself.
+    """
+
+    name: ClassVar[str] = "provider.token_revoked"
+    realm: str
+    client_id: str
+    user_id: str | None
+    grant_id: str | None
+    kind: str
+
+
+@dataclass(frozen=True)
 class CodeReused(Event):
     """A code came a second time; the grant and all its tokens were stopped."""
 

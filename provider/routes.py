@@ -26,7 +26,8 @@ class Route:
     """One path of a realm.
 
     Attributes:
-        any_origin: scripts of any site may read the answer; only for what is public anyway.
+        any_origin: scripts of any site may read the answer. Only where no cookie counts: whoever sends the
+            same from a server is answered the same, so the person's browser adds no right of its own.
         bearer: errors carry the challenge of RFC 6750.
         health: answered also while the provider is switched off.
     """

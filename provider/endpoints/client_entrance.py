@@ -11,7 +11,7 @@ from werkzeug import Request
 
 from oidcgate.audit import Audit
 from oidcgate.protocol.client_auth import PresentedClient, present
-from oidcgate.protocol.errors import InvalidClient
+from oidcgate.protocol.errors import Forbidden, InvalidClient
 from provider.events import ClientRefused
 from provider.realm import Realm
 from provider.services.authenticate_client import AuthenticatedClient, ClientAuthentication
@@ -36,14 +36,24 @@ class ClientEntrance:
         """
         return present(request.headers.get("Authorization"), pairs)
 
-    def admit(self, realm: Realm, presented: PresentedClient) -> AuthenticatedClient:
+    def admit(
+        self, realm: Realm, presented: PresentedClient, *, permission: str | None = None
+    ) -> AuthenticatedClient:
         """The client, if it proves itself; if not, that is reported. Call it outside of a transaction.
+
+        Args:
+            permission: What has to be among its `flows` for this endpoint; None where it depends on the
+                request.
 
         Raises:
             InvalidClient: it does not.
+            Forbidden: it may not come here.
         """
         try:
-            return self.authentication.prove(realm, presented)
+            client = self.authentication.prove(realm, presented)
         except InvalidClient as error:
             self.audit.emit(ClientRefused(realm.id, presented.client_id, presented.method, error.detail))
             raise
+        if permission is not None and permission not in client.client.flows:
+            raise Forbidden(f"the client does not have the flow {permission}")
+        return client

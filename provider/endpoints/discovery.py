@@ -43,6 +43,7 @@ class Discovery:
             claim.name for claim in catalogue.claims.values() if claim.discoverable and claim.property != ""
         ]
         implicit = realm.settings.insecure_oauth_implicit
+        assertion_algorithms = [*SIGNING_ALGORITHMS, *HMAC_ALGORITHMS]
         return {
             "issuer": realm.issuer,
             "authorization_endpoint": realm.url("/authorize"),
@@ -50,6 +51,8 @@ class Discovery:
             "userinfo_endpoint": realm.url("/userinfo"),
             "jwks_uri": realm.url("/jwks"),
             "end_session_endpoint": realm.url("/end_session"),
+            "introspection_endpoint": realm.url("/introspect"),
+            "revocation_endpoint": realm.url("/revoke"),
             "scopes_supported": [scope.value for scope in catalogue.scopes.values() if scope.discoverable],
             "response_types_supported": [name for name in RESPONSE_TYPES if implicit or name != "token"],
             "response_modes_supported": [mode.value for mode in ResponseMode],
@@ -57,7 +60,12 @@ class Discovery:
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(realm.settings.offered_algorithms),
             "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
-            "token_endpoint_auth_signing_alg_values_supported": [*SIGNING_ALGORITHMS, *HMAC_ALGORITHMS],
+            "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
+            # A client without a secret may give its tokens back, but not ask about others'.
+            "introspection_endpoint_auth_methods_supported": [one for one in AUTH_METHODS if one != "none"],
+            "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
+            "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
             "code_challenge_methods_supported": ["S256"],
             "acr_values_supported": list(reachable(realm.settings.second_factor.mode != "off")),
             "claim_types_supported": ["normal"],

@@ -255,7 +255,7 @@ class Issuing:
         if token_format(realm, api) == "opaque":
             return draft
         included = () if api is None else api.include
-        told = api is None or "authentication" in included
+        told = tells_authentication(api)
         claims = access_token_claims(
             issuer=realm.issuer,
             audience=grant.api or realm.audience,
@@ -287,6 +287,11 @@ CLIENT_ITSELF: Final = "client_itself"
 def token_format(realm: Realm, api: ResourceSettings | None) -> str:
     """How access tokens for that API, or for none in particular, are written."""
     return realm.settings.access_token_format if api is None else api.access_token_format
+
+
+def tells_authentication(api: ResourceSettings | None) -> bool:
+    """Whether that API, or whoever else a token is for, is told how the person signed in."""
+    return api is None or "authentication" in api.include
 
 
 def organization_claims(realm: Realm, grant: GrantRow) -> dict[str, str]:

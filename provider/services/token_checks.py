@@ -20,7 +20,15 @@ from provider.services.keyring import SigningKeys
 from provider.services.opaque import token_hash
 from provider.services.users import UserStore
 from provider.store.clients import Client
-from provider.store.grants import AccessTokenRow, GrantRow, find_access_token, find_grant, is_revoked
+from provider.store.grants import (
+    AccessTokenRow,
+    GrantRow,
+    RefreshTokenRow,
+    find_access_token,
+    find_grant,
+    find_refresh_token,
+    is_revoked,
+)
 from provider.store.users import User
 
 
@@ -38,6 +46,15 @@ class LiveToken(NamedTuple):
     client: Client
     user: User | None
     grant: GrantRow | None
+
+
+class LiveRefreshToken(NamedTuple):
+    """A refresh token that can be used now, with what it stands for."""
+
+    token: RefreshTokenRow
+    client: Client
+    user: User
+    grant: GrantRow
 
 
 @dataclass(frozen=True)
@@ -58,20 +75,55 @@ class TokenChecks:
 
         Spec: RFC 6750 2, 3.1; RFC 6749 7; RFC 9068 4.
         """
+        row = self.given(conn, realm, text, now)
+        if row.stands_alone:
+            return self._of_client(conn, realm, row)
+        grant = find_grant(conn, realm.id, row.grant_id)
+        subject = "token without a grant" if grant is None else self.subject_of(conn, realm, grant)
+        if isinstance(subject, str):
+            raise InvalidToken(detail=subject)
+        return LiveToken(row, *subject, grant)
+
+    def given(self, conn: Connection, realm: Realm, text: str, now: int) -> AccessTokenRow:
+        """The access token that a text is, if this realm gave it and it has not ended.
+
+        Whether it was stopped, and whose it is, is not looked at.
+
+        Raises:
+            InvalidToken: it is none.
+        """
         claims = self._claims(conn, realm, text, now) if "." in text else None
         if claims is not None and claims.get(CLIENT_ITSELF) is True:
-            return self._of_client(conn, realm, claims)
+            return _row_of(realm, claims)
         handle = text if claims is None else str(claims["jti"])
         row = find_access_token(conn, realm.id, token_hash(handle))
         if row is None:
             raise InvalidToken(detail="unknown access token")
         if now >= row.expires_at + realm.settings.lifetimes.clock_skew_seconds:
             raise InvalidToken(detail="access token expired")
-        grant = find_grant(conn, realm.id, row.grant_id)
-        subject = "token without a grant" if grant is None else self.subject_of(conn, realm, grant)
+        return row
+
+    def refresh_token(self, conn: Connection, realm: Realm, text: str, now: int) -> LiveRefreshToken:
+        """What a refresh token stands for, if it would be exchanged.
+
+        One that was used is not, although a retry that comes at once is answered as it was.
+
+        Raises:
+            InvalidToken: it would not be; the reason is in `detail` only.
+        """
+        row = find_refresh_token(conn, realm.id, token_hash(text))
+        grant = None if row is None else find_grant(conn, realm.id, row.grant_id)
+        if row is None or grant is None:
+            raise InvalidToken(detail="unknown refresh token")
+        if row.consumed_at is not None or now >= row.expires_at:
+            raise InvalidToken(detail="refresh token used or expired")
+        subject = self.subject_of(conn, realm, grant)
         if isinstance(subject, str):
             raise InvalidToken(detail=subject)
-        return LiveToken(row, *subject, grant)
+        client, user = subject
+        if user is None or "refresh_token" not in client.flows:
+            raise InvalidToken(detail="the client may not refresh any more")
+        return LiveRefreshToken(row, client, user, grant)
 
     def subject_of(self, conn: Connection, realm: Realm, grant: GrantRow) -> Subject | str:
         """The client and the person of a grant, or why nothing may be done with it."""
@@ -107,20 +159,29 @@ class TokenChecks:
         check_access_token_claims(header, claims, rules, now)
         return claims
 
-    def _of_client(self, conn: Connection, realm: Realm, claims: Mapping[str, Any]) -> LiveToken:
-        client = self.clients.find(conn, realm, str(claims["client_id"]))
+    def _of_client(self, conn: Connection, realm: Realm, row: AccessTokenRow) -> LiveToken:
+        client = self.clients.find(conn, realm, row.client_id)
         if client is None or not client.enabled:
             raise InvalidToken(detail="client disabled")
-        audience = str(claims["aud"])
-        api = audience if audience in realm.catalogue.resources else None
-        if api is not None and not _is_open(realm, client, api):
+        if row.api is not None and not _is_open(realm, client, row.api):
             raise InvalidToken(detail="API closed")
-        hashed = token_hash(str(claims["jti"]))
-        if is_revoked(conn, realm.id, hashed):
+        if is_revoked(conn, realm.id, row.token_hash):
             raise InvalidToken(detail="access token revoked")
-        scope = tuple(str(claims.get("scope", "")).split())
-        row = AccessTokenRow(hashed, "", client.client_id, scope, api, int(claims["iat"]), int(claims["exp"]))
         return LiveToken(row, client, None, None)
+
+
+def _row_of(realm: Realm, claims: Mapping[str, Any]) -> AccessTokenRow:
+    """What would be written down of a token that needs no row."""
+    audience = str(claims["aud"])
+    return AccessTokenRow(
+        token_hash=token_hash(str(claims["jti"])),
+        grant_id="",
+        client_id=str(claims["client_id"]),
+        scope=tuple(str(claims.get("scope", "")).split()),
+        api=audience if audience in realm.catalogue.resources else None,
+        issued_at=int(claims["iat"]),
+        expires_at=int(claims["exp"]),
+    )
 
 
 def may_use(client: Client, user: User) -> bool:

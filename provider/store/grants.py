@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from provider.store.schema import access_tokens, codes, grants, refresh_tokens, revoked_tokens
 
@@ -68,6 +69,11 @@ class AccessTokenRow:
     api: str | None
     issued_at: int
     expires_at: int
+
+    @property
+    def stands_alone(self) -> bool:
+        """It hangs on no grant, and there is no such row: a client's JWT for itself."""
+        return self.grant_id == ""
 
 
 @dataclass(frozen=True)
@@ -187,6 +193,29 @@ def find_access_token(conn: Connection, realm_id: str, token_hash: str) -> Acces
     )
     row = conn.execute(query).mappings().first()
     return None if row is None else AccessTokenRow(**_fields(row))
+
+
+def delete_access_token(conn: Connection, realm_id: str, token_hash: str) -> bool:
+    """Make an access token unknown; False when it was so before."""
+    query = delete(access_tokens).where(
+        access_tokens.c.realm_id == realm_id, access_tokens.c.token_hash == token_hash
+    )
+    return conn.execute(query).rowcount == 1
+
+
+def insert_revoked(conn: Connection, realm_id: str, token_hash: str, expires_at: int) -> bool:
+    """Stop an access token that has no row of its own; False when it was stopped before.
+
+    Args:
+        expires_at: When the token ends by itself.
+    """
+    row = {"realm_id": realm_id, "token_hash": token_hash, "expires_at": expires_at}
+    try:
+        with conn.begin_nested():
+            conn.execute(insert(revoked_tokens).values(row))
+    except IntegrityError:
+        return False
+    return True
 
 
 def is_revoked(conn: Connection, realm_id: str, token_hash: str) -> bool:

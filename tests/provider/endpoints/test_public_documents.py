@@ -52,12 +52,13 @@ def test_discovery_says_what_there_is(world: World) -> None:
     assert document["request_parameter_supported"] is False
     assert document["request_uri_parameter_supported"] is False
     assert document["authorization_response_iss_parameter_supported"] is True
-    absent = (
-        "registration_endpoint",
-        "introspection_endpoint",
-        "revocation_endpoint",
-        "check_session_iframe",
-    )
+    methods = document["token_endpoint_auth_methods_supported"]
+    assert document["revocation_endpoint_auth_methods_supported"] == methods
+    assert document["introspection_endpoint_auth_methods_supported"] == methods[:-1]
+    for endpoint in ("introspection_endpoint", "revocation_endpoint"):
+        algorithms = document[f"{endpoint}_auth_signing_alg_values_supported"]
+        assert algorithms == document["token_endpoint_auth_signing_alg_values_supported"]
+    absent = ("registration_endpoint", "check_session_iframe")
     assert not document.keys() & set(absent)
 
 
@@ -65,7 +66,7 @@ def test_discovery_says_what_there_is(world: World) -> None:
 def test_every_endpoint_that_discovery_names_is_there(world: World) -> None:
     document = world.browser().get(METADATA).get_json()
     urls = [value for name, value in document.items() if name.endswith(("_endpoint", "jwks_uri"))]
-    assert len(urls) == 5
+    assert len(urls) == 7
     for url in urls:
         assert url.startswith(f"{ISSUER}/")
         assert world.browser().open(url.removeprefix(ISSUER), method="OPTIONS").status_code == 204
@@ -86,9 +87,27 @@ def test_public_documents_are_readable_by_all_and_may_be_kept(world: World, path
     assert preflight.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_answers_to_one_client_are_for_no_other_origin(world: World) -> None:
-    for path in ("/token", "/userinfo", "/authorize"):
-        assert "Access-Control-Allow-Origin" not in world.browser().options(path).headers
+@pytest.mark.row("S-15", "S-21")
+@pytest.mark.parametrize("path", ["/token", "/userinfo", "/revoke"])
+def test_a_script_may_call_what_looks_at_no_cookie(world: World, path: str) -> None:
+    """A single-page app of any origin; the browser asks first, because of the Authorization header."""
+    asked = world.browser().options(path, headers={"Origin": "https://spa.example"}).headers
+    answered = world.post(path, {"a": "b"}, headers={"Origin": "https://spa.example"})
+
+    assert asked["Access-Control-Allow-Headers"] == "Authorization"
+    assert "POST" in asked["Access-Control-Allow-Methods"]
+    # Errors are readable too, so that the app can tell what is wrong.
+    assert answered.status_code in (400, 401)
+    for headers in (asked, answered.headers):
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in headers
+
+
+@pytest.mark.parametrize("path", ["/authorize", "/login", "/consent", "/introspect", "/end_session"])
+def test_what_a_browser_shows_or_a_server_asks_is_for_no_script(world: World, path: str) -> None:
+    headers = {"Origin": "https://spa.example"}
+    for response in (world.browser().options(path, headers=headers), world.post(path, {}, headers=headers)):
+        assert not [name for name in response.headers.keys() if name.startswith("Access-Control-")]  # noqa: SIM118
 
 
 @pytest.mark.row("S-17", "S-25")

@@ -103,6 +103,11 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
         "grants_by_user",
     ),
     "by-family": (lambda conn: grants.revoke_grant(conn, "default", "grant-7", 1, "x"), "grants"),
+    "access-token-given-back": (
+        lambda conn: grants.delete_access_token(conn, "default", "token_hash-7"),
+        "access_tokens",
+    ),
+    "jwt-given-back": (lambda conn: grants.is_revoked(conn, "default", "token_hash-7"), "revoked_tokens"),
     "sessions-of-user": (
         lambda conn: sessions.end_of_user(conn, "default", "user-7", 1),
         "browser_sessions_by_user",
