@@ -12,6 +12,7 @@ from tests.conformance.op.outcome import Outcome
 from tests.conformance.op.plans import Entry
 from tests.conformance.op.runner import run_module
 from tests.conformance.op.target import Target
+from tests.support.postgresql import Postgresql
 from tests.support.servers import ROOT
 from tests.support.tls import Authority
 
@@ -52,4 +53,17 @@ def peer(
 @pytest.fixture(scope="session")
 def ours(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Certification]:
     with targets.ours(tmp_path_factory.mktemp("ours"), authority) as target:
+        yield Certification(target, target.browser())
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, postgresql_server: Postgresql
+) -> Iterator[Certification]:
+    """Ours in two processes on PostgreSQL, behind nginx."""
+    folder = tmp_path_factory.mktemp("deployed")
+    with (
+        postgresql_server.database() as name,
+        targets.deployed(folder, authority, postgresql_server.url(name)) as target,
+    ):
         yield Certification(target, target.browser())

@@ -4,14 +4,17 @@ The peer is npm's certified `oidc-provider`; ours is configured by a file, as by
 """
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.conformance.op.target import Client, Target, User
-from tests.support.servers import free_port, gunicorn, running
-from tests.support.tls import Authority
+from tests.support.servers import Server, free_port, gunicorn, running
+from tests.support.tls import Authority, Certificate
 
 USER = User("alice", "the-password-of-a-person-who-is-in-no-directory")
 #: A value for every claim of the four scopes.
@@ -112,13 +115,61 @@ def ours(folder: Path, authority: Authority) -> Iterator[Target]:
         "tests.live.sites.provider_site:application",
         port=port,
         log=folder / "provider.log",
-        env={"PROVIDER_CONFIG": str(_our_config(folder, issuer))},
+        env={"PROVIDER_CONFIG": str(_our_config(folder, issuer, f"sqlite:///{folder / 'provider.db'}"))},
         certificate=authority.issue("localhost"),
     ):
         yield _target(issuer, authority)
 
 
-def _our_config(folder: Path, issuer: str) -> Path:
+@contextmanager
+def deployed(folder: Path, authority: Authority, database: str) -> Iterator[Target]:
+    """Run our provider as its manual says until the block ends: `serve`, and nginx in front for TLS."""
+    port, behind = free_port(), free_port()
+    issuer = f"https://localhost:{port}"
+    config = _our_config(folder, issuer, database)
+    serve: list[str | Path] = [sys.executable, "-m", "provider", "--config", config, "serve"]
+    with (
+        running([*serve, "--port", str(behind)], port=behind, log=folder / "provider.log", cwd=folder),
+        _nginx(folder, port, behind, authority.issue("localhost")),
+    ):
+        yield _target(issuer, authority)
+
+
+def _nginx(folder: Path, port: int, behind: int, certificate: Certificate) -> AbstractContextManager[Server]:
+    (folder / "nginx.conf").write_text(
+        f"""
+daemon off; pid {folder}/nginx.pid; worker_processes 1;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {certificate.certificate}; ssl_certificate_key {certificate.key};
+    location / {{
+      proxy_pass http://127.0.0.1:{behind};
+      proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
+    }}
+  }}
+}}
+"""
+    )
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    assert program, "nginx is not installed"
+    command: list[str | Path] = [
+        program,
+        "-p",
+        folder,
+        "-c",
+        folder / "nginx.conf",
+        "-e",
+        folder / "nginx.log",
+    ]
+    return running(command, port=port, log=folder / "nginx.out", cwd=folder)
+
+
+def _our_config(folder: Path, issuer: str, database: str) -> Path:
     from provider.services.passwords import Passwords
 
     secret = folder / "secret"
@@ -132,7 +183,8 @@ def _our_config(folder: Path, issuer: str) -> Path:
     ]
     path = folder / "provider.toml"
     path.write_text(
-        f'issuer = "{issuer}"\ndatabase = "sqlite:///{folder / "provider.db"}"\nsecret_file = "{secret}"\n'
+        'trusted_networks = ["127.0.0.0/8"]\n'
+        f'issuer = "{issuer}"\ndatabase = "{database}"\nsecret_file = "{secret}"\n'
         + "".join(_toml("clients", _our_client(client, method)) for client, method in clients)
         + _toml("users", person)
         # The one claim that stands in ID tokens as well, for applications that find people by it.

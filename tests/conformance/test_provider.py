@@ -3,9 +3,10 @@
 import pytest
 
 from tests.conformance.conftest import Certification
+from tests.conformance.op.outcome import Outcome
 from tests.conformance.op.plans import PLANS, Entry, entries
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-ours")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 #: What does not apply to it: it gives no unsigned ID tokens, and the certification then skips the module.
 SKIPPED = {"oidcc-idtoken-unsigned"}
@@ -25,15 +26,33 @@ ROWS = {
 }
 
 
-ENTRIES = [
-    pytest.param(entry, id=str(entry), marks=pytest.mark.row(*ROWS[plan]))
-    for plan in PLANS
-    for entry in entries(plan)
-]
+def marked(entry: Entry) -> object:
+    return pytest.param(entry, id=str(entry), marks=pytest.mark.row(*ROWS[entry.plan]))
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+def passes(outcome: Outcome) -> bool:
+    return outcome.result == ("skipped" if outcome.module in SKIPPED else "passed")
+
+
+@pytest.mark.xdist_group("conformance-ours")
+@pytest.mark.parametrize("entry", [marked(entry) for plan in PLANS for entry in entries(plan)])
 def test_our_provider_passes(ours: Certification, entry: Entry) -> None:
     outcome = ours.outcome(entry)
 
-    assert outcome.result == ("skipped" if entry.module in SKIPPED else "passed"), outcome
+    assert passes(outcome), outcome
+
+
+@pytest.mark.xdist_group("conformance-deployed")
+@pytest.mark.parametrize(
+    "entry",
+    [
+        marked(entry)
+        for plan in ("basic", "hybrid")
+        for entry in entries(plan)
+        if entry.variant.response_type in ("code", "code id_token token")
+    ],
+)
+def test_it_passes_in_two_processes_on_postgresql_behind_nginx(deployed: Certification, entry: Entry) -> None:
+    outcome = deployed.outcome(entry)
+
+    assert passes(outcome), outcome
