@@ -193,6 +193,24 @@ def test_any_value_is_right_or_wrong(value: object, kind: str, multi_valued: boo
     assert problem is None or problem.startswith(("is ", "holds "))
 
 
+@pytest.mark.row("S-22")
+def test_what_is_wrong_is_said_with_what_to_do() -> None:
+    given = ", ".join(sorted((*CLAIM_ATTRIBUTES, "aux_id_1")))
+    found = problems(
+        properties=[AUX_ID_1, AUX_ID_1, {"name": "mail", "attribute": "email", "max_length": 4}],
+        users=[{"user_name": "a", "attributes": {"shoe": 1, "consents": "x", "aux_id_1": "7"}}],
+    )
+    assert found == [
+        "properties[1].name: 'badge' is used by another entry; keep one of them",
+        "properties[2].attribute: 'email' is said to be something else by the property email; "
+        "say the same of both, or use one property",
+        "users[0].attributes.shoe: is no attribute of a person; "
+        f"declare it under [[properties]], or use one of {given}",
+        "users[0].attributes.consents: is not given as an attribute: the provider keeps it itself; remove it",
+        "users[0].attributes.aux_id_1: is no integer; correct it, or what [[properties]] says of it",
+    ]
+
+
 AUX_ID_1 = {"name": "badge", "attribute": "aux_id_1", "type": "integer"}
 
 

@@ -249,6 +249,22 @@ def test_redirect_after_consent_is_stopped_without_the_clients_origin(
     page.close()
 
 
+@pytest.mark.row("A-09", "A-13")
+@pytest.mark.parametrize("by", ["label", "key"])
+def test_what_is_unchecked_is_not_sent(page: Page, site: Site, by: str) -> None:
+    open_page(page, site, "/page/provider-consent")
+    if by == "label":
+        page.click("text=Your name and user name")
+    else:
+        page.focus("#scope-2")
+        page.keyboard.press("Space")
+    assert [page.is_checked(f"#scope-{n}") for n in (2, 3)] == [False, True]
+    page.click("#allow")
+    page.wait_for_url("**/consent")
+    _, fields = site.posted[-1]
+    assert fields == {"csrf": "a token", "interaction": "an id", "scope": "email", "decision": "allow"}
+
+
 def test_incident_number_is_taken_whole_by_one_click(page: Page, site: Site) -> None:
     open_page(page, site, "/page/provider-error-server_error")
     page.click("main code")

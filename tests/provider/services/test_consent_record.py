@@ -93,8 +93,15 @@ def test_what_never_ends_is_not_unpacked() -> None:
     assert len(bomb) < 20_000
     with pytest.raises(Unreadable):
         decode(bomb)
+
+
+@pytest.mark.row("S-36")
+def test_the_longest_that_is_written_is_read() -> None:
+    around = len(msgspec.msgpack.encode([Consent("a", ("x" * 100_000,), 1)])) - 100_000
+    longest = Consent("a", ("x" * (LONGEST_BYTES - around),), 1)
+    assert decode(encode([longest])) == (longest,)
     with pytest.raises(TooLong):
-        encode([Consent("a", ("x" * LONGEST_BYTES,), 1)])
+        encode([Consent("a", (f"{longest.scopes[0]}x",), 1)])
 
 
 @pytest.mark.row("S-36")
