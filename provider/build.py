@@ -14,6 +14,7 @@ from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import Network, parse_networks
 from oidcgate.web.sealing import KeyRing
 from provider.config import ProviderSettings
+from provider.endpoints.account import AccountPage
 from provider.endpoints.authorize import Authorize
 from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.consent import Consent
@@ -27,6 +28,7 @@ from provider.endpoints.introspect import Introspect
 from provider.endpoints.jwks import Jwks
 from provider.endpoints.login import Login
 from provider.endpoints.no_factor import NoFactorPage
+from provider.endpoints.organization import OrganizationPage
 from provider.endpoints.otp import OtpPage
 from provider.endpoints.revoke import Revoke
 from provider.endpoints.screens import Screens
@@ -256,12 +258,16 @@ def _sign_in_routes(
     otp = OtpPage(desk, secrets, csrf("provider.otp"))
     enrol = EnrolPage(desk, secrets, csrf("provider.enrol"))
     no_factor = NoFactorPage(desk, csrf("provider.no_factor"))
+    account = AccountPage(desk, csrf("provider.account"))
+    organization = OrganizationPage(desk, csrf("provider.organization"))
     consent = Consent(store, authorizations, consents, csrf("provider.consent"), screens, audit, clock)
     end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
     authorize = Authorize(store, authorizations, ResponseWriter(screens.pages), screens, audit, clock)
     both = ("GET", "POST")
     yield Route("/authorize", both, authorize, Face.PAGE)
     yield Route("/login", both, login, Face.PAGE)
+    yield Route("/login/account", both, account, Face.PAGE)
+    yield Route("/login/organization", both, organization, Face.PAGE)
     yield Route("/login/otp", both, otp, Face.PAGE)
     yield Route("/login/enrol", both, enrol, Face.PAGE)
     yield Route("/login/no-second-factor", both, no_factor, Face.PAGE)

@@ -1,15 +1,16 @@
 """What a realm has: its scopes, claims, APIs and organizations by name, the standard ones among them. Pure.
 
 Entries of `provider.toml` add to the standard ones or take their place (`provider.catalogue_settings`). What
-a person's claims are is `provider.services.claims`.
+a person's claims are is `provider.services.claims`; what is wrong with the entries is
+`provider.catalogue_problems`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from oidcgate.settings import Problem
 from provider.catalogue_settings import (
+    DEFAULT_SCOPES,
     STANDARD_SCOPE_CLAIMS,
     ClaimSettings,
     OrganizationSettings,
@@ -39,26 +40,31 @@ class Catalogue:
         resources: Iterable[ResourceSettings],
         organizations: Iterable[OrganizationSettings],
     ) -> "Catalogue":
-        """Join what is written with what is standard."""
+        """Join what is written with what is standard.
+
+        A claim that belongs to scopes is there as long as one of them is: with the scope `address` switched
+        off, or `gender` left out of `profile`, nobody is given that claim.
+        """
         joined = {
-            value: ScopeSettings(value=value, claims=names) for value, names in STANDARD_SCOPE_CLAIMS.items()
+            value: ScopeSettings(value=value, claims=STANDARD_SCOPE_CLAIMS[value]) for value in DEFAULT_SCOPES
         }
         for scope in scopes:
             standard = STANDARD_SCOPE_CLAIMS.get(scope.value, ())
             joined[scope.value] = scope if scope.claims is not None else replace(scope, claims=standard)
         known = {name: _standard(name) for names in STANDARD_SCOPE_CLAIMS.values() for name in names}
-        for claim in claims:
-            otherwise = known.get(claim.name) or ClaimSettings(
-                name=claim.name, property=claim.name, into=("id_token", "userinfo")
-            )
-            known[claim.name] = replace(
-                claim,
-                property=otherwise.property if claim.property is None else claim.property,
-                into=otherwise.into if claim.into is None else claim.into,
-            )
+        written = {claim.name: _completed(claim, known.get(claim.name)) for claim in claims}
+        opened = {name for scope in joined.values() if scope.enabled for name in scope.claims or ()}
+        of_scopes = {
+            *(name for scope in joined.values() for name in scope.claims or ()),
+            *(name for value in DEFAULT_SCOPES for name in STANDARD_SCOPE_CLAIMS[value]),
+        }
         return cls(
             scopes={value: scope for value, scope in joined.items() if scope.enabled},
-            claims=known,
+            claims={
+                name: claim
+                for name, claim in {**known, **written}.items()
+                if name in opened or (name in written and name not in of_scopes)
+            },
             resources={resource.audience: resource for resource in resources},
             organizations={organization.org_id: organization for organization in organizations},
         )
@@ -67,35 +73,18 @@ class Catalogue:
         """The scopes that mean something at some API, and so nothing without it."""
         return frozenset(scope for resource in self.resources.values() for scope in resource.scopes)
 
-    def problems(self, properties: Collection[str]) -> Iterator[Problem]:
-        """References that lead nowhere.
-
-        Args:
-            properties: The names of those there are.
-        """
-        for claim in self.claims.values():
-            if claim.property and claim.property not in properties:
-                yield Problem(
-                    "claims", claim.name, f"is mapped to the property {claim.property}, which is not there",
-                    f'add it under [[properties]] with name = "{claim.property}"',
-                )  # fmt: skip
-        for scope in self.scopes.values():
-            for name in scope.claims or ():
-                if name not in self.claims:
-                    yield Problem(
-                        "scopes", scope.value, f"opens the claim {name}, which is not there",
-                        f'add it under [[claims]] with name = "{name}"',
-                    )  # fmt: skip
-        for position, resource in enumerate(self.resources.values()):
-            for value in resource.scopes:
-                if value not in self.scopes:
-                    yield Problem(
-                        f"resources[{position}].scopes", value, "is no scope of this realm",
-                        "add it under [[scopes]]",
-                    )  # fmt: skip
-
 
 def _standard(name: str) -> ClaimSettings:
     into = ("id_token", "userinfo") if name in _ALSO_IN_ID_TOKEN else ("userinfo",)
     prop = USER_NAME if name == "preferred_username" else name
     return ClaimSettings(name=name, property=prop, into=into)
+
+
+def _completed(claim: ClaimSettings, standard: ClaimSettings | None) -> ClaimSettings:
+    """A written claim with what it leaves open."""
+    otherwise = standard or ClaimSettings(name=claim.name, property=claim.name, into=("id_token", "userinfo"))
+    return replace(
+        claim,
+        property=otherwise.property if claim.property is None else claim.property,
+        into=otherwise.into if claim.into is None else claim.into,
+    )

@@ -12,7 +12,7 @@ from typing import Final
 
 from oidcgate.settings import Problem, cross_check, setting
 
-#: Spec: OIDC Core 5.4. `groups` is ours.
+#: The claims that each scope opens, where nothing else is written. Spec: OIDC Core 5.4; `groups` is ours.
 STANDARD_SCOPE_CLAIMS: Final = MappingProxyType(
     {
         "openid": (),
@@ -27,8 +27,17 @@ STANDARD_SCOPE_CLAIMS: Final = MappingProxyType(
         "offline_access": (),
     }
 )  # fmt: skip
-#: Scopes of a fresh configuration; each has claims or behaviour behind it.
-DEFAULT_SCOPES: Final = tuple(STANDARD_SCOPE_CLAIMS)
+#: Scopes of a fresh configuration. Groups say how a company is built, so `groups` has to be written down.
+DEFAULT_SCOPES: Final = tuple(value for value in STANDARD_SCOPE_CLAIMS if value != "groups")
+#: The types of those standard claims that are no string. Spec: OIDC Core 5.1.
+STANDARD_TYPES: Final = MappingProxyType(
+    {
+        "email_verified": "boolean",
+        "phone_number_verified": "boolean",
+        "updated_at": "integer",
+        "address": "object",
+    }
+)
 #: Where a claim may stand.
 PLACES: Final = ("id_token", "userinfo", "access_token")
 #: How an access token is written: random, or a JWT of RFC 9068.
@@ -53,7 +62,8 @@ class ScopeSettings:
     """One scope: a new one, or a standard one said otherwise."""
 
     value: str = setting(
-        help="As applications send it; `openid` and the other standard ones are there already."
+        help="As applications send it. Those of OpenID Connect are there already; `groups` has its claim and "
+        "texts once it is written here."
     )
     enabled: bool = setting(default=True, help="false: the realm does not have this standard scope.")
     display_name: str = setting(
@@ -97,7 +107,8 @@ class ClaimSettings:
     into: tuple[str, ...] | None = setting(
         default=None,
         choices=PLACES,
-        help="Where it stands; default: id_token and userinfo, for a standard claim userinfo alone.",
+        help="Where it stands; default: id_token and userinfo; for a standard claim userinfo alone, but for "
+        "preferred_username.",
     )
 
     @cross_check

@@ -204,12 +204,23 @@ class ClientSettings(CryptoRules):
                 'set second_factor.mode = "acr" for the realm, or leave this out',
             )  # fmt: skip
 
-    def scope_problems(self, known: Collection[str]) -> Iterator[Problem]:
-        """Scopes that its realm does not have."""
+    def catalogue_problems(self, scopes: Collection[str], claims: Collection[str]) -> Iterator[Problem]:
+        """Scopes and claims that its realm does not have.
+
+        Args:
+            scopes: Those that it has.
+            claims: Likewise.
+        """
         for name in ("scopes", "restricted_scopes"):
             for index, scope in enumerate(getattr(self, name)):
-                if scope not in known and not (scope == ALL_SCOPES and name == "scopes"):
+                if scope not in scopes and not (scope == ALL_SCOPES and name == "scopes"):
                     yield Problem(
                         f"{name}[{index}]", scope, "is no scope of this realm",
-                        f"use one of {', '.join(known)}, or add it under [[scopes]]",
+                        f"use one of {', '.join(scopes)}, or add it under [[scopes]]",
                     )  # fmt: skip
+        for index, claim in enumerate(self.id_token_claims or ()):
+            if claim not in claims:
+                yield Problem(
+                    f"id_token_claims[{index}]", claim, "is no claim of this realm",
+                    "use one that a scope opens, or add it under [[claims]]",
+                )  # fmt: skip

@@ -22,6 +22,12 @@ from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
 from provider.catalogue import Catalogue
+from provider.catalogue_problems import (
+    claim_problems,
+    organization_problems,
+    resource_problems,
+    scope_problems,
+)
 from provider.catalogue_settings import (
     TOKEN_FORMATS,
     ClaimSettings,
@@ -32,7 +38,8 @@ from provider.catalogue_settings import (
 from provider.client_settings import TRY_OUT, ClientSettings
 from provider.outbound_settings import OutboundSettings
 from provider.property_settings import (
-    CLAIM_ATTRIBUTES,
+    NAMED_ATTRIBUTES,
+    ORGANIZATIONS,
     PropertySettings,
     attribute_problems,
     consent_attribute_problem,
@@ -90,16 +97,19 @@ class UserSettings:
         factory=dict, help="OIDC Core 5.1.1 members, such as locality and country."
     )
     groups: tuple[str, ...] = setting(default=(), help="Groups, given with the scope `groups`.")
+    organizations: tuple[str, ...] = setting(
+        default=(), help="The org_id of each organization that the person belongs to."
+    )
     attributes: Mapping[str, Any] = setting(
         factory=dict, help="Further attributes, which `[[properties]]` declares."
     )
 
     def all_attributes(self) -> dict[str, Any]:
         """The attributes of this person that have a value: standard claims, and further ones."""
-        named = {name: getattr(self, name) for name in CLAIM_ATTRIBUTES}
+        named = {name: getattr(self, name) for name in NAMED_ATTRIBUTES}
         values = {name: value for name, value in named.items() if value not in ("", None, (), {})}
-        if "groups" in values:
-            values["groups"] = list(values["groups"])
+        for name in {"groups", ORGANIZATIONS} & values.keys():
+            values[name] = list(values[name])
         if "address" in values:
             values["address"] = dict(values["address"])
         return {**values, **self.attributes}
@@ -107,7 +117,7 @@ class UserSettings:
     @cross_check
     def _standard_ones_stand_alone(self) -> Iterable[Problem]:
         for name in self.attributes:
-            if name in CLAIM_ATTRIBUTES:
+            if name in NAMED_ATTRIBUTES:
                 yield Problem(f"attributes.{name}", None, "has a key of its own", f"write it as {name} = …")
 
     @cross_check
@@ -193,9 +203,26 @@ class RealmSettings(SigningSettings):
     @cross_check
     def _people_as_declared(self) -> Iterable[Problem]:
         for position, user in enumerate(self.users):
-            for problem in attribute_problems(self.all_properties, user.all_attributes()):
-                inside = "" if problem.key in CLAIM_ATTRIBUTES else "attributes."
+            values = user.all_attributes()
+            for problem in (
+                *attribute_problems(self.all_properties, values),
+                *self.membership_problems(values),
+            ):
+                inside = "" if problem.key in NAMED_ATTRIBUTES else "attributes."
                 yield problem._replace(key=f"users[{position}].{inside}{problem.key}")
+
+    def membership_problems(self, values: Mapping[str, Any]) -> Iterator[Problem]:
+        """Where somebody is given an organization that is not there."""
+        attribute = self.all_properties[ORGANIZATIONS].field
+        given = values.get(attribute)
+        known = self.catalogue.organizations
+        for org_id in given if isinstance(given, list | tuple) else ():
+            if org_id not in known:
+                yield Problem(
+                    attribute, org_id, "is no organization of this realm",
+                    f"use one of {', '.join(known)}, or add it under [[organizations]]"
+                    if known else "add it under [[organizations]]",
+                )  # fmt: skip
 
     @property
     def longest_token_seconds(self) -> int:
@@ -208,6 +235,14 @@ class RealmSettings(SigningSettings):
             *(round(hours * 3600) for hours in apis),
         )
         return longest + lifetimes.clock_skew_seconds
+
+    def audiences(self, issuer: str) -> Iterator[tuple[str, str]]:
+        """Every `aud` that tokens of this realm can have, with the key that says so."""
+        yield "issuer", issuer
+        if self.audience:
+            yield "audience", self.audience
+        for index, resource in enumerate(self.resources):
+            yield f"resources[{index}].audience", resource.audience
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -223,13 +258,16 @@ class RealmSettings(SigningSettings):
 
     @cross_check
     def _catalogue_holds_together(self) -> Iterable[Problem]:
-        yield from self.catalogue.problems(self.all_properties)
+        catalogue, properties = self.catalogue, self.all_properties
+        yield from scope_problems(catalogue, self.scopes)
+        yield from claim_problems(catalogue, self.claims, properties)
+        yield from resource_problems(catalogue, self.resources, self.key_algorithms)
+        yield from organization_problems(catalogue, properties)
 
     @cross_check
-    def _known_scopes(self) -> Iterable[Problem]:
-        known = self.catalogue.scopes
+    def _known_names(self) -> Iterable[Problem]:
         for position, client in enumerate(self.clients):
-            for problem in client.scope_problems(known):
+            for problem in client.catalogue_problems(self.catalogue.scopes, self.catalogue.claims):
                 yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check
@@ -342,14 +380,23 @@ class ProviderSettings(RealmSettings):
     @cross_check
     def _audiences_apart(self) -> Iterable[Problem]:
         # Who believes tokens of one realm would believe those of another.
-        issuers = (self.issuer, *(f"{self.issuer}/r/{realm.name}" for realm in self.realms))
         seen: dict[str, str] = {}
-        for position, (issuer, realm) in enumerate(zip(issuers, (self, *self.realms), strict=True)):
-            for audience in {realm.audience or issuer, *(entry.audience for entry in realm.resources)}:
+        for position, realm in enumerate((self, *self.realms)):
+            issuer = self.issuer if realm is self else f"{self.issuer}/r/{self.realms[position - 1].name}"
+            prefix = "" if realm is self else f"realms[{position - 1}]."
+            for key, audience in realm.audiences(issuer):
                 other = seen.setdefault(audience, issuer)
                 if other != issuer:
-                    key = "audience" if position == 0 else f"realms[{position - 1}].audience"
-                    yield Problem(key, audience, f"is also an audience of {other}", "give each realm its own")
+                    yield Problem(
+                        prefix + key, audience, f"is also an audience of {other}", "give each realm its own"
+                    )
+            for index, resource in enumerate(realm.resources):
+                if resource.audience in (issuer, realm.audience):
+                    yield Problem(
+                        f"{prefix}resources[{index}].audience", resource.audience,
+                        "is the audience of the realm itself",
+                        "choose another: tokens for the API would open UserInfo, and the other way round",
+                    )  # fmt: skip
 
     @cross_check
     def _signing_keys_apart(self) -> Iterable[Problem]:

@@ -17,6 +17,10 @@ PROPERTY_TYPES: Final = ("string", "integer", "boolean", "object")
 
 #: The name to sign in with, which every person has.
 USER_NAME: Final = "user_name"
+#: The ids of the organizations that a person belongs to.
+ORGANIZATIONS: Final = "organizations"
+#: The names of these, which no data store holds: a claim may be mapped to them as to a property.
+ORGANIZATION_NAMES: Final = "organization_names"
 #: The attribute that the provider writes consents into, unless the realm names another.
 CONSENTS: Final = "consents"
 
@@ -98,7 +102,8 @@ class PropertySettings:
         return None
 
 
-#: The attributes of a person that are claims of the same name. Spec: OIDC Core 5.1; `groups` is ours.
+#: The attributes that have a key of their own for each person: the standard claims, and what is ours.
+#: Spec: OIDC Core 5.1.
 _STANDARD: Final = (
     *(
         PropertySettings(name=name)
@@ -114,8 +119,9 @@ _STANDARD: Final = (
     PropertySettings(name="phone_number_verified", type="boolean"),
     PropertySettings(name="address", type="object"),
     PropertySettings(name="groups", multi_valued=True),
+    PropertySettings(name=ORGANIZATIONS, multi_valued=True),
 )  # fmt: skip
-CLAIM_ATTRIBUTES: Final = tuple(entry.name for entry in _STANDARD)
+NAMED_ATTRIBUTES: Final = tuple(entry.name for entry in _STANDARD)
 DEFAULT_PROPERTIES: Final = (
     PropertySettings(name=USER_NAME),
     *_STANDARD,

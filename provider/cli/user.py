@@ -15,7 +15,7 @@ from oidcgate.settings import Problem, SettingsError, parse
 from provider.cli.opening import opened, realm_option
 from provider.config import UserSettings
 from provider.events import FactorRemoved, UserChanged
-from provider.property_settings import CLAIM_ATTRIBUTES, PropertySettings, by_attribute
+from provider.property_settings import NAMED_ATTRIBUTES, PropertySettings, by_attribute
 from provider.realm import Realm
 from provider.services.passwords import Passwords
 
@@ -37,7 +37,7 @@ _from_stdin = click.option(
     "attributes",
     multiple=True,
     metavar="KEY=VALUE",
-    help=f"May be repeated: {', '.join(CLAIM_ATTRIBUTES)}, and what [[properties]] declares.",
+    help=f"May be repeated: {', '.join(NAMED_ATTRIBUTES)}, and what [[properties]] declares.",
 )
 @click.option("--no-password", is_flag=True, help="No password works until one is set.")
 @_from_stdin
@@ -162,7 +162,7 @@ def _attributes(realm: Realm, name: str, pairs: Iterable[str]) -> dict[str, Any]
         if not equals or key not in declared:
             fix = f"use a key out of {', '.join(declared)}, or declare it under [[properties]]"
             raise SettingsError([Problem("--attribute", pair, "is not KEY=VALUE", fix)])
-        (standard if key in CLAIM_ATTRIBUTES else further)[key] = _value(declared[key], text)
+        (standard if key in NAMED_ATTRIBUTES else further)[key] = _value(declared[key], text)
     return parse(UserSettings, {"user_name": name, **standard, "attributes": further}).all_attributes()
 
 

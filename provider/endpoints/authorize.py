@@ -1,8 +1,8 @@
 """`/authorize`: the one place where requests come in and answers to clients go out.
 
-A request that needs the person is stored and sent on to a page next door (`login`, `otp`, `enrol`,
-`no_factor`, `consent`); these come back here as `/authorize?interaction=…`, where everything is judged anew.
-Here is no form and no password. What is judged is `provider.services.authorization`.
+A request that needs the person is stored and sent on to a page next door (`login`, `account`, `otp`, `enrol`,
+`no_factor`, `organization`, `consent`); these come back here as `/authorize?interaction=…`, where everything
+is judged anew. Here is no form and no password. What is judged is `provider.services.authorization`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 from oidcgate.audit import Audit
 from oidcgate.protocol.authorization import RawRequest, parse_authorization_request
 from oidcgate.protocol.errors import OAuthError, TemporarilyUnavailable
-from provider.endpoints import enrol, no_factor, otp
+from provider.endpoints import account, enrol, no_factor, organization, otp
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import AuthorizationRefused
@@ -24,10 +24,12 @@ from provider.services.authorization import Accepted, Answer, Authorizations
 from provider.services.browser_session import Browser, browser_cookie, this_browser
 from provider.services.interaction import (
     Ask,
+    AskAccount,
     AskCode,
     AskConsent,
     AskEnrolment,
     AskLogin,
+    AskOrganization,
     Fail,
     Finish,
     TellMissing,
@@ -49,9 +51,11 @@ INTERACTION: Final = "interaction"
 #: Where each question is asked.
 _PAGES: Final[Mapping[type[Ask], str]] = {
     AskLogin: "/login",
+    AskAccount: account.PATH,
     AskCode: otp.PATH,
     AskEnrolment: enrol.PATH,
     TellMissing: no_factor.PATH,
+    AskOrganization: organization.PATH,
     AskConsent: "/consent",
 }
 

@@ -13,14 +13,14 @@ from werkzeug import Request, Response
 
 from oidcgate.audit import Event
 from oidcgate.web.csrf import CsrfTokens
-from provider.endpoints.factor_visit import TOTP, FactorDesk, Visit
+from provider.endpoints.factor_visit import TOTP, FactorDesk
+from provider.endpoints.visit import Visit
 from provider.events import FactorEnrolled
 from provider.factors.enrolment import grouped, otpauth_uri, qr_code
 from provider.factors.totp import TotpSecrets, matching_step, new_secret
 from provider.pages import FactorProblem
 from provider.realm import Realm
 from provider.services.interaction import AskEnrolment
-from provider.services.pending import save_progress, with_progress
 from provider.services.progress import declined_progress
 from provider.store import totp
 from provider.store.totp import Totp
@@ -71,11 +71,10 @@ class EnrolPage:
 
     def _take(self, conn: Connection, visit: Visit, optional: bool, secret: str) -> "_Done | FactorProblem":
         realm, user_id, now = visit.realm, visit.user.user_id, visit.now
-        lifetime = realm.settings.lifetimes.interaction_seconds
-        if not self.csrf.check(visit.fields.get("csrf"), visit.binding, lifetime, now):
+        if not visit.came_from(self.csrf):
             return FactorProblem.EXPIRED
         if optional and visit.fields.get("decision") == "skip":
-            save_progress(conn, realm, with_progress(visit.pending, declined_progress(visit.session)))
+            visit.note(conn, declined_progress(visit.session))
             return _Done()
         drift = realm.settings.second_factor.drift_steps
         step = matching_step(secret, visit.fields.get("otp", ""), now, drift)
@@ -84,7 +83,7 @@ class EnrolPage:
         sealed = self.secrets.seal(realm, user_id, secret, now)
         if not totp.add(conn, realm.id, Totp(user_id, sealed, step, now)):
             return _Done()  # another tab was first: the code of that one will be asked for
-        save_progress(conn, realm, with_progress(visit.pending, {_WAITING: None}))
+        visit.note(conn, {_WAITING: None})
         network = self.desk.network(visit.request)
         event = FactorEnrolled(realm.id, user_id, TOTP, visit.client_id, network)
         return _Done(self.desk.strengthened(conn, visit), event)
@@ -99,8 +98,7 @@ class EnrolPage:
     def _make(self, conn: Connection, visit: Visit) -> str:
         secret, user_id = new_secret(), visit.user.user_id
         sealed = self.secrets.seal(visit.realm, user_id, secret, visit.now)
-        note = {_WAITING: {"user_id": user_id, "sealed": sealed}}
-        save_progress(conn, visit.realm, with_progress(visit.pending, note))
+        visit.note(conn, {_WAITING: {"user_id": user_id, "sealed": sealed}})
         return secret
 
     def _show(self, visit: Visit, optional: bool, secret: str, problem: FactorProblem | None) -> Response:

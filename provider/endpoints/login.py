@@ -193,10 +193,12 @@ class _Form:
 
 def _first_name_shown(accepted: Accepted, judged: Judged, reason: LoginReason) -> str:
     """What the name field starts with. A hint is shown as it came, known here or not (E-13)."""
+    if reason is LoginReason.OTHER_ACCOUNT:
+        return ""
     hint = accepted.request.login_hint or ""
     if hint.isprintable() and hint:
         return hint
-    again = reason in (LoginReason.MAX_AGE, LoginReason.PROMPT)
-    if judged.user is not None and again and "select_account" not in accepted.request.prompt:
+    same = reason is LoginReason.PROMPT and "select_account" not in accepted.request.prompt
+    if judged.user is not None and (same or reason is LoginReason.MAX_AGE):
         return judged.user.user_name
     return ""

@@ -10,10 +10,9 @@ from typing import Final
 from werkzeug import Request, Response
 
 from oidcgate.web.csrf import CsrfTokens
-from provider.endpoints.factor_visit import FactorDesk
+from provider.endpoints.visit import Desk
 from provider.realm import Realm
 from provider.services.interaction import TellMissing
-from provider.services.pending import save_progress, with_progress
 from provider.services.progress import told_progress
 
 PATH: Final = "/login/no-second-factor"
@@ -27,7 +26,7 @@ class NoFactorPage:
         csrf: Tokens of the purpose `provider.no_factor`.
     """
 
-    desk: FactorDesk
+    desk: Desk
     csrf: CsrfTokens
 
     def __call__(self, realm: Realm, request: Request) -> Response:
@@ -43,9 +42,8 @@ class NoFactorPage:
                 return visit
             if not isinstance(visit.step, TellMissing):
                 return visit.on()
-            lifetime = realm.settings.lifetimes.interaction_seconds
-            if visit.posted and self.csrf.check(visit.fields.get("csrf"), visit.binding, lifetime, visit.now):
-                save_progress(conn, realm, with_progress(visit.pending, told_progress(visit.session)))
+            if visit.came_from(self.csrf):
+                visit.note(conn, told_progress(visit.session))
                 return visit.on()
         status = 400 if visit.posted else 200
-        return self.desk.show(visit, "no_factor.html", self.csrf, path=PATH, problem=None, status=status)
+        return self.desk.show(visit, "no_factor.html", self.csrf, path=PATH, status=status)

@@ -14,7 +14,8 @@ from werkzeug import Request, Response
 
 from oidcgate.audit import Event
 from oidcgate.web.csrf import CsrfTokens
-from provider.endpoints.factor_visit import TOTP, FactorDesk, Visit
+from provider.endpoints.factor_visit import TOTP, FactorDesk
+from provider.endpoints.visit import Visit
 from provider.events import FactorFailed, FactorReplayed, FactorSlowed, FactorSucceeded
 from provider.factors.totp import TotpSecrets, matching_step
 from provider.pages import FactorProblem
@@ -64,8 +65,7 @@ class OtpPage:
 
     def _take(self, visit: Visit) -> Response:
         realm, user_id, now = visit.realm, visit.user.user_id, visit.now
-        lifetime = realm.settings.lifetimes.interaction_seconds
-        if not self.csrf.check(visit.fields.get("csrf"), visit.binding, lifetime, now):
+        if not visit.came_from(self.csrf):
             return self._show(visit, FactorProblem.EXPIRED, status=400)
         network = self.desk.network(visit.request)
         scopes = code_scopes_of(user_id, network, realm.settings.throttle)

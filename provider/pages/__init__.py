@@ -9,6 +9,8 @@ home.html (200, page-home)
 login.html (200, page-login)
     action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str or None;
     problem: LoginProblem or None; retry_after_seconds: int or None
+account.html (200, page-account)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; expired: bool
 otp.html (200, page-otp)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str;
     problem: FactorProblem or None; retry_after_seconds: int or None
@@ -17,6 +19,9 @@ enrol.html (200, page-enrol)
     optional: bool (going on without is offered); qr: Markup (an svg); otpauth_uri: str; secret: str
 no_factor.html (200, page-no-second-factor)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str
+organization.html (200, page-organization)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str;
+    organizations: Sequence[OrganizationLine]; expired: bool
 consent.html (200, page-consent)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
     return_host: str (where the browser goes next, as `responses.shown_destination` says it)
@@ -31,9 +36,10 @@ form_post.html (200, page-form-post), rendered by `form_post`
 
 On consent.html each optional scope is a check box named `scope`, checked at first; its value is the scope's.
 
-Buttons: `login` on login.html; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`;
-`back` on no_factor.html; `allow` and `deny` on consent.html send `decision=allow` or `decision=deny`;
-`logout` on logout.html.
+Buttons: `login` on login.html; `continue` and `other` on account.html send `decision=continue` or
+`decision=other`; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`; `back` on
+no_factor.html; `organization-1` and so on, each of which sends its `org_id`, on organization.html;
+`allow` and `deny` on consent.html send `decision=allow` or `decision=deny`; `logout` on logout.html.
 
 After the POST of each page with a form but form_post.html the browser may be redirected
 to the client: give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
@@ -60,6 +66,13 @@ class ScopeLine(NamedTuple):
     name: str
     description: str
     optional: bool
+
+
+class OrganizationLine(NamedTuple):
+    """One organization to choose from."""
+
+    org_id: str
+    name: str
 
 
 class LoginProblem(StrEnum):

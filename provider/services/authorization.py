@@ -42,8 +42,9 @@ from provider.services.id_token_hint import IdTokenHints
 from provider.services.interaction import Finish, InteractionState, SignedIn, Step, next_step
 from provider.services.issuing import Authorization, CodeRequest, Issuing, begin_grant, issue_code
 from provider.services.minting import FrontDraft
+from provider.services.organizations import NO_ORGANIZATION, Task, memberships, organization_of
 from provider.services.pending import Pending
-from provider.services.progress import answer_in, login_in, noted
+from provider.services.progress import account_in, answer_in, login_in, noted, organization_in
 from provider.services.responses import PageError, ValidatedTarget, validate_target
 from provider.services.scopes import OPENID, Reach, reach_of
 from provider.services.second_factor import Factor, Means, Wish, next_factor, rule_of
@@ -146,6 +147,9 @@ class Authorizations:
         )
         if response_type.gives_id_token and OPENID not in reach.scopes:
             raise InvalidScope("scope has to contain openid.")
+        if request.org_id is not None and not client.organizations:
+            # Left out in silence, somebody who is not a member would seem to be one.
+            raise InvalidRequest("This client signs nobody in for an organization, so org_id is refused.")
         claims = parse_claims(request.claims)
         asked = askable(realm.catalogue, client, claims)
         return Accepted(
@@ -213,6 +217,8 @@ class Authorizations:
             answer=answer_in(progress),
             factor=_factor(conn, realm, accepted, session, progress),
             told_missing=session is not None and noted(progress, "told_missing", session),
+            account=None if session is None else account_in(progress, session),
+            organization=_organization(realm, accepted, session, user, progress),
         )
         return Judged(next_step(found, now), session, user)
 
@@ -246,6 +252,7 @@ class Authorizations:
             amr=stated.amr,
             api=accepted.reach.audience,
             claims=without_claims_of(realm.catalogue, accepted.asked, step.left_out),
+            org_id=step.org_id,
         )
         grant = begin_grant(conn, realm, authorization, now)
         code = access = id_token = None
@@ -328,6 +335,20 @@ def _factor(
         declined=noted(progress, "declined", session),
     )
     return next_factor(rule, accepted.wish, means)
+
+
+def _organization(
+    realm: Realm,
+    accepted: Accepted,
+    session: BrowserSession | None,
+    user: User | None,
+    progress: Mapping[str, Any],
+) -> Task:
+    """Which organization a signed-in person signs in for, or has to choose from."""
+    if session is None or user is None or not accepted.target.client.organizations:
+        return NO_ORGANIZATION
+    of = memberships(realm.catalogue, user.attributes)
+    return organization_of(accepted.request.org_id, of, organization_in(progress, session))
 
 
 def _response_type(realm: Realm, client: Client, request: AuthorizationRequest) -> ResponseType:

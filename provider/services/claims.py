@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from oidcgate.protocol.claims_parameter import ClaimsRequest
 from provider.catalogue import Catalogue
-from provider.property_settings import USER_NAME
+from provider.property_settings import ORGANIZATION_NAMES, USER_NAME
+from provider.services.organizations import memberships
 from provider.store.clients import Client
 from provider.store.users import User
 
@@ -124,6 +125,7 @@ def _opened(
 
 
 def _values(catalogue: Catalogue, user: User, names: Iterator[str]) -> dict[str, Any]:
-    known = {**user.attributes, USER_NAME: user.user_name}
+    of = (catalogue.organizations[org_id].title for org_id in memberships(catalogue, user.attributes))
+    known = {**user.attributes, USER_NAME: user.user_name, ORGANIZATION_NAMES: list(of)}
     found = ((name, known.get(catalogue.claims[name].property or "")) for name in names)
-    return {name: value for name, value in found if value not in (None, "")}
+    return {name: value for name, value in found if value not in (None, "", [], (), {})}

@@ -107,7 +107,7 @@ class Clients:
             *complete.url_problems(self.allow_http_loopback),
             *complete.algorithm_problems(realm.settings.offered_algorithms),
             *complete.second_factor_problems(realm.settings.second_factor.mode),
-            *complete.scope_problems(realm.catalogue.scopes),
+            *complete.catalogue_problems(realm.catalogue.scopes, realm.catalogue.claims),
         ]
         if problems:
             raise SettingsError(problems)

@@ -2,23 +2,30 @@
 
 Here lives the decision only; whether one factor is enough is `second_factor`. Rows and cookies are in
 `browser_session` and `provider.store.interactions`; who calls this with what is in `authorization`; the pages
-that ask are the endpoints `login`, `otp`, `enrol`, `no_factor` and `consent`. Every call judges anew from
-what the server knows: no step is remembered as "passed" without saying by whom, so a second tab, the back
-button or another account in the same browser can never skip a step.
+that ask are the endpoints `login`, `account`, `otp`, `enrol`, `no_factor`, `organization` and `consent`.
+Every call judges anew from what the server knows: no step is remembered as "passed" without saying by whom,
+so a second tab, the back button or another account in the same browser can never skip a step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from oidcgate.protocol.errors import (
     AccessDenied,
+    AccountSelectionRequired,
     ConsentRequired,
     InteractionRequired,
     LoginRequired,
     OAuthError,
     UnmetAuthenticationRequirements,
 )
+from provider.services.organizations import NO_ORGANIZATION, Choice, Stranger, Task
 from provider.services.second_factor import Factor
+
+#: How long a sign-in made for a request counts as fresh for it, however small its `max_age` is: what the
+#: person is asked afterwards takes time, and asking for the password after each answer would never end.
+FRESH_SECONDS: Final = 120
 
 
 class LoginReason(StrEnum):
@@ -26,6 +33,7 @@ class LoginReason(StrEnum):
 
     NO_SESSION = "no_session"
     PROMPT = "prompt"
+    OTHER_ACCOUNT = "other_account"
     MAX_AGE = "max_age"
     OTHER_USER = "other_user"
 
@@ -48,6 +56,13 @@ class LoginDone:
 
     sid: str
     auth_time: int
+
+
+class AccountAnswer(StrEnum):
+    """What the person of the live session answered on the account page of this very interaction."""
+
+    CONTINUE = "continue"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -78,12 +93,14 @@ class InteractionState:
         required_user: The `sub` of a verified `id_token_hint`, else None.
         signed_in: The browser's session, if it has a live one.
         login_done: The sign-in made for this interaction, if any.
+        account: Whether the person goes on as who they are; None when not asked yet.
         consent_needed: False for trusted clients and where consent is accepted automatically.
         granted: What this user agreed to for this client earlier.
         may_use: The person is among those that the client is for.
         answer: The consent given or refused in this interaction.
         factor: What the session lacks in strength for this request (`next_factor`).
         told_missing: The person has read, in this session and interaction, that they lack it for good.
+        organization: Which one they sign in for, if any (`organization_of`).
     """
 
     prompt: frozenset[str]
@@ -99,6 +116,8 @@ class InteractionState:
     may_use: bool = True
     factor: Factor = Factor.ENOUGH
     told_missing: bool = False
+    account: AccountAnswer | None = None
+    organization: Task = NO_ORGANIZATION
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,11 @@ class AskLogin:
     """Show the sign-in page."""
 
     reason: LoginReason
+
+
+@dataclass(frozen=True)
+class AskAccount:
+    """Show who is signed in, and ask whether it is the right account."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +150,13 @@ class TellMissing:
 
 
 @dataclass(frozen=True)
+class AskOrganization:
+    """Show the page on which the person chooses one of these organizations."""
+
+    org_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class AskConsent:
     """Show the consent page for these scopes. What was agreed to before is not among them."""
 
@@ -140,12 +171,14 @@ class Finish:
 
     Attributes:
         left_out: What the person was asked about and left out.
+        org_id: The organization that they sign in for.
     """
 
     user_id: str
     sid: str
     scopes: tuple[str, ...]
     left_out: frozenset[str] = frozenset()
+    org_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +188,7 @@ class Fail:
     error: OAuthError
 
 
-Ask = AskLogin | AskCode | AskEnrolment | TellMissing | AskConsent
+Ask = AskLogin | AskAccount | AskCode | AskEnrolment | TellMissing | AskOrganization | AskConsent
 Step = Ask | Finish | Fail
 
 
@@ -164,7 +197,7 @@ def next_step(state: InteractionState, now: int) -> Step:
 
     With `prompt=none` the answer is never an `Ask…`. `Finish` is only returned for a live session of the
     right user which is fresh enough, strong enough and, where consent is needed, covered by consent of that
-    same user.
+    same user; for no organization but one they belong to.
 
     Spec: OIDC Core 3.1.2.1 (prompt, max_age, id_token_hint, acr_values), 3.1.2.3, 3.1.2.4, 3.1.2.6, 5.5.1.1
     """
@@ -179,6 +212,10 @@ def next_step(state: InteractionState, now: int) -> Step:
             return Fail(LoginRequired("Another account than the one in id_token_hint is signed in."))
         return AskLogin(reason or LoginReason.NO_SESSION)
     signed_in = state.signed_in
+    if _account_is_open(state):
+        return (
+            Fail(AccountSelectionRequired("The person has to choose an account.")) if silent else AskAccount()
+        )
 
     stronger = _factor_step(state.factor, silent, state.told_missing)
     if stronger is not None:
@@ -188,9 +225,17 @@ def next_step(state: InteractionState, now: int) -> Step:
         # Here and not before: who may use an application is said to those who showed who they are.
         return Fail(AccessDenied("This person may not use this application."))
 
+    if isinstance(state.organization, Stranger):
+        return Fail(AccessDenied("This person does not belong to that organization."))
+    if isinstance(state.organization, Choice):
+        if silent:
+            return Fail(InteractionRequired("The person has to choose an organization."))
+        return AskOrganization(state.organization.org_ids)
+    whole = Finish(signed_in.user_id, signed_in.sid, state.scopes, org_id=state.organization.org_id)
+
     if not state.consent_needed:
         # `prompt=consent` does not override trust: the operator has agreed for everybody.
-        return Finish(signed_in.user_id, signed_in.sid, state.scopes)
+        return whole
 
     known = frozenset() if "consent" in state.prompt else state.granted
     answer = state.answer
@@ -204,11 +249,11 @@ def next_step(state: InteractionState, now: int) -> Step:
             scopes = tuple(scope for scope in state.scopes if scope not in left_out)
             if not scopes:
                 return Fail(AccessDenied("The person left out everything."))
-            return Finish(signed_in.user_id, signed_in.sid, scopes, left_out)
+            return replace(whole, scopes=scopes, left_out=left_out)
 
     missing = tuple(scope for scope in state.to_agree if scope not in known)
     if not missing:
-        return Finish(signed_in.user_id, signed_in.sid, state.scopes)
+        return whole
     if silent:
         return Fail(ConsentRequired("The person has to agree first."))
     return AskConsent(missing)
@@ -237,15 +282,26 @@ def _login_reason(state: InteractionState, now: int) -> LoginReason | None:
     signed_in = state.signed_in
     if signed_in is None:
         return LoginReason.NO_SESSION
-    if not _login_done_here(state):
-        if "login" in state.prompt or "select_account" in state.prompt:
-            return LoginReason.PROMPT
-        # Instants are whole seconds, so a difference equal to max_age may already be past it: ask.
-        if state.max_age_seconds is not None and now - signed_in.auth_time >= state.max_age_seconds:
-            return LoginReason.MAX_AGE
+    here = _login_done_here(state)
+    if "login" in state.prompt and not here:
+        return LoginReason.PROMPT
     if state.required_user is not None and state.required_user != signed_in.user_id:
         return LoginReason.OTHER_USER
+    if _account_is_open(state):
+        # Who it is to be comes first: the password is asked of that person.
+        return LoginReason.OTHER_ACCOUNT if state.account is AccountAnswer.OTHER else None
+    if state.max_age_seconds is not None:
+        longest = max(state.max_age_seconds, FRESH_SECONDS) if here else state.max_age_seconds
+        # Instants are whole seconds, so a difference equal to max_age may already be past it: ask.
+        if now - signed_in.auth_time >= longest:
+            return LoginReason.MAX_AGE
     return None
+
+
+def _account_is_open(state: InteractionState) -> bool:
+    """Whether the person has yet to say as whom they go on. Whoever has signed in here has said so."""
+    asked = "select_account" in state.prompt and not _login_done_here(state)
+    return asked and state.account is not AccountAnswer.CONTINUE
 
 
 def _login_done_here(state: InteractionState) -> bool:

@@ -236,7 +236,7 @@ class Issuing:
             acr=grant.acr,
             amr=grant.amr,
             sid=grant.sid,
-            extra={**about, **organization_claims(realm, grant)},
+            extra={**about, **organization_claims(realm, client, grant)},
         )
         return IdTokenDraft(self.keys.signer(conn, realm, realm.settings.signing_algorithm, now), claims)
 
@@ -270,7 +270,7 @@ class Issuing:
             amr=grant.amr if told else (),
             extra={
                 **_about(realm, user, grant, included),
-                **organization_claims(realm, grant),
+                **organization_claims(realm, client, grant),
                 **({"client_name": client.name} if "client_name" in included else {}),
                 **({CLIENT_ITSELF: True} if user is None else {}),
             },
@@ -294,9 +294,9 @@ def tells_authentication(api: ResourceSettings | None) -> bool:
     return api is None or "authentication" in api.include
 
 
-def organization_claims(realm: Realm, grant: GrantRow) -> dict[str, str]:
+def organization_claims(realm: Realm, client: Client, grant: GrantRow) -> dict[str, str]:
     """What tokens say of the organization that the person signed in for."""
-    if grant.org_id is None:
+    if grant.org_id is None or not client.organizations:
         return {}
     organization = realm.catalogue.organizations.get(grant.org_id)
     return {"org_id": grant.org_id, **({} if organization is None else {"org_name": organization.title})}

@@ -7,13 +7,23 @@ Each names the session or the person it is of, so that none counts for another. 
 from collections.abc import Mapping
 from typing import Any
 
-from provider.services.interaction import ConsentAnswer, LoginDone
+from provider.services.interaction import AccountAnswer, ConsentAnswer, LoginDone
 from provider.store.sessions import BrowserSession
 
 
 def login_progress(session: BrowserSession) -> dict[str, Any]:
     """The note that this interaction's own sign-in made this session."""
     return {"login": {"sid": session.sid, "auth_time": session.auth_time}}
+
+
+def account_progress(session: BrowserSession, answer: AccountAnswer) -> dict[str, Any]:
+    """The note that whoever is signed in goes on so, or wants to be somebody else."""
+    return {"account": {"sid": session.sid, "answer": answer.value}}
+
+
+def organization_progress(session: BrowserSession, org_id: str) -> dict[str, Any]:
+    """The note that whoever is signed in has chosen that organization."""
+    return {"organization": {"sid": session.sid, "org_id": org_id}}
 
 
 def declined_progress(session: BrowserSession) -> dict[str, Any]:
@@ -38,6 +48,16 @@ def login_in(progress: Mapping[str, Any]) -> LoginDone | None:
     """Read `login_progress`."""
     note = progress.get("login")
     return None if note is None else LoginDone(note["sid"], note["auth_time"])
+
+
+def account_in(progress: Mapping[str, Any], session: BrowserSession) -> AccountAnswer | None:
+    """Read `account_progress` of this very session."""
+    return AccountAnswer(progress["account"]["answer"]) if noted(progress, "account", session) else None
+
+
+def organization_in(progress: Mapping[str, Any], session: BrowserSession) -> str | None:
+    """Read `organization_progress` of this very session."""
+    return str(progress["organization"]["org_id"]) if noted(progress, "organization", session) else None
 
 
 def answer_in(progress: Mapping[str, Any]) -> ConsentAnswer | None:

@@ -18,6 +18,7 @@ from provider.services.clients import Clients
 from provider.services.issuing import CLIENT_ITSELF
 from provider.services.keyring import SigningKeys
 from provider.services.opaque import token_hash
+from provider.services.organizations import memberships
 from provider.services.users import UserStore
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -141,6 +142,8 @@ class TokenChecks:
             return "user inactive"
         if not may_use(client, user):
             return "user not allowed to use the client"
+        if grant.org_id is not None and grant.org_id not in memberships(realm.catalogue, user.attributes):
+            return "user not in the organization any more"
         return Subject(client, user)
 
     def _claims(self, conn: Connection, realm: Realm, text: str, now: int) -> Mapping[str, Any]:
@@ -189,7 +192,7 @@ def may_use(client: Client, user: User) -> bool:
     if not client.allowed_users and not client.allowed_groups:
         return True
     groups = user.attributes.get("groups")
-    member = isinstance(groups, list | tuple) and not set(groups).isdisjoint(client.allowed_groups)
+    member = isinstance(groups, list | tuple) and any(group in client.allowed_groups for group in groups)
     return member or user.user_name_key in client.allowed_users
 
 

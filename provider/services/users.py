@@ -110,6 +110,7 @@ class Users:
         if wrong:
             problems.append(Problem("user_name", name, wrong, "choose another"))
         problems += attribute_problems(realm.settings.all_properties, attributes)
+        problems += realm.settings.membership_problems(attributes)
         taken = Problem("user_name", name, "is taken by another person", "choose another")
         user = User(str(uuid.uuid4()), name, fold_user_name(name), password_hash, True, dict(attributes), now)
         if user.user_name_key in self.by_name[realm.id]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from oidcgate.settings import SettingsError, parse
 from provider.config import ProviderSettings, UserSettings
 from provider.property_settings import (
-    CLAIM_ATTRIBUTES,
     DEFAULT_PROPERTIES,
+    NAMED_ATTRIBUTES,
     PROPERTY_TYPES,
     PropertySettings,
     consent_attribute_problem,
@@ -33,10 +33,10 @@ def problems(**changes: Any) -> list[str]:
 @pytest.mark.row("S-22")
 def test_every_standard_claim_has_a_property_of_its_name() -> None:
     names = [entry.name for entry in DEFAULT_PROPERTIES]
-    assert names == ["user_name", *CLAIM_ATTRIBUTES, "consents"]
+    assert names == ["user_name", *NAMED_ATTRIBUTES, "consents"]
     assert [entry.name for entry in DEFAULT_PROPERTIES if entry.writable] == ["consents"]
     user_fields = set(UserSettings.__dataclass_fields__)
-    assert set(CLAIM_ATTRIBUTES) < user_fields
+    assert set(NAMED_ATTRIBUTES) < user_fields
 
 
 @pytest.mark.row("S-22", "S-37")
@@ -195,7 +195,7 @@ def test_any_value_is_right_or_wrong(value: object, kind: str, multi_valued: boo
 
 @pytest.mark.row("S-22")
 def test_what_is_wrong_is_said_with_what_to_do() -> None:
-    given = ", ".join(sorted((*CLAIM_ATTRIBUTES, "aux_id_1")))
+    given = ", ".join(sorted((*NAMED_ATTRIBUTES, "aux_id_1")))
     found = problems(
         properties=[AUX_ID_1, AUX_ID_1, {"name": "mail", "attribute": "email", "max_length": 4}],
         users=[{"user_name": "a", "attributes": {"shoe": 1, "consents": "x", "aux_id_1": "7"}}],

@@ -12,7 +12,15 @@ from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
 from provider.factors.enrolment import qr_code
 from provider.pages import ErrorKind as ProviderError
-from provider.pages import FactorProblem, LoginProblem, LogoutProblem, ScopeLine, form_post, provider_pages
+from provider.pages import (
+    FactorProblem,
+    LoginProblem,
+    LogoutProblem,
+    OrganizationLine,
+    ScopeLine,
+    form_post,
+    provider_pages,
+)
 
 GATE = gate_pages()
 PROXY = proxy_pages()
@@ -106,6 +114,33 @@ def _enrol(problem: FactorProblem | None, *, optional: bool = False) -> Example:
     )
 
 
+def _account(expired: bool) -> Example:
+    return _provider(
+        "account.html",
+        "page-account",
+        ("other", "continue"),
+        action="/login/account",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_name="alice",
+        expired=expired,
+    )
+
+
+def _organization(expired: bool) -> Example:
+    return _provider(
+        "organization.html",
+        "page-organization",
+        ("organization-1", "organization-2"),
+        action="/login/organization",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_name="alice",
+        organizations=(OrganizationLine("acme", "Acme Corporation"), OrganizationLine("globex", "Globex")),
+        expired=expired,
+    )
+
+
 def _logout(problem: LogoutProblem | None) -> Example:
     return _provider(
         "logout.html",
@@ -192,6 +227,10 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-login": _login(None),
     "provider-login-first": _login(None, username="", client_name=None),
     **{f"provider-login-{problem}": _login(problem, retry_after_seconds=300) for problem in LoginProblem},
+    "provider-account": _account(False),
+    "provider-account-expired": _account(True),
+    "provider-organization": _organization(False),
+    "provider-organization-expired": _organization(True),
     "provider-otp": _otp(None),
     **{f"provider-otp-{problem}": _otp(problem) for problem in FactorProblem},
     "provider-otp-wait": _otp(FactorProblem.TOO_MANY, retry_after_seconds=300),
@@ -249,6 +288,8 @@ def with_every_text(example: Example, change: Callable[[str], str]) -> dict[str,
             changes[name] = {change(key): change(text) for key, text in value.items()}
         elif name == "fields":
             changes[name] = [(change(key), change(text)) for key, text in value]
+        elif name == "organizations":
+            changes[name] = [OrganizationLine(change(line.org_id), change(line.name)) for line in value]
         elif name == "scopes":
             changes[name] = [
                 ScopeLine(change(line.value), change(line.name), change("x"), line.optional) for line in value

@@ -11,7 +11,7 @@ from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.gate.pages import LoopCheck
 from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
-from provider.catalogue_settings import DEFAULT_SCOPES
+from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS
 from provider.pages import ErrorKind as ProviderError
 from provider.pages import FactorProblem, LoginProblem, LogoutProblem
 from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY
@@ -37,7 +37,7 @@ def uses(pages: Pages) -> Iterator[tuple[str, frozenset[str]]]:
                 for key in keys(pages, path.name, call.args[0]):
                     yield key, given
     if pages is PROVIDER:  # the consent page is given these by its endpoint
-        for scope in DEFAULT_SCOPES:
+        for scope in STANDARD_SCOPE_CLAIMS:
             yield f"scope.{scope}.name", frozenset()
             yield f"scope.{scope}.description", frozenset()
 

@@ -3,8 +3,7 @@
 import pytest
 
 from provider.catalogue import Catalogue
-from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS
-from provider.property_settings import CLAIM_ATTRIBUTES
+from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS, ScopeSettings
 from provider.services.claims import id_token_claims_of, userinfo_claims
 from provider.store.clients import Client
 from provider.store.users import User
@@ -30,7 +29,7 @@ EVERYTHING = {
     "address": {"country": "GB"},
     "groups": ["a"],
 }
-CATALOGUE = Catalogue.of((), (), (), ())
+CATALOGUE = Catalogue.of([ScopeSettings(value="groups")], (), (), ())
 CLIENT = Client("app", True, 0, "The app", "none", (), (), (), (), False)
 
 
@@ -49,7 +48,7 @@ def test_each_scope_opens_its_claims(scope: str) -> None:
 
 def test_all_scopes_open_everything() -> None:
     claims = userinfo_claims(CATALOGUE, user(**EVERYTHING), STANDARD_SCOPE_CLAIMS)
-    assert claims.keys() == {"sub", "preferred_username", *CLAIM_ATTRIBUTES}
+    assert claims.keys() == {"sub", "preferred_username", *EVERYTHING}
 
 
 def test_what_has_no_value_is_absent_and_never_null() -> None:

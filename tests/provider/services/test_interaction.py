@@ -8,16 +8,21 @@ from hypothesis import strategies as st
 
 from oidcgate.protocol.errors import (
     AccessDenied,
+    AccountSelectionRequired,
     ConsentRequired,
     InteractionRequired,
     LoginRequired,
     UnmetAuthenticationRequirements,
 )
 from provider.services.interaction import (
+    FRESH_SECONDS,
+    AccountAnswer,
+    AskAccount,
     AskCode,
     AskConsent,
     AskEnrolment,
     AskLogin,
+    AskOrganization,
     ConsentAnswer,
     Fail,
     Finish,
@@ -28,6 +33,7 @@ from provider.services.interaction import (
     TellMissing,
     next_step,
 )
+from provider.services.organizations import NO_ORGANIZATION, Choice, Settled, Stranger
 from provider.services.second_factor import Factor
 
 NOW = 1_000_000
@@ -63,6 +69,9 @@ REFUSED = ConsentAnswer("alice", frozenset(SCOPES), frozenset(), allowed=False)
 
 
 HERE = LoginDone("sid-1", NOW - 100)
+STAYED = SignedIn("alice", "sid-1", NOW - 500)
+SELECT = {"select_account"}
+TWO = Choice(("acme", "globex"))
 DONE = Finish("alice", "sid-1", SCOPES)
 
 
@@ -84,10 +93,70 @@ DONE = Finish("alice", "sid-1", SCOPES)
             AskLogin(LoginReason.PROMPT),
             id="login-noted-later-than-the-session-says",
         ),
-        pytest.param(state(prompt={"select_account"}), AskLogin(LoginReason.PROMPT), id="select-account"),
+        pytest.param(state(prompt=SELECT), AskAccount(), id="select-account"),
+        pytest.param(
+            state(prompt=SELECT, signed_in=None),
+            AskLogin(LoginReason.NO_SESSION),
+            id="select-account-and-nobody-is-signed-in",
+        ),
+        pytest.param(
+            state(prompt=SELECT, account=AccountAnswer.CONTINUE), DONE, id="select-account-and-go-on"
+        ),
+        pytest.param(
+            state(prompt=SELECT, account=AccountAnswer.OTHER),
+            AskLogin(LoginReason.OTHER_ACCOUNT),
+            id="select-account-and-another",
+        ),
+        pytest.param(
+            state(prompt=SELECT, account=AccountAnswer.OTHER, login_done=HERE),
+            DONE,
+            id="select-account-and-another-has-signed-in",
+        ),
+        pytest.param(
+            state(prompt=SELECT, login_done=HERE), DONE, id="select-account-where-somebody-signed-in-for-it"
+        ),
+        pytest.param(
+            state(prompt={"login", "select_account"}),
+            AskLogin(LoginReason.PROMPT),
+            id="login-and-select-account",
+        ),
+        pytest.param(
+            state(prompt={"login", "select_account"}, account=AccountAnswer.CONTINUE),
+            AskLogin(LoginReason.PROMPT),
+            id="login-is-more-than-going-on",
+        ),
+        pytest.param(
+            state(prompt=SELECT, max_age_seconds=0), AskAccount(), id="the-account-first-then-the-password"
+        ),
+        pytest.param(
+            state(prompt=SELECT, max_age_seconds=0, account=AccountAnswer.CONTINUE),
+            AskLogin(LoginReason.MAX_AGE),
+            id="select-account-goes-on-and-is-too-old",
+        ),
+        pytest.param(
+            state(prompt=SELECT, required_user="bob"),
+            AskLogin(LoginReason.OTHER_USER),
+            id="select-account-has-no-choice-where-a-hint-names-another",
+        ),
+        pytest.param(state(prompt=SELECT, factor=Factor.CODE), AskAccount(), id="the-account-before-a-code"),
         pytest.param(state(max_age_seconds=101), DONE, id="max-age-not-reached"),
         pytest.param(state(max_age_seconds=100), AskLogin(LoginReason.MAX_AGE), id="max-age-reached"),
         pytest.param(state(max_age_seconds=0, login_done=HERE), DONE, id="max-age-0-after-login-here"),
+        pytest.param(
+            state(max_age_seconds=60, signed_in=STAYED, login_done=LoginDone("sid-1", NOW - 500)),
+            AskLogin(LoginReason.MAX_AGE),
+            id="max-age-reached-on-a-page-after-the-login-here",
+        ),
+        pytest.param(
+            state(max_age_seconds=501, signed_in=STAYED, login_done=LoginDone("sid-1", NOW - 500)),
+            DONE,
+            id="max-age-not-reached-after-a-long-stay",
+        ),
+        pytest.param(
+            state(max_age_seconds=300, required_user="bob"),
+            AskLogin(LoginReason.OTHER_USER),
+            id="hint-of-another-before-max-age",
+        ),
         pytest.param(state(required_user="alice"), DONE, id="hint-of-the-signed-in"),
         pytest.param(state(required_user="bob"), AskLogin(LoginReason.OTHER_USER), id="hint-of-another"),
         pytest.param(state(granted=frozenset()), AskConsent(SCOPES), id="consent-never-given"),
@@ -166,6 +235,35 @@ DONE = Finish("alice", "sid-1", SCOPES)
         ),
         pytest.param(state(granted=frozenset(), to_agree=()), DONE, id="nobody-is-asked-about-these-scopes"),
         pytest.param(
+            state(organization=Settled("acme")),
+            Finish("alice", "sid-1", SCOPES, org_id="acme"),
+            id="for-an-organization",
+        ),
+        pytest.param(
+            state(
+                organization=Settled("acme"),
+                granted=frozenset(),
+                answer=agreed("openid", left_out=("profile", "email")),
+            ),
+            Finish("alice", "sid-1", ("openid",), frozenset({"profile", "email"}), org_id="acme"),
+            id="for-an-organization-and-in-part",
+        ),
+        pytest.param(
+            state(organization=Settled("acme"), consent_needed=False),
+            Finish("alice", "sid-1", SCOPES, org_id="acme"),
+            id="for-an-organization-trusted",
+        ),
+        pytest.param(state(organization=TWO), AskOrganization(("acme", "globex")), id="several"),
+        pytest.param(
+            state(organization=TWO, granted=frozenset()),
+            AskOrganization(("acme", "globex")),
+            id="the-organization-before-consent",
+        ),
+        pytest.param(state(organization=TWO, factor=Factor.CODE), AskCode(), id="a-code-first"),
+        pytest.param(
+            state(organization=TWO, signed_in=None), AskLogin(LoginReason.NO_SESSION), id="chosen-after-login"
+        ),
+        pytest.param(
             state(granted=frozenset(), answer=agreed(*SCOPES, user="bob")),
             AskConsent(SCOPES),
             id="consent-of-another-user-counts-for-nothing",
@@ -191,6 +289,13 @@ def test_step(given_state: InteractionState, expected: object) -> None:
         pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
         pytest.param(state(answer=REFUSED), AccessDenied, id="refused"),
         pytest.param(state(may_use=False), AccessDenied, id="not-for-this-person"),
+        pytest.param(state(organization=Stranger()), AccessDenied, id="not-a-member"),
+        pytest.param(state(organization=Stranger(), prompt={"none"}), AccessDenied, id="none-not-a-member"),
+        pytest.param(state(organization=TWO, prompt={"none"}), InteractionRequired, id="none-and-several"),
+        pytest.param(
+            state(organization=TWO, may_use=False), AccessDenied, id="not-for-this-person-whatever-is-chosen"
+        ),
+        pytest.param(state(prompt=SELECT | {"none"}), AccountSelectionRequired, id="none-and-select-account"),
         pytest.param(
             state(may_use=False, prompt={"none"}, consent_needed=False),
             AccessDenied,
@@ -232,7 +337,7 @@ def answer_of(user: str, asked: frozenset[str], checked: frozenset[str], allowed
 
 USERS = st.sampled_from(["alice", "bob"])
 SIDS = st.sampled_from(["sid-1", "sid-2"])
-TIMES = st.integers(NOW - 50, NOW)
+TIMES = st.integers(NOW - 50, NOW) | st.integers(NOW - 2 * FRESH_SECONDS, NOW)
 SCOPE_SETS = st.frozensets(st.sampled_from(SCOPES))
 STATES = st.builds(
     InteractionState,
@@ -249,6 +354,8 @@ STATES = st.builds(
     answer=st.none() | st.builds(answer_of, USERS, SCOPE_SETS, SCOPE_SETS, st.booleans()),
     factor=st.sampled_from(Factor),
     told_missing=st.booleans(),
+    account=st.none() | st.sampled_from(AccountAnswer),
+    organization=st.sampled_from([NO_ORGANIZATION, Settled("acme"), TWO, Stranger()]),
 )
 
 
@@ -267,10 +374,14 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
     passed_over = {Factor.BETTER_CODE, Factor.OFFERED_ENROLMENT} if "none" in given_state.prompt else set()
     assert given_state.factor in {Factor.ENOUGH, *passed_over}
     fresh = done is not None and done.sid == signed_in.sid and done.auth_time <= signed_in.auth_time
-    if given_state.prompt & {"login", "select_account"}:
+    if "login" in given_state.prompt:
         assert fresh
-    if given_state.max_age_seconds is not None and not fresh:
-        assert NOW - signed_in.auth_time < given_state.max_age_seconds
+    if "select_account" in given_state.prompt:
+        assert fresh or given_state.account is AccountAnswer.CONTINUE
+    if given_state.max_age_seconds is not None:
+        longest = max(given_state.max_age_seconds, FRESH_SECONDS if fresh else 0)
+        assert NOW - signed_in.auth_time < longest
+    assert given_state.organization == Settled(step.org_id)
     if given_state.consent_needed:
         answer = given_state.answer
         mine = answer is not None and answer.user_id == signed_in.user_id
@@ -309,12 +420,22 @@ def test_consent_is_asked_for_missing_scopes_only_and_never_of_the_trusted(
 def test_a_sign_in_here_and_a_yes_always_end_the_questions(
     given_state: InteractionState, user: str, checked: frozenset[str]
 ) -> None:
-    """No state asks for ever: after login, second factor and consent of one person there is an answer."""
+    """No state asks for ever: after login, second factor, organization and consent of one person there is an
+    answer.
+    """
     answered = replace(
         given_state,
         signed_in=SignedIn(user, "sid-1", NOW),
         login_done=LoginDone("sid-1", NOW),
         answer=answer_of(user, frozenset(given_state.to_agree), checked, allowed=True),
         factor=Factor.ENOUGH,
+        organization=Settled("acme"),
     )
     assert isinstance(next_step(answered, NOW), Finish | Fail)
+
+
+@pytest.mark.row("E-25")
+@given(STATES)
+def test_going_on_as_who_is_signed_in_is_asked_once(given_state: InteractionState) -> None:
+    answered = replace(given_state, account=AccountAnswer.CONTINUE)
+    assert next_step(answered, NOW) not in (AskAccount(), AskLogin(LoginReason.OTHER_ACCOUNT))

@@ -100,13 +100,13 @@ def test_people_in_the_database_whose_property_was_changed_meanwhile(url: str) -
     """On both databases, as far as the UserInfo endpoint."""
     store = Store(url)
     with store.begin() as conn:
-        insert_user(conn, "default", replace(PERSON, attributes={"email": "b@x", "nickname": "B"}))
+        insert_user(conn, "default", replace(PERSON, attributes={"email": "b@x", "badge": "B"}))
     store.dispose()
-    world = World.over(url, properties=[{"name": "nickname", "type": "boolean"}])
+    world = World.over(url, properties=[{"name": "badge", "type": "boolean"}], claims=[{"name": "badge"}])
     answer = world.userinfo(world.tokens(user_id="sub-1")["access_token"])
     assert answer.get_json()["email"] == "b@x"
-    assert "nickname" not in answer.get_json()
+    assert "badge" not in answer.get_json()
     reported = [line for line in world.events if "provider.attribute_unusable" in line]
     assert len(reported) == 1
-    assert "nickname" in reported[0]
+    assert "badge" in reported[0]
     world.provider.parts.store.dispose()
