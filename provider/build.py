@@ -47,6 +47,7 @@ from provider.services.authenticate_client import ClientAuthentication
 from provider.services.authorization import Authorizations
 from provider.services.client_keys import ClientKeys, client_fetcher
 from provider.services.client_secrets import ClientSecrets
+from provider.services.client_tokens import ClientTokens
 from provider.services.clients import Clients
 from provider.services.consents import Consents
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
@@ -119,8 +120,10 @@ def build(
     screens = Screens(provider_pages())
     people = People(user_store or users, audit)
     checks = TokenChecks(clients, people, keys)
-    issuing = Issuing(keys)
+    client_tokens = ClientTokens(keys, secrets, client_keys)
+    issuing = Issuing(keys, client_tokens)
     tokens = Tokens(checks, issuing)
+    hints = IdTokenHints(keys, clients, secrets)
     entrance = ClientEntrance(authentication, audit)
     networks = parse_networks(settings.trusted_networks)
     offered: tuple[Grant, ...] = (
@@ -133,10 +136,10 @@ def build(
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),
         *_sign_in_routes(
-            settings, store, clients, people, consents, keys, issuing, passwords, screens, ring, audit, clock
+            settings, store, clients, people, consents, hints, issuing, passwords, screens, ring, audit, clock
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
-        *_token_routes(store, entrance, grants, checks, audit, clock, networks),
+        *_token_routes(store, entrance, grants, checks, client_tokens, audit, clock, networks),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
     )
@@ -225,7 +228,7 @@ def _sign_in_routes(
     clients: Clients,
     users: UserStore,
     consents: Consents,
-    keys: SigningKeys,
+    hints: IdTokenHints,
     issuing: Issuing,
     passwords: Passwords,
     screens: Screens,
@@ -234,7 +237,6 @@ def _sign_in_routes(
     clock: Callable[[], float],
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
-    hints = IdTokenHints(keys)
     authorizations = Authorizations(clients, users, hints, issuing, consents)
     csrf_keys = ring.derive("provider csrf")
 
@@ -281,15 +283,16 @@ def _token_routes(
     entrance: ClientEntrance,
     grants: Mapping[str, Grant],
     checks: TokenChecks,
+    client_tokens: ClientTokens,
     audit: Audit,
     clock: Callable[[], float],
     networks: tuple[Network, ...],
 ) -> Iterator[Route]:
     """What clients call themselves. Introspection is for servers, so scripts cannot read it."""
-    token = TokenEndpoint(entrance, grants, audit, clock, networks)
+    token = TokenEndpoint(entrance, client_tokens, grants, audit, clock, networks)
     introspect = Introspect(store, entrance, Introspection(checks), clock)
     revoke = Revoke(store, entrance, Revocation(checks), audit, clock)
-    userinfo = UserInfo(store, checks, clock)
+    userinfo = UserInfo(store, checks, client_tokens, clock)
     yield Route("/token", ("POST",), token, Face.JSON, any_origin=True)
     yield Route("/introspect", ("POST",), introspect, Face.JSON)
     yield Route("/revoke", ("POST",), revoke, Face.JSON, any_origin=True)

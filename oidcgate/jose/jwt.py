@@ -179,6 +179,19 @@ def unverified_header(token: str) -> dict[str, Any]:
     return header
 
 
+def unverified_claims(token: str) -> dict[str, Any]:
+    """Return the claims of a token that anybody may have written, to find out whose key would prove it.
+
+    Raises:
+        JWTError: MALFORMED.
+    """
+    unverified_header(token)
+    try:
+        return parse_object(urlsafe_b64decode(token.split(".")[1].encode("ascii")))
+    except (NotStrictJSON, binascii.Error, ValueError):
+        raise JWTError(JWTFailure.MALFORMED, "the claims cannot be read") from None
+
+
 def _signed_payload(token: str, keys: Sequence[Key | OctKey], alg: str) -> bytes:
     registry = _Pinned((alg,))
     for key in keys:

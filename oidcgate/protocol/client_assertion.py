@@ -4,17 +4,14 @@ How one is presented is `oidcgate.protocol.client_auth`; its signature is judged
 whether its `jti` was seen before by whoever keeps them until they expire (P-07).
 """
 
-import base64
-import binascii
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from oidcgate.jose.jwt import JWTError, unverified_header
+from oidcgate.jose.jwt import JWTError, unverified_claims, unverified_header
 from oidcgate.protocol.errors import InvalidClient
 from oidcgate.protocol.numeric_date import numeric_date
-from oidcgate.strict_json import NotStrictJSON, parse_object
 
 #: What `client_assertion_type` has to be.
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -73,9 +70,8 @@ def unverified_assertion(token: str) -> UnverifiedAssertion:
     Spec: RFC 7523 3; OIDC Core 9.
     """
     try:
-        header = unverified_header(token)
-        claims = parse_object(_decoded(token.split(".")[1]))
-    except (JWTError, NotStrictJSON, binascii.Error):
+        header, claims = unverified_header(token), unverified_claims(token)
+    except JWTError:
         raise InvalidClient("the client assertion cannot be read") from None
     client_id = claims.get("sub")
     # It is looked up before the signature is, so it has to be what a client_id in a form has to be.
@@ -156,10 +152,6 @@ def _check_times(claims: Mapping[str, Any], rules: AssertionRules, now: int) -> 
     if not_before is not None and now + skew < not_before:
         raise _refused("nbf is in the future")
     return math.ceil(expires_at)
-
-
-def _decoded(segment: str) -> bytes:
-    return base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
 
 
 def _refused(detail: str) -> InvalidClient:

@@ -1,4 +1,4 @@
-"""JSON answers, and errors as JSON.
+"""JSON answers, errors as JSON, and answers that are a token.
 
 Pages are `provider.pages`, answers to clients by way of the browser `provider.services.responses`.
 """
@@ -18,14 +18,21 @@ def json_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """One JSON object, which nothing keeps unless `cache_control` says so."""
-    response = Response(
-        json.dumps(document, ensure_ascii=False, separators=(",", ":")),
-        status=status,
-        content_type="application/json",
-    )
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    response = _answer(body, "application/json", status, cache_control)
+    response.headers.update(headers or {})
+    return response
+
+
+def jwt_response(token: str) -> Response:
+    """A signed, maybe encrypted token in place of JSON, which nothing keeps. Spec: OIDC Core 5.3.2."""
+    return _answer(token, "application/jwt", 200, "no-store")
+
+
+def _answer(body: str, content_type: str, status: int, cache_control: str) -> Response:
+    response = Response(body, status=status, content_type=content_type)
     response.headers["Cache-Control"] = cache_control
     if cache_control == "no-store":
         response.headers["Pragma"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.update(headers or {})
     return response

@@ -136,6 +136,10 @@ class Authorize:
 
         One transaction: a stored request is closed where its code is written, or neither.
         """
+        try:
+            self.authorizations.prepare(accepted)
+        except OAuthError as error:
+            return self._refuse(realm, request, accepted.target, error)
         now = int(self.clock())
         answer = Answer(FrontDraft(), None)
         with self.store.begin() as conn:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from werkzeug import Request, Response
 
+from oidcgate.jose.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
 from oidcgate.protocol.response_type import RESPONSE_TYPES
@@ -59,6 +60,11 @@ class Discovery:
             "grant_types_supported": [*self.grant_types, "implicit"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(realm.settings.offered_algorithms),
+            "id_token_encryption_alg_values_supported": list(KEY_ALGORITHMS),
+            "id_token_encryption_enc_values_supported": list(CONTENT_ALGORITHMS),
+            "userinfo_signing_alg_values_supported": list(realm.settings.offered_algorithms),
+            "userinfo_encryption_alg_values_supported": list(KEY_ALGORITHMS),
+            "userinfo_encryption_enc_values_supported": list(CONTENT_ALGORITHMS),
             "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
             "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
             # A client without a secret may give its tokens back, but not ask about others'.

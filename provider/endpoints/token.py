@@ -17,6 +17,7 @@ from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.parameters import form_pairs
 from provider.grants.base import Grant, TokenCall
 from provider.realm import Realm
+from provider.services.client_tokens import ClientTokens
 from provider.services.tokens import Refusal
 
 
@@ -29,6 +30,7 @@ class TokenEndpoint:
     """
 
     entrance: ClientEntrance
+    client_tokens: ClientTokens
     grants: Mapping[str, Grant]
     audit: Audit
     clock: Callable[[], float]
@@ -45,6 +47,9 @@ class TokenEndpoint:
             raise UnsupportedGrantType("grant_type is not supported")
         if grant.flow not in client.client.token_flows:
             raise UnauthorizedClient("the client may not use this grant_type")
+        if grant.flow != "client_credentials":
+            # Before a code is used up: a key of the client that cannot be fetched must not cost it.
+            self.client_tokens.prepare_id_tokens(client.client)
         network = client_network(request.remote_addr, request.headers, self.trusted_networks)
         outcome = grant.exchange(TokenCall(realm, client, token_request, network, int(self.clock())))
         # Committed: from here on it has happened, a refusal that stopped a grant included.

@@ -178,6 +178,15 @@ class Authorizations:
                 ErrorKind.EXPIRED, detail=f"not acceptable any more: {error.description}"
             ) from None
 
+    def prepare(self, accepted: Accepted) -> None:
+        """See to it that what a request asks for can be given. May fetch; call it outside of a transaction.
+
+        Raises:
+            TemporarilyUnavailable: it cannot; to be answered to the target.
+        """
+        if accepted.response_type.gives_id_token:
+            self.issuing.client_tokens.prepare_id_tokens(accepted.target.client)
+
     def judge(
         self,
         conn: Connection,

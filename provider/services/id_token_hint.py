@@ -9,8 +9,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from oidcgate.jose.jwt import JWTError, verify
+from oidcgate.jose.jwt import (
+    JWTError,
+    JWTFailure,
+    VerifiedJWT,
+    unverified_claims,
+    unverified_header,
+    verify,
+)
+from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac
+from oidcgate.protocol.errors import ServerError
 from provider.realm import Realm
+from provider.services.client_secrets import ClientSecrets
+from provider.services.clients import Clients
 from provider.services.keyring import SigningKeys
 
 
@@ -28,18 +39,22 @@ class IdTokenHints:
     """Reads hints."""
 
     keys: SigningKeys
+    clients: Clients
+    secrets: ClientSecrets
 
     def read(self, conn: Connection, realm: Realm, token: str) -> Hint | None:
         """The hint, if this realm signed it as an ID token with any key it ever had; else None.
+
+        One that was signed with the secret of a client is believed as long as the client is registered for
+        it and that is its secret. An encrypted one is nothing that we could open.
 
         Does not check `exp`, as the specifications ask, nor whom the hint is used for: that is the caller's.
 
         Spec: OIDC Core 3.1.2.1; OIDC RP-Initiated Logout 2 and 4.
         """
         try:
-            keys = self.keys.verification_keys(conn, realm)
-            verified = verify(token, keys, {key.alg for key in keys if key.alg is not None})
-        except JWTError:
+            verified = self._verified(conn, realm, token)
+        except (JWTError, ServerError):
             return None
         header, claims = verified.header, verified.claims
         if header.get("typ", "JWT") != "JWT" or "events" in claims:
@@ -53,3 +68,13 @@ class IdTokenHints:
         if not isinstance(audiences, list) or not all(isinstance(entry, str) for entry in audiences):
             return None
         return Hint(sub, sid, tuple(audiences))
+
+    def _verified(self, conn: Connection, realm: Realm, token: str) -> VerifiedJWT:
+        alg = unverified_header(token)["alg"]
+        if alg not in HMAC_ALGORITHMS:
+            keys = self.keys.verification_keys(conn, realm)
+            return verify(token, keys, {key.alg for key in keys if key.alg is not None})
+        client = self.clients.find(conn, realm, str(unverified_claims(token).get("aud")))
+        if client is None or client.id_token_signed_response_alg != alg:
+            raise JWTError(JWTFailure.ALGORITHM, "no client has its ID tokens signed so")
+        return verify_hmac(token, [self.secrets.text(realm, client).reveal()], (alg,))

@@ -18,6 +18,7 @@ from oidcgate.protocol.id_token import id_token_claims
 from provider.catalogue_settings import ResourceSettings
 from provider.realm import Realm
 from provider.services.claims import access_token_claims_of, id_token_claims_of, userinfo_claims
+from provider.services.client_tokens import ClientTokens
 from provider.services.keyring import SigningKeys
 from provider.services.minting import AccessDraft, IdTokenDraft
 from provider.services.opaque import new_token, token_hash
@@ -139,6 +140,7 @@ class Issuing:
     """Access and ID tokens, over whoever knows the keys."""
 
     keys: SigningKeys
+    client_tokens: ClientTokens
 
     def access_token(
         self,
@@ -213,11 +215,14 @@ class Issuing:
         *,
         alone: bool = False,
     ) -> IdTokenDraft | None:
-        """Draft an ID token, if `openid` was granted.
+        """Draft an ID token, if `openid` was granted; `client_tokens.prepare_id_tokens` was asked before.
 
         Args:
             nonce: None for one made by refreshing, which carries none.
             alone: no access token comes with it or after it.
+
+        Raises:
+            TemporarilyUnavailable: it cannot be encrypted for the client.
 
         Spec: OIDC Core 2, 3.1.3.6, 5.4, 12.2.
         """
@@ -238,7 +243,11 @@ class Issuing:
             sid=grant.sid,
             extra={**about, **organization_claims(realm, client, grant)},
         )
-        return IdTokenDraft(self.keys.signer(conn, realm, realm.settings.signing_algorithm, now), claims)
+        return IdTokenDraft(
+            self.client_tokens.id_token_signer(conn, realm, client, now),
+            claims,
+            self.client_tokens.id_token_encrypter(client),
+        )
 
     def _as_jwt(
         self,

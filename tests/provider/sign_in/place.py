@@ -23,6 +23,7 @@ from werkzeug.test import Client as WSGIClient
 from werkzeug.test import TestResponse
 
 from oidcgate.audit import Audit
+from oidcgate.net.fetch import Fetcher
 from oidcgate.settings import parse
 from provider import Provider
 from provider.config import ProviderSettings
@@ -265,15 +266,15 @@ class World:
     lines: list[str] = field(default_factory=list)
 
     @classmethod
-    def make(cls, folder: Path, **changes: Any) -> "World":
+    def make(cls, folder: Path, *, fetcher: Fetcher | None = None, **changes: Any) -> "World":
         """A provider over a file in the folder, which is made if it is not there."""
         database = folder / "provider.db"
         if not database.exists():
             shutil.copy(_prepared_database(), database)
-        return cls.over(f"sqlite:///{database}", **changes)
+        return cls.over(f"sqlite:///{database}", fetcher=fetcher, **changes)
 
     @classmethod
-    def over(cls, url: str, **changes: Any) -> "World":
+    def over(cls, url: str, *, fetcher: Fetcher | None = None, **changes: Any) -> "World":
         """A provider over that database."""
         document = settings_document(database=url, **changes)
         time, lines = [float(START)], []  # type: list[float], list[str]
@@ -281,6 +282,7 @@ class World:
             parse(ProviderSettings, document),
             clock=lambda: time[0],
             audit=Audit(lines.append, lambda: time[0]),
+            fetcher=fetcher,
         )
         world = cls(provider, time, lines)
         factor = world.password_factor
