@@ -49,6 +49,10 @@ def claim_problems(
                 key, claim.property, "is no property",
                 f'add [[properties]] with name = "{claim.property}", or name another in `property`',
             )  # fmt: skip
+        elif found.writable:
+            yield Problem(
+                key, claim.property, "is what the provider writes for itself", "map the claim to another"
+            )
         elif name in _OF_OPENID_CONNECT:
             wanted = STANDARD_TYPES.get(name, "string")
             if found.type != wanted or found.multi_valued:

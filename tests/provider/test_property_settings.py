@@ -134,6 +134,18 @@ def test_consents_are_not_kept_in_what_people_are_known_by(attribute: str) -> No
     assert consent_attribute_problem(joined([]), attribute) is not None
 
 
+@pytest.mark.row("S-22", "S-36")
+@pytest.mark.parametrize(
+    "claim",
+    [{"name": "consents"}, {"name": "agreed", "property": "consents"}],
+    ids=["by-name", "by-property"],
+)
+def test_no_claim_tells_what_the_provider_writes(claim: dict[str, str]) -> None:
+    scope = {"value": "x", "claims": [claim["name"]]}
+    (line,) = problems(claims=[claim], scopes=[scope])
+    assert line.startswith("claims[0].property: 'consents' is what the provider writes for itself")
+
+
 SHAPES: dict[str, PropertySettings] = {
     "string": PropertySettings(name="a"),
     "short": PropertySettings(name="a", max_length=4),

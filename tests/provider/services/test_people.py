@@ -1,13 +1,16 @@
 """People have the properties that are declared; a value of another kind is left out and reported."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from oidcgate.audit import Audit
+from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS, STANDARD_TYPES
 from provider.realm import Realm
 from provider.services.people import People
 from provider.store.engine import Store
@@ -48,7 +51,7 @@ def seen(world: World, **attributes: Any) -> tuple[dict[str, Any], list[str]]:
 
 
 @pytest.fixture
-def world(database: Any) -> Any:
+def world(database: Path) -> Iterator[World]:
     made = World.over(database, properties=DECLARED)
     yield made
     made.provider.parts.store.dispose()
@@ -109,4 +112,47 @@ def test_people_in_the_database_whose_property_was_changed_meanwhile(url: str) -
     reported = [line for line in world.events if "provider.attribute_unusable" in line]
     assert len(reported) == 1
     assert "badge" in reported[0]
+    world.provider.parts.store.dispose()
+
+
+@pytest.mark.row("S-22")
+def test_from_the_data_store_by_a_property_to_a_claim(database: Path) -> None:
+    """Each of the three has a name of its own."""
+    person = {"user_name": "bob", "user_id": "sub-1", "attributes": {"aux_id_1": 7}, "nickname": "Bobby"}
+    claims = [
+        {"name": "employee_number", "property": "badge"},
+        {"name": "name", "property": "nickname", "into": ["userinfo"]},
+    ]
+    scopes = [{"value": "profile", "claims": ["employee_number", "name", "nickname"]}]
+    world = World.over(database, properties=DECLARED, users=[person], claims=claims, scopes=scopes)
+    told = world.userinfo(world.tokens(user_id="sub-1")["access_token"]).get_json()
+    assert told == {"sub": "sub-1", "employee_number": 7, "name": "Bobby", "nickname": "Bobby"}
+    world.provider.parts.store.dispose()
+
+
+@pytest.mark.row("S-22")
+def test_every_standard_claim_can_be_taken_from_a_property_of_ones_own(database: Path) -> None:
+    standard = ("profile", "email", "address", "phone")
+    names = [claim for scope in standard for claim in STANDARD_SCOPE_CLAIMS[scope]]
+    made: dict[str, Any] = {"integer": 5, "boolean": True, "object": {"country": "FR"}, "string": "of Bob"}
+    types = {name: STANDARD_TYPES.get(name, "string") for name in names}
+    values = {name: made[kind] for name, kind in types.items()}
+    world = World.over(
+        database,
+        properties=[
+            {"name": f"p-{name}", "attribute": f"field {name}", "type": kind} for name, kind in types.items()
+        ],
+        claims=[{"name": name, "property": f"p-{name}"} for name in names],
+        users=[
+            {
+                "user_name": "bob",
+                "user_id": "sub-1",
+                "attributes": {f"field {name}": value for name, value in values.items()},
+            }
+        ],
+    )
+    told = world.userinfo(
+        world.tokens(user_id="sub-1", scope=("openid", *standard))["access_token"]
+    ).get_json()
+    assert told == {"sub": "sub-1", **values}
     world.provider.parts.store.dispose()

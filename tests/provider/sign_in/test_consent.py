@@ -1,5 +1,6 @@
 """The consent page: when it is asked, for what, and what an answer is worth."""
 
+import html
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from provider.store import schema
-from tests.provider.sign_in.place import CALLBACK, World, authorize_url
+from tests.provider.sign_in.place import CALLBACK, World, authorize_url, client
 
 
 def remembered(world: World) -> bool:
@@ -332,3 +333,20 @@ def test_one_scope_of_many_repeated_boxes_counts_once(world: World) -> None:
     page = browser.sign_in(browser.authorize("app", scope="openid profile email"))
     sent = {**page.hidden, "scope": ["email", "email", "openid"], "decision": "allow"}
     assert world.tokens(browser.go(page.action, sent), "app")["scope"] == "openid email"
+
+
+@pytest.mark.row("A-09")
+def test_hostile_texts_of_scopes_are_text(tmp_path: Path) -> None:
+    evil = "\"'><script>alert(1)</script>{{ 7*7 }}"
+    value = "view:'*$()"
+    scopes = [{"value": value, "display_name": f"name {evil}", "description": f"says {evil}"}]
+    clients = [client("app", scopes=["openid", value], flows=["authorization_code"])]
+    world = World.make(tmp_path, scopes=scopes, clients=clients)
+    browser = world.browser()
+    page = browser.sign_in(browser.authorize("app", scope=f"openid {value}"))
+    assert page.boxes == [value]
+    assert "<script>alert" not in page.text
+    for text in (f"name {evil}", f"says {evil}"):
+        assert text in html.unescape(page.text)
+    assert world.tokens(browser.submit(page, decision="allow"), "app")["scope"] == f"openid {value}"
+    world.close()
