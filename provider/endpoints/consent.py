@@ -133,15 +133,7 @@ class Consent:
     ) -> Response:
         language = self.screens.language(request, accepted.request.ui_locales)
         target = accepted.target
-        lines = [
-            ScopeLine(
-                scope,
-                self.screens.scope_text(language, scope, "name", scope),
-                self.screens.scope_text(language, scope, "description", ""),
-                optional=scope != _NOT_OPTIONAL,
-            )
-            for scope in asked
-        ]
+        lines = [self._line(realm, language, scope) for scope in asked]
         return self.screens.show(
             realm,
             "consent.html",
@@ -154,6 +146,16 @@ class Consent:
             user_name=user.user_name,
             scopes=lines,
             return_host=shown_destination(target.redirect_uri),
+        )
+
+    def _line(self, realm: Realm, language: str, scope: str) -> ScopeLine:
+        """A scope in the realm's own words, else in ours."""
+        said = realm.catalogue.scopes[scope]
+        return ScopeLine(
+            scope,
+            said.display_name or self.screens.scope_text(language, scope, "name", scope),
+            said.description or self.screens.scope_text(language, scope, "description", ""),
+            optional=scope != _NOT_OPTIONAL,
         )
 
 
