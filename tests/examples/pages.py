@@ -131,7 +131,7 @@ class Reader:
             return
         for server, port in _SERVERS.items():
             if command.startswith(server) and "--check" not in command:
-                self._start(command, port or re.findall(r":([0-9]+)\b", command)[0])
+                self._start(command, port or re.findall(r"--bind \S+:([0-9]+)", command)[0])
                 return
         done = subprocess.run(
             ["bash", "-c", command],

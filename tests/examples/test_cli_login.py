@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 from provider.services.passwords import Passwords
 from tests.support.chromium import chromium, page_of
 from tests.support.servers import ROOT, free_port, running
-from tests.support.user_agent import Page, UserAgent
+from tests.support.user_agent import UserAgent
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -208,21 +208,11 @@ def token_for(served: Served, resource: str | None, scope: str) -> dict[str, str
         "code_challenge_method": "S256",
         **({} if resource is None else {"resource": resource}),
     }
-    agent = UserAgent()
-    page = agent.open(f"{served.issuer}/authorize", params=request)
-    form = page.form_with("login")
-    sent = {**form.fields, "username": "alice", "password": "demo-alice"}
-    response = agent.session.post(form.action, data=sent, allow_redirects=False, timeout=SECONDS)
-    while not response.headers["Location"].startswith(redirect_uri):
-        followed = agent.session.get(response.headers["Location"], allow_redirects=False, timeout=SECONDS)
-        if "Location" not in followed.headers:
-            allow = Page(followed).form_with("allow")
-            sent = {**allow.fields, "decision": "allow"}
-            followed = agent.session.post(allow.action, data=sent, allow_redirects=False, timeout=SECONDS)
-        response = followed
+    url = f"{served.issuer}/authorize?{urlencode(request)}"
+    answer = UserAgent().answer(url, redirect_uri, "alice", "demo-alice")
     form_of_code = {
         "grant_type": "authorization_code",
-        "code": parameters(response.headers["Location"])["code"],
+        "code": answer["code"],
         "redirect_uri": redirect_uri,
         "client_id": "cli",
         "code_verifier": verifier,

@@ -4,21 +4,34 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from oidcgate.gate.config import GateConfig
-from oidcgate.settings import describe
+from oidcgate.settings import describe, parse
 from oidcgate.web.sealing import new_secret
 from provider.config import ProviderSettings
 from tests.examples.pages import PASSWORD, SECONDS, Reader, blocks
+from tests.oidcgate.jose.certified import certificate_pem, key_pem
 from tests.support.servers import ROOT
 from tests.support.user_agent import Page, UserAgent
 
 PAGES = ROOT / "docs" / "how-to"
-# Pages whose tables stand in provider.toml.
-OF_THE_PROVIDER = ("run-the-provider", "second-factor")
+# Pages whose tables stand in provider.toml, beside those of the folders `flows` and `clients`.
+OF_THE_PROVIDER = (
+    "run-the-provider",
+    "second-factor",
+    "consent",
+    "organizations",
+    "keys-and-certificates",
+    "conformance",
+    "protect-an-api",
+    "native-app",
+)
+EVERY_PAGE = sorted(PAGES.rglob("*.md"))
 
 
 @pytest.fixture
@@ -149,17 +162,84 @@ def keys(table: object, path: str = "") -> Iterator[str]:
         yield path
 
 
+def settings_of(page: Path) -> type:
+    """Whose configuration the tables of a page belong to."""
+    of_the_provider = page.stem in OF_THE_PROVIDER or page.parent.name in ("flows", "clients")
+    return ProviderSettings if of_the_provider else GateConfig
+
+
+def tables(page: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The blocks of a page that are configuration: the lists of people and of targets are files of others."""
+    for number, block in enumerate(blocks(page)):
+        if block.language == "toml" and not block.text.startswith(("# users.toml", "# target.toml")):
+            yield number, tomllib.loads(block.text)
+
+
 @pytest.mark.checkout
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(PAGES)))
 def test_settings_on_a_page_exist(page: Path) -> None:
-    settings = ProviderSettings if page.stem in OF_THE_PROVIDER else GateConfig
-    known = {doc.key for doc in describe(settings)}
-    for block in blocks(page):
-        if block.language == "toml" and not block.text.startswith("# users.toml"):
-            assert set(keys(tomllib.loads(block.text))) <= known | {f"{key}_file" for key in known}
+    known = {doc.key for doc in describe(settings_of(page))}
+    for _, table in tables(page):
+        assert set(keys(table)) <= known | {f"{key}_file" for key in known}
+
+
+#: What has to be there for anything to be read.
+BARE: dict[type, dict[str, Any]] = {
+    ProviderSettings: {"issuer": "https://id.example.com", "secret": new_secret()},
+    GateConfig: {
+        "public_url": "https://app.example.com",
+        "provider": {"issuer": "https://id.example.com", "client_id": "app", "client_secret": new_secret()},
+        "users": {"source": "any"},
+        "session": {"secret": new_secret()},
+    },
+}
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    inside = {name for name in one.keys() & other.keys() if isinstance(one[name], dict)}
+    return {**one, **other, **{name: merged(one[name], other[name]) for name in inside}}
+
+
+def write_files(table: object, folder: Path) -> None:
+    """Write the files that a table names: certificates where they are asked for, else secrets."""
+    key = rsa.generate_private_key(65537, 2048)
+    made = {"signing_cert_file": certificate_pem(key), "signing_key_file": key_pem(key)}
+    for name, value in named_files(table):
+        (folder / value).touch(mode=0o600)
+        (folder / value).write_bytes(made.get(name, new_secret().encode()))
+
+
+def named_files(table: object) -> Iterator[tuple[str, str]]:
+    if isinstance(table, dict):
+        for name, value in table.items():
+            if name.endswith("_file"):
+                yield name, value
+            yield from named_files(value)
+    elif isinstance(table, list):
+        for entry in table:
+            yield from named_files(entry)
 
 
 @pytest.mark.checkout
-def test_every_page_is_listed() -> None:
-    index = (PAGES / "README.md").read_text()
-    assert [page.name for page in PAGES.glob("*.md") if f"]({page.name})" not in index] == ["README.md"]
+@pytest.mark.row("E-34")
+@pytest.mark.parametrize(
+    ("page", "number", "table"),
+    [
+        pytest.param(page, number, table, id=f"{page.relative_to(PAGES)}-{number}")
+        for page in EVERY_PAGE
+        for number, table in tables(page)
+    ],
+)
+def test_each_block_of_configuration_can_be_read(
+    page: Path, number: int, table: dict[str, Any], tmp_path: Path
+) -> None:
+    settings = settings_of(page)
+    write_files(table, tmp_path)
+    parse(settings, merged(BARE[settings], table), base_dir=tmp_path)
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize("index", sorted(PAGES.rglob("README.md")), ids=lambda path: path.parent.name)
+def test_every_page_is_listed(index: Path) -> None:
+    text = index.read_text()
+    assert [page.name for page in index.parent.glob("*.md") if f"({page.name})" not in text] == ["README.md"]

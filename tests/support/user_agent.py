@@ -6,7 +6,7 @@ For what only a real browser does (SameSite, frames, layout) see :mod:`tests.sup
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
@@ -101,6 +101,33 @@ class UserAgent:
     def step(self, url: str) -> requests.Response:
         """One request, no redirect followed."""
         return self.session.get(url, allow_redirects=False, timeout=30)
+
+    def answer(self, url: str, redirect_uri: str, username: str, password: str) -> dict[str, str]:
+        """Ask at ``url``, sign in and agree; the parameters sent to ``redirect_uri``, which is not opened.
+
+        Whether in query, fragment or a form is the provider's choice.
+        """
+        response = self.step(url)
+        while True:
+            location = response.headers.get("Location", "")
+            if location.startswith(redirect_uri):
+                parts = urlsplit(location)
+                return dict(parse_qsl(parts.fragment or parts.query, strict_parsing=True))
+            if location:
+                response = self.step(urljoin(response.url, location))
+                continue
+            page = Page(response)
+            form = page.forms[0]
+            if page.main_id == "page-form-post":
+                assert form.action == redirect_uri
+                return {name: str(value) for name, value in form.fields.items()}
+            assert page.main_id in ("page-login", "page-consent"), page.text[:2000]
+            filled = {"username": username, "password": password}
+            if page.main_id == "page-consent":
+                filled = {"decision": "allow"}
+            response = self.session.post(
+                form.action, data={**form.fields, **filled}, allow_redirects=False, timeout=30
+            )
 
     def press(self, page: Page, button: str, values: Mapping[str, str] | None = None) -> Page:
         """Fill in ``values`` and press the button with this id."""
