@@ -206,7 +206,9 @@ class Provider:
     def _oauth_error(self, realm: Realm, route: Route, request: Request, error: OAuthError) -> Response:
         """Spec: RFC 6749 5.2; RFC 6750 3."""
         headers: dict[str, str] = {}
-        if isinstance(error, TemporarilyUnavailable):
+        if error.retry_after_seconds is not None:
+            headers["Retry-After"] = str(error.retry_after_seconds)
+        elif isinstance(error, TemporarilyUnavailable):
             headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
         elif route.bearer:
             headers["WWW-Authenticate"] = challenge(error, realm.issuer)

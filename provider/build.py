@@ -35,10 +35,12 @@ from provider.endpoints.screens import Screens
 from provider.endpoints.token import TokenEndpoint
 from provider.endpoints.userinfo import UserInfo
 from provider.factors.password import PasswordFactor
+from provider.factors.password_attempt import PasswordAttempts
 from provider.factors.totp import TotpSecrets
 from provider.grants.authorization_code import AuthorizationCodeGrant
 from provider.grants.base import Grant
 from provider.grants.client_credentials import ClientCredentialsGrant
+from provider.grants.password import PasswordGrant
 from provider.grants.refresh_token import RefreshTokenGrant
 from provider.pages import provider_pages
 from provider.realm import Realm, realms_of
@@ -119,6 +121,7 @@ def build(
     passwords = Passwords()
     screens = Screens(provider_pages())
     people = People(user_store or users, audit)
+    attempts = PasswordAttempts(store, people, PasswordFactor(passwords.hasher), audit)
     checks = TokenChecks(clients, people, keys)
     client_tokens = ClientTokens(keys, secrets, client_keys)
     issuing = Issuing(keys, client_tokens)
@@ -130,13 +133,14 @@ def build(
         AuthorizationCodeGrant(store, tokens),
         RefreshTokenGrant(store, tokens),
         ClientCredentialsGrant(store, issuing),
+        PasswordGrant(store, attempts, issuing, audit),
     )
     grants = {grant.grant_type: grant for grant in offered}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),
         *_sign_in_routes(
-            settings, store, clients, people, consents, hints, issuing, passwords, screens, ring, audit, clock
+            settings, store, clients, people, consents, hints, issuing, attempts, screens, ring, audit, clock
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
         *_token_routes(store, entrance, grants, checks, client_tokens, audit, clock, networks),
@@ -230,7 +234,7 @@ def _sign_in_routes(
     consents: Consents,
     hints: IdTokenHints,
     issuing: Issuing,
-    passwords: Passwords,
+    attempts: PasswordAttempts,
     screens: Screens,
     ring: KeyRing,
     audit: Audit,
@@ -247,8 +251,7 @@ def _sign_in_routes(
     login = Login(
         store,
         authorizations,
-        users,
-        PasswordFactor(passwords.hasher),
+        attempts,
         csrf("provider.login"),
         screens,
         audit,

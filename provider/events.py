@@ -15,12 +15,15 @@ from oidcgate.audit import Event
 
 @dataclass(frozen=True)
 class LoginSucceeded(Event):
-    """A person signed in. `client_id` is the application they were on the way to."""
+    """A person signed in. `client_id` is the application they were on the way to.
+
+    `sid` is None where the application sent the password itself: there is no browser session.
+    """
 
     name: ClassVar[str] = "provider.login_succeeded"
     realm: str
     user_id: str
-    sid: str
+    sid: str | None
     client_id: str
     amr: tuple[str, ...]
     network: str

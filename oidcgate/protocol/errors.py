@@ -21,14 +21,18 @@ class OAuthError(Exception):
         description: For the client; characters that RFC 6749 5.2 forbids become `?`. Never holds a secret,
             nor text of the request beyond names.
         detail: For the log only.
+        retry_after_seconds: When it makes sense to try again; None where that is not known.
     """
 
     code: ClassVar[str]
     status: ClassVar[int] = 400
 
-    def __init__(self, description: str = "", *, detail: str = "") -> None:
+    def __init__(
+        self, description: str = "", *, detail: str = "", retry_after_seconds: int | None = None
+    ) -> None:
         self.description = _ILLEGAL.sub("?", description)
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
         super().__init__(f"{self.code}: {self.description}")
 
     def document(self) -> dict[str, str]:

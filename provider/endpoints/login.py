@@ -1,9 +1,8 @@
 """`/login`: asks for user name and password, for a stored request of this browser.
 
 A right password makes a new session and leads back to `/authorize`, which judges anew; this endpoint decides
-nothing about the request. A second factor has pages of its own (`otp`, `enrol`). How a password is checked
-is `provider.factors.password`, how tries are slowed `provider.services.throttle`, what a session is
-`provider.services.browser_session`.
+nothing about the request. A second factor has pages of its own (`otp`, `enrol`). How a password is tried is
+`provider.factors.password_attempt`, what a session is `provider.services.browser_session`.
 """
 
 from collections.abc import Callable
@@ -15,11 +14,11 @@ from werkzeug import Request, Response
 from oidcgate.audit import Audit
 from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import Network, client_network
-from provider.config import fold_user_name
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
-from provider.events import LoginFailed, LoginSlowed, LoginSucceeded
-from provider.factors.password import Busy, PasswordFactor
+from provider.events import LoginSucceeded
+from provider.factors.password import Busy
+from provider.factors.password_attempt import Attempt, PasswordAttempts, Right, Slowed, Wrong
 from provider.pages import LoginProblem
 from provider.realm import Realm
 from provider.services.authentication_context import PASSWORD
@@ -42,10 +41,7 @@ from provider.services.pending import (
 )
 from provider.services.progress import login_progress
 from provider.services.responses import form_targets, see_other
-from provider.services.throttle import Scope, forgive, give_back, scopes_of, take_attempt
-from provider.services.users import UserStore
 from provider.store.engine import Store
-from provider.store.users import User, set_password_hash
 
 #: Longest name the form is filled in with; a hint is anybody's text.
 _LONGEST_HINT: Final = 255
@@ -64,8 +60,7 @@ class Login:
 
     store: Store
     authorizations: Authorizations
-    users: UserStore
-    passwords: PasswordFactor
+    attempts: PasswordAttempts
     csrf: CsrfTokens
     screens: Screens
     audit: Audit
@@ -105,41 +100,29 @@ class Login:
         ):
             return self._show(form, username=username, problem=LoginProblem.EXPIRED, status=400)
         network = client_network(form.request.remote_addr, form.request.headers, self.trusted_networks)
-        scopes = scopes_of(fold_user_name(username), network, realm.settings.throttle)
-        client_id = form.accepted.target.client.client_id
-        with self.store.begin() as conn:
-            wait = take_attempt(conn, realm.id, scopes, now)
-            user = None if wait else self.users.find_by_name(conn, realm, username)
-        if wait:
-            self.audit.emit(LoginSlowed(realm.id, client_id, network, wait))
-            return self._show(form, username=username, problem=LoginProblem.TOO_MANY, status=429, wait=wait)
+        attempt = Attempt(username, password, form.accepted.target.client.client_id, network)
         try:
-            verdict = self.passwords.check(user, password)
+            outcome = self.attempts.make(realm, attempt, now)
         except Busy:
-            with self.store.begin() as conn:
-                give_back(conn, realm.id, scopes)
             return self._show(
                 form, username=username, problem=LoginProblem.BUSY, status=503, wait=_BUSY_RETRY_SECONDS
             )
-        if verdict.user is None:
-            user_id = None if user is None else user.user_id
-            self.audit.emit(LoginFailed(realm.id, user_id, client_id, verdict.reason, network))
+        if isinstance(outcome, Slowed):
+            wait = outcome.wait_seconds
+            return self._show(form, username=username, problem=LoginProblem.TOO_MANY, status=429, wait=wait)
+        if isinstance(outcome, Wrong):
             return self._show(form, username=username, problem=LoginProblem.WRONG, status=403)
-        return self._sign_in(form, verdict.user, verdict.new_hash, scopes, network)
+        return self._sign_in(form, outcome, network)
 
-    def _sign_in(
-        self, form: "_Form", user: User, new_hash: str | None, scopes: tuple[Scope, ...], network: str
-    ) -> Response:
+    def _sign_in(self, form: "_Form", right: Right, network: str) -> Response:
         """Make the session, in one transaction with the interaction's note of it."""
-        realm, now = form.realm, form.now
+        realm, now, user = form.realm, form.now, right.user
         who = Authenticated(user.user_id, now, (PASSWORD,))
         with self.store.begin() as conn:
             previous = live_session(conn, realm, form.request.headers.get("Cookie", ""), now)
             session, token = begin_session(conn, realm, who, previous, now)
             save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
-            forgive(conn, realm.id, scopes)
-            if new_hash is not None:
-                set_password_hash(conn, realm.id, user.user_id, new_hash)
+            right.settle(conn, realm)
         client_id = form.accepted.target.client.client_id
         self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, session.amr, network))
         response = see_other(realm.url(f"/authorize?interaction={form.pending.identifier}"))

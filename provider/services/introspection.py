@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from oidcgate.protocol.errors import InvalidToken
 from oidcgate.protocol.introspection import INACTIVE, introspection_document
 from provider.realm import Realm
-from provider.services.issuing import tells_authentication
+from provider.services.issuing import organization_claims, tells_authentication
 from provider.services.token_checks import LiveRefreshToken, LiveToken, TokenChecks
 from provider.store.clients import Client
 from provider.store.grants import GrantRow
@@ -62,7 +62,7 @@ def _of_access_token(realm: Realm, live: LiveToken) -> dict[str, Any]:
         token_type="Bearer",  # noqa: S106 (a type, no secret)
         aud=token.api or realm.audience,
         **_sign_in(live.grant if tells_authentication(api) else None),
-        org_id=None if live.grant is None else live.grant.org_id,
+        org_id=None if live.grant is None else _organization(realm, live.client, live.grant),
     )
 
 
@@ -76,9 +76,13 @@ def _of_refresh_token(realm: Realm, live: LiveRefreshToken) -> dict[str, Any]:
         sub=live.user.user_id,
         username=live.user.user_name,
         **_sign_in(live.grant),
-        org_id=live.grant.org_id,
+        org_id=_organization(realm, live.client, live.grant),
     )
 
 
 def _sign_in(grant: GrantRow | None) -> dict[str, Any]:
     return {} if grant is None else {"auth_time": grant.auth_time, "acr": grant.acr, "amr": grant.amr}
+
+
+def _organization(realm: Realm, client: Client, grant: GrantRow) -> str | None:
+    return organization_claims(realm, client, grant).get("org_id")

@@ -110,7 +110,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *PROVIDER_GROUND,
         "provider.store",
     ),
-    "provider.grants": (*NEUTRAL, *PROVIDER_GROUND, "provider.store", "provider.services"),
+    "provider.grants": (
+        *NEUTRAL,
+        *PROVIDER_GROUND,
+        "provider.store",
+        "provider.services",
+        "provider.factors",
+    ),
     "provider.factors": (*NEUTRAL, *PROVIDER_GROUND, "provider.store", "provider.services"),
     "provider.endpoints": (
         *NEUTRAL,

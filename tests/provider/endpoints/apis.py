@@ -5,13 +5,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from tests.provider.world import (
-    APP_SECRET,
-    OTHER_SECRET,
-    REDIRECT_URI,
-    World,
-    basic,
-)
+from tests.provider.world import APP_SECRET, OTHER_SECRET, REDIRECT_URI, World, basic, config
 
 ORDERS = "https://orders.example"
 LEGACY = "https://legacy.example"
@@ -79,6 +73,8 @@ def world_with_apis(database: Path | str, **changes: Any) -> World:
         "scopes": SCOPES,
         "claims": [{"name": "department", "property": "department"}],
         "properties": [{"name": "department"}],
+        "organizations": [{"org_id": "acme", "name": "Acme"}],
+        "users": [{**person, "organizations": ["acme"]} for person in config(database)["users"]],
     }
     return World.over(database, **{"clients": CLIENTS, **catalogue, **changes})
 

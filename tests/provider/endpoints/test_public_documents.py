@@ -35,6 +35,7 @@ def test_discovery_says_what_there_is(world: World) -> None:
         "authorization_code",
         "refresh_token",
         "client_credentials",
+        "password",
         "implicit",
     ]
     assert document["code_challenge_methods_supported"] == ["S256"]

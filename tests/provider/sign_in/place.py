@@ -293,7 +293,7 @@ class World:
     def password_factor(self) -> PasswordFactor:
         (login,) = (route.endpoint for route in self.provider.parts.routes if route.path == "/login")
         assert isinstance(login, Login)
-        return login.passwords
+        return login.attempts.factor
 
     def close(self) -> None:
         self.provider.parts.store.dispose()
