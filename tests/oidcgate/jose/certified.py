@@ -28,6 +28,7 @@ def certificate_pem(
     begins: int = BEGINS,
     ends: int = ENDS,
     usage: str | None = None,
+    extension: x509.ExtensionType | None = None,
 ) -> bytes:
     """A certificate for `key`, self-signed unless an issuer is given; `usage` is the one it allows."""
     by = key if issuer_key is None else issuer_key
@@ -49,6 +50,8 @@ def certificate_pem(
             )
         }  # fmt: skip
         builder = builder.add_extension(x509.KeyUsage(**allowed), critical=True)
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=True)
     algorithm = None if isinstance(by, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return builder.sign(by, algorithm).public_bytes(serialization.Encoding.PEM)
 

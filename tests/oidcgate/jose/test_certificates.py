@@ -4,12 +4,14 @@ import base64
 import hashlib
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.x509.oid import ExtensionOID
 
 from oidcgate.jose.certificates import (
     UnusableCertificate,
@@ -153,6 +155,11 @@ def test_a_certificate_for_signatures_is_taken(usage: str) -> None:
         pytest.param(
             key_pem(ec.generate_private_key(ec.SECP256K1())), "curve that signs nothing", id="curve"
         ),
+        pytest.param(
+            key_pem(ec.generate_private_key(ec.BrainpoolP256R1())),
+            "curve that signs nothing",
+            id="rare-curve",
+        ),
         pytest.param(key_pem(dsa.generate_private_key(1024)), "neither RSA nor EC", id="dsa"),  # noqa: S505
     ],
 )
@@ -176,11 +183,43 @@ def test_a_key_of_ours_certifies_itself(alg: str) -> None:
     assert int(certificate.not_valid_before_utc.timestamp()) == BEGINS
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
     assert usage.critical
-    assert usage.value.digital_signature
-    assert not usage.value.key_cert_sign
+    assert usage.value == x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    hashed = certificate.signature_hash_algorithm
+    assert (hashed and hashed.name) == {
+        "ES384": "sha384",
+        "ES512": "sha512",
+        "EdDSA": None,
+        "Ed25519": None,
+    }.get(alg, "sha256")
     basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     assert basic.critical
     assert not basic.value.ca
+
+
+def test_the_dates_of_a_certificate_are_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        own = self_signed(generate_key("ES256"), "id.example", BEGINS, ENDS, 1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    certificate = x509.load_der_x509_certificate(own)
+    assert int(certificate.not_valid_before_utc.timestamp()) == BEGINS
+    assert int(certificate.not_valid_after_utc.timestamp()) == ENDS
+
+
+def test_a_chain_of_ten_is_taken() -> None:
+    assert len(load_pair(certificate_pem(EC) * 10, key_pem(EC)).chain) == 10
+
+
+def test_an_extension_that_cannot_be_read_is_refused() -> None:
+    garbled = certificate_pem(EC, extension=x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, b"garbage"))
+    with pytest.raises(UnusableCertificate, match="has extensions that cannot be read"):
+        load_pair(garbled, key_pem(EC))
 
 
 def test_a_long_host_is_cut_to_what_a_common_name_may_have() -> None:

@@ -4,6 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwe as joserfc_jwe
@@ -63,6 +67,8 @@ def opened(token: str, keys: dict[str, Key] | None = None) -> str:
 def refusal(token: str, keys: dict[str, Key] | None = None) -> JWEFailure:
     with pytest.raises(JWEError) as caught:
         opened(token, keys)
+    assert caught.value.detail
+    assert str(caught.value) == f"{caught.value.reason}: {caught.value.detail}"
     return caught.value.reason
 
 
@@ -270,6 +276,30 @@ def test_only_what_the_caller_accepts_is_opened() -> None:
 def test_a_hostile_one_time_key_opens_nothing(epk: Any) -> None:
     header = {"alg": "ECDH-ES", "enc": "A128GCM", "kid": "k", "epk": epk}
     assert refusal(headed_of(AGREED, header), {"k": EC}) is JWEFailure.DECRYPTION
+
+
+def agreed(epk: dict[str, Any], one_time: Any) -> str:
+    """A token for the key `k`, made by hand with whatever the header is to say. Spec: RFC 7518 4.6."""
+    head = segment({"alg": "ECDH-ES", "enc": "A128GCM", "kid": "k", "epk": epk, "unknown": "member"})
+    secret = one_time.private_key.exchange(ec.ECDH(), EC.public_key)
+
+    def sized(data: bytes) -> bytes:
+        return len(data).to_bytes(4) + data
+
+    info = sized(b"A128GCM") + sized(b"") + sized(b"") + (128).to_bytes(4)
+    key = ConcatKDFHash(hashes.SHA256(), 16, info).derive(secret)
+    sealed = AESGCM(key).encrypt(b"i" * 12, SIGNED.encode(), head.encode())
+    return f"{head}..{segment(b'i' * 12)}.{segment(sealed[:-16])}.{segment(sealed[-16:])}"
+
+
+def test_a_token_made_by_hand_opens_and_its_unknown_members_do_not_matter() -> None:
+    one_time = ECKey.generate_key("P-256")
+    assert opened(agreed(published(one_time), one_time), {"k": EC}) == SIGNED
+
+
+def test_a_one_time_key_that_comes_with_its_private_part_opens_nothing() -> None:
+    one_time = ECKey.generate_key("P-256")
+    assert refusal(agreed(private_jwk(one_time), one_time), {"k": EC}) is JWEFailure.DECRYPTION
 
 
 @pytest.mark.parametrize(
