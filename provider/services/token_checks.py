@@ -149,9 +149,9 @@ class TokenChecks:
     def _claims(self, conn: Connection, realm: Realm, text: str, now: int) -> Mapping[str, Any]:
         """The claims of an access token that this realm signed, for whichever API."""
         try:
-            header, claims = verify(
-                text, self.keys.verification_keys(conn, realm), realm.settings.offered_algorithms
-            )
+            keys = self.keys.verification_keys(conn, realm)
+            # Those of our keys, not of the configuration: what was signed before it changed is still good.
+            header, claims = verify(text, keys, {key.alg for key in keys if key.alg is not None})
         except JWTError as error:
             raise InvalidToken(detail=f"access token: {error.reason}") from None
         audience = claims.get("aud")

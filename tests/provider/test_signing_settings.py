@@ -64,6 +64,16 @@ def test_no_other_algorithm_is_offered(alg: str) -> None:
     assert parsed(further_signing_algorithms=[*SIGNING_ALGORITHMS, "HS256", "HS384", "HS512"])
 
 
+@pytest.mark.row("P-14")
+@pytest.mark.parametrize("alg", ["ES256", "HS256", "none"])
+def test_an_api_asks_for_what_the_realm_has_a_key_for(alg: str) -> None:
+    resources = [{"audience": "https://api.example", "signing_algorithm": alg}]
+    (problem,) = problems(resources=resources, further_signing_algorithms=["HS256"])
+    assert problem == f"resources[0].signing_algorithm: '{alg}' is not how this realm signs; use one of RS256"
+    if alg == "ES256":
+        assert parsed(resources=resources, further_signing_algorithms=["ES256"])
+
+
 @pytest.mark.row("S-30")
 def test_a_pair_in_place_and_in_files_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text(CERT)
