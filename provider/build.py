@@ -18,6 +18,9 @@ from provider.endpoints.account import AccountPage
 from provider.endpoints.authorize import Authorize
 from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.consent import Consent
+from provider.endpoints.device import CONFIRM, DevicePages
+from provider.endpoints.device_authorization import DeviceAuthorizationEndpoint
+from provider.endpoints.device_end import DeviceEnd
 from provider.endpoints.discovery import Discovery
 from provider.endpoints.end_session import EndSession
 from provider.endpoints.enrol import EnrolPage
@@ -40,6 +43,7 @@ from provider.factors.totp import TotpSecrets
 from provider.grants.authorization_code import AuthorizationCodeGrant
 from provider.grants.base import Grant
 from provider.grants.client_credentials import ClientCredentialsGrant
+from provider.grants.device_code import DeviceCodeGrant
 from provider.grants.password import PasswordGrant
 from provider.grants.refresh_token import RefreshTokenGrant
 from provider.pages import provider_pages
@@ -52,6 +56,8 @@ from provider.services.client_secrets import ClientSecrets
 from provider.services.client_tokens import ClientTokens
 from provider.services.clients import Clients
 from provider.services.consents import Consents
+from provider.services.devices import PATH as DEVICE_PATH
+from provider.services.devices import Devices
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.introspection import Introspection
@@ -127,6 +133,7 @@ def build(
     issuing = Issuing(keys, client_tokens)
     tokens = Tokens(checks, issuing)
     hints = IdTokenHints(keys, clients, secrets)
+    devices = Devices(checks, issuing)
     entrance = ClientEntrance(authentication, audit)
     networks = parse_networks(settings.trusted_networks)
     offered: tuple[Grant, ...] = (
@@ -134,16 +141,29 @@ def build(
         RefreshTokenGrant(store, tokens),
         ClientCredentialsGrant(store, issuing),
         PasswordGrant(store, attempts, issuing, audit),
+        DeviceCodeGrant(store, devices),
     )
     grants = {grant.grant_type: grant for grant in offered}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),
         *_sign_in_routes(
-            settings, store, clients, people, consents, hints, issuing, attempts, screens, ring, audit, clock
+            settings,
+            store,
+            clients,
+            people,
+            consents,
+            hints,
+            issuing,
+            devices,
+            attempts,
+            screens,
+            ring,
+            audit,
+            clock,
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
-        *_token_routes(store, entrance, grants, checks, client_tokens, audit, clock, networks),
+        *_token_routes(store, entrance, grants, checks, client_tokens, devices, audit, clock, networks),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
     )
@@ -234,6 +254,7 @@ def _sign_in_routes(
     consents: Consents,
     hints: IdTokenHints,
     issuing: Issuing,
+    devices: Devices,
     attempts: PasswordAttempts,
     screens: Screens,
     ring: KeyRing,
@@ -267,7 +288,20 @@ def _sign_in_routes(
     organization = OrganizationPage(desk, csrf("provider.organization"))
     consent = Consent(store, authorizations, consents, csrf("provider.consent"), screens, audit, clock)
     end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
-    authorize = Authorize(store, authorizations, ResponseWriter(screens.pages), screens, audit, clock)
+    device_end = DeviceEnd(authorizations, screens, audit)
+    device = DevicePages(
+        store,
+        authorizations,
+        devices,
+        device_end,
+        csrf("provider.device"),
+        screens,
+        audit,
+        clock,
+        trusted_networks,
+    )
+    writer = ResponseWriter(screens.pages)
+    authorize = Authorize(store, authorizations, writer, device_end, screens, audit, clock)
     both = ("GET", "POST")
     yield Route("/authorize", both, authorize, Face.PAGE)
     yield Route("/login", both, login, Face.PAGE)
@@ -277,6 +311,8 @@ def _sign_in_routes(
     yield Route("/login/enrol", both, enrol, Face.PAGE)
     yield Route("/login/no-second-factor", both, no_factor, Face.PAGE)
     yield Route("/consent", both, consent, Face.PAGE)
+    yield Route(DEVICE_PATH, both, device, Face.PAGE)
+    yield Route(CONFIRM, both, device.confirm, Face.PAGE)
     yield Route("/end_session", both, end, Face.PAGE)
     yield Route("/end_session/confirm", ("POST",), end.confirm, Face.PAGE)
 
@@ -287,6 +323,7 @@ def _token_routes(
     grants: Mapping[str, Grant],
     checks: TokenChecks,
     client_tokens: ClientTokens,
+    devices: Devices,
     audit: Audit,
     clock: Callable[[], float],
     networks: tuple[Network, ...],
@@ -295,8 +332,10 @@ def _token_routes(
     token = TokenEndpoint(entrance, client_tokens, grants, audit, clock, networks)
     introspect = Introspect(store, entrance, Introspection(checks), clock)
     revoke = Revoke(store, entrance, Revocation(checks), audit, clock)
+    device = DeviceAuthorizationEndpoint(store, entrance, devices, audit, clock)
     userinfo = UserInfo(store, checks, client_tokens, clock)
     yield Route("/token", ("POST",), token, Face.JSON, any_origin=True)
+    yield Route("/device_authorization", ("POST",), device, Face.JSON, any_origin=True)
     yield Route("/introspect", ("POST",), introspect, Face.JSON)
     yield Route("/revoke", ("POST",), revoke, Face.JSON, any_origin=True)
     yield Route("/userinfo", ("GET", "POST"), userinfo, Face.JSON, bearer=True, any_origin=True)

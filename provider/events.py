@@ -226,6 +226,62 @@ class LogoutNotReturned(Event):
 
 
 @dataclass(frozen=True)
+class DeviceStarted(Event):
+    """A device asked for a code; nobody has signed in yet. `scope` is what it asked for."""
+
+    name: ClassVar[str] = "provider.device_started"
+    realm: str
+    client_id: str
+    scope: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeviceApproved(Event):
+    """A person typed a device's code, signed in and agreed; `scope` is what was granted."""
+
+    name: ClassVar[str] = "provider.device_approved"
+    realm: str
+    client_id: str
+    user_id: str
+    sid: str
+    grant_id: str
+    scope: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeviceDenied(Event):
+    """A device gets nothing: the person said no (`user_id` is None before they signed in), or may not use it.
+
+    `detail` is for the operator.
+    """
+
+    name: ClassVar[str] = "provider.device_denied"
+    realm: str
+    client_id: str
+    user_id: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class DeviceCodeUnknown(Event):
+    """Somebody typed a code under which no device waits: mistyped, over, or a guess."""
+
+    name: ClassVar[str] = "provider.device_code_unknown"
+    realm: str
+    network: str
+
+
+@dataclass(frozen=True)
+class DeviceCodeSlowed(Event):
+    """A typed code was not even looked up: too many wrong ones from that network lately."""
+
+    name: ClassVar[str] = "provider.device_code_slowed"
+    realm: str
+    network: str
+    wait_seconds: int
+
+
+@dataclass(frozen=True)
 class TokensIssued(Event):
     """Tokens were given; `grant_type` is `implicit` or `hybrid` if the authorization endpoint gave them.
 
@@ -258,7 +314,7 @@ class TokenRevoked(Event):
 
 @dataclass(frozen=True)
 class CodeReused(Event):
-    """A code came a second time; the grant and all its tokens were stopped."""
+    """A code or device code came a second time; the grant and all its tokens were stopped."""
 
     name: ClassVar[str] = "provider.code_reused"
     realm: str

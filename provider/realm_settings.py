@@ -43,6 +43,18 @@ class Lifetimes:
         maximum=300,
         help="How long a repeated refresh gets the same successor again, while that one is unused; 0: never.",
     )
+    device_code_minutes: float = setting(
+        default=10.0,
+        minimum=1,
+        maximum=60,
+        help="How long a device waits for a person to type its code and sign in.",
+    )
+    device_interval_seconds: int = setting(
+        default=5,
+        minimum=1,
+        maximum=60,
+        help="How long a device waits between two questions for its tokens; 5 more each time it does not.",
+    )
     interaction_minutes: float = setting(
         default=30.0,
         minimum=1,
@@ -85,6 +97,11 @@ class Lifetimes:
         return round(self.clock_skew_minutes * 60)
 
     @property
+    def device_code_seconds(self) -> int:
+        """Life of a device code, and of the user code that belongs to it."""
+        return round(self.device_code_minutes * 60)
+
+    @property
     def interaction_seconds(self) -> int:
         """Life of a sign-in that was begun."""
         return round(self.interaction_minutes * 60)
@@ -117,7 +134,7 @@ class ConsentSettings:
 
 @dataclass(frozen=True)
 class ThrottleSettings:
-    """How failed sign-ins are slowed, per account and per network."""
+    """How failed sign-ins are slowed, per account and per network, and how many devices may wait."""
 
     account_failures: int = setting(
         default=5, minimum=1, maximum=1000, help="Wrong passwords for one account before it has to wait."
@@ -131,6 +148,12 @@ class ThrottleSettings:
     longest_delay_seconds: int = setting(default=900, minimum=1, maximum=86_400, help="The longest wait.")
     forget_seconds: int = setting(
         default=3600, minimum=1, maximum=604_800, help="Failures older than this are forgotten."
+    )
+    devices_per_client: int = setting(
+        default=1000,
+        minimum=1,
+        maximum=100_000,
+        help="Device codes of one client that may wait for an answer at the same time.",
     )
 
 

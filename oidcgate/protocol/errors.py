@@ -93,10 +93,9 @@ class InvalidScope(OAuthError):
 
 
 class AccessDenied(OAuthError):
-    """The person or the server said no. Spec: RFC 6749 4.1.2.1."""
+    """The person or the server said no. Spec: RFC 6749 4.1.2.1; RFC 8628 3.5."""
 
     code = "access_denied"
-    status = 403
 
 
 class ServerError(OAuthError):

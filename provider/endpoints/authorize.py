@@ -2,7 +2,8 @@
 
 A request that needs the person is stored and sent on to a page next door (`login`, `account`, `otp`, `enrol`,
 `no_factor`, `organization`, `consent`); these come back here as `/authorize?interaction=…`, where everything
-is judged anew. Here is no form and no password. What is judged is `provider.services.authorization`.
+is judged anew. Here is no form and no password. What is judged is `provider.services.authorization`. A device
+whose code was typed (`device`) goes the same way and ends in a page (`device_end`).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,17 +16,19 @@ from werkzeug import Request, Response
 from oidcgate.audit import Audit
 from oidcgate.protocol.authorization import RawRequest, parse_authorization_request
 from oidcgate.protocol.errors import OAuthError, TemporarilyUnavailable
-from provider.endpoints import account, enrol, no_factor, organization, otp
+from provider.endpoints import account, device, enrol, no_factor, organization, otp
+from provider.endpoints.device_end import DeviceEnd
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import AuthorizationRefused
 from provider.realm import Realm
-from provider.services.authorization import Accepted, Answer, Authorizations
+from provider.services.authorization import AcceptedRequest, Answer, Authorizations
 from provider.services.browser_session import Browser, browser_cookie, this_browser
 from provider.services.interaction import (
     Ask,
     AskAccount,
     AskCode,
+    AskConfirmation,
     AskConsent,
     AskEnrolment,
     AskLogin,
@@ -36,6 +39,7 @@ from provider.services.interaction import (
 )
 from provider.services.minting import FrontDraft
 from provider.services.pending import (
+    SIGN_IN,
     Kind,
     Pending,
     claim_request,
@@ -50,6 +54,7 @@ from provider.store.engine import Store
 INTERACTION: Final = "interaction"
 #: Where each question is asked.
 _PAGES: Final[Mapping[type[Ask], str]] = {
+    AskConfirmation: device.CONFIRM,
     AskLogin: "/login",
     AskAccount: account.PATH,
     AskCode: otp.PATH,
@@ -67,6 +72,7 @@ class Authorize:
     store: Store
     authorizations: Authorizations
     writer: ResponseWriter
+    device_end: DeviceEnd
     screens: Screens
     audit: Audit
     clock: Callable[[], float]
@@ -106,13 +112,15 @@ class Authorize:
         browser = this_browser(realm, request.headers.get("Cookie", ""))
         with self.store.begin() as conn:
             claim_request(conn, realm, identifier, browser)
-            pending = load_request(conn, realm, Kind.AUTHORIZE, identifier, browser, int(self.clock()))
+            pending = load_request(conn, realm, SIGN_IN, identifier, browser, int(self.clock()))
+        if pending.kind is Kind.DEVICE:
+            return self._answer_device(realm, request, pending)
         accepted = self._accept(realm, request, parse_authorization_request(pending.parameters))
         if isinstance(accepted, Response):
             return accepted
         return self._answer(realm, request, accepted, browser, pending.parameters, pending)
 
-    def _accept(self, realm: Realm, request: Request, raw: RawRequest) -> Accepted | Response:
+    def _accept(self, realm: Realm, request: Request, raw: RawRequest) -> AcceptedRequest | Response:
         with self.store.read() as conn:
             target = self.authorizations.target(conn, realm, raw)
             try:
@@ -127,7 +135,7 @@ class Authorize:
         self,
         realm: Realm,
         request: Request,
-        accepted: Accepted,
+        accepted: AcceptedRequest,
         browser: Browser,
         pairs: list[tuple[str, str]],
         pending: Pending | None,
@@ -164,6 +172,18 @@ class Authorize:
         language = self.screens.language(request, accepted.request.ui_locales)
         return self.writer.success(realm, accepted.target, answer.draft.parameters(), language=language)
 
+    def _answer_device(self, realm: Realm, request: Request, pending: Pending) -> Response:
+        """Do what is next for a device: the same steps, and an end that leads to no client."""
+        now, cookies = int(self.clock()), request.headers.get("Cookie", "")
+        with self.store.begin() as conn:
+            accepted = self.authorizations.device(conn, realm, pending)
+            judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
+            if isinstance(judged.step, Ask):
+                return see_other(_page(realm, _PAGES[type(judged.step)], pending))
+            finish_request(conn, realm, pending, now)
+            ending = self.device_end.reach(conn, realm, accepted, judged, pending.row.state, now)
+        return self.device_end.show(realm, request, accepted, ending)
+
     def _refuse(self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError) -> Response:
         detail = error.detail or error.description
         self.audit.emit(AuthorizationRefused(realm.id, target.client.client_id, error.code, detail))
@@ -173,7 +193,7 @@ class Authorize:
 def _store(
     conn: Connection,
     realm: Realm,
-    accepted: Accepted,
+    accepted: AcceptedRequest,
     pairs: list[tuple[str, str]],
     browser: Browser | None,
     now: int,

@@ -24,7 +24,7 @@ from provider.services.browser_session import this_browser
 from provider.services.consents import Consents
 from provider.services.interaction import AskConsent, ConsentAnswer
 from provider.services.pending import (
-    Kind,
+    SIGN_IN,
     Pending,
     load_request,
     save_progress,
@@ -77,7 +77,7 @@ class Consent:
         # One transaction from judging to noting the answer: what is agreed to is what was shown, to whom it
         # was shown.
         with self.store.begin() as conn:
-            pending = load_request(conn, realm, Kind.AUTHORIZE, fields.get("interaction"), browser, now)
+            pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
             accepted = self.authorizations.stored(conn, realm, pending)
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
             if not isinstance(judged.step, AskConsent) or judged.user is None:
@@ -145,7 +145,7 @@ class Consent:
             client_name=target.client.name,
             user_name=user.user_name,
             scopes=lines,
-            return_host=shown_destination(target.redirect_uri),
+            return_host=None if target.redirect_uri is None else shown_destination(target.redirect_uri),
         )
 
     def _line(self, realm: Realm, language: str, scope: str) -> ScopeLine:

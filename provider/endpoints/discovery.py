@@ -25,7 +25,8 @@ MAX_AGE_SECONDS: Final = 300
 
 @dataclass(frozen=True)
 class Discovery:
-    """Spec: OIDC Discovery 1.0 section 3, 4; RFC 8414 section 2, 3; RFC 9207 section 3.
+    """Spec: OIDC Discovery 1.0 section 3, 4; RFC 8414 section 2, 3; RFC 9207 section 3;
+        RFC 8628 section 4.
 
     Attributes:
         grant_types: the table of the token endpoint.
@@ -50,6 +51,7 @@ class Discovery:
             "authorization_endpoint": realm.url("/authorize"),
             "token_endpoint": realm.url("/token"),
             "userinfo_endpoint": realm.url("/userinfo"),
+            "device_authorization_endpoint": realm.url("/device_authorization"),
             "jwks_uri": realm.url("/jwks"),
             "end_session_endpoint": realm.url("/end_session"),
             "introspection_endpoint": realm.url("/introspect"),

@@ -123,7 +123,7 @@ class EndSession:
             with self.store.begin() as conn:
                 identifier = own_fields(pairs, _FIELDS)["interaction"]
                 claim_request(conn, realm, identifier, browser)
-                pending = load_request(conn, realm, Kind.END_SESSION, identifier, browser, now)
+                pending = load_request(conn, realm, (Kind.END_SESSION,), identifier, browser, now)
             return self._judge(realm, request, browser, pending.parameters, pending, now)
         return self._judge(realm, request, browser, pairs, None, now)
 
@@ -140,7 +140,7 @@ class EndSession:
         now = int(self.clock())
         asked = None
         with self.store.begin() as conn:
-            pending = load_request(conn, realm, Kind.END_SESSION, fields.get("interaction"), browser, now)
+            pending = load_request(conn, realm, (Kind.END_SESSION,), fields.get("interaction"), browser, now)
             session = live_session(conn, realm, cookies, now)
             wish = self._wish(conn, realm, parse_end_session_request(pending.parameters))
             if session is not None:

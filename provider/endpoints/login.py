@@ -33,7 +33,7 @@ from provider.services.browser_session import (
 )
 from provider.services.interaction import AskLogin, LoginReason
 from provider.services.pending import (
-    Kind,
+    SIGN_IN,
     Pending,
     load_request,
     save_progress,
@@ -79,7 +79,7 @@ class Login:
         browser = this_browser(realm, request.headers.get("Cookie", ""))
         now = int(self.clock())
         with self.store.read() as conn:
-            pending = load_request(conn, realm, Kind.AUTHORIZE, fields.get("interaction"), browser, now)
+            pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
             accepted = self.authorizations.stored(conn, realm, pending)
             cookies = request.headers.get("Cookie", "")
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)

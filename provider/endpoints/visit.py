@@ -19,7 +19,7 @@ from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations
 from provider.services.browser_session import Browser, session_cookie, this_browser
 from provider.services.interaction import Step
-from provider.services.pending import Kind, Pending, load_request, save_progress, with_progress
+from provider.services.pending import SIGN_IN, Pending, load_request, save_progress, with_progress
 from provider.services.responses import form_targets, see_other
 from provider.store.engine import Store
 from provider.store.sessions import BrowserSession
@@ -100,7 +100,7 @@ class Desk:
         fields = own_fields(pairs, _FIELDS)
         cookies, now = request.headers.get("Cookie", ""), int(self.clock())
         browser = this_browser(realm, cookies)
-        pending = load_request(conn, realm, Kind.AUTHORIZE, fields.get("interaction"), browser, now)
+        pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
         accepted = self.authorizations.stored(conn, realm, pending)
         judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
         if judged.session is None or judged.user is None:

@@ -24,7 +24,14 @@ organization.html (200, page-organization)
     organizations: Sequence[OrganizationLine]; expired: bool
 consent.html (200, page-consent)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
-    return_host: str (where the browser goes next, as `responses.shown_destination` says it)
+    return_host: str (where the browser goes next, as `responses.shown_destination` says it) or None (nowhere)
+device.html (200, page-device)
+    action: str; hidden: Mapping[str, str]; user_code: str ("" for none); problem: DeviceProblem or None;
+    retry_after_seconds: int or None
+device_confirm.html (200, page-device-confirm)
+    action: str; hidden: Mapping[str, str]; client_name: str; user_code: str; user_name: str or None
+device_done.html (200, page-device-done)
+    client_name: str; outcome: DeviceOutcome
 logout.html (200, page-logout)
     action: str; hidden: Mapping[str, str]; user_name: str or None; client_name: str or None;
     problem: LogoutProblem or None
@@ -39,7 +46,8 @@ On consent.html each optional scope is a check box named `scope`, checked at fir
 Buttons: `login` on login.html; `continue` and `other` on account.html send `decision=continue` or
 `decision=other`; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`; `back` on
 no_factor.html; `organization-1` and so on, each of which sends its `org_id`, on organization.html;
-`allow` and `deny` on consent.html send `decision=allow` or `decision=deny`; `logout` on logout.html.
+`allow` and `deny` on consent.html and device_confirm.html send `decision=allow` or `decision=deny`; `send` on
+device.html; `logout` on logout.html.
 
 After the POST of each page with a form but form_post.html the browser may be redirected
 to the client: give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
@@ -103,6 +111,27 @@ class FactorProblem(StrEnum):
     """What is stored cannot be opened: the operator has to act."""
 
 
+class DeviceProblem(StrEnum):
+    """Why the page that asks for a device's code is shown once more."""
+
+    WRONG = "wrong"
+    """No device waits for that code; why is never said."""
+    TOO_MANY = "too_many"
+    """Too many wrong codes; `retry_after_seconds` says how long to wait."""
+    EXPIRED = "expired"
+    """The form was open for too long, or was not shown to this browser."""
+
+
+class DeviceOutcome(StrEnum):
+    """What became of a device."""
+
+    APPROVED = "approved"
+    DENIED = "denied"
+    """The person said no."""
+    NOT_PERMITTED = "not_permitted"
+    """The person may not use the application, or cannot sign in as strongly as it takes."""
+
+
 class LogoutProblem(StrEnum):
     """Why the sign-out page is shown once more."""
 
@@ -123,6 +152,8 @@ class ErrorKind(StrEnum):
     """The address to return to is not registered; the log says which one."""
     EXPIRED = "expired"
     """The sign-in is over, was finished in another tab, or belongs to another browser."""
+    DEVICE_CODE = "device_code"
+    """The code of a device was used before, or has ended."""
     NOT_FOUND = "not_found"
     """No such page."""
     UNAVAILABLE = "unavailable"

@@ -38,27 +38,39 @@ from provider.services.browser_session import live_session, note_use
 from provider.services.claims import askable, scopes_of_claims, without_claims_of
 from provider.services.clients import Clients
 from provider.services.consents import Consents
+from provider.services.devices import FLOW as DEVICE_FLOW
+from provider.services.devices import settle
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.interaction import Finish, InteractionState, SignedIn, Step, next_step
 from provider.services.issuing import Authorization, CodeRequest, Issuing, begin_grant, issue_code
 from provider.services.minting import FrontDraft
 from provider.services.organizations import NO_ORGANIZATION, Task, memberships, organization_of
-from provider.services.pending import Pending
-from provider.services.progress import account_in, answer_in, login_in, noted, organization_in
-from provider.services.responses import PageError, ValidatedTarget, validate_target
+from provider.services.pending import Kind, Pending
+from provider.services.progress import (
+    account_in,
+    answer_in,
+    confirmed_in,
+    login_in,
+    noted,
+    organization_in,
+    typist_in,
+)
+from provider.services.responses import DeviceTarget, PageError, ValidatedTarget, validate_target
 from provider.services.scopes import OPENID, Reach, reach_of
 from provider.services.second_factor import Factor, Means, Wish, next_factor, rule_of
 from provider.services.token_checks import may_use
 from provider.services.users import UserStore
-from provider.store import totp
+from provider.store import device_codes, totp
 from provider.store.clients import Client
+from provider.store.device_codes import DeviceCode
+from provider.store.grants import GrantRow
 from provider.store.sessions import BrowserSession
 from provider.store.users import User
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A request with nothing wrong in it.
+    """A request with nothing wrong in it: of an application (`AcceptedRequest`), or a device's.
 
     Attributes:
         reach: What would be granted, and for which API.
@@ -70,13 +82,28 @@ class Accepted:
     """
 
     request: AuthorizationRequest
-    target: ValidatedTarget
-    response_type: ResponseType
+    target: ValidatedTarget | DeviceTarget
     reach: Reach
     asked: Mapping[str, tuple[str, ...]]
     to_agree: tuple[str, ...]
     required_user: str | None
     wish: Wish
+
+
+@dataclass(frozen=True)
+class AcceptedRequest(Accepted):
+    """One that is answered through the browser."""
+
+    target: ValidatedTarget
+    response_type: ResponseType
+
+
+@dataclass(frozen=True)
+class AcceptedDevice(Accepted):
+    """What a device asks for whose code was typed in this browser. `required_user` is who typed it."""
+
+    target: DeviceTarget
+    device: DeviceCode
 
 
 @dataclass(frozen=True)
@@ -124,7 +151,9 @@ class Authorizations:
             state=raw.state,
         )
 
-    def accept(self, conn: Connection, realm: Realm, target: ValidatedTarget, raw: RawRequest) -> Accepted:
+    def accept(
+        self, conn: Connection, realm: Realm, target: ValidatedTarget, raw: RawRequest
+    ) -> AcceptedRequest:
         """Judge everything but the person.
 
         Raises:
@@ -152,23 +181,25 @@ class Authorizations:
             raise InvalidRequest("This client signs nobody in for an organization, so org_id is refused.")
         claims = parse_claims(request.claims)
         asked = askable(realm.catalogue, client, claims)
-        return Accepted(
-            request,
-            target,
-            response_type,
-            reach,
-            asked,
-            _to_agree(realm, reach, asked),
-            self._required_user(conn, realm, target, request.id_token_hint, claims.sub),
-            _wish(request, target, claims),
+        return AcceptedRequest(
+            request=request,
+            target=target,
+            reach=reach,
+            asked=asked,
+            to_agree=_to_agree(realm, reach, asked),
+            required_user=self._required_user(conn, realm, target, request.id_token_hint, claims.sub),
+            wish=_wish(request, target, claims),
+            response_type=response_type,
         )
 
     def stored(self, conn: Connection, realm: Realm, pending: Pending) -> Accepted:
         """The stored request of a page, judged again: the client may have been changed since.
 
         Raises:
-            PageError: it would not be accepted any more.
+            PageError: it would not be accepted any more; another person has answered the device.
         """
+        if pending.kind is Kind.DEVICE:
+            return self.device(conn, realm, pending)
         raw = parse_authorization_request(pending.parameters)
         target = self.target(conn, realm, raw)
         try:
@@ -178,7 +209,7 @@ class Authorizations:
                 ErrorKind.EXPIRED, detail=f"not acceptable any more: {error.description}"
             ) from None
 
-    def prepare(self, accepted: Accepted) -> None:
+    def prepare(self, accepted: AcceptedRequest) -> None:
         """See to it that what a request asks for can be given. May fetch; call it outside of a transaction.
 
         Raises:
@@ -186,6 +217,36 @@ class Authorizations:
         """
         if accepted.response_type.gives_id_token:
             self.issuing.client_tokens.prepare_id_tokens(accepted.target.client)
+
+    def device(self, conn: Connection, realm: Realm, pending: Pending) -> AcceptedDevice:
+        """What the device asks for whose code was typed, judged again like any stored request.
+
+        Raises:
+            PageError: it would not be accepted any more; another person has answered it.
+        """
+        ((_, user_code),) = pending.parameters
+        device = device_codes.find_typed(conn, realm.id, user_code)
+        if device is None or device.decided_at is not None:
+            raise PageError(ErrorKind.DEVICE_CODE, detail="the device was answered, or its code is gone")
+        client = self.clients.find(conn, realm, device.client_id)
+        if client is None or not client.enabled or DEVICE_FLOW not in client.flows:
+            raise PageError(ErrorKind.UNKNOWN_CLIENT, detail="the device's client may not use the flow")
+        try:
+            reach = reach_of(realm.catalogue, client, device.scope, device.api, refreshable=True)
+        except OAuthError as error:
+            raise PageError(
+                ErrorKind.EXPIRED, detail=f"not acceptable any more: {error.description}"
+            ) from None
+        return AcceptedDevice(
+            request=AuthorizationRequest(client_id=client.client_id, redirect_uri=None),
+            target=DeviceTarget(client),
+            reach=reach,
+            asked={},
+            to_agree=_to_agree(realm, reach, {}),
+            required_user=typist_in(pending.row.state),
+            wish=Wish(vocabulary=VOCABULARIES[client.acr_profile]),
+            device=device,
+        )
 
     def judge(
         self,
@@ -225,6 +286,7 @@ class Authorizations:
             may_use=user is None or may_use(client, user),
             answer=answer_in(progress),
             factor=_factor(conn, realm, accepted, session, progress),
+            to_confirm=isinstance(accepted, AcceptedDevice) and not confirmed_in(progress),
             told_missing=session is not None and noted(progress, "told_missing", session),
             account=None if session is None else account_in(progress, session),
             organization=_organization(realm, accepted, session, user, progress),
@@ -235,7 +297,7 @@ class Authorizations:
         self,
         conn: Connection,
         realm: Realm,
-        accepted: Accepted,
+        accepted: AcceptedRequest,
         judged: Judged,
         step: Finish,
         now: int,
@@ -245,25 +307,8 @@ class Authorizations:
         Raises:
             ServerError: nobody is signed in, which `judge` never lets finish.
         """
-        session, user, request = judged.session, judged.user, accepted.request
-        if session is None or user is None:
-            raise ServerError(detail="a request was finished for nobody")
-        note_use(conn, realm, session, now)
-        stated = state(accepted.wish.vocabulary, session.amr, accepted.wish.acr_values)
-        client, response_type = accepted.target.client, accepted.response_type
-        authorization = Authorization(
-            client_id=client.client_id,
-            user_id=step.user_id,
-            sid=step.sid,
-            scope=step.scopes,
-            auth_time=session.auth_time,
-            acr=stated.acr,
-            amr=stated.amr,
-            api=accepted.reach.audience,
-            claims=without_claims_of(realm.catalogue, accepted.asked, step.left_out),
-            org_id=step.org_id,
-        )
-        grant = begin_grant(conn, realm, authorization, now)
+        grant, user = self._grant(conn, realm, accepted, judged, step, now)
+        request, client, response_type = accepted.request, accepted.target.client, accepted.response_type
         code = access = id_token = None
         if response_type.gives_code:
             bound = CodeRequest(
@@ -293,6 +338,47 @@ class Authorizations:
                 realm.id, client.client_id, user.user_id, grant.grant_id, response_type.flow, grant.scope
             )
         return Answer(FrontDraft(code, access, id_token), event)
+
+    def approve(
+        self,
+        conn: Connection,
+        realm: Realm,
+        accepted: AcceptedDevice,
+        judged: Judged,
+        step: Finish,
+        now: int,
+    ) -> GrantRow:
+        """Write down what a device gets, which collects it by itself.
+
+        Raises:
+            PageError: another person was first, or it took too long.
+            ServerError: nobody is signed in, which `judge` never lets finish.
+        """
+        grant, _ = self._grant(conn, realm, accepted, judged, step, now)
+        settle(conn, realm, accepted.device, grant, now)
+        return grant
+
+    def _grant(
+        self, conn: Connection, realm: Realm, accepted: Accepted, judged: Judged, step: Finish, now: int
+    ) -> tuple[GrantRow, User]:
+        session, user = judged.session, judged.user
+        if session is None or user is None:
+            raise ServerError(detail="a request was finished for nobody")
+        note_use(conn, realm, session, now)
+        stated = state(accepted.wish.vocabulary, session.amr, accepted.wish.acr_values)
+        authorization = Authorization(
+            client_id=accepted.target.client.client_id,
+            user_id=step.user_id,
+            sid=step.sid,
+            scope=step.scopes,
+            auth_time=session.auth_time,
+            acr=stated.acr,
+            amr=stated.amr,
+            api=accepted.reach.audience,
+            claims=without_claims_of(realm.catalogue, accepted.asked, step.left_out),
+            org_id=step.org_id,
+        )
+        return begin_grant(conn, realm, authorization, now), user
 
     def _required_user(
         self,

@@ -20,6 +20,7 @@ from provider.store.schema import (
     assertions,
     browser_sessions,
     codes,
+    device_codes,
     grants,
     interactions,
     refresh_tokens,
@@ -94,6 +95,7 @@ def _ends(realm: Realm, now: int) -> Iterator[tuple[Table, int]]:
     yield browser_sessions, now
     yield throttle, now - realm.settings.throttle.forget_seconds
     yield codes, now - _KEPT_SECONDS
+    yield device_codes, now - _KEPT_SECONDS
     # Good for so much longer at our own endpoints.
     yield access_tokens, now - skew_seconds
     yield revoked_tokens, now - skew_seconds

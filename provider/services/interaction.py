@@ -2,9 +2,9 @@
 
 Here lives the decision only; whether one factor is enough is `second_factor`. Rows and cookies are in
 `browser_session` and `provider.store.interactions`; who calls this with what is in `authorization`; the pages
-that ask are the endpoints `login`, `account`, `otp`, `enrol`, `no_factor`, `organization` and `consent`.
-Every call judges anew from what the server knows: no step is remembered as "passed" without saying by whom,
-so a second tab, the back button or another account in the same browser can never skip a step.
+that ask are the endpoints `device`, `login`, `account`, `otp`, `enrol`, `no_factor`, `organization` and
+`consent`. Every call judges anew from what the server knows: no step is remembered as "passed" without saying
+by whom, so a second tab, the back button or another account in the same browser can never skip a step.
 """
 
 from dataclasses import dataclass, replace
@@ -99,6 +99,7 @@ class InteractionState:
         may_use: The person is among those that the client is for.
         answer: The consent given or refused in this interaction.
         factor: What the session lacks in strength for this request (`next_factor`).
+        to_confirm: The person has yet to say that they mean the device whose code they typed.
         told_missing: The person has read, in this session and interaction, that they lack it for good.
         organization: Which one they sign in for, if any (`organization_of`).
     """
@@ -118,6 +119,12 @@ class InteractionState:
     told_missing: bool = False
     account: AccountAnswer | None = None
     organization: Task = NO_ORGANIZATION
+    to_confirm: bool = False
+
+
+@dataclass(frozen=True)
+class AskConfirmation:
+    """Show which application the typed code is for, and ask whether the person means it."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +195,16 @@ class Fail:
     error: OAuthError
 
 
-Ask = AskLogin | AskAccount | AskCode | AskEnrolment | TellMissing | AskOrganization | AskConsent
+Ask = (
+    AskConfirmation
+    | AskLogin
+    | AskAccount
+    | AskCode
+    | AskEnrolment
+    | TellMissing
+    | AskOrganization
+    | AskConsent
+)
 Step = Ask | Finish | Fail
 
 
@@ -199,8 +215,12 @@ def next_step(state: InteractionState, now: int) -> Step:
     right user which is fresh enough, strong enough and, where consent is needed, covered by consent of that
     same user; for no organization but one they belong to.
 
-    Spec: OIDC Core 3.1.2.1 (prompt, max_age, id_token_hint, acr_values), 3.1.2.3, 3.1.2.4, 3.1.2.6, 5.5.1.1
+    Spec: OIDC Core 3.1.2.1 (prompt, max_age, id_token_hint, acr_values), 3.1.2.3, 3.1.2.4, 3.1.2.6, 5.5.1.1;
+        RFC 8628 5.4
     """
+    if state.to_confirm:
+        # Before anything else: a code that somebody else sent gets no further on the strength of a session.
+        return AskConfirmation()
     silent = "none" in state.prompt
     reason = _login_reason(state, now)
     if reason is not None or state.signed_in is None:

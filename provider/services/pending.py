@@ -6,10 +6,10 @@ back button and a replayed form lead nowhere. Rows are `provider.store.interacti
 `browser_session`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -26,7 +26,12 @@ class Kind(StrEnum):
     """What the stored request asks for."""
 
     AUTHORIZE = "authorize"
+    DEVICE = "device"
     END_SESSION = "end_session"
+
+
+#: Those for which a person signs in.
+SIGN_IN: Final = frozenset({Kind.AUTHORIZE, Kind.DEVICE})
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Pending:
 
     identifier: str
     row: Interaction
+
+    @property
+    def kind(self) -> Kind:
+        """What it asks for."""
+        return Kind(self.row.request["kind"])
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
@@ -78,18 +88,23 @@ def store_request(
 
 
 def load_request(
-    conn: Connection, realm: Realm, kind: Kind, identifier: str | None, browser: Browser, now: int
+    conn: Connection,
+    realm: Realm,
+    kinds: Collection[Kind],
+    identifier: str | None,
+    browser: Browser,
+    now: int,
 ) -> Pending:
     """Find a stored request of this browser.
 
     Raises:
-        PageError: there is none of that name, of that kind, for this browser, or it is finished or expired.
+        PageError: there is none of that name, of these kinds, for this browser, or it is finished or expired.
             The page is the same for all of these; the log tells them apart.
     """
     if not identifier:
         raise _over("no identifier")
     row = interactions.find(conn, realm.id, token_hash(identifier))
-    if row is None or row.request["kind"] != kind.value:
+    if row is None or row.request["kind"] not in kinds:
         raise _over("no such interaction")
     if row.browser_hash != token_hash(browser.token):
         raise _over(

@@ -36,6 +36,11 @@ def told_progress(session: BrowserSession) -> dict[str, Any]:
     return {"told_missing": {"sid": session.sid}}
 
 
+def confirmed_progress(user_id: str | None) -> dict[str, Any]:
+    """The note that the person means the device whose code they typed; `user_id` if they were signed in."""
+    return {"confirmed": {"user_id": user_id}}
+
+
 def consent_progress(answer: ConsentAnswer) -> dict[str, Any]:
     """The note of an answer on the consent page."""
     asked, agreed = sorted(answer.asked), sorted(answer.agreed)
@@ -68,6 +73,17 @@ def answer_in(progress: Mapping[str, Any]) -> ConsentAnswer | None:
     return ConsentAnswer(
         note["user_id"], frozenset(note["asked"]), frozenset(note["agreed"]), note["allowed"]
     )
+
+
+def confirmed_in(progress: Mapping[str, Any]) -> bool:
+    """Whether `confirmed_progress` is there."""
+    return "confirmed" in progress
+
+
+def typist_in(progress: Mapping[str, Any]) -> str | None:
+    """Who was signed in when they said that they mean this device, if anybody was."""
+    user_id: str | None = progress.get("confirmed", {}).get("user_id")
+    return user_id
 
 
 def noted(progress: Mapping[str, Any], what: str, session: BrowserSession) -> bool:

@@ -70,6 +70,14 @@ class ValidatedTarget:
             raise TypeError("a ValidatedTarget comes from validate_target only")
 
 
+@dataclass(frozen=True)
+class DeviceTarget:
+    """An enabled client whose device collects the answer by itself: the browser is led nowhere."""
+
+    client: Client
+    redirect_uri: None = None
+
+
 def validate_target(
     client: Client | None,
     redirect_uri: str | None,
@@ -207,13 +215,15 @@ def shown_destination(redirect_uri: str) -> str:
     return parts.hostname or f"{parts.scheme}:"
 
 
-def form_targets(redirect_uri: str) -> tuple[str, ...]:
-    """Where the browser may come to after a form of ours whose answer leads to a client.
+def form_targets(redirect_uri: str | None) -> tuple[str, ...]:
+    """Where the browser may come to after a form of ours whose answer leads to a client, if it leads to one.
 
     Chromium applies `form-action` to every hop of the redirects that follow. The client may send the browser
     on (a broker back to its own application), so a list of one would stop sign-ins nobody here can foresee:
     every https origin is allowed, other schemes only as the client's own.
     """
+    if redirect_uri is None:
+        return ()
     if redirect_uri.startswith("http://"):
         # A loopback client of a machine for trying out: what it leads on to is on other ports of that
         # machine.

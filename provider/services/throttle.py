@@ -11,7 +11,8 @@ account        failures for one name from anywhere                 30  1 minute
 network        failures for any name from one network              50  1 minute
 =============  ==============================================  ======  ============
 
-Codes of a second factor are slowed by the same rules over counters of their own (`code_scopes_of`).
+Codes of a second factor are slowed by the same rules over counters of their own (`code_scopes_of`), and so
+are codes of devices (`device_scopes_of`), per network.
 
 The strict rule binds the guesser's own network. The rule over all networks has a short cap, so somebody who
 guesses at the owner's name delays the owner by at most that minute, and from one network alone never reaches
@@ -101,6 +102,17 @@ def code_scopes_of(user_id: str, network: str, settings: ThrottleSettings) -> tu
     return (own, *_network_scope(network, settings))
 
 
+def device_scopes_of(network: str, settings: ThrottleSettings) -> tuple[Scope, ...]:
+    """The counter that one typed code of a device touches.
+
+    Who types it is not known yet. A guess is at the codes of everybody who waits, so the network `unknown` is
+    counted too.
+
+    Spec: RFC 8628 5.1.
+    """
+    return (Scope(f"device:{network}", _shared(settings), own=False),)
+
+
 def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
     """How long the next try has to wait: 0 when it may be made now."""
     return max(
@@ -125,12 +137,15 @@ def _strict(settings: ThrottleSettings) -> Rule:
 def _network_scope(network: str, settings: ThrottleSettings) -> tuple[Scope, ...]:
     if network == UNKNOWN_NETWORK:
         return ()
-    shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
-    first = min(settings.first_delay_seconds, shared)
     # A right password gives the network only its own charge back: else one account of the guesser's own
     # would buy unlimited tries at all others.
-    rule = Rule(settings.network_failures, first, shared, settings.forget_seconds)
-    return (Scope(f"network:{network}", rule, own=False),)
+    return (Scope(f"network:{network}", _shared(settings), own=False),)
+
+
+def _shared(settings: ThrottleSettings) -> Rule:
+    shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
+    first = min(settings.first_delay_seconds, shared)
+    return Rule(settings.network_failures, first, shared, settings.forget_seconds)
 
 
 def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:

@@ -167,6 +167,30 @@ codes: Final = Table(
     Index("codes_by_end", "realm_id", "expires_at"),
 )
 
+device_codes: Final = Table(
+    "device_codes",
+    metadata,
+    _realm(),
+    Column("device_hash", _HASH, primary_key=True),
+    # What the person types: short, so it is of use only for as long as it waits, and to who is signed in.
+    Column("user_code", String(16), nullable=False),
+    Column("client_id", String(100), nullable=False),
+    Column("scope", JSON, nullable=False),
+    Column("api", Text),
+    # How long the device has to wait between two questions; grows when it does not.
+    Column("interval_seconds", Integer, nullable=False),
+    Column("polled_at", _INSTANT),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    # When somebody answered; without a grant the answer was no.
+    Column("decided_at", _INSTANT),
+    Column("grant_id", String(64)),
+    Column("consumed_at", _INSTANT),
+    Index("device_codes_by_user_code", "realm_id", "user_code", unique=True),
+    Index("device_codes_by_client", "realm_id", "client_id", "expires_at"),
+    Index("device_codes_by_end", "realm_id", "expires_at"),
+)
+
 access_tokens: Final = Table(
     "access_tokens",
     metadata,

@@ -11,8 +11,9 @@ from oidcgate.gate.pages import LoopCheck, gate_pages
 from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
 from provider.factors.enrolment import qr_code
-from provider.pages import ErrorKind as ProviderError
 from provider.pages import (
+    DeviceOutcome,
+    DeviceProblem,
     FactorProblem,
     LoginProblem,
     LogoutProblem,
@@ -21,6 +22,7 @@ from provider.pages import (
     form_post,
     provider_pages,
 )
+from provider.pages import ErrorKind as ProviderError
 
 GATE = gate_pages()
 PROXY = proxy_pages()
@@ -141,6 +143,44 @@ def _organization(expired: bool) -> Example:
     )
 
 
+def _consent(return_host: str | None) -> Example:
+    return _provider(
+        "consent.html",
+        "page-consent",
+        ("scope-2", "scope-3", "deny", "allow"),
+        action="/consent",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_name="alice",
+        scopes=SCOPES,
+        return_host=return_host,
+    )
+
+
+def _device(problem: DeviceProblem | None, **changes: Any) -> Example:
+    context: dict[str, Any] = {
+        "action": "/device",
+        "hidden": FIELDS,
+        "user_code": "WDJB-MJHT",
+        "problem": problem,
+        "retry_after_seconds": None,
+    }
+    return _provider("device.html", "page-device", ("user_code", "send"), **{**context, **changes})
+
+
+def _device_confirm(user_name: str | None) -> Example:
+    return _provider(
+        "device_confirm.html",
+        "page-device-confirm",
+        ("deny", "allow"),
+        action="/device/confirm",
+        hidden=FIELDS,
+        client_name="Directory",
+        user_code="WDJB-MJHT",
+        user_name=user_name,
+    )
+
+
 def _logout(problem: LogoutProblem | None) -> Example:
     return _provider(
         "logout.html",
@@ -247,17 +287,20 @@ EVERY_PAGE: Mapping[str, Example] = {
         client_name="Directory",
         user_name="alice",
     ),
-    "provider-consent": _provider(
-        "consent.html",
-        "page-consent",
-        ("scope-2", "scope-3", "deny", "allow"),
-        action="/consent",
-        hidden=FIELDS,
-        client_name="Directory",
-        user_name="alice",
-        scopes=SCOPES,
-        return_host="app.example.com",
-    ),
+    "provider-consent": _consent("app.example.com"),
+    "provider-consent-device": _consent(None),
+    "provider-device": _device(None, user_code=""),
+    "provider-device-filled-in": _device(None),
+    **{f"provider-device-{problem}": _device(problem) for problem in DeviceProblem},
+    "provider-device-wait": _device(DeviceProblem.TOO_MANY, retry_after_seconds=60),
+    "provider-device-confirm": _device_confirm(None),
+    "provider-device-confirm-signed-in": _device_confirm("alice"),
+    **{
+        f"provider-device-{outcome}": _provider(
+            "device_done.html", "page-device-done", (), client_name="Directory", outcome=outcome
+        )
+        for outcome in DeviceOutcome
+    },
     "provider-logout": _logout(None),
     **{f"provider-logout-{problem}": _logout(problem) for problem in LogoutProblem},
     "provider-logged-out": _provider("logged_out.html", "page-logged-out", ()),

@@ -36,6 +36,7 @@ def test_discovery_says_what_there_is(world: World) -> None:
         "refresh_token",
         "client_credentials",
         "password",
+        "urn:ietf:params:oauth:grant-type:device_code",
         "implicit",
     ]
     assert document["code_challenge_methods_supported"] == ["S256"]
@@ -67,7 +68,7 @@ def test_discovery_says_what_there_is(world: World) -> None:
 def test_every_endpoint_that_discovery_names_is_there(world: World) -> None:
     document = world.browser().get(METADATA).get_json()
     urls = [value for name, value in document.items() if name.endswith(("_endpoint", "jwks_uri"))]
-    assert len(urls) == 7
+    assert len(urls) == 8
     for url in urls:
         assert url.startswith(f"{ISSUER}/")
         assert world.browser().open(url.removeprefix(ISSUER), method="OPTIONS").status_code == 204

@@ -21,6 +21,7 @@ SWEPT = (
     "browser_sessions",
     "throttle",
     "codes",
+    "device_codes",
     "access_tokens",
     "refresh_tokens",
     "grants",

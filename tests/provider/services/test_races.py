@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 
 from provider.services.keyring import RotationPending
 from provider.services.throttle import Rule, Scope, take_attempt
-from provider.store import grants, interactions, sessions, totp
+from provider.store import device_codes, grants, interactions, sessions, totp
+from provider.store.device_codes import DeviceCode
 from provider.store.engine import Store
 from provider.store.grants import CodeRow, GrantRow, RefreshTokenRow
 from provider.store.interactions import UNCLAIMED, Interaction
@@ -125,6 +126,8 @@ ONCE: dict[str, Callable[[Connection], bool]] = {
     "session": lambda conn: sessions.end(conn, "default", "s", 5),
     "grant": lambda conn: grants.revoke_grant(conn, "default", "g", 5, "test"),
     "code-of-an-authenticator": lambda conn: totp.accept(conn, "default", "u", 7, "sealed"),
+    "answer-to-a-device": lambda conn: device_codes.decide(conn, "default", "d", str(get_native_id()), 5),
+    "code-of-a-device": lambda conn: device_codes.consume(conn, "default", "a", 5),
     "new-authenticator": lambda conn: totp.add(conn, "default", totp.Totp("new", "sealed", 1, 1)),
 }
 
@@ -140,6 +143,10 @@ def stored(url: str) -> str:
         interactions.add(conn, "default", Interaction("i", UNCLAIMED, "app", "", {}, {}, 0, 9, None))
         sessions.add(conn, "default", BrowserSession("s", "sid", "u", 0, "", (), 0, 0, 9))
         totp.add(conn, "default", totp.Totp("u", "sealed", 6, 1))
+        for name in ("d", "a"):
+            row = DeviceCode(name, f"typed-{name}", "app", (), None, 5, 0, 9)
+            device_codes.add(conn, "default", row)
+        device_codes.decide(conn, "default", "a", "g", 5)
     store.dispose()
     return url
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, event, text
 
+from provider.store import device_codes as device_rows
 from provider.store import grants, sessions, sweeping
 from provider.store.engine import Store
 from provider.store.schema import (
@@ -13,6 +14,7 @@ from provider.store.schema import (
     assertions,
     browser_sessions,
     codes,
+    device_codes,
     interactions,
     refresh_tokens,
     revoked_tokens,
@@ -116,6 +118,14 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
         lambda conn: grants.find_successor(conn, "default", "before-7"),
         "refresh_tokens_one_successor",
     ),
+    "typed": (
+        lambda conn: device_rows.find_typed(conn, "default", "user_code-7"),
+        "device_codes_by_user_code",
+    ),
+    "waiting-devices": (
+        lambda conn: device_rows.count_waiting(conn, "default", "client-7", BEFORE),
+        "device_codes_by_client",
+    ),
     **{
         f"sweep-{table.name}": (
             lambda conn, table=table: sweeping.sweep(conn, "default", table, before=BEFORE, limit=500),
@@ -126,6 +136,7 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
             browser_sessions: "browser_sessions_by_end",
             throttle: "throttle_by_charge",
             codes: "codes_by_end",
+            device_codes: "device_codes_by_end",
             access_tokens: "access_tokens_by_end",
             refresh_tokens: "refresh_tokens_by_end",
             grants_table: "grants_by_end",
