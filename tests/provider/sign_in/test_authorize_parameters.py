@@ -384,6 +384,15 @@ def test_granted_scope(world: World, client_id: str, scope: str, granted: str) -
     assert world.tokens(page, client_id)["scope"] == granted
 
 
+@pytest.mark.row("F-17")
+@pytest.mark.parametrize("between", ["%20", "+", "%20%20", "++", "+%20"])
+def test_words_of_a_scope_are_apart_by_any_spelling_of_a_space(world: World, between: str) -> None:
+    url = authorize_url("trusted", scope=None) + f"&scope=openid{between}profile"
+    browser = world.browser()
+    page = browser.sign_in(browser.go(url))
+    assert world.tokens(page)["scope"] == "openid profile"
+
+
 @pytest.mark.row("S-52")
 def test_a_scope_that_the_client_may_not_have_is_refused(world: World) -> None:
     refused_by_redirect(world.browser().step(authorize_url("narrow", scope="openid email")), "invalid_scope")
