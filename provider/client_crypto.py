@@ -26,6 +26,8 @@ _LONGEST_CLIENT_SECRET = 100
 #: RFC 7518 3.2: as long as the hash. HS256 is content with the shortest secret there is.
 _LEAST_FOR_HMAC: Final = {"HS384": 48, "HS512": 64}
 _SIGNED: Final = ("id_token_signed_response_alg", "userinfo_signed_response_alg")
+#: Whether there has to be a secret, and its text, depends on these settings alone.
+SECRET_DECIDING: Final = ("auth_method", *_SIGNED)
 _ASSERTION_ALGORITHMS: Final = {"client_secret_jwt": HMAC_ALGORITHMS, "private_key_jwt": SIGNING_ALGORITHMS}
 
 

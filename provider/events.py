@@ -389,7 +389,7 @@ class CertificateEnding(Event):
 
 @dataclass(frozen=True)
 class ClientChanged(Event):
-    """A client was added, disabled or enabled."""
+    """A client was `added`, `changed`, `disabled` or `enabled`, or got a new secret (`secret_renewed`)."""
 
     name: ClassVar[str] = "provider.client_changed"
     realm: str

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from provider.catalogue_settings import DEFAULT_SCOPES
+from provider.cli.client_fields import lines, said_by
 from provider.cli.opening import opened, realm_option
 from provider.client_crypto import AUTH_METHODS
-from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, FLOWS, ClientSettings
+from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, FLOWS
 from provider.events import ClientChanged
 from provider.realm_settings import SECOND_FACTOR_MODES
-from provider.services.clients import UnknownObject, deprecation
+from provider.services.clients import NewClient, deprecation
 from provider.store.clients import Client
 
 
@@ -57,6 +58,13 @@ def client() -> None:
     show_default=True,
     help="The names of acr and amr in its requests and tokens.",
 )
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any other setting of [[clients]], as in the file; may be repeated.",
+)
 @realm_option
 @click.pass_obj
 def add(
@@ -73,35 +81,35 @@ def add(
     trusted: bool,
     second_factor: str,
     acr_profile: str,
+    pairs: tuple[str, ...],
     realm_id: str,
 ) -> None:
     """Add an application. Its secret is made here and shown this once."""
-    wanted = ClientSettings(
-        client_id=client_id,
-        name=name,
-        auth_method=auth_method,
-        redirect_uris=redirect_uris,
-        post_logout_redirect_uris=post_logout_redirect_uris,
-        flows=flows,
-        application_type=application_type,
-        require_pkce=require_pkce,
-        scopes=scopes,
-        trusted=trusted,
-        second_factor=second_factor,
-        acr_profile=acr_profile,
-    )
+    wanted = {
+        "client_id": client_id,
+        "name": name,
+        "auth_method": auth_method,
+        "redirect_uris": redirect_uris,
+        "post_logout_redirect_uris": post_logout_redirect_uris,
+        "flows": flows,
+        "application_type": application_type,
+        "require_pkce": require_pkce,
+        "scopes": scopes,
+        "trusted": trusted,
+        "second_factor": second_factor,
+        "acr_profile": acr_profile,
+        **said_by(pairs),
+    }
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
             made = parts.clients.add(conn, realm, wanted, int(parts.clock()))
         parts.audit.emit(ClientChanged(realm.id, made.client.client_id, "added"))
     click.echo(f"client_id: {made.client.client_id}")
-    if made.secret is not None:
-        click.echo(f"client_secret: {made.secret.reveal()}")
-        click.echo("The secret is not kept and cannot be shown again.", err=True)
+    _show_once(made)
     said = deprecation(made.client)
     if said is not None:
         click.echo(f"warning: {said}", err=True)
-    if redirect_uris and not post_logout_redirect_uris:
+    if made.client.redirect_uris and not made.client.post_logout_redirect_uris:
         click.echo("No --post-logout-redirect-uri: a sign-out ends here, not at the application.", err=True)
 
 
@@ -122,29 +130,57 @@ def list_(config: Path, realm_id: str) -> None:
 @realm_option
 @click.pass_obj
 def show(config: Path, client_id: str, realm_id: str) -> None:
-    """Show one application. Its secret is not kept, so it is not shown."""
+    """Show one application with every setting. Its secret is not shown, only how it is kept."""
     with opened(config, realm_id) as (parts, realm), parts.store.read() as conn:
         one = parts.clients.find(conn, realm, client_id)
-        if one is None:
-            raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
-    lines = {
-        "client_id": one.client_id,
-        "name": one.name,
-        "enabled": "yes" if one.enabled else "no",
-        "kept in": _origin(one),
-        "application_type": one.application_type,
-        "auth_method": one.auth_method,
-        "redirect_uris": " ".join(one.redirect_uris),
-        "post_logout_redirect_uris": " ".join(one.post_logout_redirect_uris),
-        "flows": " ".join(one.flows),
-        "require_pkce": "yes" if one.require_pkce else "no",
-        "scopes": " ".join(one.scopes),
-        "trusted": "yes" if one.trusted else "no",
-        "second_factor": one.second_factor,
-        "acr_profile": one.acr_profile,
-    }
-    for key, value in lines.items():
+        now = int(parts.clock())
+    if one is None:
+        raise click.ClickException(f"there is no client {client_id} in realm {realm_id}")
+    for key, value in lines(one, now):
         click.echo(f"{key}: {value}")
+
+
+@client.command("set")
+@click.argument("client_id")
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--new-secret", is_flag=True, help="Make a secret in the same step; the one before ends.")
+@realm_option
+@click.pass_obj
+def set_(config: Path, client_id: str, pairs: tuple[str, ...], new_secret: bool, realm_id: str) -> None:
+    """Change settings of an application, as [[clients]] would say them."""
+    changes = said_by(pairs)
+    with opened(config, realm_id) as (parts, realm):
+        now = int(parts.clock())
+        with parts.store.begin() as conn:
+            changed = parts.clients.change(conn, realm, client_id, changes, now, new_secret=new_secret)
+        parts.audit.emit(ClientChanged(realm.id, client_id, "changed"))
+        if changed.secret is not None:
+            parts.audit.emit(ClientChanged(realm.id, client_id, "secret_renewed"))
+    _show_once(changed)
+    click.echo(f"{client_id} is changed", err=True)
+
+
+@client.command()
+@click.argument("client_id")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0, 24 * 90),
+    default=0,
+    show_default=True,
+    help="How long the secret before is good beside the new one.",
+)
+@realm_option
+@click.pass_obj
+def secret(config: Path, client_id: str, overlap_hours: float, realm_id: str) -> None:
+    """Make a new secret for an application, and show it this once."""
+    with opened(config, realm_id) as (parts, realm):
+        overlap_seconds = round(overlap_hours * 3600)
+        with parts.store.begin() as conn:
+            renewed = parts.clients.renew_secret(
+                conn, realm, client_id, int(parts.clock()), overlap_seconds=overlap_seconds
+            )
+        parts.audit.emit(ClientChanged(realm.id, client_id, "secret_renewed"))
+    _show_once(renewed)
 
 
 @client.command()
@@ -171,6 +207,12 @@ def _set_enabled(config: Path, client_id: str, realm_id: str, enabled: bool) -> 
             parts.clients.set_enabled(conn, realm, client_id, enabled, int(parts.clock()))
         parts.audit.emit(ClientChanged(realm.id, client_id, "enabled" if enabled else "disabled"))
     click.echo(f"{client_id} is {'enabled' if enabled else 'disabled'}")
+
+
+def _show_once(written: NewClient) -> None:
+    if written.secret is not None:
+        click.echo(f"client_secret: {written.secret.reveal()}")
+        click.echo("The secret cannot be shown again.", err=True)
 
 
 def _origin(one: Client) -> str:

@@ -97,7 +97,9 @@ class ClientAuthentication:
         """
         if presented.assertion is not None:
             return self._assertion(realm, client, presented.method, presented.assertion.reveal(), now)
-        if presented.method is not ClientAuthMethod.NONE and not secret_matches(client, presented.secret):
+        if presented.method is not ClientAuthMethod.NONE and not secret_matches(
+            client, presented.secret, now
+        ):
             raise InvalidClient(detail="wrong secret")
         return None
 
@@ -106,7 +108,7 @@ class ClientAuthentication:
     ) -> Assertion:
         try:
             if method is ClientAuthMethod.CLIENT_SECRET_JWT:
-                verified = self._verified_by_secret(realm, client, token)
+                verified = self._verified_by_secret(realm, client, token, now)
             else:
                 verified = self._verified_by_key(client, token)
         except (JWTError, ClientKeysUnavailable) as error:
@@ -122,10 +124,10 @@ class ClientAuthentication:
         assertion = check_assertion_claims(verified.header, verified.claims, rules, now)
         return replace(assertion, expires_at=assertion.expires_at + rules.clock_skew_seconds)
 
-    def _verified_by_secret(self, realm: Realm, client: Client | None, token: str) -> VerifiedJWT:
+    def _verified_by_secret(self, realm: Realm, client: Client | None, token: str, now: int) -> VerifiedJWT:
         if client is None:
             return verify_hmac(token, [_NOBODYS_SECRET], HMAC_ALGORITHMS)
-        secrets = [self.secrets.text(realm, client).reveal()]
+        secrets = [secret.reveal() for secret in self.secrets.accepted(realm, client, now)]
         return verify_hmac(token, secrets, (assertion_algorithm(client),))
 
     def _verified_by_key(self, client: Client | None, token: str) -> VerifiedJWT:

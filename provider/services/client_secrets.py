@@ -30,12 +30,18 @@ def secret_hash(secret: str) -> str:
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def secret_matches(client: Client | None, presented: Secret | None) -> bool:
-    """Whether a secret is that of a client; takes as long when there is no such client."""
+def secret_matches(client: Client | None, presented: Secret | None, now: int) -> bool:
+    """Whether a secret is that of a client, or the one before while that is good.
+
+    Takes as long when there is no such client.
+    """
     given = secret_hash(presented.reveal() if presented is not None else "")
-    stored = (client.secret_hash if client is not None else None) or secret_hash("nobody")
-    equal = hmac.compare_digest(given, stored)
-    return equal and presented is not None and client is not None and client.secret_hash is not None
+    nobodys = secret_hash("nobody")
+    stored = (client.secret_hash if client is not None else None) or nobodys
+    old = (client.old_secret_hash if client is not None and _overlaps(client, now) else None) or nobodys
+    # Both, whatever the first says.
+    equal = hmac.compare_digest(given, stored) | hmac.compare_digest(given, old)
+    return equal and presented is not None and given != nobodys
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,20 @@ class ClientSecrets:
         """
         if client.secret is not None:
             return client.secret
-        sealed = client.sealed_secret
+        return self._open(realm, client, client.sealed_secret)
+
+    def accepted(self, realm: Realm, client: Client, now: int) -> tuple[Secret, ...]:
+        """The secrets under which something of a client is believed: its own, and the one before for a while.
+
+        Raises:
+            ServerError: one is not kept, or the configured secret does not open it.
+        """
+        current = self.text(realm, client)
+        if client.old_sealed_secret is None or not _overlaps(client, now):
+            return (current,)
+        return current, self._open(realm, client, client.old_sealed_secret)
+
+    def _open(self, realm: Realm, client: Client, sealed: str | None) -> Secret:
         opened = None if sealed is None else self._sealer(realm, client.client_id).open(sealed)
         if opened is None:
             raise ServerError(detail=f"the secret of client {client.client_id} is not kept or does not open")
@@ -69,3 +88,7 @@ class ClientSecrets:
     def _sealer(self, realm: Realm, client_id: str) -> Sealer:
         # Bound to its realm and client: sealed text that is copied to another row does not open there.
         return Sealer(self.ring, "provider-client-secret", f"{realm.id}/{client_id}")
+
+
+def _overlaps(client: Client, now: int) -> bool:
+    return client.old_secret_until is not None and now < client.old_secret_until

@@ -8,12 +8,13 @@ Whether a client is who it says is `provider.services.authenticate_client`; the 
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from oidcgate.settings import Problem, Secret, SettingsError, contradictions
+from oidcgate.settings import Check, Problem, Secret, SettingsError, parse
+from provider.client_crypto import SECRET_DECIDING
 from provider.client_settings import ClientSettings
 from provider.config import ProviderSettings, fold_user_name
 from provider.realm import DEFAULT_REALM, Realm, realms_of
@@ -25,6 +26,7 @@ from provider.store.clients import (
     insert_client,
     list_clients,
     set_client_enabled,
+    update_client,
 )
 from provider.store.grants import revoke_client_grants
 
@@ -38,7 +40,7 @@ class UnknownObject(Exception):
 
 
 class NewClient(NamedTuple):
-    """A client that was just added, with the only copy of its secret there will ever be."""
+    """A client as it was just written, with the only copy there will ever be of a secret that was made."""
 
     client: Client
     secret: Secret | None
@@ -90,33 +92,19 @@ class Clients:
             yield from page
             after = page[-1].client_id
 
-    def add(self, conn: Connection, realm: Realm, wanted: ClientSettings, now: int) -> NewClient:
+    def add(self, conn: Connection, realm: Realm, said: Mapping[str, Any], now: int) -> NewClient:
         """Add a client to the database. A secret is made for it if it needs one.
 
         Args:
-            wanted: its settings, with an empty `client_id` for one that is made up, and without a secret.
+            said: what `[[clients]]` would say of it but for a secret; an empty `client_id` is made up.
 
         Raises:
             SettingsError: its settings are wrong, or the id is taken.
         """
-        client_id = wanted.client_id or f"client-{secrets.token_hex(8)}"
-        secret = new_client_secret() if wanted.needs_secret else None
-        complete = replace(wanted, client_id=client_id, client_secret=secret)
-        problems = [
-            *contradictions(complete),
-            *complete.url_problems(self.allow_http_loopback),
-            *complete.algorithm_problems(realm.settings.offered_algorithms),
-            *complete.second_factor_problems(realm.settings.second_factor.mode),
-            *complete.catalogue_problems(realm.catalogue.scopes, realm.catalogue.claims),
-        ]
-        if problems:
-            raise SettingsError(problems)
-        sealed = None
-        if secret is not None and complete.needs_secret_text:
-            sealed = self.secrets.seal(realm, client_id, secret, now)
-        client = replace(
-            _configured(complete), created_at=now, read_only=False, secret=None, sealed_secret=sealed
-        )
+        client_id = said.get("client_id") or f"client-{secrets.token_hex(8)}"
+        secret = new_client_secret() if _needing(said).needs_secret else None
+        wanted = self._read(realm, {**said, "client_id": client_id, "client_secret": secret})
+        client = replace(self._stored(realm, wanted, now), created_at=now)
         taken = Problem("client_id", client_id, "is taken by another client", "choose another")
         if client_id in self.configured[realm.id]:
             raise SettingsError([taken])
@@ -125,6 +113,113 @@ class Clients:
         except IntegrityError:
             raise SettingsError([taken]) from None
         return NewClient(client, secret)
+
+    def change(
+        self,
+        conn: Connection,
+        realm: Realm,
+        client_id: str,
+        changes: Mapping[str, Any],
+        now: int,
+        *,
+        new_secret: bool = False,
+    ) -> NewClient:
+        """Change what is said of a client of the database; what results is judged as a whole.
+
+        Args:
+            changes: what `[[clients]]` would say in place of what is said now.
+            new_secret: make one in place of the one there is, which ends; for a client that had none, or
+                whose secret is kept as a hash and is needed to sign with now.
+
+        Raises:
+            SettingsError: what results is wrong.
+            ReadOnlyObject: it is written in the file.
+            UnknownObject: there is none of that id.
+        """
+        current = self._own(conn, realm, client_id)
+        said = {**{name: getattr(current, name) for name in _ALIKE}, **changes, "client_id": client_id}
+        needing = _needing(said)
+        made = new_client_secret() if new_secret and needing.needs_secret else None
+        kept: dict[str, Any] = {"client_secret": made}
+        if made is None and needing.needs_secret_text and current.sealed_secret is not None:
+            kept = {"client_secret": self.secrets.text(realm, current)}
+        elif made is None and needing.needs_secret:
+            if needing.needs_secret_text or current.secret_hash is None:
+                raise SettingsError([_NO_SECRET])
+            kept = {"client_secret_sha256": current.secret_hash}
+        wanted = self._read(realm, {**said, **kept})
+        stored = self._stored(realm, wanted, now)
+        changed = replace(stored, enabled=current.enabled, created_at=current.created_at)
+        if made is None and needing.needs_secret:
+            changed = replace(
+                changed,
+                old_secret_hash=current.old_secret_hash,
+                old_sealed_secret=current.old_sealed_secret if needing.needs_secret_text else None,
+                old_secret_until=current.old_secret_until,
+            )
+        update_client(conn, realm.id, changed)
+        return NewClient(changed, made)
+
+    def renew_secret(
+        self, conn: Connection, realm: Realm, client_id: str, now: int, *, overlap_seconds: int = 0
+    ) -> NewClient:
+        """Make a new secret for a client of the database; what it signs is signed with that from now on.
+
+        Args:
+            overlap_seconds: how long the one before proves the client still; one that was still good before
+                that ends now.
+
+        Raises:
+            SettingsError: it has no secret.
+            ReadOnlyObject: it is written in the file.
+            UnknownObject: there is none of that id.
+        """
+        current = self._own(conn, realm, client_id)
+        needing = _needing({name: getattr(current, name) for name in _ALIKE})
+        if not needing.needs_secret:
+            problem = Problem(
+                "auth_method", current.auth_method, "needs no secret",
+                "change it with `oidcgate-provider client set` and --new-secret",
+            )  # fmt: skip
+            raise SettingsError([problem])
+        secret, overlap = new_client_secret(), overlap_seconds > 0
+        sealed = self.secrets.seal(realm, client_id, secret, now) if needing.needs_secret_text else None
+        changed = replace(
+            current,
+            secret_hash=secret_hash(secret.reveal()),
+            sealed_secret=sealed,
+            old_secret_hash=current.secret_hash if overlap else None,
+            old_sealed_secret=current.sealed_secret if overlap else None,
+            old_secret_until=now + overlap_seconds if overlap else None,
+        )
+        update_client(conn, realm.id, changed)
+        return NewClient(changed, secret)
+
+    def _own(self, conn: Connection, realm: Realm, client_id: str) -> Client:
+        if client_id in self.configured[realm.id]:
+            raise ReadOnlyObject(f"client {client_id} is written in the configuration: change it there")
+        client = find_client(conn, realm.id, client_id, for_update=True)
+        if client is None:
+            raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
+        return client
+
+    def _read(self, realm: Realm, said: Mapping[str, Any]) -> ClientSettings:
+        """The settings, if nothing is wrong with them, be it with one, among them, or in this realm."""
+        settings = realm.settings
+        checks: tuple[Check, ...] = (
+            lambda client: client.url_problems(self.allow_http_loopback),
+            lambda client: client.algorithm_problems(settings.offered_algorithms),
+            lambda client: client.second_factor_problems(settings.second_factor.mode),
+            lambda client: client.catalogue_problems(realm.catalogue.scopes, realm.catalogue.claims),
+        )
+        return parse(ClientSettings, said, checks=checks)
+
+    def _stored(self, realm: Realm, settings: ClientSettings, now: int) -> Client:
+        """As it is kept in the database: its secret sealed if the text is needed, and else as a hash."""
+        sealed = None
+        if settings.client_secret is not None and settings.needs_secret_text:
+            sealed = self.secrets.seal(realm, settings.client_id, settings.client_secret, now)
+        return replace(_configured(settings), read_only=False, secret=None, sealed_secret=sealed)
 
     def set_enabled(self, conn: Connection, realm: Realm, client_id: str, enabled: bool, now: int) -> None:
         """Enable or disable a client of the database.
@@ -178,6 +273,16 @@ def _configured(settings: ClientSettings) -> Client:
     return Client(**alike, created_at=0, secret_hash=digest, secret=settings.client_secret, read_only=True)
 
 
+def _needing(said: Mapping[str, Any]) -> ClientSettings:
+    """Settings that are good for one question: which secret they need."""
+    named: dict[str, Any] = {name: str(said[name]) for name in SECRET_DECIDING if name in said}
+    return ClientSettings(client_id="?", **named)
+
+
+_NO_SECRET: Final = Problem(
+    "client_secret", None, "is not there in a form that this needs",
+    "make a new one in the same step, with --new-secret",
+)  # fmt: skip
 #: What a client is as it is configured.
 _ALIKE: Final = tuple(
     {entry.name for entry in fields(Client)} & {entry.name for entry in fields(ClientSettings)}

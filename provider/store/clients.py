@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from oidcgate.settings import Secret
+from provider.store.engine import to_be_judged
 from provider.store.schema import clients
 
 
@@ -21,6 +22,7 @@ class Client:
         secret_hash: SHA-256 of the secret in hexadecimal digits; None when there is none.
         secret: The secret itself, of one written in `provider.toml`.
         sealed_secret: The secret of one in the database, sealed, where its text is needed for signatures.
+        old_secret_hash, old_sealed_secret, old_secret_until: The secret before, and until when it is good.
         read_only: it is written in `provider.toml`.
     """
 
@@ -37,6 +39,9 @@ class Client:
     secret_hash: str | None = field(default=None, repr=False)
     secret: Secret | None = field(default=None, repr=False)
     sealed_secret: str | None = field(default=None, repr=False)
+    old_secret_hash: str | None = field(default=None, repr=False)
+    old_sealed_secret: str | None = field(default=None, repr=False)
+    old_secret_until: int | None = None
     read_only: bool = False
     application_type: str = "web"
     token_endpoint_auth_signing_alg: str = ""
@@ -81,17 +86,23 @@ class Client:
 #: In `scopes`: whatever the realm has.
 ALL_SCOPES: Final = "*"
 #: What has a column of its own, or is not kept.
-_APART: Final = frozenset(
-    {"client_id", "enabled", "created_at", "secret_hash", "secret", "sealed_secret", "read_only"}
-)
+_SECRETS: Final = (
+    "secret_hash", "sealed_secret", "old_secret_hash", "old_sealed_secret", "old_secret_until",
+)  # fmt: skip
+_APART: Final = frozenset({"client_id", "enabled", "created_at", "secret", "read_only", *_SECRETS})
 _SETTINGS: Final = tuple(entry.name for entry in fields(Client) if entry.name not in _APART)
 
 
-def find_client(conn: Connection, realm_id: str, client_id: str) -> Client | None:
-    """The client of that id, enabled or not."""
-    row = conn.execute(
-        select(clients).where(clients.c.realm_id == realm_id, clients.c.client_id == client_id)
-    ).first()
+def find_client(
+    conn: Connection, realm_id: str, client_id: str, *, for_update: bool = False
+) -> Client | None:
+    """The client of that id, enabled or not.
+
+    Args:
+        for_update: it is about to be changed: nobody else changes it until the transaction ends.
+    """
+    query = select(clients).where(clients.c.realm_id == realm_id, clients.c.client_id == client_id)
+    row = conn.execute(to_be_judged(conn, query) if for_update else query).first()
     return None if row is None else _client(row)
 
 
@@ -120,12 +131,16 @@ def insert_client(conn: Connection, realm_id: str, client: Client) -> None:
             realm_id=realm_id,
             client_id=client.client_id,
             enabled=client.enabled,
-            secret_hash=client.secret_hash,
-            sealed_secret=client.sealed_secret,
-            settings={name: _plain(getattr(client, name)) for name in _SETTINGS},
             created_at=client.created_at,
+            **_said(client),
         )
     )
+
+
+def update_client(conn: Connection, realm_id: str, client: Client) -> None:
+    """Write down what is said of a client, and its secrets, anew."""
+    query = update(clients).where(clients.c.realm_id == realm_id, clients.c.client_id == client.client_id)
+    conn.execute(query.values(**_said(client)))
 
 
 def set_client_enabled(conn: Connection, realm_id: str, client_id: str, enabled: bool) -> bool:
@@ -141,10 +156,16 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
         client_id=row.client_id,
         enabled=row.enabled,
         created_at=row.created_at,
-        secret_hash=row.secret_hash,
-        sealed_secret=row.sealed_secret,
+        **{name: getattr(row, name) for name in _SECRETS},
         **settings,
     )
+
+
+def _said(client: Client) -> dict[str, Any]:
+    return {
+        "settings": {name: _plain(getattr(client, name)) for name in _SETTINGS},
+        **{name: getattr(client, name) for name in _SECRETS},
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -27,6 +27,10 @@ clients: Final = Table(
     Column("secret_hash", _HASH),
     # Only where the text itself is needed: to make or check signatures with it.
     Column("sealed_secret", Text),
+    # The one before, good until then.
+    Column("old_secret_hash", _HASH),
+    Column("old_sealed_secret", Text),
+    Column("old_secret_until", _INSTANT),
     # Everything else that is said of it, by the names of `provider.store.clients.Client`.
     Column("settings", JSON, nullable=False),
     Column("created_at", _INSTANT, nullable=False),

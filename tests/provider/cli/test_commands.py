@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from provider.app import Provider
 from provider.cli.main import main
@@ -17,45 +17,8 @@ from provider.store.engine import Store
 from provider.store.grants import GrantRow, find_grant, insert_grant
 from provider.store.totp import Totp
 from provider.store.users import list_users
-from tests.provider.world import APP_SECRET, ISSUER, SECRET, copy_database
-
-TOML = f"""
-issuer = "{ISSUER}"
-secret = "{SECRET}"
-[[clients]]
-client_id = "app"
-client_secret = "{APP_SECRET}"
-redirect_uris = ["https://app.example/cb"]
-[[users]]
-user_name = "alice"
-"""
-
-
-class Shell:
-    """Runs commands in a folder with a configuration and a database."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config = folder / "provider.toml"
-
-    def run(self, *arguments: str, stdin: str | None = None, code: int = 0) -> Result:
-        env = {"OIDCPROVIDER_DATABASE": f"sqlite:///{self.folder / 'provider.db'}"}
-        command = ["--config", str(self.config), *arguments]
-        result = CliRunner(env=env).invoke(main, command, input=stdin)
-        assert result.exit_code == code, result.output
-        assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
-        return result
-
-
-@pytest.fixture
-def shell(made_database: Path, tmp_path: Path) -> Shell:
-    copy_database(made_database, tmp_path / "provider.db")
-    (tmp_path / "provider.toml").write_text(TOML)
-    return Shell(tmp_path)
-
-
-def columns(result: Result) -> list[list[str]]:
-    return [line.split("\t") for line in result.stdout.splitlines()]
+from tests.provider.cli.shell import TOML, Shell, columns
+from tests.provider.world import ISSUER
 
 
 @pytest.mark.row("S-47")
@@ -68,33 +31,6 @@ def test_client_add_shows_the_secret_once(shell: Shell) -> None:
     assert "name: X" in shown.stdout
     assert secret not in shown.output + shell.run("client", "list").output
     assert '"provider.client_changed"' in result.stderr
-
-
-@pytest.mark.row("S-47")
-def test_client_add_with_everything(shell: Shell) -> None:
-    uri, bye = "https://x.example/cb", "https://x.example/bye"
-    options = ["--id", "x", "--redirect-uri", uri, "--post-logout-redirect-uri", bye, "--auth-method", "none"]
-    flows = ["--flow", "authorization_code", "--flow", "refresh_token"]
-    scopes = ["--scope", "openid", "--scope", "offline_access"]
-    kind = ["--application-type", "native", "--require-pkce"]
-    added = shell.run("client", "add", *options, *flows, *scopes, "--trusted", "--acr-profile", "eam", *kind)
-    assert added.stdout == "client_id: x\n"
-    assert shell.run("client", "show", "x").stdout.splitlines() == [
-        "client_id: x",
-        "name: x",
-        "enabled: yes",
-        "kept in: database",
-        "application_type: native",
-        "auth_method: none",
-        f"redirect_uris: {uri}",
-        f"post_logout_redirect_uris: {bye}",
-        "flows: authorization_code refresh_token",
-        "require_pkce: yes",
-        "scopes: openid offline_access",
-        "trusted: yes",
-        "second_factor: realm",
-        "acr_profile: eam",
-    ]
 
 
 @pytest.mark.row("E-28")

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event
 
-from provider.client_settings import ClientSettings
 from tests.provider.world import World, error_of
 
 
@@ -46,11 +45,11 @@ def test_signing_out_looks_at_one_client_however_many_there_are(world: World) ->
     address = "https://client.example/bye"
 
     def add(number: int) -> str:
-        wanted = ClientSettings(
-            client_id=f"client-{number}",
-            redirect_uris=("https://client.example/cb",),
-            post_logout_redirect_uris=(address,),
-        )
+        wanted = {
+            "client_id": f"client-{number}",
+            "redirect_uris": ["https://client.example/cb"],
+            "post_logout_redirect_uris": [address],
+        }
         with world.provider.parts.store.begin() as conn:
             return world.provider.parts.clients.add(conn, world.realm, wanted, world.now).client.client_id
 

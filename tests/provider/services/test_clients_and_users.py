@@ -1,5 +1,6 @@
 """Clients and people of file and database as one: who wins, who may be changed, what is made."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from provider.store.sessions import BrowserSession
 from provider.store.sessions import add as add_session
 from tests.provider.world import ALICE, ALICE_HASH, APP_SECRET, REDIRECT_URI, World, error_of
 
-WANTED = ClientSettings(client_id="", redirect_uris=(REDIRECT_URI,))
+WANTED = {"redirect_uris": [REDIRECT_URI]}
 
 
-def add_client(world: World, wanted: ClientSettings = WANTED) -> Any:
+def add_client(world: World, wanted: Mapping[str, Any] = WANTED) -> Any:
     with world.provider.parts.store.begin() as conn:
         return world.provider.parts.clients.add(conn, world.realm, wanted, world.now)
 
@@ -48,7 +49,7 @@ def test_the_made_secret_works(world: World) -> None:
 
 
 def test_a_public_client_has_no_secret(world: World) -> None:
-    wanted = ClientSettings(client_id="cli", auth_method="none", redirect_uris=(REDIRECT_URI,))
+    wanted = {"client_id": "cli", "auth_method": "none", "redirect_uris": [REDIRECT_URI]}
     made = add_client(world, wanted)
     assert made.secret is None
     assert made.client.secret_hash is None
@@ -66,9 +67,9 @@ def test_a_public_client_has_no_secret(world: World) -> None:
 )
 @pytest.mark.row("S-53")
 def test_clients_that_are_not_added(world: World, client_id: str, uri: str, key: str) -> None:
-    add_client(world, ClientSettings(client_id="stored", redirect_uris=(REDIRECT_URI,)))
+    add_client(world, {"client_id": "stored", "redirect_uris": [REDIRECT_URI]})
     with pytest.raises(SettingsError) as caught:
-        add_client(world, ClientSettings(client_id=client_id, redirect_uris=(uri,)))
+        add_client(world, {"client_id": client_id, "redirect_uris": [uri]})
     assert [problem.key for problem in caught.value.problems] == [key]
     assert len(world.rows("clients")) == 1
 
@@ -130,7 +131,7 @@ def test_a_new_password_or_a_switch_ends_what_the_person_had(world: World, chang
 
 @pytest.mark.row("S-54")
 def test_one_id_in_file_and_database_is_a_start_up_error(database: Path, world: World) -> None:
-    add_client(world, ClientSettings(client_id="both", redirect_uris=(REDIRECT_URI,)))
+    add_client(world, {"client_id": "both", "redirect_uris": [REDIRECT_URI]})
     add_user(world, "Both")
     client = {"client_id": "both", "client_secret": APP_SECRET, "redirect_uris": [REDIRECT_URI]}
     with pytest.raises(SettingsError) as caught:
@@ -139,7 +140,7 @@ def test_one_id_in_file_and_database_is_a_start_up_error(database: Path, world: 
 
 
 def test_lists_name_everybody_once(world: World) -> None:
-    add_client(world, ClientSettings(client_id="aaa", redirect_uris=(REDIRECT_URI,)))
+    add_client(world, {"client_id": "aaa", "redirect_uris": [REDIRECT_URI]})
     add_user(world, "Bob")
     parts = world.provider.parts
     with parts.store.read() as conn:

@@ -15,15 +15,16 @@ from werkzeug.test import TestResponse
 
 from provider.services.keyring import RotationPending
 from provider.services.throttle import Rule, Scope, take_attempt
-from provider.store import device_codes, grants, interactions, sessions, totp
+from provider.store import assertions, device_codes, grants, interactions, sessions, totp
 from provider.store.device_codes import DeviceCode
 from provider.store.engine import Store
 from provider.store.grants import CodeRow, GrantRow, RefreshTokenRow
 from provider.store.interactions import UNCLAIMED, Interaction
 from provider.store.sessions import BrowserSession
+from tests.provider.asserting import claims, client, key, presenting, public, sign
 from tests.provider.processes import race
 from tests.provider.store_log import VARIABLE, LoggedStore, at_once, read_log
-from tests.provider.world import World
+from tests.provider.world import REDIRECT_URI, VERIFIER, World
 
 PROCESSES, THREADS = 2, 6
 ALL = PROCESSES * THREADS
@@ -103,6 +104,23 @@ def test_a_refresh_token_without_a_grace(url: str, log: Path) -> None:
     world.provider.parts.store.dispose()
 
 
+@pytest.mark.row("P-07")
+def test_a_client_assertion(url: str, log: Path) -> None:
+    keys = public(key("RSA"))
+    clients = [client(client_secret=None, auth_method="private_key_jwt", jwks=keys)]
+    world = World.over(url, clients=clients)
+    code, assertion = world.code(), sign(claims(world), key("RSA"), "RS256")
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
+    form |= {"code_verifier": VERIFIER, **presenting(assertion)}
+    won, lost = used_at_once(url, log, lambda world: world.token(form, auth=None), clients=clients)
+    assert len(won) == 1
+    # Each of the others was refused before it came to the code, whose second use would have ended the tokens.
+    assert errors(lost) == [(401, "invalid_client")] * (ALL - 1)
+    assert world.userinfo(won[0]["access_token"]).status_code == 200
+    assert len(world.rows("assertions")) == 1
+    world.provider.parts.store.dispose()
+
+
 def race_over_the_store(url: str, log: Path, act: Callable[[Connection], Any]) -> list[Any]:
     """What `act` said in each transaction; all of them overlapped."""
 
@@ -128,6 +146,7 @@ ONCE: dict[str, Callable[[Connection], bool]] = {
     "code-of-an-authenticator": lambda conn: totp.accept(conn, "default", "u", 7, "sealed"),
     "answer-to-a-device": lambda conn: device_codes.decide(conn, "default", "d", str(get_native_id()), 5),
     "code-of-a-device": lambda conn: device_codes.consume(conn, "default", "a", 5),
+    "assertion": lambda conn: assertions.use_assertion(conn, "default", "a", 9),
     "new-authenticator": lambda conn: totp.add(conn, "default", totp.Totp("new", "sealed", 1, 1)),
 }
 
