@@ -21,6 +21,7 @@ from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.client_secrets import ClientSecrets, new_client_secret, secret_hash
 from provider.store.clients import (
     Client,
+    end_own_tokens,
     existing_client_ids,
     find_client,
     insert_client,
@@ -239,6 +240,8 @@ class Clients:
             raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
         if not enabled:
             revoke_client_grants(conn, realm.id, client_id, now, "client_disabled")
+            # Tokens have whole seconds: one of this second may be from before.
+            end_own_tokens(conn, realm.id, client_id, now + 1)
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Ids that are both in the file and in the database."""

@@ -166,6 +166,8 @@ class TokenChecks:
         client = self.clients.find(conn, realm, row.client_id)
         if client is None or not client.enabled:
             raise InvalidToken(detail="client disabled")
+        if row.issued_at < client.own_tokens_from:
+            raise InvalidToken(detail="client disabled since")
         if row.api is not None and not _is_open(realm, client, row.api):
             raise InvalidToken(detail="API closed")
         if is_revoked(conn, realm.id, row.token_hash):

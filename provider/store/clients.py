@@ -24,6 +24,7 @@ class Client:
         sealed_secret: The secret of one in the database, sealed, where its text is needed for signatures.
         old_secret_hash, old_sealed_secret, old_secret_until: The secret before, and until when it is good.
         read_only: it is written in `provider.toml`.
+        own_tokens_from: Tokens that it got for itself before this instant are not good any more.
     """
 
     client_id: str
@@ -62,6 +63,7 @@ class Client:
     userinfo_signed_response_alg: str = ""
     userinfo_encrypted_response_alg: str = ""
     userinfo_encrypted_response_enc: str = ""
+    own_tokens_from: int = 0
 
     @property
     def public(self) -> bool:
@@ -147,6 +149,13 @@ def set_client_enabled(conn: Connection, realm_id: str, client_id: str, enabled:
     """Enable or disable a client; False when there is none of that id."""
     query = update(clients).where(clients.c.realm_id == realm_id, clients.c.client_id == client_id)
     return conn.execute(query.values(enabled=enabled)).rowcount == 1
+
+
+def end_own_tokens(conn: Connection, realm_id: str, client_id: str, before: int) -> None:
+    """End what a client has got for itself before an instant: JWTs that no row is about."""
+    mine = (clients.c.realm_id == realm_id, clients.c.client_id == client_id)
+    settings = conn.scalars(to_be_judged(conn, select(clients.c.settings).where(*mine))).one()
+    conn.execute(update(clients).where(*mine).values(settings={**settings, "own_tokens_from": before}))
 
 
 def _client(row: Row[tuple[object, ...]]) -> Client:

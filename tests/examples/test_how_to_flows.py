@@ -162,6 +162,36 @@ def test_server(walk: Walk) -> None:
     assert claims(tokens["access_token"])["aud"] == "https://api.example.com"
 
 
+@pytest.mark.row("E-12", "S-12")
+def test_client_credentials(walk: Walk) -> None:
+    walk.follow(PAGES / "flows" / "client-credentials.md")
+    (tokens,) = walk.said
+    assert tokens.keys() == {"access_token", "token_type", "expires_in", "scope"}
+    said = claims(tokens["access_token"])
+    assert (said["sub"], said["client_itself"], said["scope"]) == ("nightly", True, "orders:read")
+
+
+@pytest.mark.row("S-11")
+def test_resource_owner_password(walk: Walk) -> None:
+    walk.env["PASSWORD"] = PASSWORD
+    walk.follow(PAGES / "flows" / "resource-owner-password.md")
+    (tokens,) = walk.said
+    assert {"access_token", "refresh_token", "id_token"} <= tokens.keys()
+    said = claims(tokens["id_token"])
+    assert said["amr"] == ["pwd"]
+    assert not {"nonce", "sid"} & said.keys()
+
+
+@pytest.mark.row("S-20", "S-21")
+def test_introspection_and_revocation(walk: Walk) -> None:
+    walk.follow(PAGES / "flows" / "introspection-and-revocation.md")
+    before, after = walk.said
+    assert before.keys() == {
+        "active", "scope", "client_id", "token_type", "exp", "iat", "sub", "aud", "iss",
+    }  # fmt: skip
+    assert (before["active"], before["sub"], after) == (True, "meter", {"active": False})
+
+
 @pytest.mark.row("E-34", "E-04", "E-05", "E-07")
 def test_an_application_in_the_browser(walk: Walk, tmp_path: Path) -> None:
     page_of_docs, reader = PAGES / "clients" / "spa.md", walk.reader

@@ -7,6 +7,7 @@ import pytest
 
 from oidcgate.jose.jwt import verify
 from oidcgate.jose.keys import import_public_keys
+from provider.client_settings import ClientSettings
 from provider.store.clients import insert_client
 from provider.store.engine import Store
 from tests.provider.endpoints.apis import (
@@ -20,6 +21,7 @@ from tests.provider.endpoints.apis import (
     world_with_apis,
 )
 from tests.provider.endpoints.test_cost import statements
+from tests.provider.endpoints.test_introspect import INACTIVE, introspect
 from tests.provider.world import ISSUER, World, error_of
 
 INVALID_SCOPE = (400, "invalid_scope")
@@ -171,6 +173,34 @@ def test_a_token_of_a_disabled_client_is_dead_at_once(database, api: str) -> Non
 
     assert error_of(later.userinfo(token)) == (401, "invalid_token")
     assert error_of(robot(later, resource=api)) == (401, "invalid_client")
+
+
+@pytest.mark.row("E-12", "P-12")
+@pytest.mark.parametrize("api", [pytest.param(ORDERS, id="jwt"), pytest.param(LEGACY, id="opaque")])
+def test_a_client_that_is_enabled_again_has_none_of_its_tokens_back(apis_on_both: World, api: str) -> None:
+    world = apis_on_both
+    parts = world.provider.parts
+    wanted = ClientSettings(client_id="job", flows=("client_credentials",), scopes=("*",))
+    with parts.store.begin() as conn:
+        secret = parts.clients.add(conn, world.realm, wanted, world.now).secret
+    assert secret is not None
+
+    def token() -> str:
+        form = {"grant_type": "client_credentials", "resource": api}
+        return str(world.token(form, auth=("job", secret.reveal())).get_json()["access_token"])
+
+    def switch(enabled: bool) -> None:
+        with parts.store.begin() as conn:
+            parts.clients.set_enabled(conn, world.realm, "job", enabled, world.now)
+
+    old = token()
+    assert introspect(world, old)["active"] is True
+    switch(False)
+    switch(True)
+    assert introspect(world, old) == INACTIVE
+    world.clock.move(1)
+    assert introspect(world, token())["active"] is True
+    assert introspect(world, old) == INACTIVE
 
 
 @pytest.mark.row("P-15")
