@@ -1,10 +1,12 @@
 """What live tests share: where the peers are installed, where screenshots are kept."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.live import apps, peers
+from tests.live.provider_for_clients import ProviderForClients, provider_for_clients
 from tests.provider.databases import empty_url, made_postgresql
 
 __all__ = ["empty_url", "made_postgresql"]
@@ -22,6 +24,13 @@ def peer_folder() -> Path:
 def app_folder() -> Path:
     """The applications from npm, installed once for all runs of this checkout."""
     return peers.install(BUILD / "apps", apps.HERE)
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderForClients]:
+    """The one that every client library nobody here wrote is tried at."""
+    with provider_for_clients(tmp_path_factory.mktemp("provider")) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -1,161 +1,286 @@
-"""Our provider signs in a client nobody here wrote: the certified npm package `openid-client`."""
+"""Our provider serves a client nobody here wrote: npm `openid-client`, which is certified, its checks on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from provider.services.passwords import Passwords
 from tests.live import peers
-from tests.support.servers import free_port, gunicorn
+from tests.live.provider_for_clients import (
+    API,
+    LOGGED_OUT,
+    PASSWORD,
+    REDIRECT,
+    SCOPE_OF_API,
+    SECRET,
+    USER,
+    ProviderForClients,
+    answer_of,
+)
 from tests.support.user_agent import UserAgent
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-SECRET = "a-client-secret-for-the-foreign-client-of-43-characters"
-REDIRECT = "https://client.example/callback"
-LOGGED_OUT = "https://client.example/bye"
+
+@pytest.fixture(scope="module")
+def process(peer_folder: Path) -> Iterator[peers.ForeignClient]:
+    with peers.foreign_client(peer_folder) as started:
+        yield started
 
 
 @dataclass(frozen=True)
-class Running:
-    """The provider's issuer and where the peers are."""
+class Library:
+    """`openid-client`, which can be one client after another."""
 
-    issuer: str
-    folder: Path
+    provider: ProviderForClients
+    process: peers.ForeignClient
 
+    def ask(self, step: str, **values: Any) -> dict[str, Any]:
+        """Have it do `step`, which has to succeed."""
+        answer = self.process.ask(step, **values)
+        assert "error" not in answer, answer
+        return answer
 
-@pytest.fixture(scope="module")
-def provider_process(tmp_path_factory: pytest.TempPathFactory, peer_folder: Path) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("provider")
-    port = free_port()
-    issuer = f"http://localhost:{port}"
-    secret = folder / "secret"
-    secret.touch(mode=0o600)
-    secret.write_text("n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
-    clients = "".join(
-        f"""
-[[clients]]
-client_id = "{method}"
-name = "A foreign client"
-auth_method = "{method}"
-{"" if method == "none" else f'client_secret = "{SECRET}"'}
-redirect_uris = ["{REDIRECT}"]
-post_logout_redirect_uris = ["{LOGGED_OUT}"]
-flows = ["authorization_code", "refresh_token"]
-trusted = true
-"""
-        for method in ("client_secret_basic", "client_secret_post", "none")
-    )
-    config = folder / "provider.toml"
-    config.write_text(
-        f"""
-issuer = "{issuer}"
-insecure_allow_http_loopback = true
-database = "sqlite:///{folder / "provider.db"}"
-secret_file = "{secret}"
-{clients}
-[[users]]
-user_name = "alice"
-name = "Alice Example"
-email = "alice@id.example"
-password_hash = "{Passwords().hash("demo-alice")}"
-"""
-    )
-    env = {"PROVIDER_CONFIG": str(config)}
-    with gunicorn(
-        "tests.live.sites.provider_site:application", port=port, log=folder / "provider.log", env=env
-    ):
-        yield Running(issuer, peer_folder)
+    def become(self, client_id: str, *, method: str = "client_secret_basic", **settings: Any) -> None:
+        """Read discovery as this client."""
+        values = {
+            "issuer": self.provider.issuer,
+            "client_id": client_id,
+            "client_secret": SECRET,
+            "method": method,
+            "redirect_uri": REDIRECT,
+            "scope": "openid profile email offline_access",
+        }
+        if method == "private_key_jwt":
+            values["signing_key"] = self.provider.keys.signing.as_dict(private=True)
+        self.ask("configure", **{**values, **settings})
+
+    def sign_in(self, **parameters: str) -> dict[str, Any]:
+        """Send Alice to the provider and take the answer."""
+        url = self.provider.answer(self.ask("start", parameters=parameters)["url"])
+        return self.ask("callback", url=url)
 
 
-def answer_of(agent: UserAgent, url: str) -> str:
-    """Sign in at ``url``; the address that the provider then sends the browser to, not opened."""
-    page = agent.open(url)
-    form = page.form_with("login")
-    response = agent.session.post(
-        f"{page.url.split('/login')[0]}/login" if not form.action.startswith("http") else form.action,
-        data={**form.fields, "username": "alice", "password": "demo-alice"},
-        headers={"Origin": "/".join(page.url.split("/")[:3]), "Sec-Fetch-Site": "same-origin"},
-        allow_redirects=False,
-        timeout=30,
-    )
-    while not response.headers["Location"].startswith("https://client.example/"):
-        response = agent.step(response.headers["Location"])
-    return response.headers["Location"]
+@pytest.fixture
+def library(provider: ProviderForClients, process: peers.ForeignClient) -> Library:
+    return Library(provider, process)
 
 
-@pytest.mark.row("E-01", "E-05", "E-08", "S-01", "S-02", "S-03", "S-13", "S-16", "S-17", "F-14")
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
-def test_code_flow_userinfo_and_refresh(provider_process: Running, method: str) -> None:
-    settings = {
-        "issuer": provider_process.issuer,
-        "client_id": method,
-        "client_secret": SECRET,
-        "method": method,
-        "redirect_uri": REDIRECT,
-        "scope": "openid profile email offline_access",
+METHODS = [
+    pytest.param("client_secret_basic", "client_secret_basic", id="client_secret_basic"),
+    pytest.param("client_secret_post", "client_secret_post", id="client_secret_post"),
+    pytest.param("client_secret_jwt", "client_secret_jwt", id="client_secret_jwt"),
+    pytest.param("private_key_jwt", "private_key_jwt", id="private_key_jwt"),
+    pytest.param("published_keys", "private_key_jwt", id="private_key_jwt-by-jwks_uri"),
+    pytest.param("none", "none", id="none"),
+]
+
+
+@pytest.mark.row("E-01", "E-05", "E-08", "S-01", "S-02", "S-03", "S-13", "S-16", "S-17", "S-59", "F-14")
+@pytest.mark.parametrize(("client_id", "method"), METHODS)
+def test_code_flow_userinfo_and_refresh(library: Library, client_id: str, method: str) -> None:
+    library.become(client_id, method=method)
+    signed_in = library.sign_in()
+    assert "refresh_token" in signed_in["members"]
+    assert signed_in["claims"]["preferred_username"] == USER
+
+    told = library.ask("userinfo")
+    assert told["claims"]["sub"] == signed_in["claims"]["sub"]
+    assert told["claims"]["email"] == "alice@id.example"
+    for _ in range(2):
+        refreshed = library.ask("refresh")
+        assert refreshed["rotated"]
+        assert refreshed["claims"]["sub"] == signed_in["claims"]["sub"]
+
+
+@pytest.mark.row("S-21", "E-08")
+@pytest.mark.parametrize(("client_id", "method"), METHODS)
+def test_a_revoked_refresh_token_ends_its_access_token(library: Library, client_id: str, method: str) -> None:
+    library.become(client_id, method=method)
+    library.sign_in()
+    assert library.ask("userinfo")["claims"]["name"] == "Alice Example"
+
+    library.ask("revoke", name="refresh_token")
+
+    assert library.process.ask("userinfo")["error"] == "OAUTH_WWW_AUTHENTICATE_CHALLENGE"
+    assert library.process.ask("refresh")["error"] == "invalid_grant"
+
+
+@pytest.mark.row("S-20", "S-21")
+def test_an_api_is_told_what_a_token_is_worth(library: Library) -> None:
+    library.become("client_secret_post", method="client_secret_post")
+    subject = library.sign_in()["claims"]["sub"]
+    token = library.ask("token", name="access_token")["token"]
+
+    library.become("api")
+    told = library.ask("introspect", token=token)
+    assert {name: told[name] for name in ("active", "sub", "client_id", "iss")} == {
+        "active": True,
+        "sub": subject,
+        "client_id": "client_secret_post",
+        "iss": library.provider.issuer,
     }
-    with peers.foreign_client(provider_process.folder, settings) as client:
-        started = client.ask("start")
-        assert "url" in started, started
-        finished = client.ask("callback", url=answer_of(UserAgent(), started["url"]))
-        assert finished.get("has_refresh_token"), finished
-        assert finished["claims"]["preferred_username"] == "alice"
+    assert library.ask("introspect", token="nobody-gave-this") == {"active": False}
 
-        told = client.ask("userinfo")
-        assert told["claims"]["sub"] == finished["claims"]["sub"]
-        assert told["claims"]["email"] == "alice@id.example"
-        assert client.ask("refresh") == {"rotated": True, "access_token": True}
-        assert client.ask("refresh") == {"rotated": True, "access_token": True}
+    library.become("client_secret_post", method="client_secret_post")
+    assert library.process.ask("introspect", token=token)["error"] == "unauthorized_client"
+
+
+@pytest.mark.row("S-06", "F-14")
+@pytest.mark.parametrize("response_mode", [None, "form_post"])
+def test_hybrid_flow(library: Library, response_mode: str | None) -> None:
+    library.become("hybrid", response_type="code id_token")
+    finished = library.sign_in() if response_mode is None else form_post(library)
+    assert {"access_token", "id_token", "refresh_token"} <= set(finished["members"])
+    assert finished["claims"]["preferred_username"] == USER
+    assert library.ask("userinfo")["claims"]["name"] == "Alice Example"
+
+
+@pytest.mark.row("E-02", "S-05", "F-14")
+@pytest.mark.parametrize("response_mode", [None, "form_post"])
+def test_implicit_flow(library: Library, response_mode: str | None) -> None:
+    library.become("implicit", method="none", response_type="id_token", scope="openid profile")
+    finished = library.sign_in() if response_mode is None else form_post(library)
+    assert finished["claims"]["preferred_username"] == USER
+    assert finished["claims"]["aud"] == "implicit"
 
 
 @pytest.mark.row("E-25")
-def test_form_post_answers_are_taken(provider_process: Running) -> None:
-    settings = {
-        "issuer": provider_process.issuer,
-        "client_id": "client_secret_basic",
-        "client_secret": SECRET,
-        "method": "client_secret_basic",
-        "redirect_uri": REDIRECT,
-        "scope": "openid profile",
+def test_form_post_answers_are_taken(library: Library) -> None:
+    library.become("client_secret_basic")
+    assert form_post(library)["claims"]["preferred_username"] == USER
+
+
+def form_post(library: Library) -> dict[str, Any]:
+    agent = library.provider.browser
+    page = agent.open(library.ask("start", parameters={"response_mode": "form_post"})["url"])
+    if page.main_id == "page-login":
+        page = agent.press(page, "login", {"username": USER, "password": PASSWORD})
+    [form] = page.forms
+    assert (form.action, form.method) == (REDIRECT, "post")
+    return library.ask("callback", url=REDIRECT, body=urlencode(form.fields))
+
+
+@pytest.mark.row("E-12", "S-12", "E-09")
+def test_a_server_acts_for_itself_at_an_api(library: Library) -> None:
+    library.become("robot")
+    given = library.ask("client_credentials", parameters={"scope": SCOPE_OF_API, "resource": API})
+    assert given["members"] == ["access_token", "expires_in", "scope", "token_type"]
+    assert given["scope"] == SCOPE_OF_API
+
+    read = library.ask("read_access_token", audience=API)
+    claims = read["claims"]
+    assert {name: claims[name] for name in ("sub", "client_id", "aud", "scope")} == {
+        "sub": "robot",
+        "client_id": "robot",
+        "aud": API,
+        "scope": SCOPE_OF_API,
     }
-    with peers.foreign_client(provider_process.folder, settings) as client:
-        started = client.ask("start", parameters={"response_mode": "form_post"})
-        agent = UserAgent()
-        page = agent.press(
-            agent.open(started["url"]), "login", {"username": "alice", "password": "demo-alice"}
-        )
-        [form] = page.forms
-        assert form.action == REDIRECT
-        assert form.method == "post"
+    refused = library.process.ask("read_access_token", audience="https://another.example")
+    assert refused["error"] == "ERR_JWT_CLAIM_VALIDATION_FAILED"
 
-        finished = client.ask("callback", url=REDIRECT, body=urlencode(form.fields))
 
-        assert finished["claims"]["preferred_username"] == "alice"
+@pytest.mark.row("E-09", "E-10")
+def test_an_access_token_for_an_api_is_read_from_the_keys_alone(library: Library) -> None:
+    library.become("client_secret_basic", scope=f"openid offline_access {SCOPE_OF_API}")
+    subject = library.sign_in(resource=API)["claims"]["sub"]
+    for claims in (
+        library.ask("read_access_token", audience=API)["claims"],
+        library.ask("refresh") and library.ask("read_access_token", audience=API)["claims"],
+    ):
+        assert (claims["sub"], claims["client_id"]) == (subject, "client_secret_basic")
+        assert SCOPE_OF_API in claims["scope"].split()
+    assert library.process.ask("userinfo")["error"] == "OAUTH_WWW_AUTHENTICATE_CHALLENGE"
+
+
+@pytest.mark.row("S-11")
+def test_a_password_is_exchanged_for_tokens(library: Library) -> None:
+    library.become("password")
+    whole = {"username": USER, "password": PASSWORD, "scope": "openid profile offline_access"}
+    given = library.ask("grant", type="password", parameters=whole)
+    assert "refresh_token" in given["members"]
+    assert given["claims"]["preferred_username"] == USER
+    assert library.ask("userinfo")["claims"]["sub"] == given["claims"]["sub"]
+    assert library.ask("refresh")["rotated"]
+    wrong = library.process.ask("grant", type="password", parameters={**whole, "password": "demo-bob"})
+    assert wrong["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_a_device_is_signed_in_elsewhere(library: Library, decision: str) -> None:
+    library.become("television", method="none")
+    shown = library.ask("device")
+    agent = library.provider.browser
+    page = agent.press(agent.open(shown["verification_uri_complete"]), "send")
+    assert page.main_id == "page-device-confirm"
+    page = agent.press(page, decision)
+    if page.main_id == "page-login":
+        page = agent.press(page, "login", {"username": USER, "password": PASSWORD})
+    assert page.main_id == "page-device-done"
+
+    if decision == "deny":
+        assert library.process.ask("poll")["error"] == "access_denied"
+    else:
+        given = library.ask("poll")
+        assert given["claims"]["preferred_username"] == USER
+        assert library.ask("userinfo")["claims"]["sub"] == given["claims"]["sub"]
+        assert library.ask("refresh")["rotated"]
+
+
+@pytest.mark.row("S-48", "S-16")
+def test_encrypted_answers_are_opened(library: Library) -> None:
+    library.become(
+        "sealed",
+        encryption_key=library.provider.keys.encryption.as_dict(private=True),
+        content_algorithms=["A256GCM", "A128CBC-HS256"],
+        metadata={"userinfo_signed_response_alg": "RS256"},
+    )
+    finished = library.sign_in()
+    assert (finished["header"]["alg"], finished["header"]["enc"]) == ("RSA-OAEP-256", "A256GCM")
+    assert finished["claims"]["preferred_username"] == USER
+    assert library.ask("refresh")["header"]["enc"] == "A256GCM"
+    assert library.ask("userinfo")["claims"]["email"] == "alice@id.example"
+
+
+@pytest.mark.row("S-48")
+def test_an_encrypted_id_token_is_of_no_use_without_the_key(library: Library) -> None:
+    library.become("sealed")
+    url = library.provider.answer(library.ask("start")["url"])
+    assert library.process.ask("callback", url=url)["error"] == "OAUTH_UNSUPPORTED_OPERATION"
+
+
+@pytest.mark.row("S-16")
+def test_signed_userinfo_is_verified(library: Library) -> None:
+    library.become("signed_userinfo", metadata={"userinfo_signed_response_alg": "RS256"})
+    library.sign_in()
+    told = library.ask("userinfo")["claims"]
+    assert (told["name"], told["iss"], told["aud"]) == (
+        "Alice Example", library.provider.issuer, "signed_userinfo",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "Ed25519"])
+def test_id_tokens_in_other_algorithms_are_verified(library: Library, algorithm: str) -> None:
+    library.become(algorithm, metadata={"id_token_signed_response_alg": algorithm})
+    finished = library.sign_in()
+    assert finished["header"]["alg"] == algorithm
+    assert finished["claims"]["preferred_username"] == USER
 
 
 @pytest.mark.row("S-19")
-def test_end_session_returns_to_the_client_with_its_state(provider_process: Running) -> None:
-    settings = {
-        "issuer": provider_process.issuer,
-        "client_id": "client_secret_basic",
-        "client_secret": SECRET,
-        "method": "client_secret_basic",
-        "redirect_uri": REDIRECT,
-        "scope": "openid",
-    }
-    with peers.foreign_client(provider_process.folder, settings) as client:
-        agent = UserAgent()
-        client.ask("callback", url=answer_of(agent, client.ask("start")["url"]))
+def test_end_session_returns_to_the_client_with_its_state(library: Library) -> None:
+    library.become("client_secret_basic", scope="openid")
+    agent = UserAgent()
+    library.ask("callback", url=answer_of(agent, library.ask("start")["url"]))
 
-        out = client.ask("logout", parameters={"post_logout_redirect_uri": LOGGED_OUT, "state": "s p+a%c"})
-        response = agent.step(out["url"])
+    out = library.ask("logout", parameters={"post_logout_redirect_uri": LOGGED_OUT, "state": "s p+a%c"})
+    response = agent.step(out["url"])
 
-        assert response.headers["Location"].startswith(LOGGED_OUT + "?")
-        assert parse_qs(urlsplit(response.headers["Location"]).query) == {"state": ["s p+a%c"]}
-        silent = client.ask("start", parameters={"prompt": "none"})
-        refused = client.ask("callback", url=agent.step(silent["url"]).headers["Location"])
-        assert refused["error"] == "login_required", refused
+    assert response.headers["Location"].startswith(LOGGED_OUT + "?")
+    assert parse_qs(urlsplit(response.headers["Location"]).query) == {"state": ["s p+a%c"]}
+    silent = library.ask("start", parameters={"prompt": "none"})
+    refused = library.process.ask("callback", url=agent.step(silent["url"]).headers["Location"])
+    assert refused["error"] == "login_required", refused

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,10 @@ class ForeignClient:
 
 
 @contextmanager
-def foreign_client(folder: Path, settings: Mapping[str, Any]) -> Iterator[ForeignClient]:
-    """Run ``openid-client`` with ``settings`` until the block ends."""
+def foreign_client(folder: Path) -> Iterator[ForeignClient]:
+    """Run ``openid-client`` until the block ends; its step `configure` says which client it is."""
     with subprocess.Popen(
-        [str(NODE), "foreign_client.mjs", json.dumps(settings)],
+        [str(NODE), "foreign_client.mjs"],
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

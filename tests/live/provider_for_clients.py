@@ -1,0 +1,203 @@
+"""One served provider, with a client for each thing that libraries nobody here wrote are asked to do.
+
+The libraries are in `peers` (npm), `test_authlib_client` and `test_idpyoidc_client`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urljoin
+
+from joserfc.jwk import RSAKey
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
+
+from provider.services.passwords import Passwords
+from tests.support.servers import free_port, gunicorn
+from tests.support.user_agent import Page, UserAgent
+
+USER, PASSWORD = "alice", "demo-alice"
+SECRET = "a-client-secret-for-the-foreign-client-of-43-characters"
+REDIRECT = "https://client.example/callback"
+LOGGED_OUT = "https://client.example/bye"
+#: An API whose tokens are JWTs, and the scope that means something there.
+API, SCOPE_OF_API = "https://api.client.example", "orders:read"
+#: What the provider signs ID tokens with beside RS256; each has a client of that name.
+FURTHER_ALGORITHMS = ("ES256", "PS256", "Ed25519", "HS256")
+
+
+@dataclass(frozen=True)
+class ClientKeys:
+    """The private keys of those clients that have some."""
+
+    signing: RSAKey
+    encryption: RSAKey
+
+    @classmethod
+    def generated(cls) -> "ClientKeys":
+        """New ones."""
+        return cls(
+            RSAKey.generate_key(2048, {"kid": "signs", "use": "sig", "alg": "RS256"}),
+            RSAKey.generate_key(2048, {"kid": "opens", "use": "enc", "alg": "RSA-OAEP-256"}),
+        )
+
+    @property
+    def public(self) -> dict[str, Any]:
+        """What the clients publish."""
+        return {"keys": [key.as_dict(private=False) for key in (self.signing, self.encryption)]}
+
+
+@dataclass(frozen=True)
+class ProviderForClients:
+    """The provider's issuer, the keys of its clients, and a browser that stays signed in there."""
+
+    issuer: str
+    keys: ClientKeys
+    browser: UserAgent = field(default_factory=UserAgent)
+
+    def answer(self, url: str) -> str:
+        """The address that the browser is sent to in the end, which is not opened."""
+        return answer_of(self.browser, url)
+
+
+def answer_of(agent: UserAgent, url: str) -> str:
+    """Go to ``url`` and sign in where asked; the address of the client that the browser is sent to then."""
+    response = agent.step(url)
+    while not (location := response.headers.get("Location", "")).startswith(REDIRECT):
+        if location:
+            response = agent.step(urljoin(response.url, location))
+            continue
+        form = Page(response).form_with("login")
+        response = agent.session.post(
+            urljoin(response.url, form.action),
+            data={**form.fields, "username": USER, "password": PASSWORD},
+            allow_redirects=False,
+            timeout=30,
+        )
+    return location
+
+
+@contextmanager
+def provider_for_clients(folder: Path) -> Iterator[ProviderForClients]:
+    """Serve it, over http on this machine, until the block ends."""
+    keys = ClientKeys.generated()
+    port = free_port()
+    issuer = f"http://localhost:{port}"
+    with _published(keys.public) as keys_uri:
+        config = folder / "provider.toml"
+        config.write_text(_configuration(issuer, folder, keys, keys_uri))
+        env = {"PROVIDER_CONFIG": str(config)}
+        log = folder / "provider.log"
+        with gunicorn("tests.live.sites.provider_site:application", port=port, log=log, env=env):
+            yield ProviderForClients(issuer, keys)
+
+
+@contextmanager
+def _published(document: Mapping[str, Any]) -> Iterator[str]:
+    """Serve one JSON document; gives its address."""
+
+    @Request.application
+    def application(_request: Request) -> Response:
+        return Response(json.dumps(document), mimetype="application/json")
+
+    server = make_server("localhost", 0, application, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_port}/jwks"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _configuration(issuer: str, folder: Path, keys: ClientKeys, keys_uri: str) -> str:
+    clients = "".join(
+        f"[[clients]]\n{_toml({'client_id': name, **settings})}"
+        for name, settings in _clients(keys, keys_uri).items()
+    )
+    return f"""
+issuer = "{issuer}"
+insecure_allow_http_loopback = true
+database = "sqlite:///{folder / "provider.db"}"
+secret = "n0-real-secret-but-long-enough-for-the-provider-0123456789"
+further_signing_algorithms = {json.dumps(FURTHER_ALGORITHMS)}
+
+[lifetimes]
+device_interval_seconds = 1
+
+[[scopes]]
+value = "{SCOPE_OF_API}"
+
+[[resources]]
+audience = "{API}"
+scopes = ["{SCOPE_OF_API}"]
+
+[[users]]
+user_name = "{USER}"
+name = "Alice Example"
+email = "alice@id.example"
+password_hash = "{Passwords().hash(PASSWORD)}"
+
+{clients}
+"""
+
+
+def _clients(keys: ClientKeys, keys_uri: str) -> dict[str, dict[str, Any]]:
+    """The clients by their `client_id`."""
+    pages = {
+        "name": "A foreign client",
+        "redirect_uris": [REDIRECT],
+        "post_logout_redirect_uris": [LOGGED_OUT],
+        "trusted": True,
+    }
+    code = {**pages, "flows": ["authorization_code", "refresh_token", "revocation"]}
+    secret = {"client_secret": SECRET}
+    confidential = {**code, **secret}
+    by_key = {**code, "auth_method": "private_key_jwt"}
+    sealed = {
+        "id_token_encrypted_response_alg": "RSA-OAEP-256",
+        "id_token_encrypted_response_enc": "A256GCM",
+        "userinfo_signed_response_alg": "RS256",
+        "userinfo_encrypted_response_alg": "RSA-OAEP-256",
+    }
+    scopes = ["openid", "profile", "email", "offline_access", SCOPE_OF_API]
+    return {
+        "client_secret_basic": {**confidential, "auth_method": "client_secret_basic", "scopes": scopes},
+        "client_secret_post": {**confidential, "auth_method": "client_secret_post"},
+        "client_secret_jwt": {**confidential, "auth_method": "client_secret_jwt"},
+        "none": {**code, "auth_method": "none"},
+        "private_key_jwt": {**by_key, "jwks": keys.public},
+        "published_keys": {**by_key, "jwks_uri": keys_uri},
+        "token_endpoint_audience": {
+            **by_key, "jwks": keys.public, "insecure_token_endpoint_audience": True,
+        },
+        "hybrid": {**pages, **secret, "flows": ["hybrid", "refresh_token"]},
+        "implicit": {**pages, "auth_method": "none", "flows": ["implicit"]},
+        "sealed": {**confidential, **sealed, "jwks_uri": keys_uri},
+        "signed_userinfo": {**confidential, "userinfo_signed_response_alg": "RS256"},
+        "robot": {**secret, "flows": ["client_credentials", "revocation"], "scopes": [SCOPE_OF_API]},
+        "api": {**secret, "flows": ["introspection"]},
+        "password": {**secret, "flows": ["password", "refresh_token"], "trusted": True},
+        "television": {"auth_method": "none", "flows": ["device_code", "refresh_token"], "trusted": True},
+        **{
+            algorithm: {**confidential, "id_token_signed_response_alg": algorithm}
+            for algorithm in FURTHER_ALGORITHMS
+        },
+    }  # fmt: skip
+
+
+def _toml(table: Mapping[str, Any]) -> str:
+    return "".join(f"{name} = {_value(value)}\n" for name, value in table.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_value(inner)}" for name, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value)
