@@ -1,5 +1,7 @@
 """The how-to pages, each followed to the letter in a fresh folder, up to a person who is signed in."""
 
+import re
+import shlex
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -8,13 +10,15 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from oidcgate.gate.config import GateConfig
 from oidcgate.settings import describe, parse
 from oidcgate.web.sealing import new_secret
+from provider.cli.main import main
 from provider.config import ProviderSettings
-from tests.examples.pages import PASSWORD, SECONDS, Reader, blocks
+from tests.examples.pages import PASSWORD, SECONDS, Reader, blocks, commands
 from tests.oidcgate.jose.certified import certificate_pem, key_pem
 from tests.support.servers import ROOT
 from tests.support.user_agent import Page, UserAgent
@@ -236,6 +240,18 @@ def test_each_block_of_configuration_can_be_read(
     settings = settings_of(page)
     write_files(table, tmp_path)
     parse(settings, merged(BARE[settings], table), base_dir=tmp_path)
+
+
+@pytest.mark.checkout
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(PAGES)))
+def test_commands_of_the_provider_on_a_page_are_understood(page: Path) -> None:
+    in_blocks = [command for block in blocks(page) for command in commands(block)]
+    in_sentences = re.findall(r"`(oidcgate-provider [^`]+)`", page.read_text().replace("\\\n", " "))
+    for command in (*in_blocks, *in_sentences):
+        if command.startswith("oidcgate-provider "):
+            # Asking for help reads the options that stand before it, and does nothing.
+            result = CliRunner().invoke(main, [*shlex.split(command)[1:], "--help"])
+            assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
 @pytest.mark.checkout

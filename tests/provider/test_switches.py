@@ -82,6 +82,19 @@ def asking(path: str) -> Callable[[World, str], Outcome]:
     return way
 
 
+def start_device(world: World, client_id: str) -> Outcome:
+    return judged(sent(world, "/device_authorization", client_id, {"scope": "openid"}))
+
+
+def poll_device(world: World, client_id: str) -> Outcome:
+    started = sent(world, "/device_authorization", client_id, {"scope": "openid"}).get_json()
+    device_code = started.get("device_code", "some-code")
+    form = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": device_code}
+    polled = judged(sent(world, "/token", client_id, form))
+    # Let in, and nobody has typed the code yet.
+    return Outcome(200, None) if polled.error == "authorization_pending" else polled
+
+
 #: Each switch with the ways that it opens.
 WAYS: dict[str, dict[str, Callable[[World, str], Outcome]]] = {
     "authorization_code": {"code": authorize("code")},
@@ -102,6 +115,7 @@ WAYS: dict[str, dict[str, Callable[[World, str], Outcome]]] = {
     "refresh_token": {"token": refresh},
     "introspection": {"introspect": asking("/introspect")},
     "revocation": {"revoke": asking("/revoke")},
+    "device_code": {"device_authorization": start_device, "token": poll_device},
 }
 #: Endpoints of their own, where the answer is the status.
 FORBIDDEN = ("introspection", "revocation")
@@ -135,6 +149,11 @@ def test_a_switch_opens_its_ways_and_no_other(
         assert outcome == (200, None)
     else:
         assert outcome == (403 if switch in FORBIDDEN else 400, "unauthorized_client")
+
+
+@pytest.mark.row("S-50")
+def test_no_switch_is_left_out() -> None:
+    assert WAYS.keys() == set(FLOWS)
 
 
 @pytest.mark.row("S-50")
