@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit, Event
+from oidcgate.protocol.errors import AccessDenied
 from provider.endpoints.screens import Screens
 from provider.events import DeviceApproved, DeviceDenied
 from provider.pages import DeviceOutcome
@@ -58,9 +59,11 @@ class DeviceEnd:
             return Ending(DeviceOutcome.APPROVED, event)
         settle(conn, realm, accepted.device, None, now)
         user_id = None if judged.user is None else judged.user.user_id
-        detail = step.error.description if isinstance(step, Fail) else ""
-        refused = answer_in(progress) is not None
-        outcome = DeviceOutcome.DENIED if refused else DeviceOutcome.NOT_PERMITTED
+        error = step.error if isinstance(step, Fail) else None
+        # Not allowed to is told apart from did not want to, which also another account in this browser is.
+        barred = isinstance(error, AccessDenied) and answer_in(progress) is None
+        outcome = DeviceOutcome.NOT_PERMITTED if barred else DeviceOutcome.DENIED
+        detail = "" if error is None else error.description
         return Ending(outcome, DeviceDenied(realm.id, client_id, user_id, detail))
 
     def deny(

@@ -19,6 +19,7 @@ from provider.services.interaction import (
     AccountAnswer,
     AskAccount,
     AskCode,
+    AskConfirmation,
     AskConsent,
     AskEnrolment,
     AskLogin,
@@ -80,6 +81,15 @@ DONE = Finish("alice", "sid-1", SCOPES)
     ("given_state", "expected"),
     [
         pytest.param(state(), DONE, id="session-and-consent"),
+        pytest.param(state(to_confirm=True), AskConfirmation(), id="typed-code-and-all-else-is-there"),
+        pytest.param(
+            state(to_confirm=True, signed_in=None), AskConfirmation(), id="typed-code-and-nobody-signed-in"
+        ),
+        pytest.param(
+            state(to_confirm=True, may_use=False, factor=Factor.MISSING),
+            AskConfirmation(),
+            id="typed-code-comes-before-any-refusal",
+        ),
         pytest.param(state(signed_in=None), AskLogin(LoginReason.NO_SESSION), id="no-session"),
         pytest.param(state(prompt={"login"}), AskLogin(LoginReason.PROMPT), id="prompt-login"),
         pytest.param(state(prompt={"login"}, login_done=HERE), DONE, id="prompt-login-done-here"),
@@ -357,6 +367,12 @@ STATES = st.builds(
     account=st.none() | st.sampled_from(AccountAnswer),
     organization=st.sampled_from([NO_ORGANIZATION, Settled("acme"), TWO, Stranger()]),
 )
+
+
+@pytest.mark.row("P-10")
+@given(STATES)
+def test_nothing_comes_before_the_question_whose_device_it_is(given_state: InteractionState) -> None:
+    assert next_step(replace(given_state, to_confirm=True), NOW) == AskConfirmation()
 
 
 @pytest.mark.row("E-25", "P-10")

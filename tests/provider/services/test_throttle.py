@@ -13,6 +13,7 @@ from provider.services.throttle import (
     SHARED_WAIT_SECONDS,
     Rule,
     charged,
+    device_scopes_of,
     forgive,
     give_back,
     scopes_of,
@@ -112,6 +113,16 @@ def test_one_network_alone_never_reaches_the_limit_over_all_networks() -> None:
 def test_an_unknown_network_is_no_counter_for_everybody() -> None:
     keys = [scope.key.partition(":")[0] for scope in scopes_of("alice", UNKNOWN_NETWORK, ThrottleSettings())]
     assert keys == ["pair", "account"]
+
+
+def test_codes_of_devices_have_a_counter_for_each_network_and_one_for_those_without() -> None:
+    settings = ThrottleSettings()
+    scopes = [device_scopes_of(network, settings) for network in (NETWORK, UNKNOWN_NETWORK)]
+    assert len({scope.key for (scope,) in scopes}) == 2
+    for (scope,) in scopes:
+        assert (scope.rule.free, scope.rule.longest_delay_seconds) == (50, SHARED_WAIT_SECONDS)
+        assert not scope.own
+        assert scope.key not in {other.key for other in scopes_of("alice", NETWORK, settings)}
 
 
 def test_attempts_are_charged_until_they_wait_and_waiting_is_free(store: Store) -> None:

@@ -15,7 +15,16 @@ from werkzeug.test import TestResponse
 from oidcgate.protocol.token import DEVICE_CODE
 from provider.store.schema import metadata
 from tests.provider.databases import BOTH
-from tests.provider.sign_in.place import CLIENT_SECRET, ISSUER, Browser, Page, World, claims, client
+from tests.provider.sign_in.place import (
+    CLIENT_SECRET,
+    ISSUER,
+    Browser,
+    Page,
+    World,
+    claims,
+    client,
+    settings_document,
+)
 from tests.provider.world import error_of
 from tests.support.postgresql import Postgresql
 
@@ -205,7 +214,20 @@ def test_a_link_with_the_code_only_fills_it_in(devices: World) -> None:
 
 
 @pytest.mark.row("P-10")
-@pytest.mark.parametrize("path", ["/authorize", "/login", "/consent", "/device/confirm", "/login/otp"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/authorize",
+        "/login",
+        "/login/account",
+        "/login/organization",
+        "/login/otp",
+        "/login/enrol",
+        "/login/no-second-factor",
+        "/consent",
+        "/device/confirm",
+    ],
+)
 def test_no_page_goes_on_before_the_person_said_that_they_mean_it(devices: World, path: str) -> None:
     browser = devices.browser()
     done(approve(browser, start(devices, "kiosk")))
@@ -259,7 +281,8 @@ def test_whoever_typed_it_while_signed_in_is_who_it_is_for(devices: World) -> No
     assert page.main_id == "page-login"
     assert told(devices, started) == PENDING
     page = browser.sign_in(page, "Bob")
-    assert page.main_id == "page-device-done"
+    done(page)
+    assert "Nothing was allowed" in page.text
     assert told(devices, started) == (400, "access_denied")
     assert "sub-bob" not in [row["user_id"] for row in rows(devices, "grants") if row["client_id"] == "tv"]
 
@@ -315,6 +338,25 @@ def test_a_second_factor_is_asked_for_as_in_any_sign_in(devices: World) -> None:
     done(page)
     assert "may not use" in page.text
     assert told(devices, started, "strict") == (400, "access_denied")
+
+
+@pytest.mark.row("E-18", "P-10")
+def test_the_organization_is_chosen_and_is_in_the_token(tmp_path: Path) -> None:
+    users = [
+        {**user, "organizations": ["acme", "globex"]}
+        for user in settings_document()["users"]
+        if user["user_name"] == "alice"
+    ]
+    organizations = [{"org_id": "acme"}, {"org_id": "globex"}]
+    world = World.make(tmp_path, **SETTINGS, organizations=organizations, users=users)
+    started = start(world, "kiosk")
+    browser = world.browser()
+    page = browser.sign_in(confirm(browser, started))
+    assert page.main_id == "page-organization"
+    assert told(world, started, "kiosk") == PENDING
+    done(browser.submit(page, org_id="globex"))
+    assert claims(poll(world, started, "kiosk").get_json()["id_token"])["org_id"] == "globex"
+    world.close()
 
 
 def test_the_policy_of_no_page_lets_a_form_lead_elsewhere(devices: World) -> None:
