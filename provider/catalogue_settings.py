@@ -151,6 +151,11 @@ class ResourceSettings:
         help="What its tokens say beside the claims that go `into` access tokens.",
     )
 
+    @property
+    def title(self) -> str:
+        """What people read."""
+        return self.name or self.audience
+
     @cross_check
     def _absolute(self) -> Iterable[Problem]:
         if not _AUDIENCE.fullmatch(self.audience):

@@ -29,6 +29,7 @@ from provider.catalogue_problems import (
     scope_problems,
 )
 from provider.catalogue_settings import (
+    DEFAULT_SCOPES,
     TOKEN_FORMATS,
     ClaimSettings,
     OrganizationSettings,
@@ -236,6 +237,11 @@ class RealmSettings(SigningSettings):
         )
         return longest + lifetimes.clock_skew_seconds
 
+    @property
+    def scope_names(self) -> tuple[str, ...]:
+        """Every scope that clients may name; of those that are switched off nobody is granted any."""
+        return tuple(dict.fromkeys((*DEFAULT_SCOPES, *(scope.value for scope in self.scopes))))
+
     def audiences(self, issuer: str) -> Iterator[tuple[str, str]]:
         """Every `aud` that tokens of this realm can have, with the key that says so."""
         yield "issuer", issuer
@@ -267,7 +273,7 @@ class RealmSettings(SigningSettings):
     @cross_check
     def _known_names(self) -> Iterable[Problem]:
         for position, client in enumerate(self.clients):
-            for problem in client.catalogue_problems(self.catalogue.scopes, self.catalogue.claims):
+            for problem in client.catalogue_problems(self.scope_names, self.catalogue.claims):
                 yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check

@@ -12,6 +12,7 @@ from provider.cli.client import client
 from provider.cli.consents import consents
 from provider.cli.init import init
 from provider.cli.keys import keys
+from provider.cli.realm import realm
 from provider.cli.serve import serve
 from provider.cli.user import user
 from provider.config import CONFIG_VARIABLE
@@ -35,5 +36,5 @@ def main(context: click.Context, config: Path) -> None:
     context.obj = config
 
 
-for command in (serve, check, init, client, user, consents, keys):
+for command in (serve, check, init, client, user, consents, keys, realm):
     main.add_command(command)

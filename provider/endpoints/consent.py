@@ -17,7 +17,7 @@ from oidcgate.web.csrf import CsrfTokens
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import ConsentAnswered
-from provider.pages import ErrorKind, ScopeLine
+from provider.pages import ErrorKind
 from provider.realm import Realm
 from provider.services.authorization import Accepted, Authorizations
 from provider.services.browser_session import this_browser
@@ -133,7 +133,11 @@ class Consent:
     ) -> Response:
         language = self.screens.language(request, accepted.request.ui_locales)
         target = accepted.target
-        lines = [self._line(realm, language, scope) for scope in asked]
+        known = realm.catalogue.scopes
+        lines = [
+            self.screens.scope_line(language, known[scope], optional=scope != _NOT_OPTIONAL)
+            for scope in asked
+        ]
         return self.screens.show(
             realm,
             "consent.html",
@@ -146,16 +150,7 @@ class Consent:
             user_name=user.user_name,
             scopes=lines,
             return_host=None if target.redirect_uri is None else shown_destination(target.redirect_uri),
-        )
-
-    def _line(self, realm: Realm, language: str, scope: str) -> ScopeLine:
-        """A scope in the realm's own words, else in ours."""
-        said = realm.catalogue.scopes[scope]
-        return ScopeLine(
-            scope,
-            said.display_name or self.screens.scope_text(language, scope, "name", scope),
-            said.description or self.screens.scope_text(language, scope, "description", ""),
-            optional=scope != _NOT_OPTIONAL,
+            api=None if accepted.reach.api is None else accepted.reach.api.title,
         )
 
 

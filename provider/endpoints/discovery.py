@@ -80,6 +80,7 @@ class Discovery:
             "claims_supported": [
                 "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "c_hash",
                 "sid",
+                *(("org_id", "org_name") if catalogue.organizations else ()),
                 *claims,
             ],
             "claims_parameter_supported": True,

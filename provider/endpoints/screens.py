@@ -10,6 +10,8 @@ from typing import Any
 from werkzeug import Request, Response
 
 from oidcgate.web.pages import Pages
+from provider.catalogue_settings import ScopeSettings
+from provider.pages import ScopeLine
 from provider.realm import Realm
 
 
@@ -48,7 +50,11 @@ class Screens:
             response.headers["Retry-After"] = str(retry_after_seconds)
         return response
 
-    def scope_text(self, language: str, scope: str, part: str, otherwise: str) -> str:
-        """A scope's name or description in the catalogue, or `otherwise` for a scope without texts."""
-        key = f"scope.{scope}.{part}"
-        return self.pages.messages.languages[language].get(key, otherwise)
+    def scope_line(self, language: str, scope: ScopeSettings, *, optional: bool) -> ScopeLine:
+        """What a page says of a scope: the operator's texts, else ours for a standard one, else its value."""
+        ours = self.pages.messages.languages[language]
+        name = scope.display_name or ours.get(f"scope.{scope.value}.name", scope.value)
+        description = scope.description
+        if not (scope.display_name or scope.description):
+            description = ours.get(f"scope.{scope.value}.description", "")
+        return ScopeLine(scope.value, name, description, optional)

@@ -24,6 +24,7 @@ organization.html (200, page-organization)
     organizations: Sequence[OrganizationLine]; expired: bool
 consent.html (200, page-consent)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
+    api: str or None (what it is for, where that is one API in particular);
     return_host: str (where the browser goes next, as `responses.shown_destination` says it) or None (nowhere)
 device.html (200, page-device)
     action: str; hidden: Mapping[str, str]; user_code: str ("" for none); problem: DeviceProblem or None;

@@ -21,6 +21,7 @@ from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.client_secrets import ClientSecrets, new_client_secret, secret_hash
 from provider.store.clients import (
     Client,
+    count_clients,
     end_own_tokens,
     existing_client_ids,
     find_client,
@@ -92,6 +93,10 @@ class Clients:
         while page := list_clients(conn, realm.id, after=after):
             yield from page
             after = page[-1].client_id
+
+    def count(self, conn: Connection, realm: Realm) -> int:
+        """How many there are, enabled or not."""
+        return len(self.configured[realm.id]) + count_clients(conn, realm.id)
 
     def add(self, conn: Connection, realm: Realm, said: Mapping[str, Any], now: int) -> NewClient:
         """Add a client to the database. A secret is made for it if it needs one.
@@ -211,7 +216,7 @@ class Clients:
             lambda client: client.url_problems(self.allow_http_loopback),
             lambda client: client.algorithm_problems(settings.offered_algorithms),
             lambda client: client.second_factor_problems(settings.second_factor.mode),
-            lambda client: client.catalogue_problems(realm.catalogue.scopes, realm.catalogue.claims),
+            lambda client: client.catalogue_problems(settings.scope_names, realm.catalogue.claims),
         )
         return parse(ClientSettings, said, checks=checks)
 

@@ -122,7 +122,7 @@ class TokenChecks:
         if isinstance(subject, str):
             raise InvalidToken(detail=subject)
         client, user = subject
-        if user is None or "refresh_token" not in client.flows:
+        if user is None or not may_refresh(realm, client, grant):
             raise InvalidToken(detail="the client may not refresh any more")
         return LiveRefreshToken(row, client, user, grant)
 
@@ -187,6 +187,12 @@ def _row_of(realm: Realm, claims: Mapping[str, Any]) -> AccessTokenRow:
         issued_at=int(claims["iat"]),
         expires_at=int(claims["exp"]),
     )
+
+
+def may_refresh(realm: Realm, client: Client, grant: GrantRow) -> bool:
+    """Whether a grant still gives refresh tokens: the client refreshes, and the API it is for lets it."""
+    api = None if grant.api is None else realm.catalogue.resources[grant.api]
+    return "refresh_token" in client.flows and (api is None or api.refresh_tokens)
 
 
 def may_use(client: Client, user: User) -> bool:

@@ -22,7 +22,7 @@ from provider.realm import Realm
 from provider.services.issuing import Issuing
 from provider.services.minting import AccessDraft, IdTokenDraft, TokenDraft
 from provider.services.opaque import new_token, token_hash
-from provider.services.token_checks import TokenChecks
+from provider.services.token_checks import TokenChecks, may_refresh
 from provider.store.clients import Client
 from provider.store.grants import (
     GrantRow,
@@ -153,7 +153,7 @@ class Tokens:
         if isinstance(subject, str):
             return _refuse(subject)
         current, user = subject
-        if user is None or "refresh_token" not in current.flows:
+        if user is None or not may_refresh(realm, current, grant):
             return _refuse("the client may not refresh any more")
         if api is not None and api != grant.api:
             return Refusal(InvalidTarget("The refresh token was given for another API."))
@@ -230,7 +230,7 @@ def begin_refreshing(
     conn: Connection, realm: Realm, client: Client, grant: GrantRow, scope: tuple[str, ...], now: int
 ) -> str | None:
     """The first refresh token of a grant, if its scope and the client ask for one."""
-    if "offline_access" not in scope or "refresh_token" not in client.flows:
+    if "offline_access" not in scope or not may_refresh(realm, client, grant):
         return None
     refresh = new_token()
     insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, scope, None, now))

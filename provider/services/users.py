@@ -28,6 +28,7 @@ from provider.store.grants import revoke_user_grants
 from provider.store.sessions import end_of_user
 from provider.store.users import (
     User,
+    count_users,
     existing_users,
     find_user,
     find_user_by_name,
@@ -90,6 +91,10 @@ class Users:
         while page := list_users(conn, realm.id, after=after):
             yield from page
             after = page[-1].user_name_key
+
+    def count(self, conn: Connection, realm: Realm) -> int:
+        """How many there are, active or not."""
+        return len(self.by_id[realm.id]) + count_users(conn, realm.id)
 
     def add(
         self,

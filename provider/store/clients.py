@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from oidcgate.settings import Secret
 from provider.store.engine import to_be_judged
@@ -112,6 +112,11 @@ def list_clients(conn: Connection, realm_id: str, *, after: str = "", limit: int
     """Clients in the order of their ids, at most `limit`, from the one following `after`."""
     query = select(clients).where(clients.c.realm_id == realm_id, clients.c.client_id > after)
     return [_client(row) for row in conn.execute(query.order_by(clients.c.client_id).limit(limit))]
+
+
+def count_clients(conn: Connection, realm_id: str) -> int:
+    """How many clients there are."""
+    return conn.execute(select(func.count()).where(clients.c.realm_id == realm_id)).scalar_one()
 
 
 def existing_client_ids(conn: Connection, realm_id: str, client_ids: Sequence[str]) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from provider.store.schema import users
 
@@ -47,6 +47,11 @@ def list_users(conn: Connection, realm_id: str, *, after: str = "", limit: int =
     """People in the order of their folded names, at most `limit`, from the one following `after`."""
     query = select(users).where(users.c.realm_id == realm_id, users.c.user_name_key > after)
     return [_user(row) for row in conn.execute(query.order_by(users.c.user_name_key).limit(limit))]
+
+
+def count_users(conn: Connection, realm_id: str) -> int:
+    """How many people there are."""
+    return conn.execute(select(func.count()).where(users.c.realm_id == realm_id)).scalar_one()
 
 
 def existing_users(

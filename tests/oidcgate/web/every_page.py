@@ -143,7 +143,7 @@ def _organization(expired: bool) -> Example:
     )
 
 
-def _consent(return_host: str | None) -> Example:
+def _consent(return_host: str | None, api: str | None = None) -> Example:
     return _provider(
         "consent.html",
         "page-consent",
@@ -153,6 +153,7 @@ def _consent(return_host: str | None) -> Example:
         client_name="Directory",
         user_name="alice",
         scopes=SCOPES,
+        api=api,
         return_host=return_host,
     )
 
@@ -288,6 +289,7 @@ EVERY_PAGE: Mapping[str, Example] = {
         user_name="alice",
     ),
     "provider-consent": _consent("app.example.com"),
+    "provider-consent-api": _consent("app.example.com", api="Orders"),
     "provider-consent-device": _consent(None),
     "provider-device": _device(None, user_code=""),
     "provider-device-filled-in": _device(None),
@@ -324,8 +326,9 @@ EVERY_PAGE: Mapping[str, Example] = {
 def with_every_text(example: Example, change: Callable[[str], str]) -> dict[str, Any]:
     """Change every text of a page that somebody else may have written: names, values, scopes."""
     changes: dict[str, Any] = {}
+    names = ("site", "user_name", "client_name", "username", "return_host", "api", "incident")
     for name, value in example.context.items():
-        if name in ("site", "user_name", "client_name", "username", "return_host", "incident") and value:
+        if name in names and value:
             changes[name] = change(value)
         elif name == "hidden":
             changes[name] = {change(key): change(text) for key, text in value.items()}

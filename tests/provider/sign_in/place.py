@@ -332,14 +332,16 @@ class World:
         assert response.status_code == 200, document
         return dict(document)
 
-    def refresh(self, refresh_token: str, client_id: str = "trusted") -> TestResponse:
+    def post_token(
+        self, form: Mapping[str, str], client_id: str = "trusted", path: str = "/token"
+    ) -> TestResponse:
+        """A request to the token endpoint, of a client that presents itself by Basic."""
         basic = base64.b64encode(f"{client_id}:{CLIENT_SECRET}".encode()).decode()
-        return WSGIClient(self.provider).post(
-            "/token",
-            data={"grant_type": "refresh_token", "refresh_token": refresh_token},
-            headers={"Authorization": f"Basic {basic}"},
-            base_url=ISSUER,
-        )
+        headers = {"Authorization": f"Basic {basic}"}
+        return WSGIClient(self.provider).post(path, data=dict(form), headers=headers, base_url=ISSUER)
+
+    def refresh(self, refresh_token: str, client_id: str = "trusted") -> TestResponse:
+        return self.post_token({"grant_type": "refresh_token", "refresh_token": refresh_token}, client_id)
 
     def userinfo_status(self, access_token: str) -> int:
         response = WSGIClient(self.provider).get(
