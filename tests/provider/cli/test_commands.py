@@ -360,3 +360,17 @@ def test_consents_of_a_person_are_listed_and_withdrawn(shell: Shell) -> None:
     assert "there is no realm" in shell.run("consents", "list", "alice", "--realm", "x", code=1).stderr
     shell.config.write_text(TOML)
     assert shell.run("consents", "list", "alice").stdout.endswith(" bytes, without a limit\n")
+
+
+@pytest.mark.row("S-27")
+def test_realm_list(shell: Shell) -> None:
+    with shell.config.open("a") as config:
+        config.write(
+            '[[realms]]\nname = "b2b"\nsigning_algorithm = "ES256"\n[[realms.users]]\nuser_name = "bo"\n'
+        )
+    shell.run("user", "add", "carol", "--no-password")
+    shell.run("client", "add", "--realm", "b2b", "--redirect-uri", "https://x.example/cb")
+    assert columns(shell.run("realm", "list")) == [
+        ["default", ISSUER, "1 client(s)", "2 person(s)", "RS256"],
+        ["b2b", f"{ISSUER}/r/b2b", "1 client(s)", "1 person(s)", "ES256 RS256"],
+    ]
