@@ -12,8 +12,8 @@ from oidcgate.gate.pages import LoopCheck
 from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
 from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS
+from provider.pages import DeviceOutcome, DeviceProblem, FactorProblem, LoginProblem, LogoutProblem
 from provider.pages import ErrorKind as ProviderError
-from provider.pages import FactorProblem, LoginProblem, LogoutProblem
 from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY
 
 # What the variable part of a key may be, per template.
@@ -25,6 +25,8 @@ VARIABLE: Mapping[tuple[Pages, str, str], type[StrEnum]] = {
     (PROVIDER, "otp.html", "problem"): FactorProblem,
     (PROVIDER, "enrol.html", "problem"): FactorProblem,
     (PROVIDER, "logout.html", "problem"): LogoutProblem,
+    (PROVIDER, "device.html", "problem"): DeviceProblem,
+    (PROVIDER, "device_done.html", "outcome"): DeviceOutcome,
 }
 
 

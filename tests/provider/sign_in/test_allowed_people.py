@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import Secret
-from provider.client_settings import ClientSettings
 from provider.services.token_checks import may_use
 from provider.store.clients import Client
 from provider.store.users import User
@@ -99,9 +98,9 @@ def test_tokens_end_with_the_membership(make: Make) -> None:
 @pytest.mark.row("E-27")
 def test_a_client_of_the_database_folds_names_as_one_of_the_file(world: World) -> None:
     parts = world.provider.parts
-    wanted = ClientSettings(
-        client_id="later", redirect_uris=(CALLBACK,), trusted=True, allowed_users=("ＡLICE",)
-    )
+    wanted = {
+        "client_id": "later", "redirect_uris": [CALLBACK], "trusted": True, "allowed_users": ["ＡLICE"]
+    }  # fmt: skip
     with parts.store.begin() as conn:
         made = parts.clients.add(conn, parts.realms[0], wanted, world.now)
     assert isinstance(made.secret, Secret)
