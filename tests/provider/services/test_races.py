@@ -121,6 +121,19 @@ def test_a_client_assertion(url: str, log: Path) -> None:
     world.provider.parts.store.dispose()
 
 
+def test_devices_that_start_at_once_keep_to_the_limit_and_have_codes_of_their_own(
+    url: str, log: Path
+) -> None:
+    tv = {"client_id": "tv", "auth_method": "none", "flows": ["device_code"]}
+    settings = {"clients": [tv], "throttle": {"devices_per_client": 5}}
+    World.over(url, **settings).provider.parts.store.dispose()
+    form = {"client_id": "tv", "scope": "openid"}
+    won, lost = used_at_once(url, log, lambda world: world.post("/device_authorization", form), **settings)
+    assert len(won) == 5
+    assert len({body["user_code"] for body in won}) == 5
+    assert errors(lost) == [(400, "slow_down")] * (ALL - 5)
+
+
 def race_over_the_store(url: str, log: Path, act: Callable[[Connection], Any]) -> list[Any]:
     """What `act` said in each transaction; all of them overlapped."""
 

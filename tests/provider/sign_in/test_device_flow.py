@@ -4,8 +4,10 @@ On both databases; the parameters of the endpoint are in `tests/provider/endpoin
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -268,6 +270,72 @@ def test_of_two_people_who_typed_one_code_the_first_has_it(everywhere: World) ->
     assert [row["user_id"] for row in rows(everywhere, "grants")] == ["sub-bob"]
 
 
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """What each returned; all began together."""
+    together = Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        together.wait(30)
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+@pytest.mark.row("P-04", "P-10")
+def test_of_two_people_who_say_yes_at_once_one_has_it(everywhere: World) -> None:
+    started = start(everywhere)
+    alice, bob = everywhere.browser(), everywhere.browser("198.51.100.9")
+    of_alice = alice.sign_in(confirm(alice, started))
+    of_bob = bob.sign_in(confirm(bob, started), "Bob")
+    pages = at_once(
+        lambda: alice.submit(of_alice, decision="allow"), lambda: bob.submit(of_bob, decision="allow")
+    )
+    assert sorted(page.main_id for page in pages) == ["page-device-done", "page-error"]
+    first = "sub-alice" if pages[0].main_id == "page-device-done" else "sub-bob"
+    assert claims(poll(everywhere, started).get_json()["id_token"])["sub"] == first
+    assert [row["user_id"] for row in rows(everywhere, "grants")] == [first]
+    assert [event["user_id"] for event in everywhere.events("device_approved")] == [first]
+
+
+@pytest.mark.row("P-04", "P-10")
+def test_of_yes_and_no_at_once_one_counts(everywhere: World) -> None:
+    started = start(everywhere)
+    alice, bob = everywhere.browser(), everywhere.browser("198.51.100.9")
+    of_alice = alice.sign_in(confirm(alice, started))
+    of_bob = type_code(bob, started)
+    pages = at_once(
+        lambda: alice.submit(of_alice, decision="allow"), lambda: bob.submit(of_bob, decision="deny")
+    )
+    assert sorted(page.main_id for page in pages) == ["page-device-done", "page-error"]
+    answer = poll(everywhere, started)
+    if pages[0].main_id == "page-device-done":
+        assert answer.status_code == 200
+    else:
+        assert error_of(answer) == (400, "access_denied")
+        assert rows(everywhere, "grants") == []
+
+
+@pytest.mark.row("P-04")
+def test_of_two_that_ask_at_once_one_gets_tokens_and_they_are_stopped(everywhere: World) -> None:
+    started = start(everywhere)
+    done(approve(everywhere.browser(), started))
+    answers = at_once(*[lambda: poll(everywhere, started)] * 4)
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+    (won,) = (answer.get_json() for answer in answers if answer.status_code == 200)
+    assert {error_of(answer)[1] for answer in answers if answer.status_code == 400} == {"invalid_grant"}
+    assert everywhere.userinfo_status(won["access_token"]) == 401
+    assert [len(rows(everywhere, table)) for table in ("access_tokens", "refresh_tokens")] == [1, 1]
+
+
+def test_of_two_that_ask_too_early_at_once_each_is_slowed_by_its_own(everywhere: World) -> None:
+    started = start(everywhere)
+    answers = at_once(*[lambda: poll(everywhere, started)] * 4)
+    told_each = sorted(answer.get_json()["error"] for answer in answers)
+    assert told_each == ["authorization_pending", "slow_down", "slow_down", "slow_down"]
+    assert rows(everywhere)[0]["interval_seconds"] == 20
+
+
 @pytest.mark.row("P-10")
 def test_whoever_typed_it_while_signed_in_is_who_it_is_for(devices: World) -> None:
     """Another account that signs in in the same browser meanwhile does not get the device."""
@@ -382,6 +450,21 @@ def test_a_second_use_stops_what_the_first_one_gave(everywhere: World) -> None:
     assert error_of(post(everywhere, "/token", form, "tv")) == (400, "invalid_grant")
     assert [row["revoke_reason"] for row in rows(everywhere, "grants")] == ["device_code_reused"]
     assert everywhere.events("code_reused")[0]["client_id"] == "tv"
+
+
+@pytest.mark.row("P-04")
+def test_a_second_use_is_seen_for_a_day_after_the_end(devices: World) -> None:
+    started = start(devices)
+    done(approve(devices.browser(), started))
+    tokens = poll(devices, started).get_json()
+    devices.sleep(86_400)
+    devices.provider.parts.housekeeping.sweep(devices.now)
+    assert error_of(poll(devices, started)) == (400, "invalid_grant")
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    assert error_of(post(devices, "/token", form, "tv")) == (400, "invalid_grant")
+    devices.sleep(700)
+    devices.provider.parts.housekeeping.sweep(devices.now)
+    assert rows(devices) == []
 
 
 @pytest.mark.row("P-04")
