@@ -22,7 +22,6 @@ from provider.services.client_secrets import ClientSecrets, new_client_secret, s
 from provider.store.clients import (
     Client,
     count_clients,
-    end_own_tokens,
     existing_client_ids,
     find_client,
     insert_client,
@@ -155,7 +154,12 @@ class Clients:
             kept = {"client_secret_sha256": current.secret_hash}
         wanted = self._read(realm, {**said, **kept})
         stored = self._stored(realm, wanted, now)
-        changed = replace(stored, enabled=current.enabled, created_at=current.created_at)
+        changed = replace(
+            stored,
+            enabled=current.enabled,
+            created_at=current.created_at,
+            own_tokens_from=current.own_tokens_from,
+        )
         if made is None and needing.needs_secret:
             changed = replace(
                 changed,
@@ -245,8 +249,9 @@ class Clients:
             raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
         if not enabled:
             revoke_client_grants(conn, realm.id, client_id, now, "client_disabled")
-            # Tokens have whole seconds: one of this second may be from before.
-            end_own_tokens(conn, realm.id, client_id, now + 1)
+            # What it got for itself has no row; and one of this very second may be from before.
+            ended = replace(self._own(conn, realm, client_id), own_tokens_from=now + 1)
+            update_client(conn, realm.id, ended)
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Ids that are both in the file and in the database."""

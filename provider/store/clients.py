@@ -156,13 +156,6 @@ def set_client_enabled(conn: Connection, realm_id: str, client_id: str, enabled:
     return conn.execute(query.values(enabled=enabled)).rowcount == 1
 
 
-def end_own_tokens(conn: Connection, realm_id: str, client_id: str, before: int) -> None:
-    """End what a client has got for itself before an instant: JWTs that no row is about."""
-    mine = (clients.c.realm_id == realm_id, clients.c.client_id == client_id)
-    settings = conn.scalars(to_be_judged(conn, select(clients.c.settings).where(*mine))).one()
-    conn.execute(update(clients).where(*mine).values(settings={**settings, "own_tokens_from": before}))
-
-
 def _client(row: Row[tuple[object, ...]]) -> Client:
     # What a later version does not know any more is left; what this one added since has its default.
     settings = {name: _frozen(value) for name, value in row.settings.items() if name in _SETTINGS}

@@ -7,7 +7,6 @@ import pytest
 
 from oidcgate.jose.jwt import verify
 from oidcgate.jose.keys import import_public_keys
-from provider.client_settings import ClientSettings
 from provider.store.clients import insert_client
 from provider.store.engine import Store
 from tests.provider.endpoints.apis import (
@@ -180,7 +179,7 @@ def test_a_token_of_a_disabled_client_is_dead_at_once(database, api: str) -> Non
 def test_a_client_that_is_enabled_again_has_none_of_its_tokens_back(apis_on_both: World, api: str) -> None:
     world = apis_on_both
     parts = world.provider.parts
-    wanted = ClientSettings(client_id="job", flows=("client_credentials",), scopes=("*",))
+    wanted = {"client_id": "job", "flows": ["client_credentials"], "scopes": ["*"]}
     with parts.store.begin() as conn:
         secret = parts.clients.add(conn, world.realm, wanted, world.now).secret
     assert secret is not None
@@ -197,6 +196,8 @@ def test_a_client_that_is_enabled_again_has_none_of_its_tokens_back(apis_on_both
     assert introspect(world, old)["active"] is True
     switch(False)
     switch(True)
+    with parts.store.begin() as conn:
+        parts.clients.change(conn, world.realm, "job", {"name": "The job"}, world.now)
     assert introspect(world, old) == INACTIVE
     world.clock.move(1)
     assert introspect(world, token())["active"] is True

@@ -147,9 +147,9 @@ def test_a_key_goes_its_way(store: Store) -> None:
         retire_key(conn, "r", "kid-2", 99)  # it is not the current one
         assert list_keys(conn, "r") == [KEY, later]
         retire_key(conn, "r", "kid-1", 99)
-        promote_key(conn, "r", "kid-2")
+        promote_key(conn, "r", "kid-2", 30)
         gone = replace(KEY, state="retired", published_until=99, sealed_private=None)
-        assert list_keys(conn, "r") == [gone, replace(later, state="current")]
+        assert list_keys(conn, "r") == [gone, replace(later, state="current", not_before=30)]
         assert list_keys(conn, "other") == [KEY]
 
 
