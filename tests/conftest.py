@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 from tests.support.postgresql import Postgresql
 from tests.support.rows import Rows, known_ids
@@ -20,6 +21,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Rows(known_ids(), config.getoption("--rows-report")), "oidcgate-rows")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `--dist loadgroup` see the groups.
+
+    pytest-xdist 3.8 appends a test's group to `_nodeid`, and pytest 9.2 reads the name of a test elsewhere:
+    without this, tests of one group run in every worker, and each starts the servers that the group shares.
+    """
+    for item in items:
+        named = vars(item).get("_nodeid")
+        if named is not None and named != item.nodeid:
+            item._id = coerce_node_id(named)
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ class Memory:
         if "html" in told.header("Content-Type"):
             for form in forms_of(told.body.decode()):
                 if form.action in self.clients:
-                    return FrontAnswer(form.action, "form", tuple(form.fields.items()))
+                    return FrontAnswer(form.action, "form", tuple(form.fields))
         return None
 
     def resigned(self, token: str, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> str:

@@ -14,7 +14,10 @@ LOGIN = (
     '<button name="do" value="in">Sign in</button></form>'
 )
 CONSENT = (
-    '<form method="post"><input type="checkbox" name="email" value="yes" checked>'
+    '<form method="post"><input type="checkbox" name="scope" value="email" checked>'
+    '<input type="checkbox" name="scope" value="phone" checked>'
+    '<input type="checkbox" name="scope" value="address">'
+    '<input type="checkbox" name="remember" checked>'
     '<button id="deny" name="decision" value="deny">No, thanks</button>'
     '<button id="allow" name="decision" value="allow">Allow</button></form>'
 )
@@ -67,5 +70,5 @@ def test_fields_are_read_as_they_would_be_sent() -> None:
     (login,) = forms_of(LOGIN)
     (consent,) = forms_of(CONSENT)
 
-    assert login.fields == {"csrf": "t&1", "user": "", "pass": ""}
-    assert consent.fields == {"email": "yes"}
+    assert login.fields == [("csrf", "t&1"), ("user", ""), ("pass", "")]
+    assert consent.fields == [("scope", "email"), ("scope", "phone"), ("remember", "on")]

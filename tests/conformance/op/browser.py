@@ -35,12 +35,12 @@ class Button:
 
 @dataclass
 class Form:
-    """One form of a page: where it goes, what it would send, and the names of its fields by type."""
+    """One form of a page: where it goes, what it would send, and the types of its fields by name."""
 
     action: str
     method: str
     enctype: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: list[tuple[str, str]] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
     buttons: list[Button] = field(default_factory=list)
 
@@ -71,7 +71,9 @@ class _Document(HTMLParser):
             and values.get("name")
             and (kind not in ("checkbox", "radio") or "checked" in values)
         ):
-            self._form.fields[values["name"]] = values.get("value", "")
+            # What is checked and says nothing says "on". Spec: HTML, 4.10.5.1.15.
+            default = "on" if kind in ("checkbox", "radio") else ""
+            self._form.fields.append((values["name"], values.get("value", default)))
             self._form.types[values["name"]] = kind
 
     def handle_data(self, data: str) -> None:
@@ -210,7 +212,7 @@ class Browser:
                     )
                 uri, _, query = urldefrag(target).url.partition("?")
                 return Callback(
-                    "POST", uri, _pairs(query), _pairs(urlsplit(target).fragment), tuple(form.fields.items())
+                    "POST", uri, _pairs(query), _pairs(urlsplit(target).fragment), tuple(form.fields)
                 )
         return None
 
@@ -238,7 +240,8 @@ class Browser:
 
     def _submit(self, page: Page, submission: Submission) -> requests.Response:
         url = urljoin(page.url, submission.form.action)
-        sent = {**submission.form.fields, **submission.values}
+        kept = [pair for pair in submission.form.fields if pair[0] not in submission.values]
+        sent = [*kept, *submission.values.items()]
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
         headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
         return self._session.post(url, data=sent, headers=headers, allow_redirects=False, timeout=30)
