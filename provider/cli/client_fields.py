@@ -7,11 +7,13 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any, Final
 
 import click
 
+from oidcgate.strict_json import NotStrictJSON, parse_object
 from provider.client_settings import ClientSettings
 from provider.store.clients import Client
 
@@ -29,7 +31,8 @@ _KINDS: Final[dict[str, Any]] = {entry.name: entry.type for entry in fields(Clie
 def said_by(pairs: Iterable[str]) -> dict[str, Any]:
     """What the pairs say, as a table of the file would.
 
-    Values are written as in the file; a plain word needs no quotes, a list of plain words no brackets.
+    Values are written as in the file; a plain word needs no quotes, a list of plain words no brackets, and a
+    table may be JSON.
 
     Raises:
         click.ClickException: one is no pair, comes twice, or is set in another way.
@@ -67,6 +70,9 @@ def _value(kind: Any, text: str) -> Any:
         return value if isinstance(value, str) else text
     if "tuple" in str(kind) and not isinstance(value, list):
         return [part for part in re.split(r"[\s,]+", text) if part]
+    if value is None and text.startswith("{"):
+        with suppress(NotStrictJSON):
+            return parse_object(text.encode())
     return text if value is None else value
 
 

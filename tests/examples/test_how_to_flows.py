@@ -48,6 +48,8 @@ class Walk:
         for block in blocks(page):
             if block.language == "http" and block.text.startswith("GET "):
                 self._ask(block)
+            elif block.language == "python":
+                self.reader.do(block)
             elif block.language == "console":
                 self.reader.said = ""
                 self.reader.do(block)
@@ -190,6 +192,14 @@ def test_introspection_and_revocation(walk: Walk) -> None:
         "active", "scope", "client_id", "token_type", "exp", "iat", "sub", "aud", "iss",
     }  # fmt: skip
     assert (before["active"], before["sub"], after) == (True, "meter", {"active": False})
+
+
+@pytest.mark.row("S-02", "P-07")
+def test_client_authentication(walk: Walk) -> None:
+    walk.follow(PAGES / "client-authentication.md")
+    *tokens, again = walk.said
+    assert [said.get("token_type") for said in tokens] == ["Bearer"] * 4
+    assert again == {"error": "invalid_client", "error_description": "client authentication failed"}
 
 
 @pytest.mark.row("E-34", "E-04", "E-05", "E-07")

@@ -181,9 +181,11 @@ def test_a_secret_that_is_a_hash_cannot_sign(shell: Shell) -> None:
     assert "--new-secret" in shell.run("client", "set", "x", "auth_method=client_secret_post", code=1).stderr
 
 
-def test_keys_are_given_as_a_table(shell: Shell) -> None:
+@pytest.mark.parametrize("written", ["json", "toml"])
+def test_keys_are_given_as_a_table(shell: Shell, written: str) -> None:
     key: dict[str, Any] = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
     table = "{ keys = [{ " + ", ".join(f'{name} = "{value}"' for name, value in key.items()) + " }] }"
-    pairs = ["auth_method=private_key_jwt", "token_endpoint_auth_signing_alg=EdDSA", f"jwks={table}"]
+    said = table if written == "toml" else json.dumps({"keys": [key]})
+    pairs = ["auth_method=private_key_jwt", "token_endpoint_auth_signing_alg=EdDSA", f"jwks={said}"]
     assert add(shell, *(option for pair in pairs for option in ("--set", pair))) == ""
     assert json.loads(shown(shell)["jwks"]) == {"keys": [key]}
