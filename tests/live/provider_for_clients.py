@@ -65,16 +65,20 @@ class ProviderForClients:
 
 
 def answer_of(agent: UserAgent, url: str) -> str:
-    """Go to ``url`` and sign in where asked; the address of the client that the browser is sent to then."""
+    """Go to ``url``, sign in and agree where asked; where the client has the browser sent to then."""
     response = agent.step(url)
     while not (location := response.headers.get("Location", "")).startswith(REDIRECT):
         if location:
             response = agent.step(urljoin(response.url, location))
             continue
-        form = Page(response).form_with("login")
+        page = Page(response)
+        button, filled = "login", {"username": USER, "password": PASSWORD}
+        if page.main_id == "page-consent":
+            button, filled = "allow", {"decision": "allow"}
+        form = page.form_with(button)
         response = agent.session.post(
             urljoin(response.url, form.action),
-            data={**form.fields, "username": USER, "password": PASSWORD},
+            data={**form.fields, **filled},
             allow_redirects=False,
             timeout=30,
         )
@@ -159,6 +163,7 @@ def _clients(keys: ClientKeys, keys_uri: str) -> dict[str, dict[str, Any]]:
     secret = {"client_secret": SECRET}
     confidential = {**code, **secret}
     by_key = {**code, "auth_method": "private_key_jwt"}
+    lenient = {"insecure_token_endpoint_audience": True}
     sealed = {
         "id_token_encrypted_response_alg": "RSA-OAEP-256",
         "id_token_encrypted_response_enc": "A256GCM",
@@ -173,9 +178,8 @@ def _clients(keys: ClientKeys, keys_uri: str) -> dict[str, dict[str, Any]]:
         "none": {**code, "auth_method": "none"},
         "private_key_jwt": {**by_key, "jwks": keys.public},
         "published_keys": {**by_key, "jwks_uri": keys_uri},
-        "token_endpoint_audience": {
-            **by_key, "jwks": keys.public, "insecure_token_endpoint_audience": True,
-        },
+        "lenient_private_key_jwt": {**by_key, "jwks": keys.public, **lenient},
+        "lenient_client_secret_jwt": {**confidential, "auth_method": "client_secret_jwt", **lenient},
         "hybrid": {**pages, **secret, "flows": ["hybrid", "refresh_token"]},
         "implicit": {**pages, "auth_method": "none", "flows": ["implicit"]},
         "sealed": {**confidential, **sealed, "jwks_uri": keys_uri},

@@ -132,7 +132,7 @@ def test_assertions_for_the_token_endpoint_need_the_switch(library: Library) -> 
     # What Authlib signs unless it is told otherwise.
     lenient, strict = (
         library.session(client_id, method="private_key_jwt", audience=None)
-        for client_id in ("token_endpoint_audience", "private_key_jwt")
+        for client_id in ("lenient_private_key_jwt", "private_key_jwt")
     )
     assert library.sign_in(lenient)["preferred_username"] == USER
     with pytest.raises(OAuthError, match="invalid_client"):
