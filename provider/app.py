@@ -70,16 +70,21 @@ class Provider:
         *,
         env: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
+        user_store: UserStore | None = None,
     ) -> "Provider":
         """A provider from `provider.toml` and the `OIDCPROVIDER_…` variables.
 
         The database is brought up to date, and a signing key is made if there is none.
 
+        Args:
+            user_store: a store of people of one's own, in place of those in file and database.
+
         Raises:
             SettingsError: every problem of the configuration at once.
             StoreUnavailable: the database cannot be opened.
         """
-        return cls.from_settings(load_settings(path, os.environ if env is None else env), clock=clock)
+        settings = load_settings(path, os.environ if env is None else env)
+        return cls.from_settings(settings, clock=clock, user_store=user_store)
 
     @classmethod
     def from_settings(

@@ -30,6 +30,8 @@ OF_THE_PROVIDER = (
     "second-factor",
     "consent",
     "organizations",
+    "scopes-claims-apis",
+    "own-user-store",
     "keys-and-certificates",
     "conformance",
     "protect-an-api",
