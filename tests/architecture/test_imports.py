@@ -159,6 +159,7 @@ PURE = (
     "oidcgate.web.cookies",
     "oidcgate.web.facts",
     "oidcgate.web.forwarded",
+    "provider.client_crypto",
     "provider.property_settings",
     "provider.services.authentication_context",
     "provider.catalogue",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from jwcrypto import jwk
 
 from oidcgate.jose.keys import generate_key, public_jwk
 from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
@@ -158,3 +159,61 @@ def test_nobody_waits_for_the_renewal_of_keys_that_are_there() -> None:
     renewing.join(10)
     assert kids(keys, "a") == ["a", "b"]
     assert issuer.calls == 2
+
+
+READERS = {
+    kty: jwk.JWK.generate(kty=kty, **size)
+    for kty, size in {"RSA": {"size": 2048}, "EC": {"crv": "P-256"}}.items()
+}
+
+
+class Reader(Issuer):
+    """A key set to encrypt to: the first kid is an RSA key, the others are on a curve."""
+
+    def fetch(self) -> dict[str, Any]:
+        super().fetch()
+        keys = [READERS["RSA" if index == 0 else "EC"] for index, _ in enumerate(self.kids)]
+        entries = [key.export_public(as_dict=True) for key in keys]
+        return {
+            "keys": [{**key, "kid": kid, "use": "enc"} for key, kid in zip(entries, self.kids, strict=True)]
+        }
+
+
+def reader(keys: RemoteKeySet, alg: str) -> str | None:
+    found = keys.encryption_key(alg)
+    return None if found is None else found.kid
+
+
+@pytest.mark.row("S-49")
+def test_a_key_to_encrypt_to_is_fetched_once_and_known_then() -> None:
+    issuer, clock = Reader("a", "b"), Clock()
+    keys = remote(issuer, clock)
+    assert keys.known_encryption_key("RSA-OAEP") is None
+    assert issuer.calls == 0
+    assert (reader(keys, "RSA-OAEP"), reader(keys, "ECDH-ES")) == ("a", "b")
+    known = keys.known_encryption_key("ECDH-ES")
+    assert known is not None
+    assert known.kid == "b"
+    assert issuer.calls == 1
+
+
+@pytest.mark.row("S-49")
+def test_where_no_key_fits_it_is_looked_for_anew_but_not_more_often_than_the_cool_down() -> None:
+    issuer, clock = Reader("a"), Clock()
+    keys = remote(issuer, clock)
+    assert reader(keys, "ECDH-ES") is None
+    issuer.kids = ("a", "b")
+    assert reader(keys, "ECDH-ES") is None
+    clock.now += 30
+    assert reader(keys, "ECDH-ES") == "b"
+    assert issuer.calls == 2
+
+
+@pytest.mark.row("S-49")
+def test_no_key_to_encrypt_to_at_all_is_named() -> None:
+    issuer, clock = Reader("a"), Clock()
+    issuer.failure = OSError("gone")
+    keys = remote(issuer, clock)
+    with pytest.raises(KeysUnavailable):
+        keys.encryption_key("RSA-OAEP")
+    assert keys.known_encryption_key("RSA-OAEP") is None

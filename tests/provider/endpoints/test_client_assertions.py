@@ -1,9 +1,14 @@
 """Clients that sign who they are: `private_key_jwt` and `client_secret_jwt` at the token endpoint."""
 
 import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from werkzeug.test import TestResponse
@@ -21,6 +26,7 @@ from tests.provider.asserting import (
     sign,
 )
 from tests.provider.world import APP_SECRET, ISSUER, World, error_of
+from tests.support.tls import Authority
 
 INVALID_CLIENT = (401, "invalid_client")
 
@@ -310,3 +316,74 @@ def test_another_process_refuses_what_this_one_saw(database: Path) -> None:
     assertion = sign(claims(world), key("RSA"), "RS256")
     assert present(world, assertion).status_code == 200
     assert error_of(present(other, assertion)) == INVALID_CLIENT
+
+
+@pytest.mark.row("P-07", "S-20", "S-21")
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        pytest.param("/introspect", {"token": "x"}, id="introspection"),
+        pytest.param("/revoke", {"token": "x"}, id="revocation"),
+        pytest.param("/device_authorization", {"scope": "openid"}, id="device"),
+    ],
+)
+def test_every_endpoint_takes_an_assertion_once(database: Path, path: str, form: dict[str, str]) -> None:
+    flows = ["authorization_code", "introspection", "revocation", "device_code"]
+    world = with_keys(database, "RSA", flows=flows)
+    assertion = sign(claims(world), key("RSA"), "RS256")
+    assert world.post(path, {**form, **presenting(assertion)}).status_code == 200
+    assert error_of(world.post(path, {**form, **presenting(assertion)})) == INVALID_CLIENT
+    # What was used at one endpoint is used at all, and none is an audience by its own name.
+    assert error_of(present(world, assertion)) == INVALID_CLIENT
+    named = sign(claims(world, jti="2", aud=f"{ISSUER}{path}"), key("RSA"), "RS256")
+    assert error_of(world.post(path, {**form, **presenting(named)})) == INVALID_CLIENT
+
+
+@contextmanager
+def serving(server: KeyServer, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The key server behind a socket of this machine; gives the port."""
+    app = make_server("127.0.0.1", 0, server, handler_class=Quiet)
+    if tls is not None:
+        app.socket = tls.wrap_socket(app.socket, server_side=True)
+    thread = threading.Thread(target=app.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield app.server_port
+    finally:
+        app.shutdown()
+        thread.join(10)
+        app.server_close()
+
+
+class Quiet(WSGIRequestHandler):
+    """Says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Not even this."""
+
+
+@pytest.mark.live
+@pytest.mark.row("P-09")
+def test_keys_are_fetched_inside_where_the_operator_says_so(database: Path, tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path / "ca")
+    issued = authority.issue("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.certificate, issued.key)
+    outbound = {"allow_networks": ["127.0.0.0/8"], "ca_file": str(authority.certificate)}
+    with serving(KeyServer(public(key("RSA"))), context) as port:
+        said = {"client_secret": None, "auth_method": "private_key_jwt"}
+        clients = [client(**said, jwks_uri=f"https://127.0.0.1:{port}/keys")]
+        for settings, status in (({"outbound": outbound}, 200), ({}, 401)):
+            world = World.over(database, clients=clients, **settings)
+            jti = f"of-{status}"
+            assertion = sign(claims(world, jti=jti), key("RSA"), "RS256")
+            assert present(world, assertion).status_code == status, refusal(world)
+
+
+@pytest.mark.live
+def test_keys_are_fetched_from_this_machine_to_try_it_out(database: Path) -> None:
+    with serving(KeyServer(public(key("RSA")))) as port:
+        said = {"client_secret": None, "auth_method": "private_key_jwt"}
+        clients = [client(**said, jwks_uri=f"http://127.0.0.1:{port}/keys")]
+        world = World.over(database, clients=clients, insecure_allow_http_loopback=True)
+        assert present(world, sign(claims(world), key("RSA"), "RS256")).status_code == 200

@@ -51,6 +51,10 @@ def test_discovery_says_what_there_is(world: World) -> None:
     algorithms = document["token_endpoint_auth_signing_alg_values_supported"]
     assert {"RS256", "PS256", "ES256", "Ed25519", "HS256"} <= set(algorithms)
     assert "none" not in algorithms
+    for what in ("id_token", "userinfo"):
+        assert {"RSA-OAEP-256", "ECDH-ES"} <= set(document[f"{what}_encryption_alg_values_supported"])
+        assert "A128CBC-HS256" in document[f"{what}_encryption_enc_values_supported"]
+    assert document["userinfo_signing_alg_values_supported"] == ["RS256"]
     assert document["request_parameter_supported"] is False
     assert document["request_uri_parameter_supported"] is False
     assert document["authorization_response_iss_parameter_supported"] is True

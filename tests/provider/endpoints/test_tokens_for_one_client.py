@@ -261,3 +261,16 @@ def test_a_token_request_without_an_id_token_needs_no_key(database: Path) -> Non
     response = world.token(form, auth=("app", LONG))
     assert response.status_code == 200, response.text
     assert server.calls == 0
+
+
+@pytest.mark.row("S-48", "S-49")
+def test_a_password_gives_an_encrypted_token_or_none(database: Path) -> None:
+    server = KeyServer(public(key("RSA", "read", use="enc")), status="500 Oops")
+    world = world_of(database, server=server, flows=["password"], **BOTH)
+    form = {"grant_type": "password", "username": "alice", "password": "demo-alice", "scope": "openid"}
+    assert error_of(world.token(form, auth=("app", LONG))) == (503, "temporarily_unavailable")
+    assert world.rows("access_tokens") == []
+    server.status = "200 OK"
+    world.clock.move(31)
+    body = world.token(form, auth=("app", LONG)).get_json()
+    assert verified(world, opened(body["id_token"], key("RSA", "read", use="enc"))[1])["sub"] == ALICE
