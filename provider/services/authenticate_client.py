@@ -13,7 +13,7 @@ from secrets import token_urlsafe
 from typing import Final, NamedTuple
 
 from oidcgate.jose.jwt import JWTError, VerifiedJWT, accepted_header, verify
-from oidcgate.jose.keys import SIGNING_ALGORITHMS, VerificationKey, generate_key
+from oidcgate.jose.keys import SIGNING_ALGORITHMS, Key, VerificationKey, generate_key
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac
 from oidcgate.protocol.client_assertion import Assertion, AssertionRules, check_assertion_claims
 from oidcgate.protocol.client_auth import ClientAuthMethod, PresentedClient
@@ -153,7 +153,11 @@ class ClientAuthentication:
 _NOBODYS_SECRET: Final = token_urlsafe(64)
 
 
-@lru_cache(maxsize=len(SIGNING_ALGORITHMS))
 def _nobodys_key(alg: str) -> VerificationKey:
     """A key that nobody has, to check a signature in vain."""
-    return VerificationKey(generate_key(alg), None, alg)
+    return VerificationKey(_made_once("RS256" if alg[:2] in ("RS", "PS") else alg), None, None)
+
+
+@lru_cache(maxsize=len(SIGNING_ALGORITHMS))
+def _made_once(alg: str) -> Key:
+    return generate_key(alg)

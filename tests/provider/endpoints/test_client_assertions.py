@@ -203,6 +203,20 @@ def test_a_client_proves_itself_by_its_registered_method_only(database: Path, me
     assert {error_of(ways[name]) for name in ways.keys() - good} == {INVALID_CLIENT}
 
 
+@pytest.mark.row("P-15")
+@pytest.mark.parametrize("alg", ["RS256", "PS512", "ES256", "EdDSA", "HS256"])
+def test_a_client_that_is_not_there_costs_a_check_as_well(database: Path, alg: str) -> None:
+    """The answer is that of a wrong signature; only the operator is told that there is no such client."""
+    world = with_keys(database, "RSA")
+    kind = {"ES256": "P-256", "EdDSA": "Ed25519"}.get(alg, "RSA")
+    signer: Any = APP_SECRET if alg == "HS256" else key(kind)
+    stranger = present(world, sign(claims(world, "stranger"), signer, alg))
+    wrong = present(world, sign(claims(world), key("RSA", "another"), "RS256"))
+    assert error_of(stranger) == INVALID_CLIENT
+    assert stranger.get_json() == wrong.get_json()
+    assert "unknown client" in "".join(world.events)
+
+
 @pytest.mark.row("S-45")
 def test_a_disabled_client_proves_itself_in_vain_and_keeps_its_assertion(database: Path) -> None:
     world = with_keys(database, "RSA", enabled=False)
