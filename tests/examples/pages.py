@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from tests.support.servers import ROOT, free_port, running
 SECONDS = 120
 PASSWORD = "correct horse battery"
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"# (at the end of )?([a-z_.]+\.[a-z]+)\n")
+_FILE = re.compile(r"(?:#|//) (at the end of )?([a-z_.]+\.[a-z]+)\n")
 _PORT = re.compile(r"(?<=(?:localhost|127\.0\.0\.1):)([0-9]{4})\b|(?<=--port )([0-9]{4})\b")
+_INSTALLING = ("pip install ", "npm install ")
 # Commands that a person leaves running, and the port by which one sees that they do.
 _SERVERS = {
     "oidcgate-provider serve": "9000",
@@ -111,6 +112,24 @@ class Reader:
             with (self.folder / name).open("a" if appended else "x") as file:
                 file.write(self._here(block.text))
 
+    @contextmanager
+    def talking_to(self, command: str) -> "Iterator[subprocess.Popen[str]]":
+        """Start a program that is asked and answered through its pipes; it is ended with the block."""
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def _here(self, text: str) -> str:
         def exchanged(match: "re.Match[str]") -> str:
             return self.ports.setdefault(match[0], str(free_port()))
@@ -127,7 +146,7 @@ class Reader:
         return {**inherited, "PATH": search, "PYTHONPATH": path, **self.env}
 
     def _run(self, command: str) -> None:
-        if command.startswith("pip install "):
+        if command.startswith(_INSTALLING):
             return
         for server, port in _SERVERS.items():
             if command.startswith(server) and "--check" not in command:

@@ -36,6 +36,8 @@ OF_THE_PROVIDER = (
     "conformance",
     "protect-an-api",
     "native-app",
+    "client-authentication",
+    "encrypted-tokens",
 )
 EVERY_PAGE = sorted(PAGES.rglob("*.md"))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import urljoin
 
 from joserfc.jwk import RSAKey
 from werkzeug import Request, Response
@@ -18,7 +17,7 @@ from werkzeug.serving import make_server
 
 from provider.services.passwords import Passwords
 from tests.support.servers import free_port, gunicorn
-from tests.support.user_agent import Page, UserAgent
+from tests.support.user_agent import UserAgent
 
 USER, PASSWORD = "alice", "demo-alice"
 SECRET = "a-client-secret-for-the-foreign-client-of-43-characters"
@@ -66,23 +65,7 @@ class ProviderForClients:
 
 def answer_of(agent: UserAgent, url: str) -> str:
     """Go to ``url``, sign in and agree where asked; where the client has the browser sent to then."""
-    response = agent.step(url)
-    while not (location := response.headers.get("Location", "")).startswith(REDIRECT):
-        if location:
-            response = agent.step(urljoin(response.url, location))
-            continue
-        page = Page(response)
-        button, filled = "login", {"username": USER, "password": PASSWORD}
-        if page.main_id == "page-consent":
-            button, filled = "allow", {"decision": "allow"}
-        form = page.form_with(button)
-        response = agent.session.post(
-            urljoin(response.url, form.action),
-            data={**form.fields, **filled},
-            allow_redirects=False,
-            timeout=30,
-        )
-    return location
+    return agent.answer_address(url, REDIRECT, USER, PASSWORD)
 
 
 @contextmanager

@@ -107,26 +107,41 @@ class UserAgent:
 
         Whether in query, fragment or a form is the provider's choice.
         """
+        response = self._answered(url, redirect_uri, username, password)
+        if location := response.headers.get("Location", ""):
+            parts = urlsplit(location)
+            return dict(parse_qsl(parts.fragment or parts.query, strict_parsing=True))
+        form = Page(response).forms[0]
+        assert form.action == redirect_uri
+        return {name: str(value) for name, value in form.fields.items()}
+
+    def answer_address(self, url: str, redirect_uri: str, username: str, password: str) -> str:
+        """The same, where the answer comes by redirect: the whole address that it leads to."""
+        return self._answered(url, redirect_uri, username, password).headers["Location"]
+
+    def _answered(self, url: str, redirect_uri: str, username: str, password: str) -> requests.Response:
+        """The response that sends the browser to ``redirect_uri``."""
         response = self.step(url)
         while True:
             location = response.headers.get("Location", "")
             if location.startswith(redirect_uri):
-                parts = urlsplit(location)
-                return dict(parse_qsl(parts.fragment or parts.query, strict_parsing=True))
+                return response
             if location:
                 response = self.step(urljoin(response.url, location))
                 continue
             page = Page(response)
-            form = page.forms[0]
             if page.main_id == "page-form-post":
-                assert form.action == redirect_uri
-                return {name: str(value) for name, value in form.fields.items()}
+                return response
             assert page.main_id in ("page-login", "page-consent"), page.text[:2000]
             filled = {"username": username, "password": password}
             if page.main_id == "page-consent":
                 filled = {"decision": "allow"}
+            form = page.forms[0]
             response = self.session.post(
-                form.action, data={**form.fields, **filled}, allow_redirects=False, timeout=30
+                urljoin(response.url, form.action),
+                data={**form.fields, **filled},
+                allow_redirects=False,
+                timeout=30,
             )
 
     def press(self, page: Page, button: str, values: Mapping[str, str] | None = None) -> Page:
