@@ -165,7 +165,7 @@ class Issuing:
             expires_at=now + _life_seconds(realm, api),
         )
         insert_access_token(conn, realm.id, row)
-        return self.access_again(conn, realm, client, user, grant, row, handle, now)
+        return self.access_again(conn, realm, client, user, grant, row, handle, scope, now)
 
     @staticmethod
     def carried(realm: Realm, grant: GrantRow, scope: Collection[str]) -> tuple[str, ...]:
@@ -182,11 +182,17 @@ class Issuing:
         grant: GrantRow,
         row: AccessTokenRow,
         handle: str,
+        scope: Collection[str],
         now: int,
     ) -> AccessDraft:
-        """Draft an access token that is written down already, with the same claims."""
+        """Draft an access token that is written down already.
+
+        Args:
+            scope: The part of what was granted that it is for; it opens the claims, and may be more than the
+                token carries.
+        """
         draft = AccessDraft(handle, row.expires_at - now, row.scope)
-        return self._as_jwt(conn, realm, client, user, grant, draft, row.issued_at, row.expires_at)
+        return self._as_jwt(conn, realm, client, user, grant, draft, scope, row.issued_at, row.expires_at)
 
     def unwritten(
         self, conn: Connection, realm: Realm, client: Client, grant: GrantRow, now: int
@@ -200,7 +206,7 @@ class Issuing:
             return None
         life_seconds = _life_seconds(realm, api)
         draft = AccessDraft(new_token(), life_seconds, of_access_token(grant.scope, api))
-        return self._as_jwt(conn, realm, client, None, grant, draft, now, now + life_seconds)
+        return self._as_jwt(conn, realm, client, None, grant, draft, grant.scope, now, now + life_seconds)
 
     def id_token(
         self,
@@ -257,6 +263,7 @@ class Issuing:
         user: User | None,
         grant: GrantRow,
         draft: AccessDraft,
+        scope: Collection[str],
         issued_at: int,
         expires_at: int,
     ) -> AccessDraft:
@@ -278,7 +285,7 @@ class Issuing:
             acr=grant.acr if told else None,
             amr=grant.amr if told else (),
             extra={
-                **_about(realm, user, grant, included),
+                **_about(realm, user, scope, included),
                 **organization_claims(realm, client, grant),
                 **({"client_name": client.name} if "client_name" in included else {}),
                 **({CLIENT_ITSELF: True} if user is None else {}),
@@ -317,11 +324,13 @@ def _life_seconds(realm: Realm, api: ResourceSettings | None) -> int:
     return round(api.access_token_hours * 3600)
 
 
-def _about(realm: Realm, user: User | None, grant: GrantRow, included: Collection[str]) -> dict[str, Any]:
+def _about(
+    realm: Realm, user: User | None, scope: Collection[str], included: Collection[str]
+) -> dict[str, Any]:
     if user is None:
         return {}
-    about = access_token_claims_of(realm.catalogue, user, grant.scope)
+    about = access_token_claims_of(realm.catalogue, user, scope)
     if "oidc_claims" in included:
-        about = {**userinfo_claims(realm.catalogue, user, grant.scope), **about}
+        about = {**userinfo_claims(realm.catalogue, user, scope), **about}
         del about["sub"]
     return about

@@ -204,9 +204,9 @@ class Tokens:
         successor, handle = json.loads(opened)
         given = find_access_token(conn, realm.id, token_hash(handle))
         access = None
-        if given is not None:
-            access = self.issuing.access_again(conn, realm, client, user, grant, given, handle, now)
         wanted = tuple(wanted)
+        if given is not None:
+            access = self.issuing.access_again(conn, realm, client, user, grant, given, handle, wanted, now)
         if access is None or set(access.scope) != set(self.issuing.carried(realm, grant, wanted)):
             # Two parts of a client that ask for different scopes at once: one family still, each its own
             # access token.

@@ -262,6 +262,32 @@ def test_refreshing_stays_with_the_api(world: World, api: str, error: str | None
     assert world.post_token(form).get_json().get("error") == error
 
 
+@pytest.mark.row("E-17", "E-10")
+@pytest.mark.parametrize(
+    ("scope", "email"),
+    [
+        pytest.param("openid email orders.read", "a@example", id="whole"),
+        pytest.param("openid orders.read", None, id="without-email"),
+    ],
+)
+def test_what_a_refresh_does_not_ask_for_its_access_token_does_not_say(
+    world: World, scope: str, email: str | None
+) -> None:
+    tokens = tokens_for(world, ORDERS, "openid email orders.read offline_access")
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "scope": scope}
+    for _ in range(2):  # the second is the retry of a client that lost the answer
+        said = claims(world.post_token(form).get_json()["access_token"])
+        assert (said["scope"], said.get("email")) == ("orders.read", email)
+
+
+@pytest.mark.row("E-17", "S-52")
+def test_an_access_token_says_nothing_of_scopes_that_its_client_lost(make: Make) -> None:
+    tokens = tokens_for(make(), ORDERS, "openid email orders.read offline_access")
+    changed = [client("trusted", trusted=True, scopes=["*"], restricted_scopes=["email"])]
+    again = make(clients=changed).refresh(tokens["refresh_token"]).get_json()
+    assert "email" not in claims(again["access_token"])
+
+
 @pytest.mark.row("E-17", "S-43")
 def test_consent_names_the_api(world: World) -> None:
     browser = world.browser()
