@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from oidcgate.protocol.claims_parameter import ClaimsRequest
 from provider.catalogue import Catalogue
-from provider.property_settings import ORGANIZATION_NAMES, USER_NAME
+from provider.property_settings import ORGANIZATION_NAMES, ORGANIZATIONS, USER_NAME
 from provider.services.organizations import memberships
 from provider.store.clients import Client
 from provider.store.users import User
@@ -125,7 +125,14 @@ def _opened(
 
 
 def _values(catalogue: Catalogue, user: User, names: Iterator[str]) -> dict[str, Any]:
-    of = (catalogue.organizations[org_id].title for org_id in memberships(catalogue, user.attributes))
-    known = {**user.attributes, USER_NAME: user.user_name, ORGANIZATION_NAMES: list(of)}
-    found = ((name, known.get(catalogue.claims[name].property or "")) for name in names)
+    of = memberships(catalogue, user.attributes)
+    known = {
+        **user.attributes,
+        USER_NAME: user.user_name,
+        # In one order, so that whoever is told both can put them together.
+        ORGANIZATIONS: list(of),
+        ORGANIZATION_NAMES: [catalogue.organizations[org_id].title for org_id in of],
+    }
+    mapped = ((name, catalogue.claims[name].property) for name in names)
+    found = ((name, known.get(prop)) for name, prop in mapped if prop)
     return {name: value for name, value in found if value not in (None, "", [], (), {})}

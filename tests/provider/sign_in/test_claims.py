@@ -126,7 +126,7 @@ COST = "https://example.org/cost"
 FOR_ALL = {"department": "R&D", COST: 4711}
 
 
-@pytest.mark.row("S-22", "S-55", "S-57", "A-25", "F-18")
+@pytest.mark.row("S-22", "S-55", "S-57", "A-11", "A-25", "F-18")
 @pytest.mark.parametrize(
     ("scope", "in_token", "in_userinfo"),
     [

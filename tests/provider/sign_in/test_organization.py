@@ -228,7 +228,7 @@ def test_unknown_organizations_of_the_database_are_nobodys(world: World) -> None
 @pytest.mark.parametrize(
     ("claim", "expected"),
     [
-        pytest.param("organizations", ["globex", "acme"], id="all-ids"),
+        pytest.param("organizations", ["acme", "globex"], id="all-ids"),
         pytest.param("organization_names", ["Acme <b>&</b> Co", "Globex"], id="all-names"),
     ],
 )
