@@ -11,13 +11,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from provider.services.passwords import Passwords
 from tests.support.servers import free_port, gunicorn
 from tests.support.user_agent import UserAgent
+
+Key = RSAKey | ECKey | OKPKey
 
 USER, PASSWORD = "alice", "demo-alice"
 SECRET = "a-client-secret-for-the-foreign-client-of-43-characters"
@@ -27,27 +29,54 @@ LOGGED_OUT = "https://client.example/bye"
 API, SCOPE_OF_API = "https://api.client.example", "orders:read"
 #: What the provider signs ID tokens with beside RS256; each has a client of that name.
 FURTHER_ALGORITHMS = ("ES256", "PS256", "Ed25519", "HS256")
+#: How it encrypts what clients of these names get, the content too.
+ENCRYPTION = {
+    "RSA-OAEP": "A128CBC-HS256",
+    "RSA-OAEP-256": "A256GCM",
+    "ECDH-ES": "A128GCM",
+    "ECDH-ES+A256KW": "A256CBC-HS512",
+}
 
 
 @dataclass(frozen=True)
 class ClientKeys:
-    """The private keys of those clients that have some."""
+    """The private keys of those clients that have some.
 
-    signing: RSAKey
-    encryption: RSAKey
+    Attributes:
+        signing: by the algorithm of the assertions that they sign; each has a client of that name.
+        encryption: by the type of key.
+    """
+
+    signing: Mapping[str, Key]
+    encryption: Mapping[str, Key]
 
     @classmethod
     def generated(cls) -> "ClientKeys":
         """New ones."""
+        signs, opens = {"use": "sig"}, {"use": "enc"}
         return cls(
-            RSAKey.generate_key(2048, {"kid": "signs", "use": "sig", "alg": "RS256"}),
-            RSAKey.generate_key(2048, {"kid": "opens", "use": "enc", "alg": "RSA-OAEP-256"}),
+            signing={
+                "RS256": RSAKey.generate_key(2048, {**signs, "kid": "rs", "alg": "RS256"}),
+                "PS256": RSAKey.generate_key(2048, {**signs, "kid": "ps", "alg": "PS256"}),
+                "ES256": ECKey.generate_key("P-256", {**signs, "kid": "es", "alg": "ES256"}),
+                "Ed25519": OKPKey.generate_key("Ed25519", {**signs, "kid": "ed", "alg": "Ed25519"}),
+            },
+            encryption={
+                "RSA": RSAKey.generate_key(2048, {**opens, "kid": "rsa"}),
+                "EC": ECKey.generate_key("P-256", {**opens, "kid": "ec"}),
+            },
         )
 
     @property
     def public(self) -> dict[str, Any]:
         """What the clients publish."""
-        return {"keys": [key.as_dict(private=False) for key in (self.signing, self.encryption)]}
+        every = (*self.signing.values(), *self.encryption.values())
+        return {"keys": [key.as_dict(private=False) for key in every]}
+
+    def opening(self, algorithm: str) -> dict[str, Any]:
+        """The private key that opens what is encrypted so, as a JWK."""
+        key = self.encryption["RSA" if algorithm.startswith("RSA") else "EC"]
+        return {**key.as_dict(private=True), "alg": algorithm}
 
 
 @dataclass(frozen=True)
@@ -147,25 +176,23 @@ def _clients(keys: ClientKeys, keys_uri: str) -> dict[str, dict[str, Any]]:
     confidential = {**code, **secret}
     by_key = {**code, "auth_method": "private_key_jwt"}
     lenient = {"insecure_token_endpoint_audience": True}
-    sealed = {
-        "id_token_encrypted_response_alg": "RSA-OAEP-256",
-        "id_token_encrypted_response_enc": "A256GCM",
-        "userinfo_signed_response_alg": "RS256",
-        "userinfo_encrypted_response_alg": "RSA-OAEP-256",
-    }
     scopes = ["openid", "profile", "email", "offline_access", SCOPE_OF_API]
     return {
         "client_secret_basic": {**confidential, "auth_method": "client_secret_basic", "scopes": scopes},
         "client_secret_post": {**confidential, "auth_method": "client_secret_post"},
         "client_secret_jwt": {**confidential, "auth_method": "client_secret_jwt"},
         "none": {**code, "auth_method": "none"},
-        "private_key_jwt": {**by_key, "jwks": keys.public},
+        **{
+            f"private_key_jwt-{algorithm}": {
+                **by_key, "jwks": keys.public, "token_endpoint_auth_signing_alg": algorithm,
+            }
+            for algorithm in keys.signing
+        },
         "published_keys": {**by_key, "jwks_uri": keys_uri},
         "lenient_private_key_jwt": {**by_key, "jwks": keys.public, **lenient},
         "lenient_client_secret_jwt": {**confidential, "auth_method": "client_secret_jwt", **lenient},
         "hybrid": {**pages, **secret, "flows": ["hybrid", "refresh_token"]},
         "implicit": {**pages, "auth_method": "none", "flows": ["implicit"]},
-        "sealed": {**confidential, **sealed, "jwks_uri": keys_uri},
         "signed_userinfo": {**confidential, "userinfo_signed_response_alg": "RS256"},
         "robot": {**secret, "flows": ["client_credentials", "revocation"], "scopes": [SCOPE_OF_API]},
         "api": {**secret, "flows": ["introspection"]},
@@ -174,6 +201,19 @@ def _clients(keys: ClientKeys, keys_uri: str) -> dict[str, dict[str, Any]]:
         **{
             algorithm: {**confidential, "id_token_signed_response_alg": algorithm}
             for algorithm in FURTHER_ALGORITHMS
+        },
+        **{
+            algorithm: {
+                **confidential,
+                "flows": [*confidential["flows"], "hybrid"],
+                "jwks_uri": keys_uri,
+                "id_token_encrypted_response_alg": algorithm,
+                "id_token_encrypted_response_enc": content,
+                "userinfo_signed_response_alg": "RS256",
+                "userinfo_encrypted_response_alg": algorithm,
+                "userinfo_encrypted_response_enc": content,
+            }
+            for algorithm, content in ENCRYPTION.items()
         },
     }  # fmt: skip
 

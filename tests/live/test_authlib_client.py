@@ -42,7 +42,7 @@ class Library:
     ) -> OAuth2Session:
         """A session of one client, which signs its assertions for `audience`: by default the issuer."""
         audience = settings.pop("audience", self.provider.issuer)
-        secret = {"none": None, "private_key_jwt": self.provider.keys.signing}.get(method, SECRET)
+        secret = {"none": None, "private_key_jwt": self.provider.keys.signing["RS256"]}.get(method, SECRET)
         session = OAuth2Session(
             client_id,
             secret,
@@ -101,7 +101,7 @@ METHODS = [
     pytest.param("client_secret_basic", "client_secret_basic", id="client_secret_basic"),
     pytest.param("client_secret_post", "client_secret_post", id="client_secret_post"),
     pytest.param("client_secret_jwt", "client_secret_jwt", id="client_secret_jwt"),
-    pytest.param("private_key_jwt", "private_key_jwt", id="private_key_jwt"),
+    pytest.param("private_key_jwt-RS256", "private_key_jwt", id="private_key_jwt"),
     pytest.param("none", "none", id="none"),
 ]
 
@@ -132,7 +132,7 @@ def test_assertions_for_the_token_endpoint_need_the_switch(library: Library) -> 
     # What Authlib signs unless it is told otherwise.
     lenient, strict = (
         library.session(client_id, method="private_key_jwt", audience=None)
-        for client_id in ("lenient_private_key_jwt", "private_key_jwt")
+        for client_id in ("lenient_private_key_jwt", "private_key_jwt-RS256")
     )
     assert library.sign_in(lenient)["preferred_username"] == USER
     with pytest.raises(OAuthError, match="invalid_client"):

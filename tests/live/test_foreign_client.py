@@ -11,6 +11,7 @@ import pytest
 from tests.live import peers
 from tests.live.provider_for_clients import (
     API,
+    ENCRYPTION,
     LOGGED_OUT,
     PASSWORD,
     REDIRECT,
@@ -55,13 +56,18 @@ class Library:
             "scope": "openid profile email offline_access",
         }
         if method == "private_key_jwt":
-            values["signing_key"] = self.provider.keys.signing.as_dict(private=True)
+            algorithm = settings.pop("algorithm", "RS256")
+            values["signing_key"] = self.provider.keys.signing[algorithm].as_dict(private=True)
         self.ask("configure", **{**values, **settings})
 
     def sign_in(self, **parameters: str) -> dict[str, Any]:
         """Send Alice to the provider and take the answer."""
         url = self.provider.answer(self.ask("start", parameters=parameters)["url"])
-        return self.ask("callback", url=url)
+        return self.ask("callback", url=url, max_age=parameters.get("max_age"))
+
+    def token(self, name: str) -> str:
+        """One of the tokens that came last."""
+        return str(self.ask("token", name=name)["token"])
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ METHODS = [
     pytest.param("client_secret_basic", "client_secret_basic", id="client_secret_basic"),
     pytest.param("client_secret_post", "client_secret_post", id="client_secret_post"),
     pytest.param("client_secret_jwt", "client_secret_jwt", id="client_secret_jwt"),
-    pytest.param("private_key_jwt", "private_key_jwt", id="private_key_jwt"),
+    pytest.param("private_key_jwt-RS256", "private_key_jwt", id="private_key_jwt"),
     pytest.param("published_keys", "private_key_jwt", id="private_key_jwt-by-jwks_uri"),
     pytest.param("none", "none", id="none"),
 ]
@@ -113,7 +119,7 @@ def test_a_revoked_refresh_token_ends_its_access_token(library: Library, client_
 def test_an_api_is_told_what_a_token_is_worth(library: Library) -> None:
     library.become("client_secret_post", method="client_secret_post")
     subject = library.sign_in()["claims"]["sub"]
-    token = library.ask("token", name="access_token")["token"]
+    token = library.token("access_token")
 
     library.become("api")
     told = library.ask("introspect", token=token)
@@ -165,8 +171,9 @@ def form_post(library: Library) -> dict[str, Any]:
 
 
 @pytest.mark.row("E-12", "S-12", "E-09")
-def test_a_server_acts_for_itself_at_an_api(library: Library) -> None:
-    library.become("robot")
+@pytest.mark.parametrize("discovery", ["oidc", "oauth2"])
+def test_a_server_acts_for_itself_at_an_api(library: Library, discovery: str) -> None:
+    library.become("robot", discovery=discovery)
     given = library.ask("client_credentials", parameters={"scope": SCOPE_OF_API, "resource": API})
     assert given["members"] == ["access_token", "expires_in", "scope", "token_type"]
     assert given["scope"] == SCOPE_OF_API
@@ -230,26 +237,49 @@ def test_a_device_is_signed_in_elsewhere(library: Library, decision: str) -> Non
         assert library.ask("refresh")["rotated"]
 
 
+@pytest.mark.row("S-02")
+@pytest.mark.parametrize("algorithm", ["PS256", "ES256", "Ed25519"])
+def test_assertions_in_other_algorithms_are_taken(library: Library, algorithm: str) -> None:
+    library.become(f"private_key_jwt-{algorithm}", method="private_key_jwt", algorithm=algorithm)
+    assert library.sign_in()["claims"]["preferred_username"] == USER
+    # The key is known there, and it is not the one of this client's algorithm.
+    library.become("private_key_jwt-RS256", method="private_key_jwt", algorithm=algorithm)
+    url = library.provider.answer(library.ask("start")["url"])
+    assert library.process.ask("callback", url=url)["error"] == "invalid_client"
+
+
 @pytest.mark.row("S-48", "S-16")
-def test_encrypted_answers_are_opened(library: Library) -> None:
+@pytest.mark.parametrize("response_type", ["code", "code id_token"])
+@pytest.mark.parametrize("algorithm", ENCRYPTION)
+def test_encrypted_answers_are_opened(library: Library, algorithm: str, response_type: str) -> None:
     library.become(
-        "sealed",
-        encryption_key=library.provider.keys.encryption.as_dict(private=True),
-        content_algorithms=["A256GCM", "A128CBC-HS256"],
+        algorithm,
+        encryption_key=library.provider.keys.opening(algorithm),
+        content_algorithms=[ENCRYPTION[algorithm]],
         metadata={"userinfo_signed_response_alg": "RS256"},
+        response_type=response_type,
     )
     finished = library.sign_in()
-    assert (finished["header"]["alg"], finished["header"]["enc"]) == ("RSA-OAEP-256", "A256GCM")
+    assert (finished["header"]["alg"], finished["header"]["enc"]) == (algorithm, ENCRYPTION[algorithm])
     assert finished["claims"]["preferred_username"] == USER
-    assert library.ask("refresh")["header"]["enc"] == "A256GCM"
+    assert library.ask("refresh")["header"]["enc"] == ENCRYPTION[algorithm]
     assert library.ask("userinfo")["claims"]["email"] == "alice@id.example"
 
 
 @pytest.mark.row("S-48")
 def test_an_encrypted_id_token_is_of_no_use_without_the_key(library: Library) -> None:
-    library.become("sealed")
+    library.become("RSA-OAEP-256")
     url = library.provider.answer(library.ask("start")["url"])
     assert library.process.ask("callback", url=url)["error"] == "OAUTH_UNSUPPORTED_OPERATION"
+
+
+@pytest.mark.row("E-25")
+def test_the_time_of_the_sign_in_is_told(library: Library) -> None:
+    library.become("client_secret_basic")
+    told = library.sign_in(max_age="600")["claims"]
+    assert told["amr"] == ["pwd"]
+    again = library.sign_in(prompt="none", max_age="600", id_token_hint=library.token("id_token"))
+    assert again["claims"]["auth_time"] == told["auth_time"]
 
 
 @pytest.mark.row("S-16")

@@ -35,7 +35,7 @@ class Library:
         """What an application makes once, for one client."""
         issuer = self.provider.issuer
         keys = KeyJar()
-        keys.import_jwks({"keys": [self.provider.keys.signing.as_dict(private=True)]}, "")
+        keys.import_jwks({"keys": [self.provider.keys.signing["RS256"].as_dict(private=True)]}, "")
         client = {
             "client_type": "oidc",
             "issuer": issuer,

@@ -50,7 +50,7 @@ const steps = {
       settings.metadata ?? {},
       await authentications[settings.method](),
       {
-        algorithm: settings.algorithm ?? "oidc",
+        algorithm: settings.discovery ?? "oidc",
         // Signatures are checked as well where TLS would do.
         execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
       },
@@ -82,7 +82,7 @@ const steps = {
     });
     return { url: url.href };
   },
-  async callback({ url, body }) {
+  async callback({ url, body, max_age }) {
     const input = body
       ? new Request(url, {
           method: "POST",
@@ -99,6 +99,7 @@ const steps = {
         expectedState: state,
         expectedNonce: nonce,
         idTokenExpected: true,
+        ...(max_age ? { maxAge: Number(max_age) } : {}),
       }),
     );
   },
