@@ -114,7 +114,7 @@ def scopes_open_to(catalogue: Catalogue, client: Client, audience: str | None) -
 
 def _is_about_a_person(catalogue: Catalogue, scope: str) -> bool:
     opens_claims = bool(catalogue.scopes[scope].claims)
-    return scope in (OPENID, OFFLINE_ACCESS) or (opens_claims and scope not in catalogue.of_apis())
+    return scope == OPENID or (opens_claims and scope not in catalogue.of_apis())
 
 
 def api_named(catalogue: Catalogue, client: Client, audience: str) -> ResourceSettings:

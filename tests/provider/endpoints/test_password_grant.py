@@ -149,6 +149,16 @@ def test_what_may_be_asked_for(database, form: dict[str, str], expected: str | t
         assert not events(world, "login_failed")
 
 
+@pytest.mark.row("S-11", "E-09", "E-10")
+def test_a_token_for_an_api_is_the_persons_and_that_apis(till: World) -> None:
+    body = sign_in(till, scope="openid orders.read", resource=ORDERS).get_json()
+    keys = import_public_keys(till.browser().get("/jwks").get_json())
+    claims = verify(body["access_token"], keys, ["RS256"]).claims
+    assert (claims["sub"], claims["aud"], claims["scope"]) == (ALICE, ORDERS, "orders.read")
+    assert (claims["auth_time"], claims["amr"]) == (till.now, ["pwd"])
+    assert error_of(till.userinfo(body["access_token"])) == (403, "insufficient_scope")
+
+
 @pytest.mark.row("S-11")
 @pytest.mark.parametrize("name", ["username", "password", "scope", "grant_type"])
 def test_a_repeated_parameter_is_refused(till: World, name: str) -> None:
@@ -201,8 +211,14 @@ REASONS = [
 @pytest.mark.row("S-11", "E-27", "P-15")
 @pytest.mark.parametrize(("name", "password", "changes", "reason"), REASONS)
 def test_every_refusal_of_a_person_looks_the_same(
-    database, name: str, password: str, changes: dict[str, Any], reason: str
+    database,
+    name: str,
+    password: str,
+    changes: dict[str, Any],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "provider")
     world = started(database, clients=with_client("till", **changes))
     factor = factor_of(world)
 
@@ -215,7 +231,17 @@ def test_every_refusal_of_a_person_looks_the_same(
     # One hash each, so that time tells as little.
     assert compared.call_count == 1
     (event,) = events(world, "login_failed")
-    assert event["reason"] == reason
+    owners = {"alice": ALICE, "gone": "sub-gone", "keyless": "sub-keyless"}
+    assert {name: event[name] for name in ("realm", "user_id", "client_id", "reason", "network")} == {
+        "realm": "default",
+        "user_id": owners.get(name),
+        "client_id": "till",
+        "reason": reason,
+        "network": "unknown",
+    }
+    # The operator reads more than the client, who reads one text.
+    assert (reason if reason == "not_allowed" else "wrong name or password") in caplog.text
+    assert response.get_json()["error_description"].startswith("name or password is wrong")
     # Charged and not forgiven, right password or not.
     assert all(row["failures"] for row in world.rows("throttle"))
     assert world.rows("grants") == []

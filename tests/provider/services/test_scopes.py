@@ -169,6 +169,19 @@ def test_nothing_for_a_client_itself(asked: list[str] | None, audience: str | No
         reach_of_client(CATALOGUE, client(), asked, audience)
 
 
+@pytest.mark.row("E-09", "E-12")
+def test_a_scope_of_an_api_is_a_clients_too_although_it_opens_claims() -> None:
+    desk = ResourceSettings(audience="https://desk.example", scopes=("desk",))
+    catalogue = Catalogue.of([ScopeSettings(value="desk", claims=("email",))], (), [desk], ())
+    assert reach_of_client(catalogue, client(), ["desk"], desk.audience).scopes == ("desk",)
+
+
+@pytest.mark.row("S-52")
+def test_every_scope_that_is_forbidden_is_named() -> None:
+    with pytest.raises(InvalidScope, match="for: openid email"):
+        reach_of(CATALOGUE, client(scopes=()), ["openid", "email"], None, refreshable=True)
+
+
 @pytest.mark.row("S-52")
 def test_what_is_open_to_a_client() -> None:
     assert scopes_open_to(CATALOGUE, client(), None) == ()
