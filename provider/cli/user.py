@@ -13,11 +13,11 @@ import click
 
 from oidcgate.settings import Problem, SettingsError, parse
 from provider.cli.opening import opened, realm_option
-from provider.config import UserSettings
 from provider.events import FactorRemoved, UserChanged
 from provider.property_settings import NAMED_ATTRIBUTES, PropertySettings, by_attribute
 from provider.realm import Realm
 from provider.services.passwords import Passwords
+from provider.user_settings import UserSettings
 
 
 @click.group()

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from oidcgate.audit import Audit
-from provider.config import fold_user_name
 from provider.events import LoginFailed, LoginSlowed
 from provider.factors.password import Busy, PasswordFactor
 from provider.realm import Realm
@@ -19,6 +18,7 @@ from provider.services.throttle import Scope, forgive, give_back, scopes_of, tak
 from provider.services.users import UserStore
 from provider.store.engine import Store
 from provider.store.users import User, set_password_hash
+from provider.user_settings import fold_user_name
 
 
 @dataclass(frozen=True)

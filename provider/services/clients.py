@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from oidcgate.settings import Check, Problem, Secret, SettingsError, parse
 from provider.client_crypto import SECRET_DECIDING
 from provider.client_settings import ClientSettings
-from provider.config import ProviderSettings, fold_user_name
+from provider.config import ProviderSettings
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.client_secrets import ClientSecrets, new_client_secret, secret_hash
 from provider.store.clients import (
@@ -30,6 +30,7 @@ from provider.store.clients import (
     update_client,
 )
 from provider.store.grants import revoke_client_grants
+from provider.user_settings import fold_user_name
 
 
 class ReadOnlyObject(Exception):

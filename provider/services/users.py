@@ -14,12 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from oidcgate.settings import Problem, SettingsError
-from provider.config import (
-    ProviderSettings,
-    UserSettings,
-    fold_user_name,
-    user_name_problem,
-)
+from provider.config import ProviderSettings
 from provider.property_settings import attribute_problems
 from provider.realm import DEFAULT_REALM, Realm, realms_of
 from provider.services.clients import ReadOnlyObject, UnknownObject
@@ -37,6 +32,7 @@ from provider.store.users import (
     set_password_hash,
     set_user_active,
 )
+from provider.user_settings import UserSettings, fold_user_name, user_name_problem
 
 
 class UserStore(Protocol):

@@ -37,7 +37,7 @@ def find_user(conn: Connection, realm_id: str, user_id: str) -> User | None:
 
 
 def find_user_by_name(conn: Connection, realm_id: str, user_name_key: str) -> User | None:
-    """The person of that folded name (`provider.config.fold_user_name`), active or not."""
+    """The person of that folded name (`provider.user_settings.fold_user_name`), active or not."""
     query = select(users).where(users.c.realm_id == realm_id, users.c.user_name_key == user_name_key)
     row = conn.execute(query).first()
     return None if row is None else _user(row)

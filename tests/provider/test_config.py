@@ -7,14 +7,10 @@ import pytest
 
 from oidcgate.settings import SettingsError, describe, parse
 from provider.client_crypto import client_secret_problem
-from provider.config import (
-    ProviderSettings,
-    UserSettings,
-    fold_user_name,
-    load_settings,
-)
+from provider.config import ProviderSettings, load_settings
 from provider.realm import realms_of
 from provider.realm_settings import Lifetimes
+from provider.user_settings import UserSettings, fold_user_name
 from tests.provider.world import APP_SECRET, ISSUER, SECRET, config
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oidcgate.settings import SettingsError, parse
-from provider.config import ProviderSettings, UserSettings
+from provider.config import ProviderSettings
 from provider.property_settings import (
     DEFAULT_PROPERTIES,
     NAMED_ATTRIBUTES,
@@ -16,6 +16,7 @@ from provider.property_settings import (
     consent_attribute_problem,
     joined,
 )
+from provider.user_settings import UserSettings
 from tests.provider.world import config
 
 AUX = {"name": "aux_id_10", "writable": True}

@@ -8,11 +8,11 @@ import pytest
 
 from oidcgate.settings import SettingsError, parse
 from provider.client_settings import ClientSettings
-from provider.config import UserSettings
 from provider.services.client_secrets import secret_hash
 from provider.services.clients import ReadOnlyObject, UnknownObject
 from provider.store.sessions import BrowserSession
 from provider.store.sessions import add as add_session
+from provider.user_settings import UserSettings
 from tests.provider.world import ALICE, ALICE_HASH, APP_SECRET, REDIRECT_URI, World, error_of
 
 WANTED = {"redirect_uris": [REDIRECT_URI]}

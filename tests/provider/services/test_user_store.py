@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from oidcgate import settings
 from oidcgate.net.wsgi import WSGIAdapter
 from provider import Provider
-from provider.config import ProviderSettings, fold_user_name
+from provider.config import ProviderSettings
 from provider.realm import Realm
 from provider.services.users import UserStore
 from provider.store.users import User
+from provider.user_settings import fold_user_name
 from tests.contracts.provider_user_store import UserStoreContract
 from tests.provider.world import ALICE_HASH, config
 from tests.support.user_agent import UserAgent
