@@ -69,6 +69,14 @@ class Catalogue:
             organizations={organization.org_id: organization for organization in organizations},
         )
 
+    def api(self, audience: str | None) -> ResourceSettings | None:
+        """The API of a grant or token that is known to be good; None for none in particular.
+
+        Raises:
+            KeyError: there is none of that audience, which must never be taken for none in particular.
+        """
+        return None if audience is None else self.resources[audience]
+
     def of_apis(self) -> frozenset[str]:
         """The scopes that mean something at some API, and so nothing without it."""
         return frozenset(scope for resource in self.resources.values() for scope in resource.scopes)

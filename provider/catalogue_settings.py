@@ -156,6 +156,10 @@ class ResourceSettings:
         """What people read."""
         return self.name or self.audience
 
+    def is_open_to(self, client_id: str) -> bool:
+        """Whether tokens for it may be given to that application."""
+        return self.enabled and (not self.clients or client_id in self.clients)
+
     @cross_check
     def _absolute(self) -> Iterable[Problem]:
         if not _AUDIENCE.fullmatch(self.audience):

@@ -14,6 +14,7 @@ from oidcgate.jose.keys import SIGNING_ALGORITHMS, UnusableKey, import_public_ke
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
 from oidcgate.net.addresses import AddressRules
 from oidcgate.settings import Problem, Secret, cross_check
+from provider.client_rules import ClientRules
 
 AUTH_METHODS: Final = (
     "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none",
@@ -49,10 +50,9 @@ def assertion_algorithm(client: Asserting) -> str:
     return client.token_endpoint_auth_signing_alg or usual
 
 
-class CryptoRules:
+class CryptoRules(ClientRules):
     """The rules; the annotated names are the settings that they are over."""
 
-    auth_method: str
     client_secret: Secret | None
     client_secret_sha256: str | None
     token_endpoint_auth_signing_alg: str
@@ -64,11 +64,6 @@ class CryptoRules:
     userinfo_signed_response_alg: str
     userinfo_encrypted_response_alg: str
     userinfo_encrypted_response_enc: str
-
-    @property
-    def public(self) -> bool:
-        """It has nothing to prove itself with, so only PKCE binds a code to it."""
-        return self.auth_method == "none"
 
     @property
     def needs_secret(self) -> bool:

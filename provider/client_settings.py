@@ -14,6 +14,7 @@ from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, setting
 from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.client_crypto import AUTH_METHODS, CryptoRules
+from provider.client_rules import ALL_SCOPES
 from provider.realm_settings import SECOND_FACTOR_MODES
 
 TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
@@ -27,8 +28,6 @@ FLOWS: Final = (
 APPLICATION_TYPES: Final = ("web", "native")
 #: How `acr` and `amr` are worded (`provider.services.authentication_context`).
 ACR_PROFILES: Final = ("rfc8176", "entrust-saml", "eam")
-#: In `scopes`: whatever the realm has.
-ALL_SCOPES: Final = "*"
 
 _REDIRECTED: Final = frozenset({"authorization_code", "implicit", "hybrid"})
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
@@ -173,11 +172,6 @@ class ClientSettings(CryptoRules):
                 "flows", "implicit", "is not for an app on a device, which has to use PKCE",
                 "use authorization_code",
             )  # fmt: skip
-
-    def may_have(self, scope: str) -> bool:
-        """Whether it may be granted a scope that the realm has."""
-        allowed = scope in self.scopes or ALL_SCOPES in self.scopes
-        return allowed and scope not in self.restricted_scopes
 
     def url_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
         """What is wrong with where answers go and keys are. Only the provider says whether http may be."""

@@ -32,6 +32,7 @@ from provider.services.pending import (
 )
 from provider.services.progress import consent_progress
 from provider.services.responses import PageError, form_targets, see_other, shown_destination
+from provider.services.scopes import OPENID
 from provider.store.engine import Store
 from provider.store.users import User
 
@@ -39,7 +40,7 @@ _FIELDS: Final = ("interaction", "csrf", "decision")
 #: The name that all check boxes share: the one field of our forms that may be there more than once.
 _BOX: Final = "scope"
 #: Without it nobody is signed in anywhere, so it has no check box.
-_NOT_OPTIONAL: Final = "openid"
+_NOT_OPTIONAL: Final = OPENID
 _DECISIONS: Final = ("allow", "deny")
 
 

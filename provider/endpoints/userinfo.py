@@ -13,8 +13,9 @@ from oidcgate.protocol.errors import InsufficientScope
 from provider.endpoints.answers import json_response, jwt_response
 from provider.endpoints.parameters import form_pairs
 from provider.realm import Realm
-from provider.services.claims import userinfo_claims
+from provider.services.claims import USERINFO, userinfo_claims
 from provider.services.client_tokens import ClientTokens
+from provider.services.scopes import OPENID
 from provider.services.token_checks import TokenChecks
 from provider.store.engine import Store
 
@@ -43,10 +44,10 @@ class UserInfo:
             live.user is None
             or live.grant is None
             or live.token.api is not None
-            or "openid" not in live.token.scope
+            or OPENID not in live.token.scope
         ):
             raise InsufficientScope("the access token was not granted openid, or is for an API")
-        asked = live.grant.claims.get("userinfo", ())
+        asked = live.grant.claims.get(USERINFO, ())
         claims = userinfo_claims(realm.catalogue, live.user, live.token.scope, asked)
         if signer is None:
             return json_response(claims)

@@ -49,7 +49,7 @@ class Introspection:
 
 def _of_access_token(realm: Realm, live: LiveToken) -> dict[str, Any]:
     token = live.token
-    api = None if token.api is None else realm.catalogue.resources[token.api]
+    api = realm.catalogue.api(token.api)
     return introspection_document(
         client_id=live.client.client_id,
         iss=realm.issuer,

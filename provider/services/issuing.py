@@ -17,7 +17,7 @@ from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.protocol.id_token import id_token_claims
 from provider.catalogue_settings import ResourceSettings
 from provider.realm import Realm
-from provider.services.claims import access_token_claims_of, id_token_claims_of, userinfo_claims
+from provider.services.claims import ID_TOKEN, access_token_claims_of, id_token_claims_of, userinfo_claims
 from provider.services.client_tokens import ClientTokens
 from provider.services.keyring import SigningKeys
 from provider.services.minting import AccessDraft, IdTokenDraft
@@ -89,8 +89,7 @@ def new_grant(realm: Realm, authorization: Authorization, now: int) -> GrantRow:
     """A grant that is not written down."""
     if authorization.user_id is None:
         # A client that acts for itself refreshes nothing, so its grant is over with its one token.
-        api = None if authorization.api is None else realm.catalogue.resources[authorization.api]
-        life_seconds = _life_seconds(realm, api)
+        life_seconds = _life_seconds(realm, realm.catalogue.api(authorization.api))
     else:
         life_seconds = realm.settings.lifetimes.refresh_token_seconds
     return GrantRow(
@@ -153,7 +152,7 @@ class Issuing:
         now: int,
     ) -> AccessDraft:
         """Write down and draft an access token for (a part of) what was granted."""
-        api = None if grant.api is None else realm.catalogue.resources[grant.api]
+        api = realm.catalogue.api(grant.api)
         handle = new_token()
         row = AccessTokenRow(
             token_hash=token_hash(handle),
@@ -170,7 +169,7 @@ class Issuing:
     @staticmethod
     def carried(realm: Realm, grant: GrantRow, scope: Collection[str]) -> tuple[str, ...]:
         """What an access token says of a scope that was granted."""
-        api = None if grant.api is None else realm.catalogue.resources[grant.api]
+        api = realm.catalogue.api(grant.api)
         return of_access_token(scope, api)
 
     def access_again(
@@ -201,7 +200,7 @@ class Issuing:
 
         Such a token proves itself, so it costs no write. None where tokens for that API are opaque.
         """
-        api = None if grant.api is None else realm.catalogue.resources[grant.api]
+        api = realm.catalogue.api(grant.api)
         if token_format(realm, api) == "opaque":
             return None
         life_seconds = _life_seconds(realm, api)
@@ -234,7 +233,7 @@ class Issuing:
         """
         if OPENID not in scope:
             return None
-        asked = grant.claims.get("id_token", ())
+        asked = grant.claims.get(ID_TOKEN, ())
         about = id_token_claims_of(realm.catalogue, client, user, scope, asked, alone=alone)
         claims = id_token_claims(
             issuer=realm.issuer,
@@ -267,7 +266,7 @@ class Issuing:
         issued_at: int,
         expires_at: int,
     ) -> AccessDraft:
-        api = None if grant.api is None else realm.catalogue.resources[grant.api]
+        api = realm.catalogue.api(grant.api)
         if token_format(realm, api) == "opaque":
             return draft
         included = () if api is None else api.include

@@ -68,7 +68,7 @@ def reach_of(
     strange = [scope for scope in known if scope in elsewhere]
     if strange:
         raise InvalidScope(f"Not scopes of the API that the request is for: {' '.join(strange)}.")
-    offline = refreshable and "refresh_token" in client.flows and (api is None or api.refresh_tokens)
+    offline = refreshable and gives_refresh_tokens(client, api)
     scopes = tuple(scope for scope in known if scope != OFFLINE_ACCESS or offline)
     if not scopes:
         raise InvalidScope("The scope holds nothing that this client could be granted.")
@@ -124,9 +124,14 @@ def api_named(catalogue: Catalogue, client: Client, audience: str) -> ResourceSe
         InvalidTarget: it is unknown, switched off, or not open to this client; the answer does not say which.
     """
     api = catalogue.resources.get(audience)
-    if api is None or not api.enabled or (api.clients and client.client_id not in api.clients):
+    if api is None or not api.is_open_to(client.client_id):
         raise InvalidTarget("This API is unknown, or not open to this client.")
     return api
+
+
+def gives_refresh_tokens(client: Client, api: ResourceSettings | None) -> bool:
+    """Whether a client refreshes, and the API, or none in particular, lets it."""
+    return "refresh_token" in client.flows and (api is None or api.refresh_tokens)
 
 
 def of_access_token(scopes: Collection[str], api: ResourceSettings | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from provider.services.issuing import CLIENT_ITSELF
 from provider.services.keyring import SigningKeys
 from provider.services.opaque import token_hash
 from provider.services.organizations import memberships
+from provider.services.scopes import gives_refresh_tokens
 from provider.services.users import UserStore
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -190,9 +191,8 @@ def _row_of(realm: Realm, claims: Mapping[str, Any]) -> AccessTokenRow:
 
 
 def may_refresh(realm: Realm, client: Client, grant: GrantRow) -> bool:
-    """Whether a grant still gives refresh tokens: the client refreshes, and the API it is for lets it."""
-    api = None if grant.api is None else realm.catalogue.resources[grant.api]
-    return "refresh_token" in client.flows and (api is None or api.refresh_tokens)
+    """Whether a grant still gives refresh tokens."""
+    return gives_refresh_tokens(client, realm.catalogue.api(grant.api))
 
 
 def may_use(client: Client, user: User) -> bool:
@@ -206,4 +206,4 @@ def may_use(client: Client, user: User) -> bool:
 
 def _is_open(realm: Realm, client: Client, audience: str) -> bool:
     api = realm.catalogue.resources.get(audience)
-    return api is not None and api.enabled and (not api.clients or client.client_id in api.clients)
+    return api is not None and api.is_open_to(client.client_id)

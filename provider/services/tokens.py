@@ -22,6 +22,7 @@ from provider.realm import Realm
 from provider.services.issuing import Issuing
 from provider.services.minting import AccessDraft, IdTokenDraft, TokenDraft
 from provider.services.opaque import new_token, token_hash
+from provider.services.scopes import OFFLINE_ACCESS
 from provider.services.token_checks import TokenChecks, may_refresh
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -230,7 +231,7 @@ def begin_refreshing(
     conn: Connection, realm: Realm, client: Client, grant: GrantRow, scope: tuple[str, ...], now: int
 ) -> str | None:
     """The first refresh token of a grant, if its scope and the client ask for one."""
-    if "offline_access" not in scope or not may_refresh(realm, client, grant):
+    if OFFLINE_ACCESS not in scope or not may_refresh(realm, client, grant):
         return None
     refresh = new_token()
     insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, scope, None, now))

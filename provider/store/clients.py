@@ -10,12 +10,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from oidcgate.settings import Secret
+from provider.client_rules import ClientRules
 from provider.store.engine import to_be_judged
 from provider.store.schema import clients
 
 
 @dataclass(frozen=True)
-class Client:
+class Client(ClientRules):
     """An application. What each attribute means is said where it is configured: `provider.client_settings`.
 
     Attributes:
@@ -66,11 +67,6 @@ class Client:
     own_tokens_from: int = 0
 
     @property
-    def public(self) -> bool:
-        """It has nothing to prove itself with, so only PKCE binds a code to it."""
-        return self.auth_method == "none"
-
-    @property
     def needs_pkce(self) -> bool:
         """Whether a request without `code_challenge` is refused."""
         return self.require_pkce or self.public or self.application_type == "native"
@@ -80,13 +76,7 @@ class Client:
         """What it may use at the token endpoint: a code of the hybrid flow is redeemed as any other."""
         return frozenset((*self.flows, *(("authorization_code",) if "hybrid" in self.flows else ())))
 
-    def may_have(self, scope: str) -> bool:
-        """Whether it may be granted a scope that the realm has."""
-        return (scope in self.scopes or ALL_SCOPES in self.scopes) and scope not in self.restricted_scopes
 
-
-#: In `scopes`: whatever the realm has.
-ALL_SCOPES: Final = "*"
 #: What has a column of its own, or is not kept.
 _SECRETS: Final = (
     "secret_hash", "sealed_secret", "old_secret_hash", "old_sealed_secret", "old_secret_until",

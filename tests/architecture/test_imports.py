@@ -28,6 +28,7 @@ PROVIDER_GROUND = (
     "provider.property_settings",
     "provider.realm_settings",
     "provider.catalogue_settings",
+    "provider.client_rules",
     "provider.client_crypto",
     "provider.client_settings",
     "provider.outbound_settings",
@@ -71,7 +72,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.property_settings": ("oidcgate.settings",),
     "provider.catalogue_settings": ("oidcgate.settings",),
     "provider.outbound_settings": ("oidcgate.settings",),
-    "provider.client_crypto": (*GROUND, "oidcgate.jose", "oidcgate.net.addresses"),
+    "provider.client_rules": (),
+    "provider.client_crypto": (*GROUND, "oidcgate.jose", "oidcgate.net.addresses", "provider.client_rules"),
     "provider.catalogue": ("provider.catalogue_settings", "provider.property_settings"),
     "provider.catalogue_problems": (
         "oidcgate.settings",
@@ -82,6 +84,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.client_settings": (
         "oidcgate.settings",
         "provider.client_crypto",
+        "provider.client_rules",
         "oidcgate.protocol",
         "provider.catalogue_settings",
         "provider.realm_settings",
@@ -107,7 +110,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.routes": ("provider.realm",),
     "provider.events": ("oidcgate.audit",),
     "provider.pages": ("oidcgate.web",),
-    "provider.store": ("oidcgate.protocol", "oidcgate.settings"),
+    # What a client may have is asked of its row as it was of its settings.
+    "provider.store": ("oidcgate.protocol", "oidcgate.settings", "provider.client_rules"),
     "provider.services": (
         *NEUTRAL,
         *PROVIDER_GROUND,
@@ -163,6 +167,7 @@ PURE = (
     "oidcgate.web.facts",
     "oidcgate.web.forwarded",
     "provider.client_crypto",
+    "provider.client_rules",
     "provider.property_settings",
     "provider.user_settings",
     "provider.services.authentication_context",

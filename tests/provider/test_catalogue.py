@@ -381,6 +381,17 @@ def test_two_realms_have_no_audience_in_common(changes: dict[str, Any], key: str
 
 
 @pytest.mark.row("E-17")
+def test_an_api_that_is_not_there_is_never_none_in_particular() -> None:
+    catalogue = settings(resources=[{"audience": API}]).catalogue
+    assert catalogue.api(None) is None
+    found = catalogue.api(API)
+    assert found is not None
+    assert found.audience == API
+    with pytest.raises(KeyError):
+        catalogue.api("https://gone.example")
+
+
+@pytest.mark.row("E-17")
 def test_the_limits_of_entrust_are_none_here() -> None:
     scopes = [f"s{number}" for number in range(150)]
     written = settings(

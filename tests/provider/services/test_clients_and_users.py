@@ -1,6 +1,7 @@
 """Clients and people of file and database as one: who wins, who may be changed, what is made."""
 
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from oidcgate.settings import SettingsError, parse
 from provider.client_settings import ClientSettings
 from provider.services.client_secrets import secret_hash
 from provider.services.clients import ReadOnlyObject, UnknownObject
+from provider.store.clients import Client
 from provider.store.sessions import BrowserSession
 from provider.store.sessions import add as add_session
 from provider.user_settings import UserSettings
@@ -26,6 +28,17 @@ def add_client(world: World, wanted: Mapping[str, Any] = WANTED) -> Any:
 def add_user(world: World, name: str, **attributes: Any) -> Any:
     with world.provider.parts.store.begin() as conn:
         return world.provider.parts.users.add(conn, world.realm, name, None, attributes, world.now)
+
+
+def test_what_is_said_of_a_client_reaches_the_provider_and_older_rows_mean_what_the_file_means() -> None:
+    said = {entry.name: entry for entry in fields(ClientSettings)}
+    kept = {entry.name: entry for entry in fields(Client)}
+    # These two become `secret`, `secret_hash` or `sealed_secret`.
+    assert said.keys() - kept.keys() == {"client_secret", "client_secret_sha256"}
+    for name in said.keys() & kept.keys():
+        default = kept[name].default
+        if default is not MISSING:
+            assert default == said[name].default, name
 
 
 @pytest.mark.row("S-47")
