@@ -21,6 +21,7 @@ from provider.property_settings import USER_NAME
 
 #: The one standard claim that applications need in the ID token: they look people up by it.
 _ALSO_IN_ID_TOKEN: Final = frozenset({"preferred_username"})
+_BOTH: Final = ("id_token", "userinfo")
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,16 @@ class Catalogue:
 
 
 def _standard(name: str) -> ClaimSettings:
-    into = ("id_token", "userinfo") if name in _ALSO_IN_ID_TOKEN else ("userinfo",)
+    into = _BOTH if name in _ALSO_IN_ID_TOKEN else ("userinfo",)
     prop = USER_NAME if name == "preferred_username" else name
     return ClaimSettings(name=name, property=prop, into=into)
 
 
 def _completed(claim: ClaimSettings, standard: ClaimSettings | None) -> ClaimSettings:
     """A written claim with what it leaves open."""
-    otherwise = standard or ClaimSettings(name=claim.name, property=claim.name, into=("id_token", "userinfo"))
+    prop, into = (claim.name, _BOTH) if standard is None else (standard.property, standard.into)
     return replace(
         claim,
-        property=otherwise.property if claim.property is None else claim.property,
-        into=otherwise.into if claim.into is None else claim.into,
+        property=prop if claim.property is None else claim.property,
+        into=into if claim.into is None else claim.into,
     )

@@ -81,12 +81,8 @@ def scopes_of_claims(
     catalogue: Catalogue, scopes: Collection[str], asked: Mapping[str, Collection[str]]
 ) -> tuple[str, ...]:
     """The scopes that claims named one by one belong to, for those that none of `scopes` opens already."""
-    found: dict[str, None] = {}
-    for name in dict.fromkeys(name for names in asked.values() for name in names):
-        holders = _holders(catalogue, name)
-        if holders and not set(holders) & set(scopes):
-            found[holders[0]] = None
-    return tuple(found)
+    holders = [_holders(catalogue, name) for names in asked.values() for name in names]
+    return tuple(dict.fromkeys(held[0] for held in holders if held and not set(held) & set(scopes)))
 
 
 def without_claims_of(

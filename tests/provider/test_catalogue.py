@@ -103,6 +103,18 @@ def test_every_standard_claim_can_be_mapped_or_unmapped(name: str) -> None:
     assert unmapped.claims[name].property == ""
 
 
+@pytest.mark.row("F-18", "S-55")
+def test_where_standard_claims_stand() -> None:
+    claims = settings().catalogue.claims
+    assert claims["preferred_username"].into == ("id_token", "userinfo")
+    assert {claim.into for name, claim in claims.items() if name != "preferred_username"} == {("userinfo",)}
+    moved = settings(claims=[{"name": "email", "into": ["access_token", "id_token"]}]).catalogue
+    assert (moved.claims["email"].into, moved.claims["email"].property) == (
+        ("access_token", "id_token"),
+        "email",
+    )
+
+
 @pytest.mark.row("S-57")
 def test_a_new_claim_stands_in_id_token_and_userinfo() -> None:
     catalogue = settings(properties=[{"name": "department"}], claims=[{"name": "department"}]).catalogue
@@ -188,6 +200,16 @@ WRONG = [
         {"claims": [{"name": "shoe"}]},
         "claims[0].property: 'shoe' is no property; add",
         id="claim-of-no-property",
+    ),
+    pytest.param(
+        {"claims": [{"name": "name", "property": ""}, {"name": "shoe"}]},
+        "claims[1].property: 'shoe' is no property; add",
+        id="claim-of-no-property-after-one-that-is-left-out",
+    ),
+    pytest.param(
+        {"claims": [{"name": "note", "property": "consents"}]},
+        "claims[0].property: 'consents' is what the provider writes for itself",
+        id="claim-of-what-the-provider-writes",
     ),
     pytest.param(
         {"claims": [{"name": "email", "property": "shoe"}]},
@@ -289,9 +311,43 @@ WRONG = [
 @pytest.mark.row("S-54", "S-57", "S-58", "E-14", "E-17", "E-18")
 @pytest.mark.parametrize(("changes", "expected"), WRONG)
 def test_what_leads_nowhere_is_refused_with_key_value_and_fix(changes: dict[str, Any], expected: str) -> None:
-    (problem,) = problems(**changes)
-    assert problem.startswith(expected)
-    assert "; " in problem
+    (problem,) = found(**changes)
+    assert str(problem).startswith(expected)
+    assert isinstance(problem.fix, str)
+
+
+@pytest.mark.row("S-54", "E-17", "E-18")
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        pytest.param(
+            {"resources": [{"audience": API, "scopes": ["email"]}]},
+            'remove it; include = ["authentication", "oidc_scopes"] shows it to the API',
+            id="scope-of-everybody",
+        ),
+        pytest.param(
+            {
+                "resources": [{"audience": API, "signing_algorithm": "ES512"}],
+                "further_signing_algorithms": ["ES256"],
+            },
+            "use one of RS256, ES256",
+            id="algorithm",
+        ),
+        pytest.param(
+            {"organizations": [{"org_id": "a"}], "properties": [{"name": "organizations"}]},
+            'set multi_valued = true and type = "string"',
+            id="organizations",
+        ),
+    ],
+)
+def test_what_to_do_is_said_in_words_that_can_be_copied(changes: dict[str, Any], fix: str) -> None:
+    (problem,) = found(**changes)
+    assert problem.fix == fix
+
+
+@pytest.mark.row("S-41")
+def test_what_a_scope_that_is_off_opens_is_nobodys_business() -> None:
+    assert problems(scopes=[{"value": "staff", "enabled": False, "claims": ["shoe"]}]) == []
 
 
 @pytest.mark.row("E-17")

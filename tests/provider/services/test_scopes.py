@@ -1,5 +1,6 @@
 """What would be granted of a scope, and for which API: by a table, and what holds for every request."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,17 @@ def test_granted(asked: list[str], audience: str | None, granted: tuple[str, ...
     [
         pytest.param(["read"], None, {}, InvalidScope, "read", id="of-an-api-not-named"),
         pytest.param(["openid", "count"], ORDERS.audience, {}, InvalidScope, "count", id="of-another-api"),
+        pytest.param(
+            ["read", "openid", "count"], None, {}, InvalidScope, r": read count\.", id="of-two-apis"
+        ),
+        pytest.param(
+            ["email", "openid", "write"],
+            None,
+            {"scopes": ("openid",)},
+            InvalidScope,
+            r": email write\.",
+            id="two-not-had",
+        ),
         pytest.param([], None, {}, InvalidScope, "nothing", id="nothing"),
         pytest.param(["nothing"], None, {}, InvalidScope, "nothing", id="nothing-known"),
         pytest.param(["offline_access"], STOCK.audience, {}, InvalidScope, "nothing", id="nothing-is-left"),
@@ -152,7 +164,8 @@ def test_carried(api: ResourceSettings | None, carried: tuple[str, ...]) -> None
 def test_granted_to_a_client_itself(
     asked: list[str] | None, audience: str | None, granted: tuple[str, ...]
 ) -> None:
-    assert reach_of_client(CATALOGUE, client(), asked, audience).scopes == granted
+    reach = reach_of_client(CATALOGUE, client(), asked, audience)
+    assert (reach.scopes, reach.audience) == (granted, audience)
 
 
 @pytest.mark.row("E-09", "S-52")
@@ -187,8 +200,10 @@ def test_what_is_open_to_a_client() -> None:
     assert scopes_open_to(CATALOGUE, client(), None) == ()
     assert scopes_open_to(CATALOGUE, client(restricted_scopes=("write",)), ORDERS.audience) == ("read",)
     assert scopes_open_to(CATALOGUE, client(scopes=("write",)), ORDERS.audience) == ("write",)
-    with pytest.raises(InvalidTarget):
-        scopes_open_to(CATALOGUE, client(), OFF.audience)
+    assert scopes_open_to(CATALOGUE, replace(client(), client_id="else"), CLOSED.audience) == ("read",)
+    for closed in (OFF, CLOSED):
+        with pytest.raises(InvalidTarget):
+            scopes_open_to(CATALOGUE, client(), closed.audience)
 
 
 SCOPES = st.sampled_from([*ALL, "nothing"])
