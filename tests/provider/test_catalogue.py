@@ -46,6 +46,8 @@ def test_a_fresh_configuration_has_the_scopes_of_openid_connect() -> None:
     expected = ("openid", "profile", "email", "address", "phone", "offline_access")
     assert tuple(catalogue.scopes) == DEFAULT_SCOPES == expected
     assert all(scope.discoverable for scope in catalogue.scopes.values())
+    assert [scope.value for scope in catalogue.scopes.values()] == list(catalogue.scopes)
+    assert [claim.name for claim in catalogue.claims.values()] == list(catalogue.claims)
     assert settings().clients[0].scopes == expected
     assert catalogue.resources == catalogue.organizations == {}
 
@@ -225,6 +227,14 @@ WRONG = [
         {"scopes": [{"value": "address", "enabled": False}], "claims": [{"name": "address"}]},
         "claims[0].name: 'address' is opened by no scope",
         id="claim-of-a-scope-that-is-off",
+    ),
+    pytest.param(
+        {
+            "scopes": [{"value": "staff", "enabled": False, "claims": ["badge"]}],
+            "claims": [{"name": "badge", "property": "name"}],
+        },
+        "claims[0].name: 'badge' is opened by no scope",
+        id="own-claim-of-a-scope-that-is-off",
     ),
     pytest.param(
         {"scopes": [{"value": "profile", "claims": ["name"]}], "claims": [{"name": "gender"}]},

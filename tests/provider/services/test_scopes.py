@@ -128,10 +128,7 @@ def test_offline_access_is_ignored_where_it_leads_to_nothing(
 
 @pytest.mark.row("E-17")
 def test_an_api_may_be_open_to_some() -> None:
-    assert (
-        api_named(CATALOGUE, Client("else", True, 0, "", "none", (), (), (), (), False), CLOSED.audience)
-        is CLOSED
-    )
+    assert api_named(CATALOGUE, replace(client(), client_id="else"), CLOSED.audience) is CLOSED
 
 
 @pytest.mark.row("E-10", "E-17")
