@@ -23,11 +23,11 @@ from provider.events import LoginFailed, LoginSucceeded
 from provider.factors.password import Busy
 from provider.factors.password_attempt import Attempt, PasswordAttempts, Right, Slowed, Wrong
 from provider.grants.base import TokenCall
+from provider.services.allowed_people import may_use
 from provider.services.authentication_context import PASSWORD, VOCABULARIES, state
 from provider.services.issuing import Authorization, Issuing, begin_grant
 from provider.services.scopes import Reach, reach_of, scopes_open_to
 from provider.services.second_factor import Rule, rule_of
-from provider.services.token_checks import may_use
 from provider.services.tokens import Issued, Refusal, begin_refreshing, issued
 from provider.store import totp
 from provider.store.engine import Store

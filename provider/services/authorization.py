@@ -33,6 +33,7 @@ from oidcgate.protocol.response_type import ResponseType, parse_response_type
 from provider.events import TokensIssued
 from provider.pages import ErrorKind
 from provider.realm import Realm
+from provider.services.allowed_people import may_use
 from provider.services.authentication_context import VOCABULARIES, state
 from provider.services.browser_session import live_session, note_use
 from provider.services.claims import askable, scopes_of_claims, without_claims_of
@@ -58,7 +59,6 @@ from provider.services.progress import (
 from provider.services.responses import DeviceTarget, PageError, ValidatedTarget, validate_target
 from provider.services.scopes import OPENID, Reach, reach_of
 from provider.services.second_factor import Factor, Means, Wish, next_factor, rule_of
-from provider.services.token_checks import may_use
 from provider.services.users import UserStore
 from provider.store import device_codes, totp
 from provider.store.clients import Client

@@ -14,6 +14,7 @@ from oidcgate.jose.jwt import JWTError, verify
 from oidcgate.protocol.access_token import AccessTokenRules, check_access_token_claims
 from oidcgate.protocol.errors import InvalidToken
 from provider.realm import Realm
+from provider.services.allowed_people import may_use
 from provider.services.clients import Clients
 from provider.services.issuing import CLIENT_ITSELF
 from provider.services.keyring import SigningKeys
@@ -193,15 +194,6 @@ def _row_of(realm: Realm, claims: Mapping[str, Any]) -> AccessTokenRow:
 def may_refresh(realm: Realm, client: Client, grant: GrantRow) -> bool:
     """Whether a grant still gives refresh tokens."""
     return gives_refresh_tokens(client, realm.catalogue.api(grant.api))
-
-
-def may_use(client: Client, user: User) -> bool:
-    """Whether a person is among those that the client is for (E-27)."""
-    if not client.allowed_users and not client.allowed_groups:
-        return True
-    groups = user.attributes.get("groups")
-    member = isinstance(groups, list | tuple) and any(group in client.allowed_groups for group in groups)
-    return member or user.user_name_key in client.allowed_users
 
 
 def _is_open(realm: Realm, client: Client, audience: str) -> bool:

@@ -178,6 +178,7 @@ PURE = (
     "provider.services.interaction",
     "provider.services.minting",
     "provider.services.organizations",
+    "provider.services.allowed_people",
     "provider.services.scopes",
     "provider.services.second_factor",
 )

@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import Secret
-from provider.services.token_checks import may_use
-from provider.store.clients import Client
-from provider.store.users import User
 from tests.provider.sign_in.place import CALLBACK, World, client, settings_document
 
 Make = Callable[..., World]
@@ -106,25 +103,3 @@ def test_a_client_of_the_database_folds_names_as_one_of_the_file(world: World) -
     assert isinstance(made.secret, Secret)
     assert world.browser().signed_in("later", "alice").answer["code"]
     assert world.browser().signed_in("later", "Bob").answer["error"] == "access_denied"
-
-
-CLIENT = Client("app", True, 0, "The app", "none", (), (), (), (), False, allowed_groups=("staff",))
-
-
-@pytest.mark.row("E-27")
-@pytest.mark.parametrize(
-    ("groups", "expected"),
-    [
-        pytest.param(["staff"], True, id="member"),
-        pytest.param(("x", "staff"), True, id="tuple"),
-        pytest.param(["STAFF"], False, id="other-case"),
-        pytest.param("staff", False, id="no-list"),
-        pytest.param([{"staff": 1}, ["staff"]], False, id="no-names"),
-        pytest.param([], False, id="none"),
-        pytest.param(None, False, id="absent"),
-        pytest.param({"staff": True}, False, id="object"),
-    ],
-)
-def test_only_a_name_in_a_list_is_a_membership(groups: Any, expected: bool) -> None:
-    user = User("sub", "alice", "alice", None, True, {"groups": groups}, 0)
-    assert may_use(CLIENT, user) is expected
