@@ -194,6 +194,16 @@ def test_introspection_and_revocation(walk: Walk) -> None:
     assert (before["active"], before["sub"], after) == (True, "meter", {"active": False})
 
 
+@pytest.mark.row("S-50")
+def test_device(walk: Walk) -> None:
+    walk.follow(PAGES / "flows" / "device.md")
+    started, waiting = walk.said
+    assert started["verification_uri"] == f"{walk.reader.url(9000)}/device"
+    assert waiting == {
+        "error": "authorization_pending", "error_description": "The person has not answered yet.",
+    }  # fmt: skip
+
+
 @pytest.mark.row("S-02", "P-07")
 def test_client_authentication(walk: Walk) -> None:
     walk.follow(PAGES / "client-authentication.md")
@@ -240,7 +250,7 @@ def test_an_api_and_a_program_that_calls_it(tmp_path: Path) -> None:
         )
         reader.do(Block("console", begin, ""))
         reader.follow(PAGES / "protect-an-api.md")
-        assert json.loads(reader.said) == {"orders": [], "of": "robot", "through": "robot"}
+        assert json.loads(reader.said) == {"orders": [], "of": "stocktaker", "through": "stocktaker"}
         refused = requests.get(f"{reader.url(8200)}/orders", timeout=30)
         assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="orders"')
         for block in blocks(PAGES / "native-app.md"):
