@@ -11,7 +11,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -38,7 +38,7 @@ class PasswordVerdict:
 
     user: User | None
     reason: str
-    new_hash: str | None = None
+    new_hash: str | None = field(default=None, repr=False)
 
 
 class PasswordFactor:

@@ -5,7 +5,7 @@ at the other. How a password is checked is `password` next door, how tries are s
 `provider.services.throttle`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -31,7 +31,7 @@ class Attempt:
     """
 
     user_name: str
-    password: str
+    password: str = field(repr=False)
     client_id: str
     network: str
 
@@ -52,7 +52,7 @@ class Right:
 
     user: User
     scopes: tuple[Scope, ...]
-    new_hash: str | None
+    new_hash: str | None = field(repr=False)
 
     def settle(self, conn: Connection, realm: Realm) -> None:
         """Forgive earlier failures and keep a hash of today's cost, where the proof is used."""

@@ -13,7 +13,7 @@ A session belongs to no grant. A revoked grant, or all of them, leaves the next 
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -61,7 +61,7 @@ def cookie_names(realm: Realm) -> CookieNames:
 class Browser:
     """This browser's random name; `is_new` when it has yet to be told, by `browser_cookie`."""
 
-    token: str
+    token: str = field(repr=False)
     is_new: bool
 
 
