@@ -82,6 +82,10 @@ class Catalogue:
         """The scopes that mean something at some API, and so nothing without it."""
         return frozenset(scope for resource in self.resources.values() for scope in resource.scopes)
 
+    def of_other_apis(self, api: ResourceSettings | None) -> frozenset[str]:
+        """Those that mean nothing where that API, or none in particular, is named."""
+        return self.of_apis().difference(() if api is None else api.scopes)
+
 
 def _standard(name: str) -> ClaimSettings:
     into = _BOTH if name in _ALSO_IN_ID_TOKEN else ("userinfo",)

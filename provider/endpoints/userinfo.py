@@ -13,7 +13,7 @@ from oidcgate.protocol.errors import InsufficientScope
 from provider.endpoints.answers import json_response, jwt_response
 from provider.endpoints.parameters import form_pairs
 from provider.realm import Realm
-from provider.services.claims import USERINFO, userinfo_claims
+from provider.services.claims import USERINFO, still_asked, userinfo_claims
 from provider.services.client_tokens import ClientTokens
 from provider.services.scopes import OPENID
 from provider.services.token_checks import TokenChecks
@@ -47,7 +47,8 @@ class UserInfo:
             or OPENID not in live.token.scope
         ):
             raise InsufficientScope("the access token was not granted openid, or is for an API")
-        asked = live.grant.claims.get(USERINFO, ())
+        named = live.grant.claims.get(USERINFO, ())
+        asked = still_asked(realm.catalogue, live.client, named, live.grant.api)
         claims = userinfo_claims(realm.catalogue, live.user, live.token.scope, asked)
         if signer is None:
             return json_response(claims)

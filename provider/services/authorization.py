@@ -180,13 +180,13 @@ class Authorizations:
             # Left out in silence, somebody who is not a member would seem to be one.
             raise InvalidRequest("This client signs nobody in for an organization, so org_id is refused.")
         claims = parse_claims(request.claims)
-        asked = askable(realm.catalogue, client, claims)
+        asked = askable(realm.catalogue, client, claims, reach.audience)
         return AcceptedRequest(
             request=request,
             target=target,
             reach=reach,
             asked=asked,
-            to_agree=_to_agree(realm, reach, asked),
+            to_agree=_to_agree(realm, client, reach, asked),
             required_user=self._required_user(conn, realm, target, request.id_token_hint, claims.sub),
             wish=_wish(request, target, claims),
             response_type=response_type,
@@ -242,7 +242,7 @@ class Authorizations:
             target=DeviceTarget(client),
             reach=reach,
             asked={},
-            to_agree=_to_agree(realm, reach, {}),
+            to_agree=_to_agree(realm, client, reach, {}),
             required_user=typist_in(pending.row.state),
             wish=Wish(vocabulary=VOCABULARIES[client.acr_profile]),
             device=device,
@@ -464,7 +464,10 @@ def _response_type(realm: Realm, client: Client, request: AuthorizationRequest) 
     return response_type
 
 
-def _to_agree(realm: Realm, reach: Reach, asked: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _to_agree(
+    realm: Realm, client: Client, reach: Reach, asked: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
     unasked = reach.api.scopes if reach.api is not None and not reach.api.require_consent else ()
     scopes = tuple(scope for scope in reach.scopes if scope not in unasked)
-    return tuple(dict.fromkeys((*scopes, *scopes_of_claims(realm.catalogue, scopes, asked))))
+    named = scopes_of_claims(realm.catalogue, client, scopes, asked, reach.audience)
+    return tuple(dict.fromkeys((*scopes, *named)))

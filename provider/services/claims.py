@@ -4,7 +4,7 @@ Which claims and scopes there are is `provider.catalogue`; where a person's attr
 `provider.services.users`; who asks is `provider.endpoints.userinfo` and `provider.services.issuing`.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from oidcgate.protocol.claims_parameter import ClaimsRequest
@@ -64,24 +64,55 @@ def access_token_claims_of(catalogue: Catalogue, user: User, scope: Collection[s
     return _values(catalogue, user, _opened(catalogue, scope, (), (ACCESS_TOKEN,)))
 
 
-def askable(catalogue: Catalogue, client: Client, claims: ClaimsRequest) -> dict[str, tuple[str, ...]]:
+def askable(
+    catalogue: Catalogue, client: Client, claims: ClaimsRequest, audience: str | None
+) -> dict[str, tuple[str, ...]]:
     """The claims that a request names one by one, by place: those there are and this client may have.
 
     Others are ignored, as OIDC Core 5.5.1 has it for claims that cannot be given.
+
+    Args:
+        audience: The API that the request is for.
     """
     named = {ID_TOKEN: claims.id_token, USERINFO: claims.userinfo}
-    found = {
-        place: tuple(name for name in names if name in catalogue.claims and _may_ask(catalogue, client, name))
-        for place, names in named.items()
-    }
+    found = {place: still_asked(catalogue, client, names, audience) for place, names in named.items()}
     return {place: names for place, names in found.items() if names}
 
 
-def scopes_of_claims(
-    catalogue: Catalogue, scopes: Collection[str], asked: Mapping[str, Collection[str]]
+def still_asked(
+    catalogue: Catalogue, client: Client, names: Iterable[str], audience: str | None
 ) -> tuple[str, ...]:
-    """The scopes that claims named one by one belong to, for those that none of `scopes` opens already."""
-    holders = [_holders(catalogue, name) for names in asked.values() for name in names]
+    """Those of some claims that a client may ask for one by one: asked again whenever they are given.
+
+    A claim that belongs to scopes is given to whom one of them could be granted; naming it is no way around a
+    scope that the client may not have, or around an API that is not open to it.
+
+    Args:
+        audience: The API of the request or grant.
+    """
+    return tuple(
+        name
+        for name in names
+        if name in catalogue.claims
+        and (not _holders(catalogue, name) or _open_holders(catalogue, client, name, audience))
+    )
+
+
+def scopes_of_claims(
+    catalogue: Catalogue,
+    client: Client,
+    scopes: Collection[str],
+    asked: Mapping[str, Collection[str]],
+    audience: str | None,
+) -> tuple[str, ...]:
+    """The scopes that claims named one by one belong to, for those that none of `scopes` opens already.
+
+    Args:
+        asked: As `askable` gives them.
+        audience: The API of the request.
+    """
+    named = [name for names in asked.values() for name in names]
+    holders = [_open_holders(catalogue, client, name, audience) for name in named]
     return tuple(dict.fromkeys(held[0] for held in holders if held and not set(held) & set(scopes)))
 
 
@@ -100,9 +131,10 @@ def _holders(catalogue: Catalogue, name: str) -> list[str]:
     return [value for value, scope in catalogue.scopes.items() if name in (scope.claims or ())]
 
 
-def _may_ask(catalogue: Catalogue, client: Client, name: str) -> bool:
-    holders = _holders(catalogue, name)
-    return not holders or any(client.may_have(scope) for scope in holders)
+def _open_holders(catalogue: Catalogue, client: Client, name: str, audience: str | None) -> list[str]:
+    """Those of them that the client could be granted, where the API of the request or grant is that one."""
+    elsewhere = catalogue.of_other_apis(catalogue.api(audience))
+    return [scope for scope in _holders(catalogue, name) if client.may_have(scope) and scope not in elsewhere]
 
 
 def _opened(

@@ -57,9 +57,9 @@ class IdTokenHints:
         except (JWTError, ServerError):
             return None
         header, claims = verified.header, verified.claims
-        if header.get("typ", "JWT") != "JWT" or "events" in claims:
-            # The same key signs other kinds of token (at+jwt, logout+jwt): they go to other people than the
-            # client.
+        if header.get("typ", "JWT") != "JWT" or "events" in claims or "exp" not in claims:
+            # The same key signs other kinds of token: at+jwt, logout+jwt, which go to other people than the
+            # client, and UserInfo, which alone has no end.
             return None
         sub, sid, audience = claims.get("sub"), claims.get("sid"), claims.get("aud")
         audiences = [audience] if isinstance(audience, str) else audience

@@ -17,11 +17,17 @@ from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.protocol.id_token import id_token_claims
 from provider.catalogue_settings import ResourceSettings
 from provider.realm import Realm
-from provider.services.claims import ID_TOKEN, access_token_claims_of, id_token_claims_of, userinfo_claims
+from provider.services.claims import (
+    ID_TOKEN,
+    access_token_claims_of,
+    id_token_claims_of,
+    still_asked,
+    userinfo_claims,
+)
 from provider.services.client_tokens import ClientTokens
 from provider.services.keyring import SigningKeys
 from provider.services.minting import AccessDraft, IdTokenDraft
-from provider.services.opaque import new_token, token_hash
+from provider.services.opaque import jti_hash, new_token, token_hash
 from provider.services.scopes import OPENID, of_access_token
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -155,7 +161,7 @@ class Issuing:
         api = realm.catalogue.api(grant.api)
         handle = new_token()
         row = AccessTokenRow(
-            token_hash=token_hash(handle),
+            token_hash=access_token_hash(realm, grant, handle),
             grant_id=grant.grant_id,
             client_id=grant.client_id,
             scope=self.carried(realm, grant, scope),
@@ -233,7 +239,7 @@ class Issuing:
         """
         if OPENID not in scope:
             return None
-        asked = grant.claims.get(ID_TOKEN, ())
+        asked = still_asked(realm.catalogue, client, grant.claims.get(ID_TOKEN, ()), grant.api)
         about = id_token_claims_of(realm.catalogue, client, user, scope, asked, alone=alone)
         claims = id_token_claims(
             issuer=realm.issuer,
@@ -302,6 +308,12 @@ CLIENT_ITSELF: Final = "client_itself"
 def token_format(realm: Realm, api: ResourceSettings | None) -> str:
     """How access tokens for that API, or for none in particular, are written."""
     return realm.settings.access_token_format if api is None else api.access_token_format
+
+
+def access_token_hash(realm: Realm, grant: GrantRow, handle: str) -> str:
+    """The form in which an access token of a grant is stored and looked up."""
+    api = realm.catalogue.api(grant.api)
+    return token_hash(handle) if token_format(realm, api) == "opaque" else jti_hash(handle)
 
 
 def tells_authentication(api: ResourceSettings | None) -> bool:

@@ -229,20 +229,22 @@ class SigningKeys:
 
     def key_set(self, conn: Connection, realm: Realm, now: int) -> dict[str, Any]:
         """The public keys as `/jwks` shows them: next, current, and retired ones with tokens still good."""
-        published = [
-            row
-            for row in list_keys(conn, realm.id)
-            if row.state != "retired" or (row.published_until or 0) > now
-        ]
-        return {"keys": [dict(row.public_jwk) for row in published]}
+        return {"keys": [dict(row.public_jwk) for row in _published(list_keys(conn, realm.id), now)]}
 
-    def verification_keys(self, conn: Connection, realm: Realm) -> tuple[VerificationKey, ...]:
-        """Every key that is known to have signed in the realm, each for its own algorithm and no other.
+    def verification_keys(
+        self, conn: Connection, realm: Realm, *, published_at: int | None = None
+    ) -> tuple[VerificationKey, ...]:
+        """Keys that are known to have signed in the realm, each for its own algorithm and no other.
 
-        Retired ones too: an ID token that comes back as a hint may be long past.
+        Args:
+            published_at: Only those that are in the key set at this instant: nothing that another one signed
+                is still good, and a key that came into other hands ends with that. None for every key there
+                ever was: an ID token that comes back as a hint may be long past.
         """
+        rows = list_keys(conn, realm.id)
         return tuple(
-            VerificationKey(self._public(realm, row), row.kid, row.alg) for row in list_keys(conn, realm.id)
+            VerificationKey(self._public(realm, row), row.kid, row.alg)
+            for row in (rows if published_at is None else _published(rows, published_at))
         )
 
     def unreadable(self, conn: Connection, realm: Realm) -> list[str]:
@@ -356,6 +358,10 @@ class SigningKeys:
 
 def _all_due(rows: Iterable[KeyRow], now: int) -> list[KeyRow]:
     return [row for row in rows if row.state == "next" and row.not_before <= now]
+
+
+def _published(rows: Iterable[KeyRow], now: int) -> list[KeyRow]:
+    return [row for row in rows if row.state != "retired" or (row.published_until or 0) > now]
 
 
 def _live(rows: Iterable[KeyRow], alg: str) -> bool:

@@ -28,7 +28,8 @@ class AccessDraft:
     """An access token.
 
     Attributes:
-        handle: 256 random bits: the token itself, or the `jti` of one that is a JWT.
+        handle: 256 random bits: the token itself, or the `jti` of one that is a JWT, which is worth nothing
+            without the signature.
         signer, claims: Of a JWT; None for a token that is the handle.
     """
 

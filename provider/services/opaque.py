@@ -23,3 +23,12 @@ def token_hash(token: str) -> str:
     It has 256 bits of its own, so a plain hash without salt cannot be searched.
     """
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def jti_hash(jti: str) -> str:
+    """The form in which a token that is a JWT is stored and looked up, by its `jti`.
+
+    APIs write a `jti` into logs and hand it around, so it must not be a token by itself: what is hashed has a
+    dot, and a text with a dot is never looked up as it is.
+    """
+    return token_hash(f".{jti}")

@@ -64,7 +64,7 @@ def reach_of(
     forbidden = [scope for scope in known if not client.may_have(scope)]
     if forbidden:
         raise InvalidScope(f"This client may not ask for: {' '.join(forbidden)}.")
-    elsewhere = catalogue.of_apis().difference(api.scopes if api is not None else ())
+    elsewhere = catalogue.of_other_apis(api)
     strange = [scope for scope in known if scope in elsewhere]
     if strange:
         raise InvalidScope(f"Not scopes of the API that the request is for: {' '.join(strange)}.")

@@ -18,7 +18,7 @@ from provider.services.allowed_people import may_use
 from provider.services.clients import Clients
 from provider.services.issuing import CLIENT_ITSELF
 from provider.services.keyring import SigningKeys
-from provider.services.opaque import token_hash
+from provider.services.opaque import jti_hash, token_hash
 from provider.services.organizations import memberships
 from provider.services.scopes import gives_refresh_tokens
 from provider.services.users import UserStore
@@ -98,8 +98,8 @@ class TokenChecks:
         claims = self._claims(conn, realm, text, now) if "." in text else None
         if claims is not None and claims.get(CLIENT_ITSELF) is True:
             return _row_of(realm, claims)
-        handle = text if claims is None else str(claims["jti"])
-        row = find_access_token(conn, realm.id, token_hash(handle))
+        stored = token_hash(text) if claims is None else jti_hash(str(claims["jti"]))
+        row = find_access_token(conn, realm.id, stored)
         if row is None:
             raise InvalidToken(detail="unknown access token")
         if now >= row.expires_at + realm.settings.lifetimes.clock_skew_seconds:
@@ -151,7 +151,7 @@ class TokenChecks:
     def _claims(self, conn: Connection, realm: Realm, text: str, now: int) -> Mapping[str, Any]:
         """The claims of an access token that this realm signed, for whichever API."""
         try:
-            keys = self.keys.verification_keys(conn, realm)
+            keys = self.keys.verification_keys(conn, realm, published_at=now)
             # Those of our keys, not of the configuration: what was signed before it changed is still good.
             header, claims = verify(text, keys, {key.alg for key in keys if key.alg is not None})
         except JWTError as error:
@@ -181,7 +181,7 @@ def _row_of(realm: Realm, claims: Mapping[str, Any]) -> AccessTokenRow:
     """What would be written down of a token that needs no row."""
     audience = str(claims["aud"])
     return AccessTokenRow(
-        token_hash=token_hash(str(claims["jti"])),
+        token_hash=jti_hash(str(claims["jti"])),
         grant_id="",
         client_id=str(claims["client_id"]),
         scope=tuple(str(claims.get("scope", "")).split()),

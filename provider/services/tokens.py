@@ -7,7 +7,6 @@ the grant) is returned, not raised, so that the caller commits before it answers
 """
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from oidcgate.protocol.pkce import verify_pkce
 from oidcgate.web.sealing import KeyRing, Sealer
 from provider.events import CodeReused, RefreshTokenReused, TokensIssued
 from provider.realm import Realm
-from provider.services.issuing import Issuing
+from provider.services.issuing import Issuing, access_token_hash
 from provider.services.minting import AccessDraft, IdTokenDraft, TokenDraft
 from provider.services.opaque import new_token, token_hash
 from provider.services.scopes import OFFLINE_ACCESS
@@ -156,6 +155,12 @@ class Tokens:
         current, user = subject
         if user is None or not may_refresh(realm, current, grant):
             return _refuse("the client may not refresh any more")
+        given_before = None
+        if row.consumed_at is not None:
+            # Before anything else is judged: a wrong scope must not tell a thief whether the family lives.
+            given_before = _given_before(conn, realm, row, refresh_token, now)
+            if given_before is None:
+                return self._family_stopped(conn, realm, grant, now)
         if api is not None and api != grant.api:
             return Refusal(InvalidTarget("The refresh token was given for another API."))
         known = realm.catalogue.scopes
@@ -163,8 +168,8 @@ class Tokens:
         wanted = allowed if scope is None else scope
         if not set(wanted) <= set(allowed):
             return Refusal(InvalidScope("the scope exceeds what was granted"))
-        if row.consumed_at is not None:
-            return self._repeat(conn, realm, current, grant, user, row, refresh_token, wanted, now)
+        if given_before is not None:
+            return self._repeat(conn, realm, current, grant, user, given_before, tuple(wanted), now)
         access = self.issuing.access_token(conn, realm, current, user, grant, wanted, now)
         successor = new_token()
         sealed = _pair_sealer(refresh_token, row).seal(json.dumps([successor, access.handle]).encode(), now)
@@ -181,32 +186,15 @@ class Tokens:
         client: Client,
         grant: GrantRow,
         user: User,
-        row: RefreshTokenRow,
-        refresh_token: str,
-        wanted: Collection[str],
+        given_before: tuple[str, str],
+        wanted: tuple[str, ...],
         now: int,
-    ) -> Issued | Refusal:
-        """Answer a refresh token that was used already: again inside the grace, else the family ends."""
-        grace_seconds = realm.settings.lifetimes.refresh_grace_seconds
-        successor_row = find_successor(conn, realm.id, row.token_hash)
-        opened = None
-        # At most `grace` old, and its successor untouched: two that are both in use means that one of them
-        # was stolen.
-        if (
-            row.consumed_at is not None
-            and row.successor_sealed is not None
-            and now < row.consumed_at + grace_seconds
-            and successor_row is not None
-            and successor_row.consumed_at is None
-        ):
-            opened = _pair_sealer(refresh_token, row).open(row.successor_sealed)
-        if opened is None:
-            return self._family_stopped(conn, realm, grant, now)
-        successor, handle = json.loads(opened)
-        given = find_access_token(conn, realm.id, token_hash(handle))
+    ) -> Issued:
+        """Answer a refresh token that was used already as it was answered then."""
+        successor, handle = given_before
+        given = find_access_token(conn, realm.id, access_token_hash(realm, grant, handle))
         access = None
-        wanted = tuple(wanted)
-        if given is not None:
+        if given is not None and now < given.expires_at:
             access = self.issuing.access_again(conn, realm, client, user, grant, given, handle, wanted, now)
         if access is None or set(access.scope) != set(self.issuing.carried(realm, grant, wanted)):
             # Two parts of a client that ask for different scopes at once: one family still, each its own
@@ -250,6 +238,31 @@ def issued(
     """What was given, with the event that says so."""
     event = TokensIssued(realm.id, grant.client_id, grant.user_id, grant.grant_id, grant_type, scope)
     return Issued(TokenDraft(access, scope, refresh_token, id_token), event)
+
+
+def _given_before(
+    conn: Connection, realm: Realm, row: RefreshTokenRow, refresh_token: str, now: int
+) -> tuple[str, str] | None:
+    """What a used refresh token was exchanged for, if it may be given again: successor and access token.
+
+    At most `refresh_grace_seconds` ago, and its successor untouched: two that are both in use means that one
+    of them was stolen.
+    """
+    grace_seconds = realm.settings.lifetimes.refresh_grace_seconds
+    successor_row = find_successor(conn, realm.id, row.token_hash)
+    if (
+        row.consumed_at is None
+        or row.successor_sealed is None
+        or now >= row.consumed_at + grace_seconds
+        or successor_row is None
+        or successor_row.consumed_at is not None
+    ):
+        return None
+    opened = _pair_sealer(refresh_token, row).open(row.successor_sealed)
+    if opened is None:
+        return None
+    successor, handle = json.loads(opened)
+    return successor, handle
 
 
 def _refuse(detail: str, event: Event | None = None) -> Refusal:

@@ -73,6 +73,35 @@ def test_any_other_second_use_ends_the_family(world: World, seconds: int, use_su
     assert any('"provider.refresh_token_reused"' in line for line in world.events)
 
 
+@pytest.mark.row("S-13", "P-22")
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param({"scope": "openid admin"}, id="scope"),
+        pytest.param({"audience": "https://api.example"}, id="audience"),
+    ],
+)
+def test_a_second_use_ends_the_family_whatever_else_is_wrong(world: World, form: dict[str, str]) -> None:
+    first = world.tokens()
+    second = world.refresh(first["refresh_token"]).get_json()
+    newest = world.refresh(second["refresh_token"]).get_json()
+    assert error_of(world.refresh(first["refresh_token"], **form)) == INVALID_GRANT
+    assert error_of(world.refresh(newest["refresh_token"])) == INVALID_GRANT
+
+
+@pytest.mark.row("P-21", "P-23")
+def test_a_retry_gets_no_access_token_that_has_ended(database) -> None:
+    lifetimes = {"access_token_hours": 0.01, "refresh_grace_seconds": 300}
+    world = World.over(database, lifetimes=lifetimes)
+    first = world.tokens()
+    second = world.refresh(first["refresh_token"]).get_json()
+    world.clock.move(100)
+    retried = world.refresh(first["refresh_token"]).get_json()
+    assert retried["refresh_token"] == second["refresh_token"]
+    assert retried["expires_in"] == 36
+    assert world.userinfo(retried["access_token"]).status_code == 200
+
+
 @pytest.mark.row("P-24")
 def test_a_revoked_family_gets_no_grace(world: World) -> None:
     code = world.code()

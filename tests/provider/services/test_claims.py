@@ -11,6 +11,7 @@ from provider.catalogue_settings import (
     STANDARD_SCOPE_CLAIMS,
     ClaimSettings,
     OrganizationSettings,
+    ResourceSettings,
     ScopeSettings,
 )
 from provider.services.claims import (
@@ -18,6 +19,7 @@ from provider.services.claims import (
     askable,
     id_token_claims_of,
     scopes_of_claims,
+    still_asked,
     userinfo_claims,
     without_claims_of,
 )
@@ -214,7 +216,52 @@ def asked_for(**places: dict[str, None]) -> ClaimsRequest:
 def test_what_a_client_may_ask_for(
     places: dict[str, dict[str, None]], scopes: tuple[str, ...], expected: dict[str, tuple[str, ...]]
 ) -> None:
-    assert askable(OWN, replace(CLIENT, scopes=scopes), asked_for(**places)) == expected
+    assert askable(OWN, replace(CLIENT, scopes=scopes), asked_for(**places), None) == expected
+
+
+PAY, STOCK = "https://pay.example", "https://stock.example"
+WITH_APIS = Catalogue.of(
+    [
+        ScopeSettings(value="pay.read", claims=("salary", "email")),
+        ScopeSettings(value="shared", claims=("shelf",)),
+    ],
+    [ClaimSettings(name=name, property="name") for name in ("salary", "shelf")],
+    [
+        ResourceSettings(audience=PAY, scopes=("pay.read", "shared")),
+        ResourceSettings(audience=STOCK, scopes=("shared",)),
+    ],
+    (),
+)
+
+
+@pytest.mark.row("E-14", "E-10")
+@pytest.mark.parametrize(
+    ("audience", "expected"),
+    [
+        pytest.param(None, ("email",), id="no-api"),
+        pytest.param(PAY, ("salary", "shelf", "email"), id="its-api"),
+        pytest.param(STOCK, ("shelf", "email"), id="of-two-apis"),
+    ],
+)
+def test_claims_of_the_scopes_of_an_api(audience: str | None, expected: tuple[str, ...]) -> None:
+    anything = replace(CLIENT, scopes=("*",))
+    assert still_asked(WITH_APIS, anything, ("salary", "shelf", "email", "unknown"), audience) == expected
+
+
+@pytest.mark.row("E-14", "A-13")
+@pytest.mark.parametrize(
+    ("granted", "audience", "expected"),
+    [
+        pytest.param(("*",), None, ("email",), id="not-the-api's-without-the-api"),
+        pytest.param(("openid", "pay.read"), PAY, ("pay.read",), id="not-one-it-may-not-have"),
+        pytest.param(("openid",), None, (), id="none-it-may-have"),
+    ],
+)
+def test_the_person_is_asked_about_a_scope_that_can_be_granted(
+    granted: tuple[str, ...], audience: str | None, expected: tuple[str, ...]
+) -> None:
+    asking, asked = replace(CLIENT, scopes=granted), {"userinfo": ("email",)}
+    assert scopes_of_claims(WITH_APIS, asking, ("openid",), asked, audience) == expected
 
 
 @pytest.mark.row("E-14", "A-13")
@@ -236,7 +283,7 @@ def test_what_a_client_may_ask_for(
 def test_the_scopes_of_claims(
     scopes: tuple[str, ...], asked: dict[str, tuple[str, ...]], expected: tuple[str, ...]
 ) -> None:
-    assert scopes_of_claims(OWN, scopes, asked) == expected
+    assert scopes_of_claims(OWN, replace(CLIENT, scopes=("*",)), scopes, asked, None) == expected
 
 
 @pytest.mark.row("E-14", "A-14")

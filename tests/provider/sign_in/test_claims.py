@@ -248,6 +248,62 @@ def test_a_claim_of_a_scope_that_the_client_may_not_have_is_not_given(world: Wor
     assert (in_token, in_userinfo) == (FOR_ALL, FOR_ALL)
 
 
+PAYROLL = "https://payroll.example"
+
+
+@pytest.mark.row("E-14", "S-52", "E-10")
+@pytest.mark.parametrize(
+    ("api", "asks_for_it", "is_told"),
+    [
+        pytest.param({"clients": ["app"]}, False, False, id="not-open-to-the-client"),
+        pytest.param({"enabled": False}, False, False, id="switched-off"),
+        pytest.param({}, False, False, id="not-named"),
+        pytest.param({}, True, True, id="named"),
+    ],
+)
+def test_a_claim_of_an_api_needs_the_api(
+    make: Make, api: dict[str, Any], asks_for_it: bool, is_told: bool
+) -> None:
+    world = make(
+        resources=[{"audience": PAYROLL, "scopes": ["pay.read"], **api}],
+        scopes=[*SCOPES, {"value": "pay.read", "claims": ["salary"]}],
+        claims=[*CLAIMS, {"name": "salary", "property": "cost_center"}],
+    )
+    named = {"audience": PAYROLL} if asks_for_it else {}
+    page = world.browser().signed_in(scope="openid", **named, **wish(id_token={"salary": None}))
+    assert ("salary" in claims(world.tokens(page)["id_token"])) is is_told
+
+
+@pytest.mark.row("E-14", "S-43")
+def test_consent_asks_for_a_scope_that_the_client_may_have(make: Make) -> None:
+    world = make(
+        scopes=[{"value": "contact", "claims": ["email"]}],
+        clients=[client("app", flows=["authorization_code"], scopes=["openid", "contact"])],
+    )
+    page = world.browser().signed_in("app", scope="openid", **wish(userinfo={"email": None}))
+    assert page.boxes == ["contact"]
+
+
+@pytest.mark.row("E-09", "S-13")
+@pytest.mark.parametrize("api", [None, PAYROLL])
+def test_an_access_token_says_no_more_than_its_own_scope_opens(make: Make, api: str | None) -> None:
+    world = make(
+        access_token_format="jwt",
+        resources=[{"audience": PAYROLL, "scopes": ["pay.read"], "include": ["oidc_claims"]}],
+        scopes=[*SCOPES, {"value": "pay.read"}],
+        claims=[*CLAIMS, {"name": "email", "into": ["userinfo", "access_token"]}],
+    )
+    scope = "openid email offline_access" + (" pay.read" if api else "")
+    tokens = world.tokens(world.browser().signed_in(scope=scope, audience=api))
+    assert claims(tokens["access_token"])["email"] == "alice@example.org"
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    narrow = world.post_token({**form, "scope": "pay.read" if api else "openid"}, "trusted").get_json()
+    assert "email" not in claims(narrow["access_token"])
+    # Asked again at once, as after an answer that was lost: the whole scope has its own claims.
+    whole = world.post_token(form, "trusted").get_json()
+    assert claims(whole["access_token"])["email"] == "alice@example.org"
+
+
 @pytest.mark.row("E-14")
 @pytest.mark.parametrize("place", ["id_token", "userinfo"])
 def test_a_sub_in_claims_is_who_has_to_sign_in(world: World, place: str) -> None:
@@ -408,6 +464,24 @@ def test_a_scope_that_was_restricted_meanwhile_is_gone_on_refresh(make: Make) ->
     assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_scope")
 
 
+@pytest.mark.row("S-52", "E-14")
+def test_a_claim_of_a_scope_that_was_restricted_meanwhile_is_gone(make: Make) -> None:
+    before = make()
+    places = wish(id_token={"vip": None, "roles": None}, userinfo={"roles": None})
+    page = before.browser().signed_in(scope="openid offline_access staff", **places)
+    tokens = before.tokens(page)
+    assert "roles" in claims(tokens["id_token"])
+    assert "roles" in userinfo(before, tokens)
+    world = make(
+        access_token_format="jwt",
+        claims=[*CLAIMS[:2], {"name": "roles", "into": ["userinfo", "access_token"]}, *CLAIMS[3:]],
+        clients=[client("trusted", trusted=True, scopes=["*"], restricted_scopes=["staff"])],
+    )
+    again = world.refresh(tokens["refresh_token"]).get_json()
+    for said in (claims(again["id_token"]), claims(again["access_token"]), userinfo(world, again)):
+        assert "roles" not in said
+
+
 @pytest.mark.row("S-41", "S-52")
 def test_a_scope_that_the_realm_lost_is_gone_on_refresh(make: Make) -> None:
     before = make()
@@ -446,6 +520,17 @@ def test_what_changes_nothing(world: World, extra: dict[str, str]) -> None:
 def test_none_of_it_may_come_twice(world: World, name: str) -> None:
     url = authorize_url("trusted", **{name: "https://x.example"}) + f"&{name}=https%3A%2F%2Fy.example"
     assert world.browser().step(url).answer["error"] == "invalid_request"
+
+
+@pytest.mark.row("C-2")
+def test_signed_userinfo_is_no_hint(make: Make) -> None:
+    world = make(clients=[client("trusted", trusted=True, userinfo_signed_response_alg="RS256")])
+    browser = world.browser()
+    tokens = world.tokens(browser.signed_in())
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    signed = WSGIClient(world.provider).get("/userinfo", headers=headers, base_url=ISSUER).text
+    assert claims(signed)["sub"] == "sub-alice"
+    assert browser.authorize("trusted", id_token_hint=signed).answer["error"] == "invalid_request"
 
 
 @pytest.mark.row("C-2")
