@@ -97,7 +97,7 @@ def _problem_of_page(response: TestResponse, body: str, may_lead_to: Collection[
             return f"an element that is not ours: {tag} {attributes}"
         # The one link that is not for people is the icon, which is in the page.
         target = attributes.get("action") or attributes.get("href") if tag != "link" else None
-        if target and not target.startswith(("#", "/", "otpauth://totp/id.example:", *may_lead_to)):
+        if target and not target.startswith(("#", "/", "otpauth://totp/", *may_lead_to)):
             return f"a page that leads to {target[:200]}"
     return None
 
