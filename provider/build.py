@@ -217,8 +217,8 @@ def database_problems(parts: Parts) -> Iterator[Problem]:
     """
     with parts.store.read() as conn:
         for realm in parts.realms:
-            yield from parts.clients.collisions(conn, realm)
-            yield from parts.users.collisions(conn, realm)
+            for taken in (*parts.clients.collisions(conn, realm), *parts.users.collisions(conn, realm)):
+                yield taken._replace(key=in_realm(parts.realms, realm, taken.key))
             for kid in parts.keys.unreadable(conn, realm):
                 yield Problem(
                     "secret", None, f"does not open the signing key {kid} of realm {realm.id}",

@@ -6,13 +6,13 @@ is asked with an instant. Keys themselves are `provider.services.keyring`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 
 from oidcgate.jose.certificates import CertifiedKey, UnusableCertificate, load_pair
 from oidcgate.jose.keys import SIGNING_ALGORITHMS, UnusableKey, VerificationKey
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
 from oidcgate.settings import FileText, Problem, Secret, cross_check, setting
+from provider.instants import shown
 
 _MAKE_A_PAIR = (
     "make a pair with `openssl req -x509 -newkey rsa:2048 -nodes`, docs/how-to/keys-and-certificates.md"
@@ -80,12 +80,12 @@ class SigningSettings:
             return
         if now >= pair.not_after_at:
             yield Problem(
-                "signing_cert", _shown(pair.not_after_at), "is when the certificate ended",
+                "signing_cert", shown(pair.not_after_at), "is when the certificate ended",
                 "configure one that is valid, with its key",
             )  # fmt: skip
         if now < pair.not_before_at:
             yield Problem(
-                "signing_cert", _shown(pair.not_before_at), "is when the certificate begins",
+                "signing_cert", shown(pair.not_before_at), "is when the certificate begins",
                 "wait until then, or set the clock of this machine right",
             )  # fmt: skip
 
@@ -115,7 +115,3 @@ class SigningSettings:
                 "signing_algorithm", self.signing_algorithm, "is not what the key of signing_key can do",
                 f'set signing_algorithm = "{able}", or configure another pair',
             )  # fmt: skip
-
-
-def _shown(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

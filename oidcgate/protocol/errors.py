@@ -169,12 +169,6 @@ class InvalidTarget(OAuthError):
     code = "invalid_target"
 
 
-class UnsupportedTokenType(OAuthError):
-    """Tokens of this kind cannot be revoked. Spec: RFC 7009 2.2.1."""
-
-    code = "unsupported_token_type"
-
-
 class AuthorizationPending(OAuthError):
     """The person has not answered yet: ask again. Spec: RFC 8628 3.5."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from provider.cli.opening import opened, realm_option
-from provider.cli.times import shown
+from provider.instants import shown
 from provider.services.consent_record import capacity as capacity_of
 from provider.services.consents import measure as measured
 

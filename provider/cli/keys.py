@@ -6,7 +6,7 @@ import click
 
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from provider.cli.opening import opened, realm_option
-from provider.cli.times import shown
+from provider.instants import shown
 from provider.services.keyring import PUBLISH_AHEAD_SECONDS, RotationPending, RotationRefused
 from provider.store.keys import KeyRow, list_keys
 

@@ -256,10 +256,9 @@ class Clients:
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Ids that are both in the file and in the database."""
-        prefix = "clients" if realm.id == DEFAULT_REALM else f"realms.{realm.id}.clients"
         for client_id in sorted(existing_client_ids(conn, realm.id, list(self.configured[realm.id]))):
             yield Problem(
-                prefix, client_id, "is also in the database",
+                "clients", client_id, "is also in the database",
                 "rename or remove the client in the file: two clients cannot have one id",
             )  # fmt: skip
 

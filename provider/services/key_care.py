@@ -10,12 +10,12 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from oidcgate.audit import Audit
 from oidcgate.jose.certificates import chain_ends_at
 from provider.events import CertificateEnding
+from provider.instants import shown
 from provider.realm import Realm
 from provider.services.keyring import PUBLISH_AHEAD_SECONDS, RotationRefused, SigningKeys
 from provider.store.engine import Store, StoreUnavailable
@@ -50,15 +50,13 @@ class EndingCertificate(NamedTuple):
         return CertificateEnding(self.realm_id, self.kid, self.alg, self.ends_at)
 
     def __str__(self) -> str:
-        ends = datetime.fromtimestamp(self.ends_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         remedy = (
             "configure another signing_cert and signing_key"
             if self.configured
             else f"run `oidcgate-provider keys rotate --algorithm {self.alg}`"
         )
-        return (
-            f"realm {self.realm_id}: the certificate of key {self.kid} ({self.alg}) ends at {ends}; {remedy}"
-        )
+        which = f"the certificate of key {self.kid} ({self.alg})"
+        return f"realm {self.realm_id}: {which} ends at {shown(self.ends_at)}; {remedy}"
 
 
 def ending_certificates(realm: Realm, rows: Sequence[KeyRow], now: int) -> Iterator[EndingCertificate]:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from oidcgate.settings import Problem, SettingsError
 from provider.config import ProviderSettings
 from provider.property_settings import attribute_problems
-from provider.realm import DEFAULT_REALM, Realm, realms_of
+from provider.realm import Realm, realms_of
 from provider.services.clients import ReadOnlyObject, UnknownObject
 from provider.store import totp
 from provider.store.grants import revoke_user_grants
@@ -171,11 +171,10 @@ class Users:
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Names and ids that are both in the file and in the database."""
-        prefix = "users" if realm.id == DEFAULT_REALM else f"realms.{realm.id}.users"
         ids, names = existing_users(conn, realm.id, list(self.by_id[realm.id]), list(self.by_name[realm.id]))
         for value in sorted(ids | names):
             yield Problem(
-                prefix, value, "is also in the database",
+                "users", value, "is also in the database",
                 "rename or remove the person in the file: two people cannot have one name or id",
             )  # fmt: skip
 

@@ -25,6 +25,7 @@ GROUND = (
 # Rooms that know neither gate nor provider, and the provider's own ground.
 NEUTRAL = (*GROUND, "oidcgate.net", "oidcgate.web", "oidcgate.jose", "oidcgate.protocol")
 PROVIDER_GROUND = (
+    "provider.instants",
     "provider.property_settings",
     "provider.realm_settings",
     "provider.catalogue_settings",
@@ -90,7 +91,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "provider.realm_settings",
     ),
     "provider.user_settings": ("oidcgate.settings", "provider.property_settings"),
-    "provider.signing_settings": ("oidcgate.settings", "oidcgate.jose"),
+    "provider.instants": (),
+    "provider.signing_settings": ("oidcgate.settings", "oidcgate.jose", "provider.instants"),
     "provider.config": (
         *GROUND,
         "oidcgate.web",

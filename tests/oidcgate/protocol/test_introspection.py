@@ -35,9 +35,7 @@ def test_everything_that_is_known_is_said() -> None:
         sub="alice",
         username="al",
         token_type="Bearer",
-        aud=("a", "b"),
-        nbf=0,
-        jti="j-1",
+        aud="https://api.example.com",
         auth_time=0,
         acr="2",
         amr=("pwd", "otp"),
@@ -53,13 +51,9 @@ def test_everything_that_is_known_is_said() -> None:
         "sub": "alice",
         "username": "al",
         "token_type": "Bearer",
-        "aud": ["a", "b"],
-        "nbf": 0,
-        "jti": "j-1",
+        "aud": "https://api.example.com",
         "auth_time": 0,
         "acr": "2",
         "amr": ["pwd", "otp"],
         "org_id": "org-1",
     }
-    assert whole["aud"] == ["a", "b"]
-    assert introspection_document(client_id="c", iss="i", exp=2, iat=1, aud="a")["aud"] == "a"

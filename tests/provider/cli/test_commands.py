@@ -218,7 +218,12 @@ def test_check_makes_nothing(shell: Shell) -> None:
 def test_check_compares_with_the_database(shell: Shell) -> None:
     shell.run("user", "add", "bob", "--no-password")
     shell.config.write_text(TOML + '[[users]]\nuser_name = "BOB"\n')
-    assert "users: 'bob' is also in the database" in shell.run("check", code=1).stderr
+    assert "\nusers: 'bob' is also in the database" in shell.run("check", code=1).stderr
+    realm = f'{TOML}[[realms]]\nname = "x"\n'
+    shell.config.write_text(realm)
+    shell.run("user", "add", "bob", "--no-password", "--realm", "x")
+    shell.config.write_text(f'{realm}[[realms.users]]\nuser_name = "bob"\n')
+    assert "\nrealms[0].users: 'bob' is also in the database" in shell.run("check", code=1).stderr
 
 
 def test_a_database_that_cannot_be_used(shell: Shell) -> None:

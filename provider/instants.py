@@ -1,4 +1,4 @@
-"""How commands write an instant."""
+"""How an instant is written for people: in commands, problems and warnings."""
 
 from datetime import UTC, datetime
 
