@@ -68,9 +68,11 @@ conformance:
 	@exec .venv/bin/python -m tests.conformance $(if $(TARGET),--target $(TARGET)) $(if $(PLANS),--plans $(PLANS)) \
 		$(if $(MODULE),--module $(MODULE)) $(if $(WAIT),--wait $(WAIT))
 
-# Tests too long for `make test`: kills on PostgreSQL, plans over many rows.
+# Tests too long for `make test`: races and kills at full size, whose figures it leaves in build/figures.jsonl, and plans
+# over many rows.
 test-heavy:
 	@tools/bootstrap.sh test
+	@rm -f build/figures.jsonl
 	@exec .venv/bin/python -m pytest -m heavy
 
 clean:

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -42,6 +43,8 @@ def in_child(work: Callable[[], Any]) -> tuple[int, Any]:
             result = json.dumps(work()).encode()
             os.write(writer, result)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writer)

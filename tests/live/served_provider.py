@@ -3,10 +3,10 @@
 import base64
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ from urllib.parse import urlencode
 
 from provider.app import Provider
 from provider.services.issuing import Authorization, CodeRequest, begin_grant, issue_code
+from provider.store.schema import metadata
 from tests.provider.store_log import VARIABLE
+from tests.provider.world import ALICE, ALICE_HASH, APP_SECRET
 from tests.support.servers import ROOT, Server, free_port, running
 
 SECRET = "qT3vN8yZr5LwXk2PdJm7CgHs0BfEa9Ui4Ro6"
-APP_SECRET = "app-3kQzX7VbN1mRtY9wLpGdHs5JfCe2AuKo8TiZq4Ex"
 REDIRECT_URI = "https://app.example/cb"
-ALICE = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 _HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 BASIC = "Basic " + base64.b64encode(f"app:{APP_SECRET}".encode()).decode()
 
@@ -65,10 +65,11 @@ class ServedProvider:
             client_id = "app"
             client_secret = "{APP_SECRET}"
             redirect_uris = ["{REDIRECT_URI}"]
-            flows = ["authorization_code", "refresh_token"]
+            flows = ["authorization_code", "refresh_token", "password", "revocation"]
             [[users]]
             user_name = "alice"
             user_id = "{ALICE}"
+            password_hash = "{ALICE_HASH}"
             """
         )
         return made
@@ -119,6 +120,14 @@ class ServedProvider:
         finally:
             made.parts.store.dispose()
 
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every table."""
+        with self.provider() as made, made.parts.store.read() as conn:
+            return {
+                name: [dict(row) for row in conn.execute(table.select()).mappings()]
+                for name, table in metadata.tables.items()
+            }
+
     def codes(self, count: int) -> list[str]:
         """Codes as the authorization endpoint would give them."""
         with self.provider() as made:
@@ -141,10 +150,20 @@ class ServedProvider:
                 return [issue_code(conn, realm, grant, bound, now) for grant in grants]
 
     def redeem(self, code: str) -> Answer:
-        return self.ask(code_request(code))
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
+        return self.ask(_client_request("/token", form))
 
     def refresh(self, token: str) -> Answer:
-        return self.ask(refresh_request(token))
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        return self.ask(_client_request("/token", form))
+
+    def password(self) -> Answer:
+        """What a person gets who types their password into the application."""
+        form = {"username": "alice", "password": "demo-alice", "scope": "openid offline_access"}
+        return self.ask(_client_request("/token", {"grant_type": "password", **form}))
+
+    def revoke(self, token: str) -> Answer:
+        return self.ask(_client_request("/revoke", {"token": token}))
 
     def userinfo(self, access_token: str) -> Answer:
         head = "GET /userinfo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -154,52 +173,22 @@ class ServedProvider:
         """One request over a connection of its own."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
-                return exchange(connection, request)
+                return _exchange(connection, request)
         except OSError:
             return Answer(0, {})
 
-    def ask_at_once(self, request: bytes, count: int) -> list[Answer]:
-        """The same request over `count` connections, all open before the first byte is sent."""
-        barrier = threading.Barrier(count)
-        answers: list[Answer] = []
 
-        def ask() -> None:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
-                barrier.wait(60)
-                answers.append(exchange(connection, request))
-
-        threads = [threading.Thread(target=ask) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
-        assert len(answers) == count
-        return answers
-
-
-def code_request(code: str) -> bytes:
-    """The bytes of a token request with a code."""
-    return _token_request({"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI})
-
-
-def refresh_request(token: str) -> bytes:
-    """The bytes of a token request with a refresh token."""
-    return _token_request({"grant_type": "refresh_token", "refresh_token": token})
-
-
-def exchange(connection: socket.socket, request: bytes) -> Answer:
+def _exchange(connection: socket.socket, request: bytes) -> Answer:
     """Send, and read what comes until the server closes."""
     connection.sendall(request)
     parts = []
     while part := connection.recv(65_536):
         parts.append(part)
     head, end, body = b"".join(parts).partition(b"\r\n\r\n")
-    if not end:
+    declared = re.search(rb"\r\ncontent-length: *(\d+)", head.lower())
+    if not end or declared is None or len(body) < int(declared[1]):
         return Answer(0, {})
-    try:
-        return Answer(int(head.split(b" ", 2)[1]), json.loads(body))
-    except ValueError:
-        return Answer(0, {})
+    return Answer(int(head.split(b" ", 2)[1]), json.loads(body) if body else {})
 
 
 def workers_of(server: Server) -> list[int]:
@@ -210,10 +199,10 @@ def workers_of(server: Server) -> list[int]:
     return [int(pid) for pid in listed.stdout.split()]
 
 
-def _token_request(form: Mapping[str, str]) -> bytes:
+def _client_request(path: str, form: Mapping[str, str]) -> bytes:
     body = urlencode(form).encode()
     head = (
-        "POST /token HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\n"
         f"Authorization: {BASIC}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
