@@ -16,9 +16,9 @@ from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import Network, client_network
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
-from provider.events import LoginSucceeded
+from provider.events import LoginFailed, LoginSucceeded
 from provider.factors.password import Busy
-from provider.factors.password_attempt import Attempt, PasswordAttempts, Right, Slowed, Wrong
+from provider.factors.password_attempt import CHANGED, Attempt, PasswordAttempts, Right, Slowed, Wrong
 from provider.pages import LoginProblem
 from provider.realm import Realm
 from provider.services.authentication_context import PASSWORD
@@ -117,13 +117,16 @@ class Login:
     def _sign_in(self, form: "_Form", right: Right, network: str) -> Response:
         """Make the session, in one transaction with the interaction's note of it."""
         realm, now, user = form.realm, form.now, right.user
-        who = Authenticated(user.user_id, now, (PASSWORD,))
+        client_id, who = form.accepted.target.client.client_id, Authenticated(user.user_id, now, (PASSWORD,))
         with self.store.begin() as conn:
-            previous = live_session(conn, realm, form.request.headers.get("Cookie", ""), now)
-            session, token = begin_session(conn, realm, who, previous, now)
-            save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
-            right.settle(conn, realm)
-        client_id = form.accepted.target.client.client_id
+            good = right.settle(conn, realm)
+            if good:
+                previous = live_session(conn, realm, form.request.headers.get("Cookie", ""), now)
+                session, token = begin_session(conn, realm, who, previous, now)
+                save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
+        if not good:
+            self.audit.emit(LoginFailed(realm.id, user.user_id, client_id, CHANGED, network))
+            return self._show(form, username=user.user_name, problem=LoginProblem.WRONG, status=403)
         self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, session.amr, network))
         response = see_other(realm.url(f"/authorize?interaction={form.pending.identifier}"))
         response.headers.add("Set-Cookie", session_cookie(realm, token))

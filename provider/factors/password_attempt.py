@@ -6,7 +6,7 @@ at the other. How a password is checked is `password` next door, how tries are s
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,8 +17,11 @@ from provider.realm import Realm
 from provider.services.throttle import Scope, forgive, give_back, scopes_of, take_attempt
 from provider.services.users import UserStore
 from provider.store.engine import Store
-from provider.store.users import User, set_password_hash
+from provider.store.users import User, lock_user, set_password_hash
 from provider.user_settings import fold_user_name
+
+#: Why a right password was refused, as the audit log names it.
+CHANGED: Final = "changed_meanwhile"
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,26 @@ class Right:
     user: User
     scopes: tuple[Scope, ...]
     new_hash: str | None = field(repr=False)
+    users: UserStore = field(repr=False)
 
-    def settle(self, conn: Connection, realm: Realm) -> None:
-        """Forgive earlier failures and keep a hash of today's cost, where the proof is used."""
+    def settle(self, conn: Connection, realm: Realm) -> bool:
+        """Forgive earlier failures and keep a hash of today's cost, where the proof is used.
+
+        Call it first in the transaction that uses it: whoever changes the password at that moment waits, and
+        ends what was given.
+
+        Returns:
+            False when it proves nothing any more, and nothing may be given: since it was checked the password
+            was changed, or the person switched off. The try stays charged.
+        """
+        lock_user(conn, realm.id, self.user.user_id)
+        current = self.users.find(conn, realm, self.user.user_id)
+        if current is None or not current.active or current.password_hash != self.user.password_hash:
+            return False
         forgive(conn, realm.id, self.scopes)
         if self.new_hash is not None:
             set_password_hash(conn, realm.id, self.user.user_id, self.new_hash)
+        return True
 
 
 @dataclass(frozen=True)
@@ -101,4 +118,4 @@ class PasswordAttempts:
                 LoginFailed(realm.id, user_id, attempt.client_id, verdict.reason, attempt.network)
             )
             return Wrong()
-        return Right(verdict.user, scopes, verdict.new_hash)
+        return Right(verdict.user, scopes, verdict.new_hash, self.users)

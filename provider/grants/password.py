@@ -21,7 +21,7 @@ from oidcgate.audit import Audit
 from oidcgate.protocol.errors import InvalidGrant, InvalidRequest, TemporarilyUnavailable
 from provider.events import LoginFailed, LoginSucceeded
 from provider.factors.password import Busy
-from provider.factors.password_attempt import Attempt, PasswordAttempts, Right, Slowed, Wrong
+from provider.factors.password_attempt import CHANGED, Attempt, PasswordAttempts, Right, Slowed, Wrong
 from provider.grants.base import TokenCall
 from provider.services.allowed_people import may_use
 from provider.services.authentication_context import PASSWORD, VOCABULARIES, state
@@ -86,10 +86,11 @@ class PasswordGrant:
         )
         with self.store.begin() as conn:
             reason = _why_not(conn, call, rule, user)
+            if reason is None and not right.settle(conn, realm):
+                reason = CHANGED
             if reason is not None:
                 event = LoginFailed(realm.id, user.user_id, client.client_id, reason, call.network)
                 return _refused(reason, event)
-            right.settle(conn, realm)
             grant = begin_grant(conn, realm, authorization, call.now)
             refresh = begin_refreshing(conn, realm, client, grant, reach.scopes, call.now)
             access = self.issuing.access_token(conn, realm, client, user, grant, reach.scopes, call.now)

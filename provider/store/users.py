@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from provider.store.engine import to_be_judged
 from provider.store.schema import users
 
 
@@ -41,6 +42,12 @@ def find_user_by_name(conn: Connection, realm_id: str, user_name_key: str) -> Us
     query = select(users).where(users.c.realm_id == realm_id, users.c.user_name_key == user_name_key)
     row = conn.execute(query).first()
     return None if row is None else _user(row)
+
+
+def lock_user(conn: Connection, realm_id: str, user_id: str) -> None:
+    """Keep others from changing the row of that `sub`, if there is one, until this transaction ends."""
+    query = select(users.c.user_id).where(users.c.realm_id == realm_id, users.c.user_id == user_id)
+    conn.execute(to_be_judged(conn, query))
 
 
 def list_users(conn: Connection, realm_id: str, *, after: str = "", limit: int = 1000) -> list[User]:

@@ -5,6 +5,7 @@ import pytest
 from provider.factors.password import PasswordVerdict
 from provider.factors.password_attempt import Attempt, Right
 from provider.services.browser_session import Browser
+from provider.services.users import Users
 from provider.store.users import User
 
 CANARY = "canary-6f0d"
@@ -18,7 +19,7 @@ PERSON = User("sub-1", "alice", "alice", CANARY, True, {"email": CANARY}, 0)
         pytest.param(Attempt("alice", CANARY, "app", "unknown"), id="attempt"),
         pytest.param(PERSON, id="person"),
         pytest.param(PasswordVerdict(PERSON, "ok", CANARY), id="verdict"),
-        pytest.param(Right(PERSON, (), CANARY), id="right"),
+        pytest.param(Right(PERSON, (), CANARY, Users({}, {})), id="right"),
         pytest.param(Browser(CANARY, is_new=True), id="browser"),
     ],
 )
