@@ -205,6 +205,21 @@ class AuthorizationRefused(Event):
 
 
 @dataclass(frozen=True)
+class RequestRefused(Event):
+    """A client proved itself and was refused what it asked for; `detail` is for the operator.
+
+    A device that has to go on waiting is not reported.
+    """
+
+    name: ClassVar[str] = "provider.request_refused"
+    realm: str
+    client_id: str
+    path: str
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class LoggedOut(Event):
     """A browser session was ended. `client_id` is the application that asked, None for the person alone."""
 

@@ -76,5 +76,5 @@ def parse_response_type(text: str) -> ResponseType:
     """
     value = " ".join(sorted(word for word in text.split(" ") if word))
     if value not in RESPONSE_TYPES:
-        raise UnsupportedResponseType("response_type is not supported")
+        raise UnsupportedResponseType("response_type is not supported", detail=f"response_type {text!r}")
     return ResponseType(value)

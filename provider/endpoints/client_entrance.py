@@ -4,15 +4,16 @@ Taking the credentials out of a request is `oidcgate.protocol.client_auth`, judg
 `provider.services.authenticate_client`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from werkzeug import Request
 
 from oidcgate.audit import Audit
 from oidcgate.protocol.client_auth import PresentedClient, present
-from oidcgate.protocol.errors import Forbidden, InvalidClient
-from provider.events import ClientRefused
+from oidcgate.protocol.errors import AuthorizationPending, Forbidden, InvalidClient, OAuthError, SlowDown
+from provider.events import ClientRefused, RequestRefused
 from provider.realm import Realm
 from provider.services.authenticate_client import AuthenticatedClient, ClientAuthentication
 
@@ -57,3 +58,19 @@ class ClientEntrance:
         if permission is not None and permission not in client.client.flows:
             raise Forbidden(f"the client does not have the flow {permission}")
         return client
+
+    @contextmanager
+    def reporting(self, realm: Realm, client_id: str, path: str) -> Iterator[None]:
+        """Report what a client that was admitted is refused inside the block: which one it was, and why.
+
+        Args:
+            path: The endpoint's.
+        """
+        try:
+            yield
+        except (AuthorizationPending, SlowDown):
+            raise
+        except OAuthError as error:
+            detail = error.detail or error.description
+            self.audit.emit(RequestRefused(realm.id, client_id, path, error.code, detail))
+            raise

@@ -37,9 +37,10 @@ class DeviceAuthorizationEndpoint:
         presented = self.entrance.presented(request, pairs)
         asked = parse_device_authorization_request(pairs)
         client = self.entrance.admit(realm, presented).client
-        if FLOW not in client.flows:
-            raise UnauthorizedClient("This client may not use the device flow.")
-        with self.store.begin() as conn:
-            started = self.devices.start(conn, realm, client, asked, int(self.clock()))
+        with self.entrance.reporting(realm, client.client_id, "/device_authorization"):
+            if FLOW not in client.flows:
+                raise UnauthorizedClient("This client may not use the device flow.")
+            with self.store.begin() as conn:
+                started = self.devices.start(conn, realm, client, asked, int(self.clock()))
         self.audit.emit(DeviceStarted(realm.id, client.client_id, asked.scope))
         return json_response(started.document())

@@ -10,13 +10,14 @@ from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
 from oidcgate.protocol.errors import UnauthorizedClient, UnsupportedGrantType
-from oidcgate.protocol.token import parse_token_request
+from oidcgate.protocol.token import TokenRequest, parse_token_request
 from oidcgate.web.forwarded import Network, client_network
 from provider.endpoints.answers import json_response
 from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.parameters import form_pairs
 from provider.grants.base import Grant, TokenCall
 from provider.realm import Realm
+from provider.services.authenticate_client import AuthenticatedClient
 from provider.services.client_tokens import ClientTokens
 from provider.services.tokens import Refusal
 
@@ -42,11 +43,22 @@ class TokenEndpoint:
         presented = self.entrance.presented(request, pairs)
         token_request = parse_token_request(pairs)
         client = self.entrance.admit(realm, presented)
+        with self.entrance.reporting(realm, client.client.client_id, "/token"):
+            return self._exchange(realm, request, client, token_request)
+
+    def _exchange(
+        self, realm: Realm, request: Request, client: AuthenticatedClient, token_request: TokenRequest
+    ) -> Response:
         grant = self.grants.get(token_request.grant_type)
         if grant is None:
-            raise UnsupportedGrantType("grant_type is not supported")
+            raise UnsupportedGrantType(
+                "grant_type is not supported",
+                detail=f"grant_type {token_request.grant_type!r} is not one of {', '.join(self.grants)}",
+            )
         if grant.flow not in client.client.token_flows:
-            raise UnauthorizedClient("the client may not use this grant_type")
+            raise UnauthorizedClient(
+                "the client may not use this grant_type", detail=f"{grant.flow} is not among its flows"
+            )
         if grant.flow != "client_credentials":
             # Before a code is used up: a key of the client that cannot be fetched must not cost it.
             self.client_tokens.prepare_id_tokens(client.client)

@@ -71,7 +71,10 @@ def reach_of(
     offline = refreshable and gives_refresh_tokens(client, api)
     scopes = tuple(scope for scope in known if scope != OFFLINE_ACCESS or offline)
     if not scopes:
-        raise InvalidScope("The scope holds nothing that this client could be granted.")
+        raise InvalidScope(
+            "The scope holds nothing that this client could be granted.",
+            detail=f"nothing that can be granted is in {' '.join(asked)!r}",
+        )
     return Reach(scopes, api)
 
 
@@ -125,7 +128,13 @@ def api_named(catalogue: Catalogue, client: Client, audience: str) -> ResourceSe
     """
     api = catalogue.resources.get(audience)
     if api is None or not api.is_open_to(client.client_id):
-        raise InvalidTarget("This API is unknown, or not open to this client.")
+        if api is None:
+            why = "is not among the resources"
+        else:
+            why = "does not list this client" if api.enabled else "is switched off"
+        raise InvalidTarget(
+            "This API is unknown, or not open to this client.", detail=f"the API {audience!r} {why}"
+        )
     return api
 
 

@@ -69,8 +69,9 @@ REFUSED = [
 @pytest.mark.row("S-06", "P-02")
 @pytest.mark.parametrize("text", REFUSED)
 def test_anything_else_is_unsupported(text: str) -> None:
-    with pytest.raises(UnsupportedResponseType):
+    with pytest.raises(UnsupportedResponseType) as caught:
         parse_response_type(text)
+    assert caught.value.detail == f"response_type {text!r}"
 
 
 @given(

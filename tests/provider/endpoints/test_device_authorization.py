@@ -117,6 +117,8 @@ def test_each_parameter(
 def test_a_client_without_the_switch(world: World) -> None:
     headers = {"Authorization": basic("other", OTHER_SECRET)}
     assert error_of(ask(world, headers=headers, client_id="")) == (400, "unauthorized_client")
+    (refused,) = [line for line in world.events if '"provider.request_refused"' in line]
+    assert '"client_id":"other","path":"/device_authorization","error":"unauthorized_client"' in refused
     form = {"grant_type": DEVICE_CODE, "device_code": "x"}
     assert error_of(world.token(form, auth=("other", OTHER_SECRET))) == (400, "unauthorized_client")
 

@@ -333,6 +333,7 @@ def test_of_two_that_ask_too_early_at_once_each_is_slowed_by_its_own(everywhere:
     answers = at_once(*[lambda: poll(everywhere, started)] * 4)
     told_each = sorted(answer.get_json()["error"] for answer in answers)
     assert told_each == ["authorization_pending", "slow_down", "slow_down", "slow_down"]
+    assert everywhere.events("request_refused") == []
     assert rows(everywhere)[0]["interval_seconds"] == 20
 
 
