@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import SettingsError, parse
+from provider.client_crypto import assertion_algorithm, client_secret_problem
 from provider.client_settings import ClientSettings
 from provider.config import ProviderSettings
+from provider.store.clients import Client
 from tests.provider.asserting import KEYS_URI, client, key, public
 from tests.provider.test_config import problems
 from tests.provider.world import APP_SECRET, config
@@ -201,3 +203,81 @@ def test_outbound_calls_that_cannot_be(outbound: dict[str, Any], problem: str) -
     with pytest.raises(SettingsError) as caught:
         parse(ProviderSettings, {**config("sqlite:///x.db"), "outbound": outbound})
     assert [str(one).startswith(problem) for one in caught.value.problems] == [True], caught.value
+
+
+@pytest.mark.row("S-47")
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        pytest.param(APP_SECRET, None, id="made-by-us"),
+        pytest.param(APP_SECRET[:43], None, id="43-characters"),
+        pytest.param(APP_SECRET[:42], "is too weak: it needs 256 bits", id="42-characters"),
+        pytest.param("abcdefghijkl" * 4, None, id="12-different-ones"),
+        pytest.param("abcdefghijk" * 4, "is too weak: it needs 256 bits", id="11-different-ones"),
+        pytest.param((APP_SECRET * 3)[:100], None, id="100-characters"),
+        pytest.param((APP_SECRET * 3)[:101], "is longer than 100 characters", id="101-characters"),
+        pytest.param(APP_SECRET + "!~", None, id="the-outermost-ones"),
+        pytest.param(APP_SECRET + "é", "has characters outside visible ASCII", id="not-ascii"),
+        pytest.param(APP_SECRET + " ", "has characters outside visible ASCII", id="space"),
+        pytest.param(APP_SECRET + "\x7f", "has characters outside visible ASCII", id="delete"),
+    ],
+)
+def test_client_secrets_that_people_choose(secret: str, problem: str | None) -> None:
+    assert client_secret_problem(secret) == problem
+
+
+@pytest.mark.row("S-49")
+@pytest.mark.parametrize(
+    ("method", "pinned", "alg"),
+    [
+        pytest.param("client_secret_jwt", "", "HS256", id="secret"),
+        pytest.param("client_secret_jwt", "HS512", "HS512", id="secret-pinned"),
+        pytest.param("private_key_jwt", "", "RS256", id="key"),
+        pytest.param("private_key_jwt", "ES256", "ES256", id="key-pinned"),
+    ],
+)
+def test_assertions_are_signed_in_one_algorithm(method: str, pinned: str, alg: str) -> None:
+    said = Client("app", True, 0, "", method, (), (), (), (), False, token_endpoint_auth_signing_alg=pinned)
+    assert assertion_algorithm(said) == alg
+
+
+@pytest.mark.row("P-14")
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {**KEYED, "token_endpoint_auth_signing_alg": "rs265"},
+            [
+                "token_endpoint_auth_signing_alg: 'rs265' is no algorithm that can be used here; "
+                "did you mean RS256"
+            ],
+            id="a-near-one",
+        ),
+        pytest.param(
+            {"auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "none"},
+            [
+                "token_endpoint_auth_signing_alg: 'none' is no algorithm that can be used here; "
+                "use one of HS256, HS384, HS512"
+            ],
+            id="all-there-are",
+        ),
+        pytest.param(
+            {"userinfo_signed_response_alg": "PS256"},
+            [
+                "userinfo_signed_response_alg: 'PS256' is not offered by this realm; "
+                "use one of RS256, ES256, HS256, HS512, or let the realm offer it"
+            ],
+            id="all-that-are-offered",
+        ),
+        pytest.param(
+            {**KEYED, "jwks_uri": "http://app.example/keys"},
+            [
+                "jwks_uri: 'http://app.example/keys' is never fetched: "
+                "http is never used for a host other than loopback; use https; give an https URL"
+            ],
+            id="an-address",
+        ),
+    ],
+)
+def test_what_would_be_right_is_told(changes: dict[str, Any], told: list[str]) -> None:
+    assert wrong(**changes) == told

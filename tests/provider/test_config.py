@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from oidcgate.settings import SettingsError, describe, parse
-from provider.client_crypto import client_secret_problem
 from provider.config import ProviderSettings, load_settings
 from provider.realm import realms_of
 from provider.realm_settings import Lifetimes
@@ -275,22 +274,6 @@ def test_a_client_asks_for_a_second_factor_only_where_there_is_one(
     key = "clients[1].second_factor: "
     assert [problem.startswith(key) for problem in found] == [True] * wrong
     assert [problem.startswith(f"realms[0].{key}") for problem in named] == [True] * wrong
-
-
-@pytest.mark.parametrize(
-    ("secret", "good"),
-    [
-        pytest.param(APP_SECRET, True, id="made-by-us"),
-        pytest.param(APP_SECRET[:42], False, id="42-characters"),
-        pytest.param((APP_SECRET * 3)[:100], True, id="100-characters"),
-        pytest.param((APP_SECRET * 3)[:101], False, id="101-characters"),
-        pytest.param(APP_SECRET + "é", False, id="not-ascii"),
-        pytest.param(APP_SECRET + " ", False, id="space"),
-    ],
-)
-@pytest.mark.row("S-47")
-def test_client_secrets_that_people_choose(secret: str, good: bool) -> None:
-    assert (client_secret_problem(secret) is None) is good
 
 
 def test_every_setting_has_its_sentence() -> None:
