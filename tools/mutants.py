@@ -2,7 +2,7 @@
 
 A survivor is a change of the code that no test noticed. It is killed by a test, or argued in
 docs/mutants.toml; what is neither fails the run. Which modules: [tool.mutmut] in pyproject.toml.
-Next door: verify runs the tests themselves.
+Next door: mutated says what is changed of them; verify runs the tests themselves.
 """
 
 import json
@@ -97,7 +97,8 @@ def main(words: Sequence[str]) -> int:
     folder = ROOT / "mutants"
     shutil.rmtree(folder, ignore_errors=True)
     say("mutating the pure modules (this takes a while; mutmut shows its progress)")
-    if subprocess.run([sys.executable, "-m", "mutmut", "run", *words], cwd=ROOT, check=False).returncode != 0:
+    command = [sys.executable, "-m", "tools.mutated", "run", *words]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
         say("mutmut could not run: its own words stand above (do the tests pass without mutants?)")
         return 1
     results = outcomes(folder)
