@@ -51,6 +51,7 @@ from provider.realm import Realm, realms_of
 from provider.routes import Face, Route
 from provider.services.authenticate_client import ClientAuthentication
 from provider.services.authorization import Authorizations
+from provider.services.authorization_requests import AuthorizationRequests
 from provider.services.client_keys import ClientKeys, client_fetcher
 from provider.services.client_secrets import ClientSecrets
 from provider.services.client_tokens import ClientTokens
@@ -262,7 +263,8 @@ def _sign_in_routes(
     clock: Callable[[], float],
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
-    authorizations = Authorizations(clients, users, hints, issuing, consents)
+    requests = AuthorizationRequests(clients, hints)
+    authorizations = Authorizations(users, issuing, consents)
     csrf_keys = ring.derive("provider csrf")
 
     def csrf(purpose: str) -> CsrfTokens:
@@ -271,6 +273,7 @@ def _sign_in_routes(
     trusted_networks = parse_networks(settings.trusted_networks)
     login = Login(
         store,
+        requests,
         authorizations,
         attempts,
         csrf("provider.login"),
@@ -279,18 +282,21 @@ def _sign_in_routes(
         clock,
         trusted_networks,
     )
-    desk = FactorDesk(store, authorizations, screens, audit, clock, trusted_networks)
+    desk = FactorDesk(store, requests, authorizations, screens, audit, clock, trusted_networks)
     secrets = TotpSecrets(ring)
     otp = OtpPage(desk, secrets, csrf("provider.otp"))
     enrol = EnrolPage(desk, secrets, csrf("provider.enrol"))
     no_factor = NoFactorPage(desk, csrf("provider.no_factor"))
     account = AccountPage(desk, csrf("provider.account"))
     organization = OrganizationPage(desk, csrf("provider.organization"))
-    consent = Consent(store, authorizations, consents, csrf("provider.consent"), screens, audit, clock)
+    consent = Consent(
+        store, requests, authorizations, consents, csrf("provider.consent"), screens, audit, clock
+    )
     end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
     device_end = DeviceEnd(authorizations, screens, audit)
     device = DevicePages(
         store,
+        requests,
         authorizations,
         devices,
         device_end,
@@ -301,7 +307,7 @@ def _sign_in_routes(
         trusted_networks,
     )
     writer = ResponseWriter(screens.pages)
-    authorize = Authorize(store, authorizations, writer, device_end, screens, audit, clock)
+    authorize = Authorize(store, requests, authorizations, writer, device_end, screens, audit, clock)
     both = ("GET", "POST")
     yield Route("/authorize", both, authorize, Face.PAGE)
     yield Route("/login", both, login, Face.PAGE)

@@ -2,8 +2,9 @@
 
 A request that needs the person is stored and sent on to a page next door (`login`, `account`, `otp`, `enrol`,
 `no_factor`, `organization`, `consent`); these come back here as `/authorize?interaction=…`, where everything
-is judged anew. Here is no form and no password. What is judged is `provider.services.authorization`. A device
-whose code was typed (`device`) goes the same way and ends in a page (`device_end`).
+is judged anew. Here is no form and no password. What is asked is judged by
+`provider.services.authorization_requests`, what follows by `provider.services.authorization`. A device whose
+code was typed (`device`) goes the same way and ends in a page (`device_end`).
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +23,8 @@ from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import AuthorizationRefused
 from provider.realm import Realm
-from provider.services.authorization import AcceptedRequest, Answer, Authorizations
+from provider.services.authorization import Answer, Authorizations
+from provider.services.authorization_requests import AcceptedRequest, AuthorizationRequests
 from provider.services.browser_session import Browser, browser_cookie, this_browser
 from provider.services.interaction import (
     Ask,
@@ -70,6 +72,7 @@ class Authorize:
     """The authorization endpoint. Spec: RFC 6749 3.1; OIDC Core 3.1.2."""
 
     store: Store
+    requests: AuthorizationRequests
     authorizations: Authorizations
     writer: ResponseWriter
     device_end: DeviceEnd
@@ -122,9 +125,9 @@ class Authorize:
 
     def _accept(self, realm: Realm, request: Request, raw: RawRequest) -> AcceptedRequest | Response:
         with self.store.read() as conn:
-            target = self.authorizations.target(conn, realm, raw)
+            target = self.requests.target(conn, realm, raw)
             try:
-                return self.authorizations.accept(conn, realm, target, raw)
+                return self.requests.accept(conn, realm, target, raw)
             except TemporarilyUnavailable:
                 raise  # the store's, not the client's fault
             except OAuthError as error:
@@ -176,7 +179,7 @@ class Authorize:
         """Do what is next for a device: the same steps, and an end that leads to no client."""
         now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         with self.store.begin() as conn:
-            accepted = self.authorizations.device(conn, realm, pending)
+            accepted = self.requests.device(conn, realm, pending)
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
             if isinstance(judged.step, Ask):
                 return see_other(_page(realm, _PAGES[type(judged.step)], pending))

@@ -19,7 +19,8 @@ from provider.endpoints.screens import Screens
 from provider.events import ConsentAnswered
 from provider.pages import ErrorKind
 from provider.realm import Realm
-from provider.services.authorization import Accepted, Authorizations
+from provider.services.authorization import Authorizations
+from provider.services.authorization_requests import Accepted, AuthorizationRequests
 from provider.services.browser_session import this_browser
 from provider.services.consents import Consents
 from provider.services.interaction import AskConsent, ConsentAnswer
@@ -53,6 +54,7 @@ class Consent:
     """
 
     store: Store
+    requests: AuthorizationRequests
     authorizations: Authorizations
     consents: Consents
     csrf: CsrfTokens
@@ -79,7 +81,7 @@ class Consent:
         # was shown.
         with self.store.begin() as conn:
             pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
-            accepted = self.authorizations.stored(conn, realm, pending)
+            accepted = self.requests.stored(conn, realm, pending)
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
             if not isinstance(judged.step, AskConsent) or judged.user is None:
                 return _go_on(realm, pending)

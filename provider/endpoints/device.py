@@ -23,7 +23,8 @@ from provider.endpoints.screens import Screens
 from provider.events import DeviceCodeSlowed, DeviceCodeUnknown
 from provider.pages import DeviceProblem, ErrorKind
 from provider.realm import Realm
-from provider.services.authorization import AcceptedDevice, Authorizations, Judged
+from provider.services.authorization import Authorizations, Judged
+from provider.services.authorization_requests import AcceptedDevice, AuthorizationRequests
 from provider.services.browser_session import Browser, browser_cookie, this_browser
 from provider.services.devices import PATH, Devices
 from provider.services.interaction import AskConfirmation
@@ -58,6 +59,7 @@ class DevicePages:
     """
 
     store: Store
+    requests: AuthorizationRequests
     authorizations: Authorizations
     devices: Devices
     end: DeviceEnd
@@ -114,7 +116,7 @@ class DevicePages:
         # One transaction from judging to noting the answer: what is meant is what was shown.
         with self.store.begin() as conn:
             pending = load_request(conn, realm, (Kind.DEVICE,), fields.get("interaction"), browser, now)
-            accepted = self.authorizations.device(conn, realm, pending)
+            accepted = self.requests.device(conn, realm, pending)
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
             on = see_other(realm.url(f"/authorize?interaction={pending.identifier}"))
             if not isinstance(judged.step, AskConfirmation):

@@ -17,7 +17,8 @@ from provider.endpoints.screens import Screens
 from provider.events import DeviceApproved, DeviceDenied
 from provider.pages import DeviceOutcome
 from provider.realm import Realm
-from provider.services.authorization import AcceptedDevice, Authorizations, Judged
+from provider.services.authorization import Authorizations, Judged
+from provider.services.authorization_requests import AcceptedDevice
 from provider.services.devices import settle
 from provider.services.interaction import Fail, Finish
 from provider.services.progress import answer_in

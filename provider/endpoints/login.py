@@ -22,7 +22,8 @@ from provider.factors.password_attempt import CHANGED, Attempt, PasswordAttempts
 from provider.pages import LoginProblem
 from provider.realm import Realm
 from provider.services.authentication_context import PASSWORD
-from provider.services.authorization import Accepted, Authorizations, Judged
+from provider.services.authorization import Authorizations, Judged
+from provider.services.authorization_requests import Accepted, AuthorizationRequests
 from provider.services.browser_session import (
     Authenticated,
     Browser,
@@ -59,6 +60,7 @@ class Login:
     """
 
     store: Store
+    requests: AuthorizationRequests
     authorizations: Authorizations
     attempts: PasswordAttempts
     csrf: CsrfTokens
@@ -80,7 +82,7 @@ class Login:
         now = int(self.clock())
         with self.store.read() as conn:
             pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
-            accepted = self.authorizations.stored(conn, realm, pending)
+            accepted = self.requests.stored(conn, realm, pending)
             cookies = request.headers.get("Cookie", "")
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
         form = _Form(realm, request, browser, pending, accepted, now)

@@ -16,7 +16,8 @@ from oidcgate.web.csrf import CsrfTokens
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.realm import Realm
-from provider.services.authorization import Accepted, Authorizations
+from provider.services.authorization import Authorizations
+from provider.services.authorization_requests import Accepted, AuthorizationRequests
 from provider.services.browser_session import Browser, session_cookie, this_browser
 from provider.services.interaction import Step
 from provider.services.pending import SIGN_IN, Pending, load_request, save_progress, with_progress
@@ -84,6 +85,7 @@ class Desk:
     """What all these pages work with."""
 
     store: Store
+    requests: AuthorizationRequests
     authorizations: Authorizations
     screens: Screens
     audit: Audit
@@ -101,7 +103,7 @@ class Desk:
         cookies, now = request.headers.get("Cookie", ""), int(self.clock())
         browser = this_browser(realm, cookies)
         pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
-        accepted = self.authorizations.stored(conn, realm, pending)
+        accepted = self.requests.stored(conn, realm, pending)
         judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
         if judged.session is None or judged.user is None:
             return see_other(realm.url(f"/authorize?interaction={pending.identifier}"))
