@@ -166,12 +166,14 @@ class ClientSettings(CryptoRules):
 
     @cross_check
     def _no_tokens_without_pkce(self) -> Iterable[Problem]:
-        # Whatever app of the device takes the scheme or the port would be given the tokens (RFC 8252 8.2).
-        if self.application_type == "native" and "implicit" in self.flows:
-            yield Problem(
-                "flows", "implicit", "is not for an app on a device, which has to use PKCE",
-                "use authorization_code",
-            )  # fmt: skip
+        # Whatever app of the device takes the scheme or the port would be given the tokens (RFC 8252 8.2). In
+        # the hybrid flow PKCE binds the code, and not the tokens that come beside it.
+        for flow in ("implicit", "hybrid") if self.application_type == "native" else ():
+            if flow in self.flows:
+                yield Problem(
+                    "flows", flow, "is not for an app on a device, which has to use PKCE",
+                    "use authorization_code",
+                )  # fmt: skip
 
     def url_problems(self, allow_http_loopback: bool) -> Iterator[Problem]:
         """What is wrong with where answers go and keys are. Only the provider says whether http may be."""

@@ -162,9 +162,11 @@ def test_what_may_be_registered(kind: str, uri: str, problem: str | None) -> Non
 
 
 @pytest.mark.row("C-6", "E-07")
-def test_a_native_application_cannot_have_a_flow_without_pkce() -> None:
-    clients = [client("x", auth_method="none", flows=["implicit"], **NATIVE)]
+@pytest.mark.parametrize("flow", ["implicit", "hybrid"])
+def test_a_native_application_cannot_have_a_flow_that_pkce_does_not_bind(flow: str) -> None:
+    # With a secret, since without one it could not have the hybrid flow in any case.
+    clients = [client("x", flows=[flow], **{**NATIVE, "auth_method": "client_secret_basic"})]
     with pytest.raises(SettingsError) as caught:
         parse(ProviderSettings, settings_document(clients=clients))
     (found,) = caught.value.problems
-    assert (found.key, found.value) == ("clients[0].flows", "implicit")
+    assert (found.key, found.value) == ("clients[0].flows", flow)
