@@ -1,6 +1,7 @@
 """Certificates: which pairs are taken, what is said of the others, and what is published of them."""
 
 import base64
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.x509.oid import ExtensionOID
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from oidcgate.jose.certificates import (
     UnusableCertificate,
@@ -226,3 +229,21 @@ def test_a_long_host_is_cut_to_what_a_common_name_may_have() -> None:
     key = generate_key("ES256")
     certificate = x509.load_der_x509_certificate(self_signed(key, "a" * 70 + ".example", BEGINS, ENDS, 1))
     assert certificate.subject.rfc4514_string() == "CN=" + "a" * 64
+
+
+@given(
+    st.integers(0, len(ISSUED) - 1),
+    st.binary(max_size=6),
+    st.sampled_from(["certificate", "key"]),
+    st.booleans(),
+)
+@example(0, b"", "certificate", True)
+@example(30, b"\x00\xff", "certificate", False)
+@example(40, b"\x00\xff", "key", False)
+def test_a_damaged_pair_is_a_pair_or_unusable(at: int, put: bytes, which: str, cut: bool) -> None:
+    """One place of either text is written over, or all behind it is lost: nothing else ever comes out."""
+    texts = {"certificate": ISSUED, "key": key_pem(EC)}
+    text = texts[which]
+    texts[which] = text[:at] + put + (b"" if cut else text[at + len(put) :])
+    with contextlib.suppress(UnusableKey):
+        assert load_pair(texts["certificate"], texts["key"]).chain

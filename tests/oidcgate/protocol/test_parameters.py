@@ -1,6 +1,8 @@
 """Request parameters as they arrived."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.protocol.parameters import Parameters, collect
@@ -101,3 +103,35 @@ def test_what_is_required_is_named_when_it_is_absent() -> None:
     assert collect([("code", "x")]).required("code") == "x"
     with pytest.raises(InvalidRequest, match="code is missing"):
         collect([("code", "")]).required("code")
+
+
+PAIRS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "resource", "password"]) | st.text(max_size=5), st.text(max_size=5)),
+    max_size=8,
+)
+
+
+@given(PAIRS)
+@example([("a", "\ud800")])
+@example([("password", "\ud800")])
+@example([("a", ""), ("a", "")])
+def test_what_passes_is_given_once_and_well_formed(pairs: list[tuple[str, str]]) -> None:
+    """Whatever arrives is collected; each name is safe to use, absent, or refused."""
+    parameters = collect(pairs)
+    names = [name for name, _ in pairs]
+    for name in names:
+        refused = None
+        try:
+            parameters.check(name)
+        except InvalidRequest as error:
+            refused = error
+        if refused is not None:
+            assert parameters.safe(name) is None or names.count(name) > 1
+            assert refused.description.isascii()
+            continue
+        if name not in ("resource", "audience"):
+            assert names.count(name) == 1
+            assert parameters.safe(name) == parameters.get(name) or name == "password"
+        for one in parameters.all(name):
+            assert one.encode()
+            assert name == "password" or not any(c < " " or c == "\x7f" for c in one)

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
+import hypothesis
 import jinja2.nodes as ast
 import pytest
+from hypothesis import strategies as st
 
 from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.gate.pages import LoopCheck
@@ -155,3 +157,18 @@ def test_language_is_negotiated(accept: str | None, locales: str | None, chosen:
 @pytest.mark.row("E-20")
 def test_unknown_ui_locales_change_nothing() -> None:
     assert PROVIDER.messages.negotiate("en-GB", "xx tlh-Latn-x-private") == "en"
+
+
+TAGS = st.sampled_from(
+    ["en", "de", "en-GB", "*", "q=0", "x;q=1e400", ";;", "EN", ",", "-", "zh-Hant-TW;q=nan"]
+)
+
+
+@hypothesis.given(
+    st.text(max_size=40) | st.lists(TAGS).map(",".join), st.text(max_size=20) | st.lists(TAGS).map(" ".join)
+)
+@hypothesis.example("en;q=\u00bd", "\ud800")
+@hypothesis.example("en;q=" + "9" * 5000, "e" * 5000)
+def test_whatever_is_wished_for_the_language_is_one_there_is(accept_language: str, ui_locales: str) -> None:
+    said = PROVIDER.messages.negotiate(accept_language, ui_locales)
+    assert said in PROVIDER.messages.languages

@@ -1,8 +1,11 @@
 """Queries and forms as pairs: in order, repeated ones included, and refused as a whole when unreadable."""
 
 from io import BytesIO
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from werkzeug import Request
 from werkzeug.test import EnvironBuilder
 
@@ -65,3 +68,31 @@ def test_another_body_is_no_form_and_is_not_read(content_type: str) -> None:
     request = posted(b"a=1", content_type)
     assert form_pairs(request) == []
     assert request.get_data() == b"a=1"
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=20))
+def test_what_is_written_is_read(pairs: list[tuple[str, str]]) -> None:
+    encodable = all(text.isascii() or text.encode("utf-8", "ignore") == text.encode("utf-8", "replace")
+                    for pair in pairs for text in pair)  # fmt: skip
+    if encodable:
+        text = urlencode(pairs)
+        assert query_pairs(asked(text)) == pairs
+        assert form_pairs(posted(text.encode())) == pairs
+
+
+@given(st.binary(max_size=200))
+@example(b"a=%ed%a0%80")
+@example(b"a=%c0%af")
+@example(b"\xff=1")
+@example(b"=&=&%=%zz")
+def test_whatever_arrives_is_pairs_of_text_or_refused(body: bytes) -> None:
+    """Query and form are read alike, and what is read can be written down as UTF-8."""
+    said = []
+    for read, request in ((form_pairs, posted(body)), (query_pairs, asked(body.decode("latin-1")))):
+        try:
+            said.append(read(request))
+        except BadRequest:
+            said.append(None)
+    assert said[0] == said[1]
+    for name, value in said[0] or ():
+        assert name.encode() + value.encode() is not None
