@@ -6,6 +6,9 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import make_url
 
 from oidcgate.audit import Audit
 from oidcgate.net.fetch import Fetcher
@@ -192,11 +195,11 @@ def prepare(parts: Parts, now: int) -> None:
     No connection is left open, so that a server may fork afterwards.
 
     Raises:
-        SettingsError: an id is both in the file and in the database, the secret does not open the keys, or a
-            certificate is not valid now; in the last case nothing was touched.
+        SettingsError: an id is both in the file and in the database, the secret does not open the keys, a
+            certificate is not valid now, or SQLite has no folder; in the last two nothing was touched.
         StoreUnavailable: the database is locked, full, read-only or gone.
     """
-    wrong = list(certificate_problems(parts.realms, now))
+    wrong = [*certificate_problems(parts.realms, now), *database_file_problems(parts)]
     if wrong:
         raise SettingsError(wrong)
     try:
@@ -208,6 +211,16 @@ def prepare(parts: Parts, now: int) -> None:
         parts.store.dispose()
     if problems:
         raise SettingsError(problems)
+
+
+def database_file_problems(parts: Parts) -> Iterator[Problem]:
+    """Why SQLite could not make its file: there is no folder for it, which its own message does not say."""
+    url = make_url(parts.settings.database)
+    if url.get_backend_name() == "sqlite":
+        folder = Path(url.database or "").parent
+        if not folder.is_dir():
+            fix = "make it, or name a file in another one"
+            yield Problem("database", str(folder), "is a folder that is not there", fix)
 
 
 def database_problems(parts: Parts) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from oidcgate.audit import Audit
 from oidcgate.settings import SettingsError
-from provider.build import Parts, build, certificate_problems, database_problems
+from provider.build import Parts, build, certificate_problems, database_file_problems, database_problems
 from provider.cli.opening import explained, to_standard_error
 from provider.config import load_settings
 from provider.services.key_care import EndingCertificate, ending_certificates
@@ -26,7 +26,7 @@ def check(config: Path) -> None:
     """Check the configuration and the database; list every problem at once."""
     with explained():
         parts = build(load_settings(config, os.environ), audit=Audit(to_standard_error))
-        wrong = list(certificate_problems(parts.realms, int(parts.clock())))
+        wrong = [*certificate_problems(parts.realms, int(parts.clock())), *database_file_problems(parts)]
         if wrong:
             raise SettingsError(wrong)
         state = _database_state(parts)

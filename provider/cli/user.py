@@ -157,11 +157,16 @@ def _attributes(realm: Realm, name: str, pairs: Iterable[str]) -> dict[str, Any]
     declared = by_attribute(realm.settings.all_properties)
     standard: dict[str, Any] = {}
     further: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or key not in declared:
-            fix = f"use a key out of {', '.join(declared)}, or declare it under [[properties]]"
-            raise SettingsError([Problem("--attribute", pair, "is not KEY=VALUE", fix)])
+    split = [pair.partition("=") for pair in pairs]
+    fix = f"use one of {', '.join(declared)}, or declare it under [[properties]]"
+    wrong = [
+        Problem("--attribute", key, "is no attribute" if equals else "is not KEY=VALUE", fix)
+        for key, equals, _ in split
+        if not equals or key not in declared
+    ]
+    if wrong:
+        raise SettingsError(wrong)
+    for key, _, text in split:
         (standard if key in NAMED_ATTRIBUTES else further)[key] = _value(declared[key], text)
     return parse(UserSettings, {"user_name": name, **standard, "attributes": further}).all_attributes()
 

@@ -67,7 +67,10 @@ def test_client_disable_and_enable(shell: Shell) -> None:
         (["user", "disable", "alice"], "is written in the configuration"),
         (["user", "disable", "nobody"], "there is no user 'nobody'"),
         (["client", "list", "--realm", "nowhere"], "there is no realm 'nowhere'; use one of default"),
-        (["user", "add", "bob", "--no-password", "--attribute", "shoe=1"], "is not KEY=VALUE"),
+        (
+            ["user", "add", "bob", "--no-password", "--attribute", "shoe=1"],
+            "'shoe' is no attribute; use one of",
+        ),
         (["user", "add", "bob", "--no-password", "--attribute", "updated_at=soon"], "is not JSON"),
         (["user", "add", "bob", "--no-password", "--attribute", "updated_at=-1"], "updated_at"),
         (["user", "add", "ALICE", "--no-password"], "is taken"),
@@ -111,7 +114,7 @@ def test_a_person_with_declared_attributes(shell: Shell) -> None:
         "aux_id_1=x": "aux_id_1: 'x' is not JSON",
         "aux_id_1=true": "aux_id_1: is no integer",
         "rooms=A,Basement": "rooms: is longer than 3 bytes",
-        "badge=7": "is not KEY=VALUE",
+        "badge=7": "is no attribute",
         "consents=x": "consents: is not given as an attribute",
     }.items():
         assert (
@@ -213,6 +216,14 @@ def test_check_makes_nothing(shell: Shell) -> None:
     (shell.folder / "provider.db").unlink()
     assert "not there yet" in shell.run("check").stdout
     assert not (shell.folder / "provider.db").exists()
+
+
+@pytest.mark.parametrize("command", [["check"], ["user", "list"], ["serve"]], ids="-".join)
+def test_a_database_without_a_folder(shell: Shell, command: list[str]) -> None:
+    folder = shell.folder = shell.folder / "data"
+    said = f"\ndatabase: '{folder}' is a folder that is not there; make it, or name a file in another one"
+    assert said in shell.run(*command, code=1).stderr
+    assert not folder.exists()
 
 
 def test_check_compares_with_the_database(shell: Shell) -> None:
