@@ -149,6 +149,8 @@ def show(config: Path, client_id: str, realm_id: str) -> None:
 def set_(config: Path, client_id: str, pairs: tuple[str, ...], new_secret: bool, realm_id: str) -> None:
     """Change settings of an application, as [[clients]] would say them."""
     changes = said_by(pairs)
+    if not changes and not new_secret:
+        raise click.UsageError(f"Name a KEY=VALUE; `client show {client_id}` lists them.")
     with opened(config, realm_id) as (parts, realm):
         now = int(parts.clock())
         with parts.store.begin() as conn:

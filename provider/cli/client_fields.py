@@ -21,9 +21,9 @@ from provider.store.clients import Client
 _ELSEWHERE: Final = {
     "client_id": "an id is given once, with `client add --id`",
     "enabled": "use `client enable` and `client disable`",
-    "client_secret": "secrets are made here: use `client secret` or --new-secret",
-    "client_secret_file": "secrets are made here: use `client secret` or --new-secret",
-    "client_secret_sha256": "secrets are made here: use `client secret` or --new-secret",
+    "client_secret": "the provider makes it: use `client secret` or --new-secret",
+    "client_secret_file": "the provider makes it: use `client secret` or --new-secret",
+    "client_secret_sha256": "the provider makes it: use `client secret` or --new-secret",
 }
 _KINDS: Final[dict[str, Any]] = {entry.name: entry.type for entry in fields(ClientSettings)}
 

@@ -100,8 +100,11 @@ class AuthorizationRequests:
         except InvalidRequest as error:
             detail = error.detail or error.description
             raise PageError(ErrorKind.BAD_REQUEST, detail=detail) from None
+        client = self.clients.find(conn, realm, client_id)
+        if client is None:
+            raise PageError(ErrorKind.UNKNOWN_CLIENT, detail=f"client {client_id[:500]!r} is not registered")
         return validate_target(
-            self.clients.find(conn, realm, client_id),
+            client,
             redirect_uri,
             response_type=raw.response_type,
             response_mode=raw.response_mode,

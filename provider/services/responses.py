@@ -79,7 +79,7 @@ class DeviceTarget:
 
 
 def validate_target(
-    client: Client | None,
+    client: Client,
     redirect_uri: str | None,
     *,
     response_type: str | None,
@@ -89,7 +89,7 @@ def validate_target(
     """Check where an answer, an error included, may go.
 
     Args:
-        client: What the presented client_id names; None when it names nothing.
+        client: What the presented client_id names.
         redirect_uri: As presented. It must be there and registered, byte for byte (the port of a loopback
             excepted).
         response_type: Decides the mode where `response_mode` does not.
@@ -98,12 +98,12 @@ def validate_target(
         state: Echoed as it is.
 
     Raises:
-        PageError: the client is unknown or disabled, or the URI is not registered.
+        PageError: the client is disabled, or the URI is not registered.
 
     Spec: RFC 6749 4.1.2.1; OIDC Core 3.1.2.2; RFC 8252 7.3.
     """
-    if client is None or not client.enabled:
-        raise PageError(ErrorKind.UNKNOWN_CLIENT, detail="client_id names no enabled client")
+    if not client.enabled:
+        raise PageError(ErrorKind.UNKNOWN_CLIENT, detail=f"client {client.client_id!r} is disabled")
     if redirect_uri is None:
         raise PageError(
             ErrorKind.REDIRECT_URI, detail=f"client {client.client_id!r}: redirect_uri is missing"

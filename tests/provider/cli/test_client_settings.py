@@ -99,8 +99,8 @@ def test_settings_are_written_as_in_the_file_or_plainly(
     ("pair", "message"),
     [
         ("name", "'name' is not KEY=VALUE"),
-        ("client_secret=canary", "client_secret is not set here: secrets are made here"),
-        ("client_secret_sha256=canary", "secrets are made here"),
+        ("client_secret=canary", "client_secret is not set here: the provider makes it"),
+        ("client_secret_sha256=canary", "the provider makes it"),
         ("client_id=y", "client_id is not set here"),
         ("enabled=false", "use `client enable` and `client disable`"),
         ("nmae=X", "did you mean 'name'"),
@@ -189,3 +189,10 @@ def test_keys_are_given_as_a_table(shell: Shell, written: str) -> None:
     pairs = ["auth_method=private_key_jwt", "token_endpoint_auth_signing_alg=EdDSA", f"jwks={said}"]
     assert add(shell, *(option for pair in pairs for option in ("--set", pair))) == ""
     assert json.loads(shown(shell)["jwks"]) == {"keys": [key]}
+
+
+def test_no_change_is_no_command(shell: Shell) -> None:
+    add(shell)
+    result = shell.run("client", "set", "x", code=2)
+    assert "Name a KEY=VALUE; `client show x` lists them." in result.stderr
+    assert changes(result.stderr) == []

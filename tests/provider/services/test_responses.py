@@ -64,7 +64,6 @@ def test_a_target_cannot_be_made_by_hand() -> None:
 @pytest.mark.parametrize(
     ("client", "uri", "kind"),
     [
-        pytest.param(None, "https://app.example/cb", ErrorKind.UNKNOWN_CLIENT, id="unknown"),
         pytest.param(
             replace(CLIENT, enabled=False), "https://app.example/cb", ErrorKind.UNKNOWN_CLIENT, id="disabled"
         ),
@@ -72,7 +71,7 @@ def test_a_target_cannot_be_made_by_hand() -> None:
         pytest.param(CLIENT, "https://app.example/cb2", ErrorKind.REDIRECT_URI, id="another-uri"),
     ],
 )
-def test_no_target(client: Client | None, uri: str | None, kind: ErrorKind) -> None:
+def test_no_target(client: Client, uri: str | None, kind: ErrorKind) -> None:
     with pytest.raises(PageError) as caught:
         validate_target(client, uri, response_type="code", response_mode=None, state=None)
     assert (caught.value.kind, caught.value.status) == (kind, 400)

@@ -358,6 +358,23 @@ def test_other_response_types_are_refused_in_the_fragment(
 
 
 @pytest.mark.row("P-40")
+@pytest.mark.parametrize(
+    ("client_id", "detail"),
+    [
+        pytest.param("nobody", "client 'nobody' is not registered", id="unknown"),
+        pytest.param("off", "client 'off' is disabled", id="disabled"),
+    ],
+)
+def test_the_log_says_which_client_it_was_and_the_page_does_not(
+    world: World, client_id: str, detail: str
+) -> None:
+    page = world.browser().step(authorize_url(client_id))
+    refused_with_a_page(page)
+    assert f"'{client_id}'" not in page.text
+    assert [incident["detail"] for incident in world.events("incident")] == [detail]
+
+
+@pytest.mark.row("P-40")
 def test_the_log_says_which_uri_was_refused_and_the_page_does_not(world: World) -> None:
     page = world.browser().step(authorize_url("app", redirect_uri="https://evil.test/cb"))
     refused_with_a_page(page)
