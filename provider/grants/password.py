@@ -28,7 +28,7 @@ from provider.services.authentication_context import PASSWORD, VOCABULARIES, sta
 from provider.services.issuing import Authorization, Issuing, begin_grant
 from provider.services.scopes import Reach, reach_of, scopes_open_to
 from provider.services.second_factor import Rule, rule_of
-from provider.services.tokens import Issued, Refusal, begin_refreshing, issued
+from provider.services.tokens import Issued, Refusal, first_tokens
 from provider.store import totp
 from provider.store.engine import Store
 from provider.store.users import User
@@ -92,13 +92,11 @@ class PasswordGrant:
                 event = LoginFailed(realm.id, user.user_id, client.client_id, reason, call.network)
                 return _refused(reason, event)
             grant = begin_grant(conn, realm, authorization, call.now)
-            refresh = begin_refreshing(conn, realm, client, grant, reach.scopes, call.now)
-            access = self.issuing.access_token(conn, realm, client, user, grant, reach.scopes, call.now)
-            id_token = self.issuing.id_token(conn, realm, client, user, grant, reach.scopes, None, call.now)
+            given = first_tokens(conn, realm, self.issuing, client, user, grant, self.grant_type, call.now)
         self.audit.emit(
             LoginSucceeded(realm.id, user.user_id, None, client.client_id, (PASSWORD,), call.network)
         )
-        return issued(realm, grant, access, reach.scopes, refresh, id_token, self.grant_type)
+        return given
 
 
 def _why_not(conn: Connection, call: TokenCall, rule: Rule, user: User) -> str | None:

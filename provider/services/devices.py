@@ -38,7 +38,7 @@ from provider.services.opaque import new_token, token_hash
 from provider.services.responses import PageError
 from provider.services.scopes import reach_of
 from provider.services.token_checks import TokenChecks
-from provider.services.tokens import Issued, Refusal, begin_refreshing, issued
+from provider.services.tokens import Issued, Refusal, first_tokens
 from provider.store import device_codes
 from provider.store.clients import Client
 from provider.store.device_codes import DeviceCode
@@ -153,10 +153,7 @@ class Devices:
             return _refuse("device code without a person")
         if not device_codes.consume(conn, realm.id, row.device_hash, now):
             return _reused(conn, realm, grant, now)
-        refresh = begin_refreshing(conn, realm, current, grant, grant.scope, now)
-        access = self.issuing.access_token(conn, realm, current, user, grant, grant.scope, now)
-        id_token = self.issuing.id_token(conn, realm, current, user, grant, grant.scope, None, now)
-        return issued(realm, grant, access, grant.scope, refresh, id_token, DEVICE_CODE)
+        return first_tokens(conn, realm, self.issuing, current, user, grant, DEVICE_CODE, now)
 
     def _still_waiting(self, conn: Connection, realm: Realm, row: DeviceCode, now: int) -> Refusal:
         """Nobody has answered yet."""

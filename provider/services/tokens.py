@@ -112,10 +112,9 @@ class Tokens:
             return _refuse("code without a challenge, which the client needs")
         if not consume_code(conn, realm.id, row.code_hash, now):
             return self._code_reused(conn, realm, grant, now)
-        refresh = begin_refreshing(conn, realm, current, grant, row.scope, now)
-        access = self.issuing.access_token(conn, realm, current, user, grant, row.scope, now)
-        id_token = self.issuing.id_token(conn, realm, current, user, grant, row.scope, row.nonce, now)
-        return issued(realm, grant, access, row.scope, refresh, id_token, "authorization_code")
+        return first_tokens(
+            conn, realm, self.issuing, current, user, grant, "authorization_code", now, nonce=row.nonce
+        )
 
     def refresh(
         self,
@@ -177,7 +176,7 @@ class Tokens:
             return self._family_stopped(conn, realm, grant, now)
         insert_refresh_token(conn, realm.id, _refresh_row(successor, grant, row.scope, row.token_hash, now))
         id_token = self.issuing.id_token(conn, realm, current, user, grant, wanted, None, now)
-        return issued(realm, grant, access, wanted, successor, id_token, "refresh_token")
+        return _issued(realm, grant, access, wanted, successor, id_token, "refresh_token")
 
     def _repeat(
         self,
@@ -201,7 +200,7 @@ class Tokens:
             # access token.
             access = self.issuing.access_token(conn, realm, client, user, grant, wanted, now)
         id_token = self.issuing.id_token(conn, realm, client, user, grant, wanted, None, now)
-        return issued(realm, grant, access, wanted, successor, id_token, "refresh_token")
+        return _issued(realm, grant, access, wanted, successor, id_token, "refresh_token")
 
     def _code_reused(self, conn: Connection, realm: Realm, grant: GrantRow, now: int) -> Refusal:
         revoke_grant(conn, realm.id, grant.grant_id, now, "code_reused")
@@ -215,18 +214,37 @@ class Tokens:
         return _refuse("refresh token used twice", event)
 
 
-def begin_refreshing(
-    conn: Connection, realm: Realm, client: Client, grant: GrantRow, scope: tuple[str, ...], now: int
-) -> str | None:
-    """The first refresh token of a grant, if its scope and the client ask for one."""
-    if OFFLINE_ACCESS not in scope or not may_refresh(realm, client, grant):
-        return None
-    refresh = new_token()
-    insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, scope, None, now))
-    return refresh
+def first_tokens(
+    conn: Connection,
+    realm: Realm,
+    issuing: Issuing,
+    client: Client,
+    user: User,
+    grant: GrantRow,
+    grant_type: str,
+    now: int,
+    *,
+    nonce: str | None = None,
+) -> Issued:
+    """Give a person's grant its first tokens: whatever its scope and the client ask for.
+
+    Args:
+        grant_type: How they were asked for, for the event.
+        nonce: Of the authorization request.
+
+    Raises:
+        TemporarilyUnavailable: the ID token cannot be encrypted for the client.
+    """
+    scope, refresh = grant.scope, None
+    if OFFLINE_ACCESS in scope and may_refresh(realm, client, grant):
+        refresh = new_token()
+        insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, scope, None, now))
+    access = issuing.access_token(conn, realm, client, user, grant, scope, now)
+    id_token = issuing.id_token(conn, realm, client, user, grant, scope, nonce, now)
+    return _issued(realm, grant, access, scope, refresh, id_token, grant_type)
 
 
-def issued(
+def _issued(
     realm: Realm,
     grant: GrantRow,
     access: AccessDraft,
