@@ -21,11 +21,12 @@ from oidcgate.audit import Audit
 from oidcgate.net.fetch import Fetcher
 from oidcgate.protocol.bearer import challenge
 from oidcgate.protocol.errors import InvalidClient, OAuthError, TemporarilyUnavailable
-from provider.build import Parts, build, prepare
+from provider.build import Parts, build
 from provider.config import ProviderSettings, load_settings
 from provider.endpoints.answers import json_response
 from provider.events import Incident
 from provider.pages import ErrorKind
+from provider.prepare import prepare
 from provider.realm import Realm
 from provider.routes import Face, Route
 from provider.services.responses import PageError

@@ -6,13 +6,9 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from sqlalchemy import make_url
 
 from oidcgate.audit import Audit
 from oidcgate.net.fetch import Fetcher
-from oidcgate.settings import Problem, SettingsError
 from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import Network, parse_networks
 from oidcgate.web.sealing import KeyRing
@@ -76,7 +72,6 @@ from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
 from provider.services.users import Users, UserStore
 from provider.store.engine import Store
-from provider.store.migrations import upgrade
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,9 @@ def build(
     user_store: UserStore | None = None,
     fetcher: Fetcher | None = None,
 ) -> Parts:
-    """Put the parts together. Nothing is opened, read or written: that is `prepare`, or the first request.
+    """Put the parts together.
+
+    Nothing is opened, read or written: that is `provider.prepare`, or the first request.
 
     Args:
         user_store: where people are looked up, in place of file and database; commands go on serving those.
@@ -152,22 +149,32 @@ def build(
         Route("/", ("GET",), Home(screens), Face.PAGE),
         *_discovery_routes(Discovery(tuple(grants))),
         *_sign_in_routes(
-            settings,
-            store,
-            clients,
-            people,
-            consents,
-            hints,
-            issuing,
-            devices,
-            attempts,
-            screens,
-            ring,
-            audit,
-            clock,
+            store=store,
+            clients=clients,
+            people=people,
+            consents=consents,
+            hints=hints,
+            issuing=issuing,
+            devices=devices,
+            attempts=attempts,
+            screens=screens,
+            ring=ring,
+            audit=audit,
+            clock=clock,
+            networks=networks,
         ),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
-        *_token_routes(store, entrance, grants, checks, client_tokens, devices, audit, clock, networks),
+        *_token_routes(
+            store=store,
+            entrance=entrance,
+            grants=grants,
+            checks=checks,
+            client_tokens=client_tokens,
+            devices=devices,
+            audit=audit,
+            clock=clock,
+            networks=networks,
+        ),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
     )
@@ -189,82 +196,11 @@ def build(
     )
 
 
-def prepare(parts: Parts, now: int) -> None:
-    """Bring the database up to date, make missing signing keys, and compare it with the file. Safe to race.
-
-    No connection is left open, so that a server may fork afterwards.
-
-    Raises:
-        SettingsError: an id is both in the file and in the database, the secret does not open the keys, a
-            certificate is not valid now, or SQLite has no folder; in the last two nothing was touched.
-        StoreUnavailable: the database is locked, full, read-only or gone.
-    """
-    wrong = [*certificate_problems(parts.realms, now), *database_file_problems(parts)]
-    if wrong:
-        raise SettingsError(wrong)
-    try:
-        upgrade(parts.store)
-        for realm in parts.realms:
-            parts.keys.ensure(parts.store, realm, now)
-        problems = list(database_problems(parts))
-    finally:
-        parts.store.dispose()
-    if problems:
-        raise SettingsError(problems)
-
-
-def database_file_problems(parts: Parts) -> Iterator[Problem]:
-    """Why SQLite could not make its file: there is no folder for it, which its own message does not say."""
-    url = make_url(parts.settings.database)
-    if url.get_backend_name() == "sqlite":
-        folder = Path(url.database or "").parent
-        if not folder.is_dir():
-            fix = "make it, or name a file in another one"
-            yield Problem("database", str(folder), "is a folder that is not there", fix)
-
-
-def database_problems(parts: Parts) -> Iterator[Problem]:
-    """What in the database contradicts the configuration.
-
-    Raises:
-        StoreUnavailable: it cannot be read.
-    """
-    with parts.store.read() as conn:
-        for realm in parts.realms:
-            for taken in (*parts.clients.collisions(conn, realm), *parts.users.collisions(conn, realm)):
-                yield taken._replace(key=in_realm(parts.realms, realm, taken.key))
-            for kid in parts.keys.unreadable(conn, realm):
-                yield Problem(
-                    "secret", None, f"does not open the signing key {kid} of realm {realm.id}",
-                    "add the secret that was in use when the key was made as a further line",
-                )  # fmt: skip
-            other = parts.keys.pair_in_the_way(conn, realm)
-            if other is not None:
-                yield Problem(
-                    in_realm(parts.realms, realm, "signing_algorithm"), realm.settings.signing_algorithm,
-                    f"is not {other}, with which the pair of signing_cert has signed before",
-                    "keep it, or make another pair",
-                )  # fmt: skip
-
-
-def certificate_problems(realms: tuple[Realm, ...], now: int) -> Iterator[Problem]:
-    """What keeps the configured certificates of all realms from being used now."""
-    for realm in realms:
-        for problem in realm.settings.certificate_problems(now):
-            yield problem._replace(key=in_realm(realms, realm, problem.key))
-
-
-def in_realm(realms: tuple[Realm, ...], realm: Realm, key: str) -> str:
-    """The key as the file has it: the realm `default` is the top of the file."""
-    position = realms.index(realm)
-    return key if position == 0 else f"realms[{position - 1}].{key}"
-
-
 def _sign_in_routes(
-    settings: ProviderSettings,
+    *,
     store: Store,
     clients: Clients,
-    users: UserStore,
+    people: People,
     consents: Consents,
     hints: IdTokenHints,
     issuing: Issuing,
@@ -274,16 +210,16 @@ def _sign_in_routes(
     ring: KeyRing,
     audit: Audit,
     clock: Callable[[], float],
+    networks: tuple[Network, ...],
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
     requests = AuthorizationRequests(clients, hints)
-    authorizations = Authorizations(users, issuing, consents)
+    authorizations = Authorizations(people, issuing, consents)
     csrf_keys = ring.derive("provider csrf")
 
     def csrf(purpose: str) -> CsrfTokens:
         return CsrfTokens(csrf_keys, purpose)
 
-    trusted_networks = parse_networks(settings.trusted_networks)
     login = Login(
         store,
         requests,
@@ -293,9 +229,9 @@ def _sign_in_routes(
         screens,
         audit,
         clock,
-        trusted_networks,
+        networks,
     )
-    desk = FactorDesk(store, requests, authorizations, screens, audit, clock, trusted_networks)
+    desk = FactorDesk(store, requests, authorizations, screens, audit, clock, networks)
     secrets = TotpSecrets(ring)
     otp = OtpPage(desk, secrets, csrf("provider.otp"))
     enrol = EnrolPage(desk, secrets, csrf("provider.enrol"))
@@ -305,7 +241,7 @@ def _sign_in_routes(
     consent = Consent(
         store, requests, authorizations, consents, csrf("provider.consent"), screens, audit, clock
     )
-    end = EndSession(store, clients, users, hints, csrf("provider.logout"), screens, audit, clock)
+    end = EndSession(store, clients, people, hints, csrf("provider.logout"), screens, audit, clock)
     device_end = DeviceEnd(authorizations, screens, audit)
     device = DevicePages(
         store,
@@ -317,7 +253,7 @@ def _sign_in_routes(
         screens,
         audit,
         clock,
-        trusted_networks,
+        networks,
     )
     writer = ResponseWriter(screens.pages)
     authorize = Authorize(store, requests, authorizations, writer, device_end, screens, audit, clock)
@@ -337,6 +273,7 @@ def _sign_in_routes(
 
 
 def _token_routes(
+    *,
     store: Store,
     entrance: ClientEntrance,
     grants: Mapping[str, Grant],

@@ -10,9 +10,10 @@ from sqlalchemy import make_url
 
 from oidcgate.audit import Audit
 from oidcgate.settings import SettingsError
-from provider.build import Parts, build, certificate_problems, database_file_problems, database_problems
+from provider.build import Parts, build
 from provider.cli.opening import explained, to_standard_error
 from provider.config import load_settings
+from provider.prepare import certificate_problems, database_file_problems, database_problems
 from provider.services.key_care import EndingCertificate, ending_certificates
 from provider.store.keys import list_keys
 from provider.store.migrations import is_current

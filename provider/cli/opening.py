@@ -10,8 +10,9 @@ import click
 
 from oidcgate.audit import Audit
 from oidcgate.settings import SettingsError
-from provider.build import Parts, build, prepare
+from provider.build import Parts, build
 from provider.config import load_settings
+from provider.prepare import prepare
 from provider.realm import DEFAULT_REALM, Realm
 from provider.services.clients import ReadOnlyObject, UnknownObject
 from provider.services.keyring import RotationRefused

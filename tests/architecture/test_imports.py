@@ -136,6 +136,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "provider.factors",
     ),
     "provider.build": (*NEUTRAL, "provider"),
+    "provider.prepare": ("oidcgate.settings", "provider"),
     "provider.app": (*NEUTRAL, "provider"),
     "provider.serve": (*NEUTRAL, "provider"),
     "provider.cli": (*NEUTRAL, "provider"),
@@ -207,7 +208,14 @@ COMPOSING = {
         "oidcgate.cli.*",
         "oidcgate.serve.*",
     ),
-    "provider.build": ("provider", "provider.app", "provider.cli.*", "provider.serve", "provider.serve.*"),
+    "provider.build": (
+        "provider",
+        "provider.app",
+        "provider.prepare",
+        "provider.cli.*",
+        "provider.serve",
+        "provider.serve.*",
+    ),
 }
 
 

@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from oidcgate.web.sealing import KeyRing
-from provider.build import prepare
 from provider.factors.totp import TotpSecrets
+from provider.prepare import prepare
 from provider.services.passwords import Passwords
 from provider.store import totp
 from provider.store.totp import Totp
