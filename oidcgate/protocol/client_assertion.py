@@ -27,7 +27,7 @@ class AssertionRules:
 
     Attributes:
         client_id: The client whose key signed it.
-        audiences: What we may be called in it, byte for byte; one of them has to be named.
+        audiences: What we may be called in it, byte for byte; it has to name one of them, and nobody else.
         clock_skew_seconds: How far the two clocks may differ.
         longest_seconds: How far ahead its end may be, so that its `jti` need not be kept for long. Authlib's
             client asks for an hour.
@@ -105,8 +105,9 @@ def check_assertion_claims(
         raise _refused("iss and sub are not the client's id")
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(entry, str) and entry in rules.audiences for entry in audiences):
-        raise _refused(f"aud has to be one of {', '.join(sorted(rules.audiences))}")
+    # A list that names another server too would be good there as well, for whoever sees it here.
+    if not audiences or not all(isinstance(entry, str) and entry in rules.audiences for entry in audiences):
+        raise _refused(f"aud has to be one of {', '.join(sorted(rules.audiences))}, and name nobody else")
     expires_at = _check_times(claims, rules, now)
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or not jti.isprintable():

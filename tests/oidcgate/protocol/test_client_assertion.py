@@ -74,7 +74,10 @@ def test_an_hour_is_the_longest_unless_another_is_chosen() -> None:
     [
         pytest.param({}, Assertion("j-1", NOW + 60), id="as-built"),
         pytest.param({"aud": f"{ISSUER}/token"}, Assertion("j-1", NOW + 60), id="aud-other-name-of-ours"),
-        pytest.param({"aud": ["x", 1, ISSUER]}, Assertion("j-1", NOW + 60), id="aud-one-of-a-list"),
+        pytest.param({"aud": [ISSUER]}, Assertion("j-1", NOW + 60), id="aud-list-of-one"),
+        pytest.param(
+            {"aud": [f"{ISSUER}/token", ISSUER]}, Assertion("j-1", NOW + 60), id="aud-list-of-our-names"
+        ),
         pytest.param({"exp": NOW + 600 + SKEW}, Assertion("j-1", NOW + 600 + SKEW), id="exp-furthest"),
         pytest.param({"exp": NOW - SKEW + 1}, Assertion("j-1", NOW - SKEW + 1), id="exp-within-skew"),
         pytest.param({"exp": NOW + 60.25}, Assertion("j-1", NOW + 61), id="exp-fraction"),
@@ -111,11 +114,13 @@ def test_its_own_types_are_taken(typ: str) -> None:
         pytest.param({"aud": MISSING}, "aud", id="aud-missing"),
         pytest.param(
             {"aud": ISSUER + "/"},
-            f"aud has to be one of {ISSUER}, {ISSUER}/token",
+            f"aud has to be one of {ISSUER}, {ISSUER}/token, and name nobody else",
             id="aud-with-slash",
         ),
         pytest.param({"aud": "https://other.example"}, "aud", id="aud-foreign"),
         pytest.param({"aud": []}, "aud", id="aud-empty"),
+        pytest.param({"aud": [ISSUER, "https://other.example"]}, "aud", id="aud-another-beside-us"),
+        pytest.param({"aud": [ISSUER, 1]}, "aud", id="aud-beside-us-no-text"),
         pytest.param({"aud": [[ISSUER]]}, "aud", id="aud-nested"),
         pytest.param({"aud": {ISSUER: 1}}, "aud", id="aud-object"),
         pytest.param({"aud": f"{ISSUER} {ISSUER}/token"}, "aud", id="aud-two-in-one-text"),

@@ -112,6 +112,8 @@ def test_the_algorithm_is_the_registered_one(
     [
         pytest.param({"aud": "https://other.example"}, id="aud-of-another"),
         pytest.param({"aud": f"{ISSUER}/token"}, id="aud-token-endpoint"),
+        pytest.param({"aud": [ISSUER, "https://other.example"]}, id="aud-another-beside-us"),
+        pytest.param({"aud": [ISSUER, f"{ISSUER}/token"]}, id="aud-token-endpoint-beside-us"),
         pytest.param({"aud": None}, id="aud-missing"),
         pytest.param({"jti": None}, id="jti-missing"),
         pytest.param({"exp": None}, id="exp-missing"),
