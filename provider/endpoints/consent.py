@@ -21,7 +21,7 @@ from provider.pages import ErrorKind
 from provider.realm import Realm
 from provider.services.authorization import Authorizations
 from provider.services.authorization_requests import Accepted, AuthorizationRequests
-from provider.services.browser_session import this_browser
+from provider.services.browser_session import hold_session, this_browser
 from provider.services.consents import Consents
 from provider.services.interaction import AskConsent, ConsentAnswer
 from provider.services.pending import (
@@ -80,6 +80,7 @@ class Consent:
         # One transaction from judging to noting the answer: what is agreed to is what was shown, to whom it
         # was shown.
         with self.store.begin() as conn:
+            hold_session(conn, realm, cookies, now)
             pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
             accepted = self.requests.stored(conn, realm, pending)
             judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)

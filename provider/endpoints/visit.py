@@ -18,7 +18,7 @@ from provider.endpoints.screens import Screens
 from provider.realm import Realm
 from provider.services.authorization import Authorizations
 from provider.services.authorization_requests import Accepted, AuthorizationRequests
-from provider.services.browser_session import Browser, session_cookie, this_browser
+from provider.services.browser_session import Browser, hold_session, session_cookie, this_browser
 from provider.services.interaction import Step
 from provider.services.pending import SIGN_IN, Pending, load_request, save_progress, with_progress
 from provider.services.responses import form_targets, see_other
@@ -102,6 +102,7 @@ class Desk:
         fields = own_fields(pairs, _FIELDS)
         cookies, now = request.headers.get("Cookie", ""), int(self.clock())
         browser = this_browser(realm, cookies)
+        hold_session(conn, realm, cookies, now)
         pending = load_request(conn, realm, SIGN_IN, fields.get("interaction"), browser, now)
         accepted = self.requests.stored(conn, realm, pending)
         judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)

@@ -110,6 +110,14 @@ def live_session(conn: Connection, realm: Realm, cookie_header: str, now: int) -
     return session
 
 
+def hold_session(conn: Connection, realm: Realm, cookie_header: str, now: int) -> None:
+    """Wait for another tab that is being answered, and let the next one wait until the transaction ends.
+
+    Call it before a stored request is read: what the other tab did is then seen, not overwritten.
+    """
+    live_session(conn, realm, cookie_header, now)
+
+
 def note_use(conn: Connection, realm: Realm, session: BrowserSession, now: int) -> None:
     """Move the idle clock of a live session."""
     if now - session.seen_at >= SEEN_STEP_SECONDS:

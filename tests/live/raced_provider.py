@@ -3,6 +3,7 @@
 For `test_provider_races`. Sign-ins go through the pages; nothing but an authenticator is written past them.
 """
 
+import json
 import sys
 import time
 from collections import Counter
@@ -122,13 +123,13 @@ class RacedProvider:
             act,
         )
 
-    def met(self, what: str, outcomes: Sequence[str], *, least_processes: int | None = None) -> None:
+    def met(self, what: str, outcomes: Sequence[str], *, staggered: bool = False) -> None:
         """Hold the store's log to the size: a quarter of the connections at one moment, in all processes.
 
         Nobody waits for a transaction of PostgreSQL that wants nothing of theirs, so it is short.
 
         Args:
-            least_processes: In so many at least.
+            staggered: Each has work of its own to do first; more than there are processes must have met.
         """
         under_way, processes = at_once(read_log(self.log))
         if self.size == FULL:
@@ -139,13 +140,30 @@ class RacedProvider:
                 transactions_at_once=under_way,
                 outcomes=Counter(outcomes),
             )
-        assert under_way >= self.size.connections // 4
-        assert processes >= (least_processes or self.size.workers)
+        if staggered:
+            assert under_way > self.size.workers
+            assert processes > 1
+        else:
+            assert under_way >= self.size.connections // 4
+            assert processes >= self.size.workers
 
     def rows(self, table: str, **where: object) -> list[dict[str, Any]]:
         """Rows of a table in which these columns have these values."""
         found = self.op.rows()[table]
         return [row for row in found if all(row[name] == value for name, value in where.items())]
+
+    def consents(self, user_id: str) -> set[str]:
+        """The clients that somebody agreed to."""
+        with self.op.provider() as made, made.parts.store.read() as conn:
+            kept = made.parts.consents.of(conn, made.parts.realms[0], user_id).consents
+        return {entry.client_id for entry in kept}
+
+    def events(self, name: str, client_id: str) -> list[dict[str, Any]]:
+        """What the audit log of the servers says of a client."""
+        lines = (self.op.folder / "log").read_text().splitlines()
+        events = [json.loads(line) for line in lines if line.startswith("{")]
+        named = [event for event in events if event["event"] == f"provider.{name}"]
+        return [event for event in named if event.get("client_id") == client_id]
 
     def ask(self, request: bytes) -> Reply:
         return ask(self.op.port, request)
@@ -265,7 +283,7 @@ class OpenPage:
     @property
     def phone(self) -> pyotp.TOTP:
         """The authenticator that this page sets up."""
-        return pyotp.TOTP(self.text.partition('id="secret">')[2].partition("<")[0].replace(" ", ""))
+        return pyotp.TOTP(secret_in(self.text))
 
     def sent(self, **fields: str) -> bytes:
         """The bytes of its form."""
@@ -291,6 +309,11 @@ def started_at_once(folder: Path, database: str, size: Size) -> Iterator[list[in
         ]
         list(pool.map(until_the_end.enter_context, servers))
         yield ports
+
+
+def secret_in(text: str) -> str:
+    """What the page on which an authenticator is set up says to type."""
+    return text.partition('id="secret">')[2].partition("<")[0].replace(" ", "")
 
 
 def cookies_of(agent: UserAgent) -> dict[str, str]:
@@ -331,7 +354,7 @@ def _configuration(port: int, database: str, size: Size) -> str:
         auth_method = "none"
         redirect_uris = ["{issuer}/healthz"]
         """
-        for number in range(size.connections + 1)
+        for number in range(size.connections + 2)
     )
     people = "".join(
         f"""
