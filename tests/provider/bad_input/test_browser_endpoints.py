@@ -11,6 +11,9 @@ from tests.provider.bad_input.watching import Written, outcome_problem, problem_
 from tests.provider.sign_in.place import BYE, ISSUER, Browser, Page, World
 from tests.support.postgresql import Postgresql
 
+# Thousands of requests: not for the everyday loop.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

@@ -13,6 +13,9 @@ from tests.provider.bad_input.watching import Written, outcome_problem, problem_
 from tests.provider.world import World, copy_database
 from tests.support.postgresql import Postgresql
 
+# Thousands of requests: not for the everyday loop.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(made_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

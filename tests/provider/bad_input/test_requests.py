@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 from werkzeug.wrappers import Request
 
 from provider.routes import Face
+from tests.provider.bad_input import browser_doors, client_doors
 from tests.provider.bad_input.browser_doors import PUBLIC, SETTINGS, TARGETS
 from tests.provider.bad_input.mutations import CANARY
 from tests.provider.bad_input.oracle import INVALID_CLIENT, INVALID_REQUEST, Outcome, Told
@@ -70,6 +71,9 @@ def sound(response: TestResponse, path: str) -> None:
 def test_every_route_is_asked_here(world: World) -> None:
     routes = {route.path for route in world.provider.parts.routes}
     assert routes <= {*POSTED, *ASKED, "/.well-known/oauth-authorization-server"}
+    # And its parameters are spoiled one by one, but on the page that only says that something is missing.
+    doors = {door.path for door in (*browser_doors.DOORS, *client_doors.DOORS)}
+    assert routes - doors == {"/login/no-second-factor"}
 
 
 @pytest.mark.parametrize(
