@@ -28,7 +28,10 @@ def client() -> None:
 @click.option("--name", default="", help="Shown to people.  [default: the client_id]")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Where answers may go; may be repeated.")
 @click.option(
-    "--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Where a sign-out may end."
+    "--post-logout-redirect-uri",
+    "post_logout_redirect_uris",
+    multiple=True,
+    help="Where a sign-out may end; may be repeated.",
 )
 @click.option("--auth-method", type=click.Choice(AUTH_METHODS), default=AUTH_METHODS[0], show_default=True)
 @click.option(
@@ -42,7 +45,14 @@ def client() -> None:
     help="native: on a device of its user; answers may go to a loopback address or a scheme of its own.",
 )
 @click.option("--require-pkce", is_flag=True, help="Requests without code_challenge are refused.")
-@click.option("--scope", "scopes", multiple=True, default=DEFAULT_SCOPES)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=DEFAULT_SCOPES,
+    show_default=True,
+    help="It may ask for; may be repeated.",
+)
 @click.option("--trusted", is_flag=True, help="People are not asked for consent.")
 @click.option(
     "--second-factor",
