@@ -17,6 +17,7 @@ from provider.catalogue_settings import (
     ScopeSettings,
 )
 from provider.config import ProviderSettings
+from tests.provider.refusals import told
 from tests.provider.world import APP_SECRET, ISSUER, config
 
 API = "https://api.example"
@@ -31,7 +32,7 @@ def found(**changes: Any) -> list[Problem]:
     try:
         settings(**changes)
     except SettingsError as error:
-        return list(error.problems)
+        return list(told(error))
     return []
 
 

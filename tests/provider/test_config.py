@@ -9,6 +9,7 @@ from oidcgate.settings import SettingsError, describe, parse
 from provider.config import ProviderSettings, load_settings
 from provider.realm import realms_of
 from provider.realm_settings import Lifetimes
+from tests.provider.refusals import told
 from tests.provider.world import APP_SECRET, ISSUER, SECRET, config
 
 
@@ -17,7 +18,7 @@ def problems(**changes: Any) -> list[str]:
     try:
         parse(ProviderSettings, {**config(Path("x.db")), **changes})
     except SettingsError as error:
-        return [str(problem) for problem in error.problems]
+        return [str(problem) for problem in told(error)]
     return []
 
 

@@ -17,6 +17,7 @@ from provider.property_settings import (
     joined,
 )
 from provider.user_settings import UserSettings
+from tests.provider.refusals import told
 from tests.provider.world import config
 
 AUX = {"name": "aux_id_10", "writable": True}
@@ -27,7 +28,7 @@ def problems(**changes: Any) -> list[str]:
     try:
         parse(ProviderSettings, config("sqlite:///provider.db", **changes))
     except SettingsError as error:
-        return [str(problem) for problem in error.problems]
+        return [str(problem) for problem in told(error)]
     return []
 
 
@@ -71,7 +72,7 @@ def test_what_is_written_adds_to_the_default_ones_or_takes_their_place() -> None
         pytest.param([{"name": "a" * 101}], "is longer than 100 characters", id="long"),
         pytest.param(
             [{"name": "a", "type": "integer", "max_length": 4}],
-            "is said of a value of type",
+            "properties[0].max_length: 4 is said of a value of type integer; remove it",
             id="length-of-4",
         ),
         pytest.param(
@@ -99,6 +100,11 @@ def test_refused_at_load(entries: list[dict[str, Any]], problem: str) -> None:
 @pytest.mark.row("S-22")
 def test_two_properties_of_one_attribute_that_say_the_same() -> None:
     assert problems(properties=[{"name": "mail", "attribute": "email"}]) == []
+
+
+@pytest.mark.row("S-22")
+def test_a_name_of_100_characters() -> None:
+    assert problems(properties=[{"name": "a" * 100, "attribute": "b" * 100}]) == []
 
 
 @pytest.mark.row("S-37", "S-38")

@@ -7,6 +7,7 @@ import pytest
 
 from oidcgate.settings import SettingsError, parse
 from provider.user_settings import UserSettings, fold_user_name, user_name_problem
+from tests.provider.refusals import told
 
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA"
 EVERYTHING = {
@@ -38,7 +39,7 @@ def wrong(**said: Any) -> list[str]:
     try:
         parse(UserSettings, {"user_name": "alice", **said})
     except SettingsError as error:
-        return [f"{problem.key} {problem.value}" for problem in error.problems]
+        return [f"{problem.key} {problem.value}" for problem in told(error)]
     return []
 
 

@@ -231,6 +231,11 @@ def test_the_api_may_be_named_more_than_once_but_only_one() -> None:
         read([*pairs(), ("resource", api), ("resource", "https://b.example")])
 
 
+def test_an_error_answer_goes_the_way_of_the_response_type_as_it_came() -> None:
+    assert parse_authorization_request(pairs(response_type="strange")).response_type == "strange"
+    assert parse_authorization_request(pairs(response_type=None)).response_type is None
+
+
 def test_an_error_answer_echoes_only_a_sound_state_and_mode() -> None:
     def echoed(given_pairs: Pairs) -> tuple[str | None, str | None]:
         raw = parse_authorization_request(given_pairs)
