@@ -92,7 +92,9 @@ class PasswordGrant:
                 event = LoginFailed(realm.id, user.user_id, client.client_id, reason, call.network)
                 return _refused(reason, event)
             grant = begin_grant(conn, realm, authorization, call.now)
-            given = first_tokens(conn, realm, self.issuing, client, user, grant, self.grant_type, call.now)
+            given = first_tokens(
+                conn, realm, self.issuing, client, user, grant, reach.scopes, self.grant_type, call.now
+            )
         self.audit.emit(
             LoginSucceeded(realm.id, user.user_id, None, client.client_id, (PASSWORD,), call.network)
         )

@@ -36,7 +36,7 @@ from provider.realm import Realm
 from provider.services.issuing import Issuing
 from provider.services.opaque import new_token, token_hash
 from provider.services.responses import PageError
-from provider.services.scopes import reach_of
+from provider.services.scopes import reach_of, still_open
 from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Issued, Refusal, first_tokens
 from provider.store import device_codes
@@ -151,9 +151,12 @@ class Devices:
         current, user = subject
         if user is None:
             return _refuse("device code without a person")
+        scope = still_open(realm.catalogue, current, grant.scope)
+        if not scope:
+            return _refuse("nothing is left of the scope of the device code")
         if not device_codes.consume(conn, realm.id, row.device_hash, now):
             return _reused(conn, realm, grant, now)
-        return first_tokens(conn, realm, self.issuing, current, user, grant, DEVICE_CODE, now)
+        return first_tokens(conn, realm, self.issuing, current, user, grant, scope, DEVICE_CODE, now)
 
     def _still_waiting(self, conn: Connection, realm: Realm, row: DeviceCode, now: int) -> Refusal:
         """Nobody has answered yet."""

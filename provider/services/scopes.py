@@ -115,6 +115,11 @@ def scopes_open_to(catalogue: Catalogue, client: Client, audience: str | None) -
     return tuple(scope for scope in api.scopes if scope in catalogue.scopes and client.may_have(scope))
 
 
+def still_open(catalogue: Catalogue, client: Client, granted: Collection[str]) -> tuple[str, ...]:
+    """What is left of what was granted: the realm or the client may have lost a scope since then."""
+    return tuple(scope for scope in granted if scope in catalogue.scopes and client.may_have(scope))
+
+
 def _is_about_a_person(catalogue: Catalogue, scope: str) -> bool:
     opens_claims = bool(catalogue.scopes[scope].claims)
     return scope == OPENID or (opens_claims and scope not in catalogue.of_apis())

@@ -21,7 +21,7 @@ from provider.realm import Realm
 from provider.services.issuing import Issuing, access_token_hash
 from provider.services.minting import AccessDraft, IdTokenDraft, TokenDraft
 from provider.services.opaque import new_token, token_hash
-from provider.services.scopes import OFFLINE_ACCESS
+from provider.services.scopes import OFFLINE_ACCESS, still_open
 from provider.services.token_checks import TokenChecks, may_refresh
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -110,10 +110,13 @@ class Tokens:
             return _refuse("code without a person")
         if current.needs_pkce and row.code_challenge is None:
             return _refuse("code without a challenge, which the client needs")
+        scope = still_open(realm.catalogue, current, grant.scope)
+        if not scope:
+            return _refuse("nothing is left of the scope of the code")
         if not consume_code(conn, realm.id, row.code_hash, now):
             return self._code_reused(conn, realm, grant, now)
         return first_tokens(
-            conn, realm, self.issuing, current, user, grant, "authorization_code", now, nonce=row.nonce
+            conn, realm, self.issuing, current, user, grant, scope, "authorization_code", now, nonce=row.nonce
         )
 
     def refresh(
@@ -162,8 +165,7 @@ class Tokens:
                 return self._family_stopped(conn, realm, grant, now)
         if api is not None and api != grant.api:
             return Refusal(InvalidTarget("The refresh token was given for another API."))
-        known = realm.catalogue.scopes
-        allowed = tuple(word for word in row.scope if word in known and current.may_have(word))
+        allowed = still_open(realm.catalogue, current, row.scope)
         wanted = allowed if scope is None else scope
         if not set(wanted) <= set(allowed):
             return Refusal(InvalidScope("the scope exceeds what was granted"))
@@ -221,21 +223,23 @@ def first_tokens(
     client: Client,
     user: User,
     grant: GrantRow,
+    scope: tuple[str, ...],
     grant_type: str,
     now: int,
     *,
     nonce: str | None = None,
 ) -> Issued:
-    """Give a person's grant its first tokens: whatever its scope and the client ask for.
+    """Give a person's grant its first tokens: whatever the scope and the client ask for.
 
     Args:
+        scope: What is given of the grant's.
         grant_type: How they were asked for, for the event.
         nonce: Of the authorization request.
 
     Raises:
         TemporarilyUnavailable: the ID token cannot be encrypted for the client.
     """
-    scope, refresh = grant.scope, None
+    refresh = None
     if OFFLINE_ACCESS in scope and may_refresh(realm, client, grant):
         refresh = new_token()
         insert_refresh_token(conn, realm.id, _refresh_row(refresh, grant, scope, None, now))

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from werkzeug.test import Client as WSGIClient
 
-from tests.provider.sign_in.place import ISSUER, Page, World, authorize_url, claims, client, settings_document
+from tests.provider.sign_in.place import (
+    CALLBACK,
+    ISSUER,
+    VERIFIER,
+    Page,
+    World,
+    authorize_url,
+    claims,
+    client,
+    settings_document,
+)
 
 HOSTILE = "<script>alert(1)</script>'\"&\u202e"
 ALICE = {
@@ -462,6 +472,44 @@ def test_a_scope_that_was_restricted_meanwhile_is_gone_on_refresh(make: Make) ->
     form = {"grant_type": "refresh_token", "refresh_token": again["refresh_token"], "scope": "openid staff"}
     answer = world.post_token(form, "trusted")
     assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_scope")
+
+
+@pytest.mark.row("S-52")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"restricted_scopes": ["staff"]}, "openid email offline_access", id="restricted"),
+        pytest.param(
+            {"scopes": ["openid", "staff"], "flows": ["authorization_code"]},
+            "openid staff",
+            id="not-among-its-scopes",
+        ),
+        pytest.param({"restricted_scopes": ["openid"]}, "email staff offline_access", id="openid"),
+    ],
+)
+def test_a_code_does_not_keep_what_the_client_lost(make: Make, changes: Any, expected: str) -> None:
+    page = make().browser().signed_in(scope="openid email staff offline_access")
+    world = make(clients=[client("trusted", trusted=True, **{"scopes": ["*"], **changes})])
+    tokens = world.tokens(page)
+    assert tokens["scope"] == expected
+    assert ("refresh_token" in tokens) == ("offline_access" in expected)
+    assert ("id_token" in tokens) == ("openid" in expected)
+
+
+@pytest.mark.row("S-41", "S-52")
+def test_a_code_of_which_nothing_is_left_gives_nothing_and_is_not_used_up(make: Make) -> None:
+    before = make()
+    page = before.browser().signed_in(scope="openid")
+    narrow = client("trusted", trusted=True, scopes=["email"], flows=["authorization_code"])
+    form = {
+        "grant_type": "authorization_code",
+        "code": page.answer["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": VERIFIER,
+    }
+    refused = make(clients=[narrow]).post_token(form)
+    assert (refused.status_code, refused.get_json()["error"]) == (400, "invalid_grant")
+    assert before.post_token(form).status_code == 200
 
 
 @pytest.mark.row("S-52", "E-14")

@@ -550,6 +550,11 @@ def without_access(world: World) -> World:
     return World.over(world_url(world), clients=[changed])
 
 
+def without_scopes(world: World) -> World:
+    changed = client("kiosk", trusted=True, flows=["device_code"], redirect_uris=[], scopes=["email"])
+    return World.over(world_url(world), clients=[changed])
+
+
 def world_url(world: World) -> str:
     return world.provider.parts.settings.database
 
@@ -560,6 +565,7 @@ def world_url(world: World) -> str:
     [
         pytest.param(without_person, (400, "invalid_grant"), id="person-inactive"),
         pytest.param(without_access, (400, "invalid_grant"), id="person-not-allowed-any-more"),
+        pytest.param(without_scopes, (400, "invalid_grant"), id="nothing-left-of-the-scope"),
         pytest.param(without_client, (401, "invalid_client"), id="client-disabled"),
         pytest.param(without_flow, (400, "unauthorized_client"), id="flow-taken-away"),
     ],
@@ -574,6 +580,18 @@ def test_between_yes_and_the_tokens_everything_is_judged_anew(
     changed.close()
     assert rows(devices, "access_tokens") == []
     assert poll(devices, started, "kiosk").status_code == 200  # nothing was used up
+
+
+@pytest.mark.row("P-12", "S-52")
+def test_a_scope_that_the_client_lost_meanwhile_is_not_given(devices: World) -> None:
+    started = start(devices, "kiosk", "openid profile")
+    done(approve(devices.browser(), started))
+    restricted = client(
+        "kiosk", trusted=True, flows=["device_code"], redirect_uris=[], restricted_scopes=["profile"]
+    )
+    changed = World.over(world_url(devices), clients=[restricted])
+    assert poll(changed, started, "kiosk").get_json()["scope"] == "openid"
+    changed.close()
 
 
 @pytest.mark.row("P-12", "A-14")
