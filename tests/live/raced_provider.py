@@ -109,7 +109,7 @@ class RacedProvider:
                 act(made)
 
             replies = send_at_once(self.op.port, requests, beside)
-        self.met(what, [reply.kind for reply in replies])
+        self.met(what, [reply.kind for reply in replies], apart=True)
         return replies
 
     def in_processes(self, act: Callable[[Provider], Any]) -> list[Any]:
@@ -123,13 +123,12 @@ class RacedProvider:
             act,
         )
 
-    def met(self, what: str, outcomes: Sequence[str], *, staggered: bool = False) -> None:
+    def met(self, what: str, outcomes: Sequence[str], *, apart: bool = False) -> None:
         """Hold the store's log to the size: a quarter of the connections at one moment, in all processes.
 
-        Nobody waits for a transaction of PostgreSQL that wants nothing of theirs, so it is short.
-
         Args:
-            staggered: Each has work of its own to do first; more than there are processes must have met.
+            apart: They need not wait for each other, or have work of their own to do first: more than there
+                are processes must have met.
         """
         under_way, processes = at_once(read_log(self.log))
         if self.size == FULL:
@@ -140,7 +139,7 @@ class RacedProvider:
                 transactions_at_once=under_way,
                 outcomes=Counter(outcomes),
             )
-        if staggered:
+        if apart:
             assert under_way > self.size.workers
             assert processes > 1
         else:

@@ -352,8 +352,8 @@ def test_keys_made_at_once_are_one(raced: RacedProvider, logged: None) -> None:
             return "pending"
 
     said = raced.in_processes(rotate)
-    # Each makes a key before it asks, and who makes it slowly comes when the others are gone.
-    raced.met("rotation of a key", said, staggered=True)
+    # Who makes its key slowly comes when the others are gone.
+    raced.met("rotation of a key", said, apart=True)
     assert Counter(said) == {"next": 1, "pending": raced.size.connections - 1}
     rows = raced.rows("keys", realm_id="default", alg="ES256")
     assert sorted(row["state"] for row in rows) == ["current", "next"]
