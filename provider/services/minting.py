@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from oidcgate.protocol.errors import ServerError
 from oidcgate.protocol.id_token import half_hash
+from oidcgate.protocol.parameters import MAX_TOKEN_CHARACTERS
 from oidcgate.protocol.token import TokenResponse
 
 
@@ -40,10 +42,20 @@ class AccessDraft:
     claims: Mapping[str, Any] | None = None
 
     def text(self) -> str:
-        """The token as it is sent. Spec: RFC 9068 2.1."""
+        """The token as it is sent.
+
+        Raises:
+            ServerError: it would be too long for any endpoint to read it back.
+
+        Spec: RFC 9068 2.1.
+        """
         if self.signer is None or self.claims is None:
             return self.handle
-        return self.signer.sign(self.claims, typ="at+jwt")
+        text = self.signer.sign(self.claims, typ="at+jwt")
+        if len(text) > MAX_TOKEN_CHARACTERS:
+            # Nobody could ask about it or take it back, so nobody gets it.
+            raise ServerError(detail=f"an access token of {len(text)} characters: put fewer claims into it")
+        return text
 
 
 @dataclass(frozen=True)

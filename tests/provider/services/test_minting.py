@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from oidcgate.protocol.errors import ServerError
+from oidcgate.protocol.parameters import MAX_TOKEN_CHARACTERS
 from provider.services.minting import AccessDraft, FrontDraft, IdTokenDraft, TokenDraft
 
 CODE = "the-code"
@@ -54,6 +56,23 @@ def test_a_token_for_an_api_is_signed_as_what_it_is() -> None:
     pen = Pen()
     assert jwt(pen).text() == "RS256.1.signature"
     assert pen.signed == [({"jti": HANDLE, "aud": "https://orders.example"}, "at+jwt")]
+
+
+class Brush(Pen):
+    """A signer of long tokens."""
+
+    def sign(self, claims: Mapping[str, Any], *, typ: str | None = None) -> str:
+        return "x" * int(claims["length"])
+
+
+def test_nobody_gets_an_access_token_that_no_endpoint_would_read_back() -> None:
+    def of(length: int) -> AccessDraft:
+        return AccessDraft(HANDLE, 60, ("read",), Brush(), {"length": length})
+
+    assert len(of(MAX_TOKEN_CHARACTERS).text()) == MAX_TOKEN_CHARACTERS
+    with pytest.raises(ServerError) as refused:
+        of(MAX_TOKEN_CHARACTERS + 1).text()
+    assert "fewer claims" in refused.value.detail
 
 
 @pytest.mark.parametrize(
