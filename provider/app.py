@@ -23,7 +23,7 @@ from oidcgate.protocol.bearer import challenge
 from oidcgate.protocol.errors import InvalidClient, OAuthError, TemporarilyUnavailable
 from provider.build import Parts, build
 from provider.config import ProviderSettings, load_settings
-from provider.endpoints.answers import json_response
+from provider.endpoints.answers import is_for_scripts, json_response
 from provider.events import Incident
 from provider.pages import ErrorKind
 from provider.prepare import prepare
@@ -142,7 +142,7 @@ class Provider:
         if not self.parts.settings.enabled and not route.health:
             return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
         response = self._answer(realm, route, request)
-        if route.any_origin:
+        if route.any_origin and is_for_scripts(request):
             # Without Access-Control-Allow-Credentials no answer to a request with cookies is shown: a script
             # sends what it holds itself, a code, a token, a secret, and learns what that is worth.
             response.headers["Access-Control-Allow-Origin"] = "*"

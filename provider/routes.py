@@ -27,7 +27,8 @@ class Route:
 
     Attributes:
         any_origin: scripts of any site may read the answer. Only where no cookie counts: whoever sends the
-            same from a server is answered the same, so the person's browser adds no right of its own.
+            same from a server is answered the same, so the person's browser adds no right of its own. An
+            endpoint can keep single answers from them (`answers.keep_from_scripts`).
         bearer: errors carry the challenge of RFC 6750.
         health: answered also while the provider is switched off.
     """

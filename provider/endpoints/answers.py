@@ -1,13 +1,15 @@
-"""JSON answers, errors as JSON, and answers that are a token.
+"""JSON answers, errors as JSON, answers that are a token, and which no script of another site may read.
 
 Pages are `provider.pages`, answers to clients by way of the browser `provider.services.responses`.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from werkzeug import Response
+from werkzeug import Request, Response
+
+_NOT_FOR_SCRIPTS: Final = "oidcgate.provider.not_for_scripts"
 
 
 def json_response(
@@ -27,6 +29,19 @@ def json_response(
 def jwt_response(token: str) -> Response:
     """A signed, maybe encrypted token in place of JSON, which nothing keeps. Spec: OIDC Core 5.3.2."""
     return _answer(token, "application/jwt", 200, "no-store")
+
+
+def keep_from_scripts(request: Request) -> None:
+    """Let no script of another site read the answer to this request, whatever its route says.
+
+    That holds for an error too. Noted at the request, because an error becomes an answer elsewhere.
+    """
+    request.environ[_NOT_FOR_SCRIPTS] = True
+
+
+def is_for_scripts(request: Request) -> bool:
+    """Whether nobody has called `keep_from_scripts` for it."""
+    return _NOT_FOR_SCRIPTS not in request.environ
 
 
 def _answer(body: str, content_type: str, status: int, cache_control: str) -> Response:

@@ -12,7 +12,7 @@ from oidcgate.audit import Audit
 from oidcgate.protocol.errors import UnauthorizedClient, UnsupportedGrantType
 from oidcgate.protocol.token import TokenRequest, parse_token_request
 from oidcgate.web.forwarded import Network, client_network
-from provider.endpoints.answers import json_response
+from provider.endpoints.answers import json_response, keep_from_scripts
 from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.parameters import form_pairs
 from provider.grants.base import Grant, TokenCall
@@ -40,6 +40,9 @@ class TokenEndpoint:
     def __call__(self, realm: Realm, request: Request) -> Response:
         """Form, client, grant, exchange, answer; each phase may end it with an `OAuthError`."""
         pairs = form_pairs(request)
+        if ("grant_type", "password") in pairs:
+            # A page could guess at passwords with its visitors' networks, each of which is slowed for itself.
+            keep_from_scripts(request)
         presented = self.entrance.presented(request, pairs)
         token_request = parse_token_request(pairs)
         client = self.entrance.admit(realm, presented)

@@ -409,3 +409,25 @@ def test_realms_know_their_own_people(database) -> None:
     response = as_client(world, "till", "/r/second/token", **form)
     assert error_of(response) == INVALID_GRANT
     assert events(world, "login_failed")[0]["reason"] == "unknown_user"
+
+
+@pytest.mark.row("S-11", "S-15", "P-10")
+@pytest.mark.parametrize(
+    ("client_id", "changes", "status"),
+    [
+        pytest.param("till", {}, 200, id="right"),
+        pytest.param("till", {"password": "wrong"}, 400, id="wrong"),
+        pytest.param("app", {}, 400, id="client-without-the-flow"),
+        pytest.param("till", {"scope": 'a"b'}, 400, id="malformed"),
+        pytest.param("till", {"resource": "https://no.example"}, 400, id="unknown-api"),
+    ],
+)
+def test_no_script_reads_what_a_guess_is_worth(
+    till: World, client_id: str, changes: dict[str, str], status: int
+) -> None:
+    form = {"grant_type": "password", "username": "alice", "password": "demo-alice", "scope": "openid"}
+    answer = as_client(till, client_id, "/token", **{**form, **changes})
+    assert answer.status_code == status
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    other = as_client(till, client_id, "/token", grant_type="refresh_token", refresh_token="x")
+    assert other.headers["Access-Control-Allow-Origin"] == "*"
