@@ -288,7 +288,7 @@ def _token_routes(
     token = TokenEndpoint(entrance, client_tokens, grants, audit, clock, networks)
     introspect = Introspect(store, entrance, Introspection(checks), clock)
     revoke = Revoke(store, entrance, Revocation(checks), audit, clock)
-    device = DeviceAuthorizationEndpoint(store, entrance, devices, audit, clock)
+    device = DeviceAuthorizationEndpoint(store, entrance, devices, audit, clock, networks)
     userinfo = UserInfo(store, checks, client_tokens, clock)
     yield Route("/token", ("POST",), token, Face.JSON, any_origin=True)
     yield Route("/device_authorization", ("POST",), device, Face.JSON, any_origin=True)

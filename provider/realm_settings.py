@@ -153,7 +153,8 @@ class ThrottleSettings:
         default=1000,
         minimum=1,
         maximum=100_000,
-        help="Device codes of one client that may wait for an answer at the same time.",
+        help="Device codes of one client that may wait for an answer at the same time. In the name of public "
+        "clients one network may begin a twentieth of it, at least 20, before it has to wait.",
     )
 
 

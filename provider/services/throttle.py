@@ -12,7 +12,8 @@ network        failures for any name from one network              50  1 minute
 =============  ==============================================  ======  ============
 
 Codes of a second factor are slowed by the same rules over counters of their own (`code_scopes_of`), and so
-are codes of devices (`device_scopes_of`), per network.
+are codes of devices (`device_scopes_of`), per network. Devices that begin in the name of a public client are
+counted per network too (`device_start_scopes_of`).
 
 The strict rule binds the guesser's own network. The rule over all networks has a short cap, so somebody who
 guesses at the owner's name delays the owner by at most that minute, and from one network alone never reaches
@@ -38,6 +39,9 @@ from provider.store.throttle import Counter
 
 #: The cap where many share a counter: nobody can make others wait longer than this.
 SHARED_WAIT_SECONDS: Final = 60
+#: The part of a client's places for devices that one network has free, and the least it has.
+_NETWORKS_PER_CLIENT: Final = 20
+_LEAST_FREE_STARTS: Final = 20
 #: How many times more failures one account may have from everywhere than from one network.
 _NETWORKS_PER_ACCOUNT: Final = 6
 
@@ -110,7 +114,22 @@ def device_scopes_of(network: str, settings: ThrottleSettings) -> tuple[Scope, .
 
     Spec: RFC 8628 5.1.
     """
-    return (Scope(f"device:{network}", _shared(settings), own=False),)
+    return (Scope(f"device:{network}", _shared(settings, settings.network_failures), own=False),)
+
+
+def device_start_scopes_of(network: str, settings: ThrottleSettings) -> tuple[Scope, ...]:
+    """The counter of devices that begin in the name of public clients, which anybody can do.
+
+    So that no network alone takes all the places of a client (`devices_per_client`). Nothing is given back:
+    a place is taken until the code ends. The network `unknown` is not counted: it would be a counter for
+    everybody.
+
+    Spec: RFC 8628 5.6.
+    """
+    if network == UNKNOWN_NETWORK:
+        return ()
+    free = max(_LEAST_FREE_STARTS, settings.devices_per_client // _NETWORKS_PER_CLIENT)
+    return (Scope(f"device-start:{network}", _shared(settings, free), own=False),)
 
 
 def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
@@ -139,13 +158,13 @@ def _network_scope(network: str, settings: ThrottleSettings) -> tuple[Scope, ...
         return ()
     # A right password gives the network only its own charge back: else one account of the guesser's own
     # would buy unlimited tries at all others.
-    return (Scope(f"network:{network}", _shared(settings), own=False),)
+    return (Scope(f"network:{network}", _shared(settings, settings.network_failures), own=False),)
 
 
-def _shared(settings: ThrottleSettings) -> Rule:
+def _shared(settings: ThrottleSettings, free: int) -> Rule:
     shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
     first = min(settings.first_delay_seconds, shared)
-    return Rule(settings.network_failures, first, shared, settings.forget_seconds)
+    return Rule(free, first, shared, settings.forget_seconds)
 
 
 def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:

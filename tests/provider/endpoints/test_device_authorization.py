@@ -7,11 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from oidcgate.protocol.token import DEVICE_CODE
 from provider.endpoints.device_authorization import DeviceAuthorizationEndpoint
 from provider.store import device_codes
+from tests.provider.databases import made_postgresql, url
 from tests.provider.world import APP_SECRET, ISSUER, OTHER_SECRET, World, basic, error_of
+
+__all__ = ["made_postgresql", "url"]
 
 INVALID_REQUEST = (400, "invalid_request")
 INVALID_CLIENT = (401, "invalid_client")
@@ -179,6 +183,76 @@ def test_so_many_devices_of_a_client_may_wait(database) -> None:
     world.clock.move(600)
     assert ask(world).status_code == 200
     assert len(world.rows("device_codes")) == 5
+
+
+HERE, THERE = ({"REMOTE_ADDR": f"203.0.{third}.7"} for third in (113, 114))
+
+
+def begin(world: World, client_id: str = "tv", **options: Any) -> TestResponse:
+    return world.post("/device_authorization", {**FORM, "client_id": client_id}, **options)
+
+
+@pytest.mark.row("P-10", "S-50")
+def test_no_network_takes_all_places_of_a_public_client(url: str) -> None:
+    world = World.over(url, clients=CLIENTS, throttle={"devices_per_client": 30})
+    begun = [begin(world, environ_overrides=HERE) for _ in range(30)]
+    # The one that is over the free ones begins too; from then on each waits.
+    assert [answer.status_code for answer in begun] == [200] * 21 + [400] * 9
+    assert error_of(begun[-1]) == (400, "slow_down")
+    assert begun[-1].headers["Retry-After"] == "2"
+    assert len(world.rows("device_codes")) == 21
+    assert begin(world, "radio", environ_overrides=HERE).status_code == 400
+    assert begin(world, environ_overrides=THERE).status_code == 200
+    world.clock.move(2)
+    assert begin(world, environ_overrides=HERE).status_code == 200
+    waits = []
+    for _ in range(6):
+        waits.append(int(begin(world, environ_overrides=HERE).headers["Retry-After"]))
+        world.clock.move(waits[-1])
+        assert begin(world, environ_overrides=HERE).status_code == 200
+    assert waits == [4, 8, 16, 32, 60, 60]
+    world.provider.parts.store.dispose()
+
+
+@pytest.mark.row("P-10")
+def test_a_client_that_proves_itself_is_not_counted_by_network(world: World) -> None:
+    secret = {"Authorization": basic("app", APP_SECRET)}
+    form = {"scope": "openid"}
+    for _ in range(60):
+        answer = world.post("/device_authorization", form, headers=secret, environ_overrides=HERE)
+        assert answer.status_code == 200
+    assert begin(world, environ_overrides=HERE).status_code == 200
+    assert [row["failures"] for row in world.rows("throttle")] == [1]
+
+
+@pytest.mark.row("P-10")
+def test_what_may_not_begin_is_not_charged(world: World) -> None:
+    assert error_of(ask(world, scope="nothing-known")) == (400, "invalid_scope")
+    form = {**FORM, "scope": "nothing-known"}
+    assert world.post("/device_authorization", form, environ_overrides=HERE).status_code == 400
+    assert world.rows("throttle") == []
+
+
+@pytest.mark.row("P-10")
+@pytest.mark.parametrize(
+    ("trusted", "networks"),
+    [
+        pytest.param([], ["device-start:10.0.0.0/24"], id="nobody"),
+        pytest.param(
+            ["10.0.0.0/8"],
+            ["device-start:198.51.100.0/24", "device-start:203.0.113.0/24"],
+            id="the-proxy",
+        ),
+    ],
+)
+def test_the_network_is_told_by_trusted_proxies_alone(
+    database, trusted: list[str], networks: list[str]
+) -> None:
+    world = World.over(database, clients=CLIENTS, trusted_networks=trusted)
+    for address in ("203.0.113.7", "198.51.100.9"):
+        forwarded = {"X-Forwarded-For": address}
+        begin(world, headers=forwarded, environ_overrides={"REMOTE_ADDR": "10.0.0.1"})
+    assert sorted(row["scope_key"] for row in world.rows("throttle")) == networks
 
 
 def test_a_device_that_was_answered_does_not_count(database) -> None:

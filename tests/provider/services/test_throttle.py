@@ -14,6 +14,7 @@ from provider.services.throttle import (
     Rule,
     charged,
     device_scopes_of,
+    device_start_scopes_of,
     forgive,
     give_back,
     scopes_of,
@@ -123,6 +124,25 @@ def test_codes_of_devices_have_a_counter_for_each_network_and_one_for_those_with
         assert (scope.rule.free, scope.rule.longest_delay_seconds) == (50, SHARED_WAIT_SECONDS)
         assert not scope.own
         assert scope.key not in {other.key for other in scopes_of("alice", NETWORK, settings)}
+
+
+@pytest.mark.parametrize(
+    ("devices_per_client", "free"),
+    [
+        pytest.param(1000, 50, id="default"),
+        pytest.param(1, 20, id="least"),
+        pytest.param(400, 20, id="last-of-the-least"),
+        pytest.param(420, 21, id="a-twentieth"),
+        pytest.param(100_000, 5000, id="most"),
+    ],
+)
+def test_one_network_has_a_part_of_the_places_for_devices(devices_per_client: int, free: int) -> None:
+    settings = ThrottleSettings(devices_per_client=devices_per_client, network_failures=7)
+    (scope,) = device_start_scopes_of(NETWORK, settings)
+    assert (scope.rule.free, scope.rule.longest_delay_seconds) == (free, SHARED_WAIT_SECONDS)
+    assert not scope.own
+    assert scope.key not in {other.key for other in device_scopes_of(NETWORK, settings)}
+    assert device_start_scopes_of(UNKNOWN_NETWORK, settings) == ()
 
 
 def test_attempts_are_charged_until_they_wait_and_waiting_is_free(store: Store) -> None:
