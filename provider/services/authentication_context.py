@@ -76,6 +76,8 @@ VOCABULARIES: Final[Mapping[str, Vocabulary]] = {
         contexts=(
             Context(f"{_SAML}unspecified", _KNOWLEDGE, ("pwd",)),
             Context(f"{_SAML}Password", _KNOWLEDGE, ("pwd",)),
+            # For those who ask for it: what is done here is first of all a code that depends on the time.
+            Context(f"{_SAML}MobileTwoFactorContract", TWO_FACTORS, ("mfa",)),
             Context(f"{_SAML}TimeSyncToken", _POSSESSION, ("swk",)),
         ),
         methods={"pwd": _KNOWLEDGE, "swk": _POSSESSION, "otp": _POSSESSION, "mfa": TWO_FACTORS},

@@ -261,7 +261,7 @@ def test_a_token_of_a_quarter_of_an_hour_lives_as_long_as_the_skew_longer(
     assert error_of(world.userinfo(token)) == (401, "invalid_token")
 
 
-@pytest.mark.row("S-50", "C-3")
+@pytest.mark.row("S-50", "C-3", "E-22")
 def test_only_a_client_with_the_permission(apis: World) -> None:
     token = apis.tokens()["access_token"]
     response = as_client(apis, "app", "/introspect", token=token)

@@ -68,6 +68,15 @@ def test_discovery_says_what_there_is(world: World) -> None:
     assert not document.keys() & set(absent)
 
 
+@pytest.mark.row("E-23")
+def test_nobody_registers_an_application_by_asking(world: World) -> None:
+    assert "registration_endpoint" not in world.browser().get(METADATA).get_json()
+    assert (
+        world.browser().post("/register", json={"redirect_uris": ["https://new.example/cb"]}).status_code
+        == 404
+    )
+
+
 @pytest.mark.row("S-17")
 def test_every_endpoint_that_discovery_names_is_there(world: World) -> None:
     document = world.browser().get(METADATA).get_json()

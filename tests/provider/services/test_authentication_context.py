@@ -22,7 +22,7 @@ def test_every_profile_that_can_be_configured_has_words() -> None:
     assert tuple(VOCABULARIES) == ACR_PROFILES
 
 
-@pytest.mark.row("E-06", "E-28", "A-18")
+@pytest.mark.row("E-06", "E-28", "A-17", "A-18", "C-11")
 @pytest.mark.parametrize(
     ("profile", "used", "asked", "acr", "amr"),
     [
@@ -42,6 +42,22 @@ def test_every_profile_that_can_be_configured_has_words() -> None:
         ),
         pytest.param(
             "entrust-saml", PASSWORD_ONLY, f"{SAML}unspecified", f"{SAML}unspecified", ["pwd"], id="saml-any"
+        ),
+        pytest.param(
+            "entrust-saml",
+            BOTH,
+            f"{SAML}SmartcardPKI {SAML}MobileTwoFactorContract",
+            f"{SAML}MobileTwoFactorContract",
+            ["mfa"],
+            id="saml-two-factors-asked",
+        ),
+        pytest.param(
+            "entrust-saml",
+            PASSWORD_ONLY,
+            f"{SAML}MobileTwoFactorContract",
+            f"{SAML}Password",
+            ["pwd"],
+            id="saml-two-factors-not-reached",
         ),
         pytest.param("entrust-saml", BOTH, "mfa", f"{SAML}TimeSyncToken", ["swk"], id="saml-foreign-word"),
         pytest.param("eam", PASSWORD_ONLY, "possessionorinherence", "knowledge", ["pwd"], id="eam-password"),
@@ -109,6 +125,7 @@ def test_discovery_lists_what_can_be_reached() -> None:
         "mfa",
         f"{SAML}unspecified",
         f"{SAML}Password",
+        f"{SAML}MobileTwoFactorContract",
         f"{SAML}TimeSyncToken",
         "knowledgeorpossessionorinherence",
         "knowledgeorpossession",

@@ -175,7 +175,7 @@ def test_prompt_select_account_lets_another_person_in(world: World) -> None:
     assert second["sid"] != first["sid"]
 
 
-@pytest.mark.row("E-25")
+@pytest.mark.row("E-25", "E-21")
 def test_oidcc_id_token_hint(world: World) -> None:
     browser = world.browser()
     tokens = world.tokens(browser.signed_in())
