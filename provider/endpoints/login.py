@@ -127,6 +127,9 @@ class Login:
                 session, token = begin_session(conn, realm, who, previous, now)
                 save_progress(conn, realm, with_progress(form.pending, login_progress(session)))
         if not good:
+            renewed = self.attempts.once_more(realm, right)
+            if renewed is not None:
+                return self._sign_in(form, renewed, network)
             self.audit.emit(LoginFailed(realm.id, user.user_id, client_id, CHANGED, network))
             return self._show(form, username=user.user_name, problem=LoginProblem.WRONG, status=403)
         self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, session.amr, network))

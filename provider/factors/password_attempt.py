@@ -5,7 +5,7 @@ at the other. How a password is checked is `password` next door, how tries are s
 `provider.services.throttle`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
@@ -51,11 +51,16 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True)
 class Right:
-    """The person it was. The try stays charged until `settle`."""
+    """The person it was. The try stays charged until `settle`.
+
+    Attributes:
+        password: What was right; None once it was looked at again (`PasswordAttempts.once_more`).
+    """
 
     user: User
     scopes: tuple[Scope, ...]
     new_hash: str | None = field(repr=False)
+    password: str | None = field(repr=False)
     users: UserStore = field(repr=False)
 
     def settle(self, conn: Connection, realm: Realm) -> bool:
@@ -118,4 +123,27 @@ class PasswordAttempts:
                 LoginFailed(realm.id, user_id, attempt.client_id, verdict.reason, attempt.network)
             )
             return Wrong()
-        return Right(verdict.user, scopes, verdict.new_hash, self.users)
+        return Right(verdict.user, scopes, verdict.new_hash, attempt.password, self.users)
+
+    def once_more(self, realm: Realm, right: Right) -> Right | None:
+        """Look again at a password whose hash is another one since: another sign-in may have renewed it.
+
+        Call it where `settle` said no, outside of the transaction. Nothing is charged a second time.
+
+        Returns:
+            What may be settled now; None where nothing but another hash could have made it good, or this is
+            not the first time.
+        """
+        if right.password is None:
+            return None
+        with self.store.read() as conn:
+            current = self.users.find(conn, realm, right.user.user_id)
+        if current is None or not current.active or current.password_hash == right.user.password_hash:
+            return None
+        try:
+            verdict = self.factor.check(current, right.password)
+        except Busy:
+            return None
+        if verdict.user is None:
+            return None
+        return replace(right, user=verdict.user, new_hash=verdict.new_hash, password=None)

@@ -88,13 +88,17 @@ class PasswordGrant:
             reason = _why_not(conn, call, rule, user)
             if reason is None and not right.settle(conn, realm):
                 reason = CHANGED
-            if reason is not None:
-                event = LoginFailed(realm.id, user.user_id, client.client_id, reason, call.network)
-                return _refused(reason, event)
-            grant = begin_grant(conn, realm, authorization, call.now)
-            given = first_tokens(
-                conn, realm, self.issuing, client, user, grant, reach.scopes, self.grant_type, call.now
-            )
+            if reason is None:
+                grant = begin_grant(conn, realm, authorization, call.now)
+                given = first_tokens(
+                    conn, realm, self.issuing, client, user, grant, reach.scopes, self.grant_type, call.now
+                )
+        if reason is not None:
+            renewed = self.attempts.once_more(realm, right) if reason == CHANGED else None
+            if renewed is not None:
+                return self._give(call, reach, rule, renewed)
+            event = LoginFailed(realm.id, user.user_id, client.client_id, reason, call.network)
+            return _refused(reason, event)
         self.audit.emit(
             LoginSucceeded(realm.id, user.user_id, None, client.client_id, (PASSWORD,), call.network)
         )

@@ -19,7 +19,7 @@ PERSON = User("sub-1", "alice", "alice", CANARY, True, {"email": CANARY}, 0)
         pytest.param(Attempt("alice", CANARY, "app", "unknown"), id="attempt"),
         pytest.param(PERSON, id="person"),
         pytest.param(PasswordVerdict(PERSON, "ok", CANARY), id="verdict"),
-        pytest.param(Right(PERSON, (), CANARY, Users({}, {})), id="right"),
+        pytest.param(Right(PERSON, (), CANARY, CANARY, Users({}, {})), id="right"),
         pytest.param(Browser(CANARY, is_new=True), id="browser"),
     ],
 )

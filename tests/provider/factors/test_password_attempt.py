@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
 from provider.endpoints.login import Login
-from provider.factors.password import PasswordFactor, PasswordVerdict
+from provider.factors.password import Busy, PasswordFactor, PasswordVerdict
 from provider.store.users import User
 from tests.provider.databases import made_postgresql, url
 from tests.provider.endpoints.apis import as_client, world_with_apis
@@ -80,6 +80,22 @@ def switch_off(world: World) -> Callable[[], None]:
     return change
 
 
+def renew_hash(world: World) -> Callable[[], None]:
+    """As another sign-in with the same password does, each time."""
+
+    def change() -> None:
+        parts = world.provider.parts
+        with parts.store.begin() as conn:
+            parts.users.set_password_hash(conn, world.realm, "carol", QUICK.hash("old"), world.now)
+
+    return change
+
+
+def once(change: Callable[[], None]) -> Callable[[], None]:
+    left = [change]
+    return lambda: left.pop()() if left else None
+
+
 CHANGES = [pytest.param(change_password, id="password"), pytest.param(switch_off, id="switched-off")]
 
 
@@ -129,3 +145,45 @@ def test_without_a_change_the_hash_is_renewed(world: World) -> None:
     kept = hash_of_carol(world)
     assert kept is not None
     assert not QUICK.check_needs_rehash(kept)
+
+
+@pytest.mark.row("P-06")
+def test_of_two_right_sign_ins_that_renew_the_hash_none_is_called_wrong(world: World) -> None:
+    with meanwhile(world, once(renew_hash(world))):
+        assert tokens(world).status_code == 200
+    with meanwhile(world, once(renew_hash(world))):
+        browser = Browser(world.provider, "203.0.113.7")
+        challenge = {"code_challenge": CHALLENGE, "redirect_uri": REDIRECT_URI}
+        page = browser.go(authorize_url("app", scope="openid", **challenge))
+        assert browser.submit(page, username="carol", password="old").status != 403
+    assert browser.session_cookie is not None
+    assert [row["failures"] for row in world.rows("throttle")] == [0]
+    assert "login_failed" not in "".join(world.events)
+
+
+@pytest.mark.row("P-06")
+def test_a_hash_that_never_stands_still_is_looked_at_once_more_and_refused(world: World) -> None:
+    checks = []
+
+    def change() -> None:
+        checks.append(None)
+        renew_hash(world)()
+
+    with meanwhile(world, change):
+        assert tokens(world).status_code == 400
+    assert len(checks) == 2
+
+
+@pytest.mark.row("P-06")
+def test_without_a_free_slot_it_is_not_looked_at_again(world: World) -> None:
+    factor = factor_of(world)
+    factor._hasher = QUICK
+    parts = world.provider.parts
+    with parts.store.read() as conn:
+        carol = parts.users.known(conn, world.realm, "carol")
+    verdict = factor.check(carol, "old")
+    renew_hash(world)()
+    with patch.object(factor, "check", side_effect=[verdict, Busy]) as check:
+        answer = tokens(world)
+    assert check.call_count == 2
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_grant")
