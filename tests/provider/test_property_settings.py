@@ -76,13 +76,25 @@ def test_what_is_written_adds_to_the_default_ones_or_takes_their_place() -> None
             id="length-of-4",
         ),
         pytest.param(
-            [{"name": "a", "fixed_length": True}], "is missing beside fixed_length", id="fixed-at-nothing"
+            [{"name": "a", "fixed_length": True}],
+            "properties[0].max_length: is missing beside fixed_length",
+            id="fixed-at-nothing",
         ),
         pytest.param([{"name": "a", "max_length": -1}], "properties[0].max_length", id="negative"),
         pytest.param(
             [{"name": "login", "attribute": "user_name", "writable": True}],
             "properties[0].attribute: 'user_name' is the name to sign in with",
             id="user-name-written",
+        ),
+        pytest.param(
+            [{"name": "login", "attribute": "user_name", "type": "integer"}],
+            "properties[0].attribute: 'user_name' is the name to sign in with",
+            id="user-name-of-another-type",
+        ),
+        pytest.param(
+            [{"name": "login", "attribute": "user_name", "multi_valued": True}],
+            "properties[0].attribute: 'user_name' is the name to sign in with",
+            id="user-name-as-a-list",
         ),
         pytest.param(
             [{"name": "mail", "attribute": "email", "multi_valued": True}],
@@ -98,8 +110,9 @@ def test_refused_at_load(entries: list[dict[str, Any]], problem: str) -> None:
 
 
 @pytest.mark.row("S-22")
-def test_two_properties_of_one_attribute_that_say_the_same() -> None:
-    assert problems(properties=[{"name": "mail", "attribute": "email"}]) == []
+@pytest.mark.parametrize("attribute", ["email", "user_name"])
+def test_two_properties_of_one_attribute_that_say_the_same(attribute: str) -> None:
+    assert problems(properties=[{"name": "another", "attribute": attribute}]) == []
 
 
 @pytest.mark.row("S-22")
