@@ -246,6 +246,8 @@ WITH_APIS = Catalogue.of(
 def test_claims_of_the_scopes_of_an_api(audience: str | None, expected: tuple[str, ...]) -> None:
     anything = replace(CLIENT, scopes=("*",))
     assert still_asked(WITH_APIS, anything, ("salary", "shelf", "email", "unknown"), audience) == expected
+    named = asked_for(userinfo=dict.fromkeys(("salary", "shelf", "email", "unknown")))
+    assert askable(WITH_APIS, anything, named, audience) == {"userinfo": expected}
 
 
 @pytest.mark.row("E-14", "A-13")

@@ -192,6 +192,30 @@ def test_every_scope_that_is_forbidden_is_named() -> None:
         reach_of(CATALOGUE, client(scopes=()), ["openid", "email"], None, refreshable=True)
 
 
+@pytest.mark.row("E-17")
+@pytest.mark.parametrize(
+    ("audience", "why"),
+    [
+        pytest.param("https://x.example", "is not among the resources", id="unknown"),
+        pytest.param(OFF.audience, "is switched off", id="off"),
+        pytest.param(CLOSED.audience, "does not list this client", id="of-others"),
+    ],
+)
+def test_only_the_log_says_why_an_api_is_not_open(audience: str, why: str) -> None:
+    with pytest.raises(InvalidTarget) as caught:
+        api_named(CATALOGUE, client(), audience)
+    assert caught.value.detail == f"the API {audience!r} {why}"
+    assert audience not in str(caught.value.description)
+    assert why not in str(caught.value.description)
+
+
+@pytest.mark.row("E-17")
+def test_the_log_says_what_was_asked_for_in_vain() -> None:
+    with pytest.raises(InvalidScope) as caught:
+        reach_of(CATALOGUE, client(), ["nothing", "gone"], None, refreshable=True)
+    assert caught.value.detail == "nothing that can be granted is in 'nothing gone'"
+
+
 @pytest.mark.row("S-52")
 def test_what_is_open_to_a_client() -> None:
     assert scopes_open_to(CATALOGUE, client(), None) == ()
