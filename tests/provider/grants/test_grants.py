@@ -11,8 +11,10 @@ from oidcgate.protocol.errors import InvalidGrant, InvalidRequest
 from oidcgate.protocol.token import TokenRequest
 from provider.grants.authorization_code import AuthorizationCodeGrant
 from provider.grants.base import Grant, TokenCall
+from provider.grants.device_code import DeviceCodeGrant
 from provider.grants.refresh_token import RefreshTokenGrant
 from provider.services.authenticate_client import AuthenticatedClient
+from provider.services.devices import Devices
 from provider.services.tokens import Refusal, Tokens
 
 NOW = 1_000_000
@@ -94,3 +96,20 @@ def test_nothing_is_refreshed_without_a_refresh_token(store: Any, tokens: Any) -
     with pytest.raises(InvalidRequest):
         exchange(RefreshTokenGrant(store, tokens), scope=("openid",))
     tokens.refresh.assert_not_called()
+
+
+@pytest.mark.parametrize("api", [pytest.param("https://api.example", id="for-an-api"), None])
+def test_a_device_code_is_redeemed_for_the_api_asked_for(store: Any, api: str | None) -> None:
+    devices = create_autospec(Devices, instance=True)
+    devices.redeem.return_value = ANSWER
+    assert exchange(DeviceCodeGrant(store, devices), device_code="code-1", api=api) is ANSWER
+    devices.redeem.assert_called_once_with(
+        sentinel.transaction, sentinel.realm, sentinel.client, device_code="code-1", api=api, now=NOW
+    )
+
+
+def test_nothing_is_redeemed_without_a_device_code(store: Any) -> None:
+    devices = create_autospec(Devices, instance=True)
+    with pytest.raises(InvalidRequest):
+        exchange(DeviceCodeGrant(store, devices), code="code-1")
+    devices.redeem.assert_not_called()
