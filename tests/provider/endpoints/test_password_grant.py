@@ -106,13 +106,12 @@ def test_a_person_gets_every_token(url: str) -> None:
     ).get_json()
     again = verify(refreshed["id_token"], keys, ["RS256"]).claims
     assert (again["sub"], again["auth_time"], refreshed["scope"]) == (ALICE, world.now, body["scope"])
+    (grant,) = world.rows("grants")
+    assert grant["scope"] == body["scope"].split()
     (event,) = events(world, "login_succeeded")
-    assert (event["user_id"], event["client_id"], event["sid"], event["amr"]) == (
-        ALICE,
-        "till",
-        None,
-        ["pwd"],
-    )
+    told = {"realm": "default", "user_id": ALICE, "client_id": "till", "sid": None, "amr": ["pwd"]}
+    assert {**event, **told, "network": "unknown"} == event
+    assert [event["grant_type"] for event in events(world, "tokens_issued")] == ["password", "refresh_token"]
     assert "demo-alice" not in "".join(world.events)
     world.provider.parts.store.dispose()
 

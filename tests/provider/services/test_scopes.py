@@ -17,6 +17,7 @@ from provider.services.scopes import (
     reach_of,
     reach_of_client,
     scopes_open_to,
+    still_open,
 )
 from provider.store.clients import Client
 
@@ -225,6 +226,19 @@ def test_what_is_open_to_a_client() -> None:
     for closed in (OFF, CLOSED):
         with pytest.raises(InvalidTarget):
             scopes_open_to(CATALOGUE, client(), closed.audience)
+
+
+@pytest.mark.row("S-52")
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        pytest.param({}, ("openid", "email"), id="but-what-the-realm-lost"),
+        pytest.param({"scopes": ("email", "gone")}, ("email",), id="but-what-the-client-lost"),
+        pytest.param({"restricted_scopes": ("email",)}, ("openid",), id="but-what-was-restricted"),
+    ],
+)
+def test_what_was_granted_is_still_open(changes: dict[str, Any], left: tuple[str, ...]) -> None:
+    assert still_open(CATALOGUE, client(**changes), ("openid", "gone", "email")) == left
 
 
 SCOPES = st.sampled_from([*ALL, "nothing"])
