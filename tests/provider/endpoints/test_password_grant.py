@@ -310,6 +310,8 @@ def test_guessing_is_slowed(url: str) -> None:
     slowed = sign_in(world)
 
     assert error_of(slowed) == INVALID_GRANT
+    # The one thing that is told apart from a wrong password: to come back later.
+    assert slowed.get_json()["error_description"].startswith("too many failures")
     wait = int(slowed.headers["Retry-After"])
     assert wait > 0
     (event,) = events(world, "login_slowed")

@@ -9,9 +9,11 @@ import pytest
 
 from oidcgate.protocol.errors import InvalidGrant, InvalidRequest
 from oidcgate.protocol.token import TokenRequest
+from provider.factors.password_attempt import PasswordAttempts
 from provider.grants.authorization_code import AuthorizationCodeGrant
 from provider.grants.base import Grant, TokenCall
 from provider.grants.device_code import DeviceCodeGrant
+from provider.grants.password import PasswordGrant
 from provider.grants.refresh_token import RefreshTokenGrant
 from provider.services.authenticate_client import AuthenticatedClient
 from provider.services.devices import Devices
@@ -113,3 +115,19 @@ def test_nothing_is_redeemed_without_a_device_code(store: Any) -> None:
     with pytest.raises(InvalidRequest):
         exchange(DeviceCodeGrant(store, devices), code="code-1")
     devices.redeem.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        pytest.param({"username": "alice"}, id="password-missing"),
+        pytest.param({"password": "demo-alice"}, id="username-missing"),
+    ],
+)
+def test_no_password_is_looked_at_without_a_name_and_the_other_way_round(
+    store: Any, presented: dict[str, str]
+) -> None:
+    attempts = create_autospec(PasswordAttempts, instance=True)
+    with pytest.raises(InvalidRequest):
+        exchange(PasswordGrant(store, attempts, sentinel.issuing, sentinel.audit), **presented)
+    attempts.make.assert_not_called()
