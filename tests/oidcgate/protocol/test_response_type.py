@@ -72,6 +72,8 @@ def test_anything_else_is_unsupported(text: str) -> None:
     with pytest.raises(UnsupportedResponseType) as caught:
         parse_response_type(text)
     assert caught.value.detail == f"response_type {text!r}"
+    # What is not supported may be hostile: it is not said back.
+    assert caught.value.description == "response_type is not supported"
 
 
 @given(
