@@ -5,9 +5,15 @@ What a transaction is to the rest of the provider is in `engine`; the other data
 
 import os
 import sqlite3
+import time
 from contextlib import suppress
+from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+
+#: Between two tries to switch a new file.
+_PAUSE_SECONDS: Final = 0.01
 
 
 def open_engine(url: URL, busy_seconds: float, *, reads: str) -> Engine:
@@ -36,7 +42,7 @@ def open_engine(url: URL, busy_seconds: float, *, reads: str) -> Engine:
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         cursor = connection.cursor()
         try:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            switch_to_wal(cursor, busy_seconds)
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
         finally:
@@ -50,3 +56,24 @@ def open_engine(url: URL, busy_seconds: float, *, reads: str) -> Engine:
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def switch_to_wal(cursor: sqlite3.Cursor, busy_seconds: float) -> None:
+    """Have the file write ahead. It stays so, and all but the first who ask change nothing.
+
+    Two processes that switch a new file at once would wait for each other for ever: SQLite tells one of them at
+    once that the file is busy, whatever time-out it has. That one asks again.
+
+    Raises:
+        sqlite3.OperationalError: the file cannot be used, or stayed busy for `busy_seconds`.
+    """
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # The low byte is the kind; the others say how it came about.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from provider.store.engine import Store, StoreUnavailable
+from provider.store.sqlite import switch_to_wal
 from tests.provider.world import World, error_of
 
 
@@ -102,3 +103,38 @@ def test_an_outage_is_503_and_half_of_nothing(database: Path, state: str) -> Non
     other.close()
     world.provider.parts.store.dispose()
     assert world.redeem(code).status_code == 200
+
+
+class Told:
+    """A cursor that is told so many times that the file is in another's hands."""
+
+    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
+        self.left, self.code = times, code
+
+    def execute(self, _statement: str) -> None:
+        if self.left:
+            self.left -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])
+def test_who_switches_a_new_file_beside_another_asks_again(code: int) -> None:
+    cursor = Told(3, code)
+    switch_to_wal(cursor, 60)  # type: ignore[arg-type]
+    assert cursor.left == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "busy_seconds"),
+    [
+        pytest.param(sqlite3.SQLITE_BUSY, 0, id="no-time-left"),
+        pytest.param(sqlite3.SQLITE_READONLY, 60, id="another-trouble"),
+    ],
+)
+def test_what_does_not_pass_by_itself_is_told(code: int, busy_seconds: float) -> None:
+    cursor = Told(1000, code)
+    with pytest.raises(sqlite3.OperationalError):
+        switch_to_wal(cursor, busy_seconds)  # type: ignore[arg-type]
+    assert cursor.left == 999
