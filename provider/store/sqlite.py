@@ -11,7 +11,6 @@ from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-
 #: Between two tries to switch a new file.
 _PAUSE_SECONDS: Final = 0.01
 
@@ -61,8 +60,8 @@ def open_engine(url: URL, busy_seconds: float, *, reads: str) -> Engine:
 def switch_to_wal(cursor: sqlite3.Cursor, busy_seconds: float) -> None:
     """Have the file write ahead. It stays so, and all but the first who ask change nothing.
 
-    Two processes that switch a new file at once would wait for each other for ever: SQLite tells one of them at
-    once that the file is busy, whatever time-out it has. That one asks again.
+    Two processes that switch a new file together would wait for each other for ever: SQLite tells one of them
+    without waiting that the file is busy, whatever time-out it has. That one asks again.
 
     Raises:
         sqlite3.OperationalError: the file cannot be used, or stayed busy for `busy_seconds`.
