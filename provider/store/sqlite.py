@@ -75,4 +75,4 @@ def switch_to_wal(cursor: sqlite3.Cursor, busy_seconds: float) -> None:
             # The low byte is the kind; the others say how it came about.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(_PAUSE_SECONDS)  # nothing announces that the other one is done; bounded by the deadline

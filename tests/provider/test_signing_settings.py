@@ -144,7 +144,7 @@ def test_a_pair_that_is_none(changes: dict[str, Any], message: str) -> None:
 
 @pytest.mark.row("S-30")
 def test_a_short_key_is_refused() -> None:
-    short = rsa.generate_private_key(65537, 1024)  # noqa: S505
+    short = rsa.generate_private_key(65537, 1024)  # noqa: S505 (refused)
     pair = {"signing_cert": certificate_pem(short).decode(), "signing_key": key_pem(short).decode()}
     (problem,) = problems(**pair)
     assert problem.startswith("signing_key: cannot be used: an RSA key has to have 2048 to 8192 bits")
