@@ -62,7 +62,7 @@ class TokenEndpoint:
             raise UnauthorizedClient(
                 "the client may not use this grant_type", detail=f"{grant.flow} is not among its flows"
             )
-        if grant.flow != "client_credentials":
+        if grant.gives_id_tokens:
             # Before a code is used up: a key of the client that cannot be fetched must not cost it.
             self.client_tokens.prepare_id_tokens(client.client)
         network = client_network(request.remote_addr, request.headers, self.trusted_networks)

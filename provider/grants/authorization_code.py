@@ -15,6 +15,7 @@ class AuthorizationCodeGrant:
 
     grant_type: ClassVar[str] = "authorization_code"
     flow: ClassVar[str] = "authorization_code"
+    gives_id_tokens: ClassVar[bool] = True
     store: Store
     tokens: Tokens
 

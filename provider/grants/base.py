@@ -36,10 +36,12 @@ class Grant(Protocol):
     Attributes:
         grant_type: its name in a token request.
         flow: its name among a client's `flows`.
+        gives_id_tokens: whether an ID token may come of it.
     """
 
     grant_type: ClassVar[str]
     flow: ClassVar[str]
+    gives_id_tokens: ClassVar[bool]
 
     def exchange(self, call: TokenCall) -> Issued | Refusal:
         """Give tokens or refuse; what was written is committed when this returns.

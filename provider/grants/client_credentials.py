@@ -25,6 +25,7 @@ class ClientCredentialsGrant:
 
     grant_type: ClassVar[str] = "client_credentials"
     flow: ClassVar[str] = "client_credentials"
+    gives_id_tokens: ClassVar[bool] = False
     store: Store
     issuing: Issuing
 

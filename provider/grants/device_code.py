@@ -17,6 +17,7 @@ class DeviceCodeGrant:
 
     grant_type: ClassVar[str] = DEVICE_CODE
     flow: ClassVar[str] = FLOW
+    gives_id_tokens: ClassVar[bool] = True
     store: Store
     devices: Devices
 

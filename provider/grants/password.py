@@ -40,6 +40,7 @@ class PasswordGrant:
 
     grant_type: ClassVar[str] = "password"
     flow: ClassVar[str] = "password"
+    gives_id_tokens: ClassVar[bool] = True
     store: Store
     attempts: PasswordAttempts
     issuing: Issuing

@@ -15,6 +15,7 @@ class RefreshTokenGrant:
 
     grant_type: ClassVar[str] = "refresh_token"
     flow: ClassVar[str] = "refresh_token"
+    gives_id_tokens: ClassVar[bool] = True
     store: Store
     tokens: Tokens
 

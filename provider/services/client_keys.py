@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from cachetools import LRUCache
 
-from oidcgate.jose.jwe import EncryptionKey, encrypt
+from oidcgate.jose.jwe import encrypt
 from oidcgate.jose.keys import UnusableKey, VerificationKey, import_public_keys
 from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
 from oidcgate.net.fetch import AddressRules, Fetcher
@@ -96,7 +96,7 @@ class ClientKeys:
         key = self._set(client.jwks_uri).known_encryption_key(alg)
         if key is None:
             raise _no_key(client, alg)
-        return partial(_encrypt, key=key, alg=alg, enc=enc or DEFAULT_ENC)
+        return partial(encrypt, key=key, alg=alg, enc=enc or DEFAULT_ENC)
 
     def _set(self, url: str) -> RemoteKeySet:
         with self.lock:
@@ -129,10 +129,6 @@ def client_fetcher(settings: ProviderSettings) -> Fetcher:
         max_bytes=MAX_KEY_SET_BYTES,
         ca_file=outbound.ca_file,
     )
-
-
-def _encrypt(signed: str, *, key: EncryptionKey, alg: str, enc: str) -> str:
-    return encrypt(signed, key, alg, enc)
 
 
 def _no_key(client: Client, alg: str) -> TemporarilyUnavailable:

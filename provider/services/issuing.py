@@ -133,7 +133,6 @@ def issue_code(conn: Connection, realm: Realm, grant: GrantRow, request: CodeReq
         redirect_uri=request.redirect_uri,
         nonce=request.nonce,
         code_challenge=request.code_challenge,
-        scope=grant.scope,
         expires_at=now + realm.settings.lifetimes.code_seconds,
     )
     insert_code(conn, realm.id, row)

@@ -53,7 +53,6 @@ class CodeRow:
     redirect_uri: str
     nonce: str | None
     code_challenge: str | None
-    scope: tuple[str, ...]
     expires_at: int
     consumed_at: int | None = None
 

@@ -165,7 +165,6 @@ codes: Final = Table(
     Column("nonce", Text),
     # Always of the method S256: no other is taken.
     Column("code_challenge", String(128)),
-    Column("scope", JSON, nullable=False),
     Column("expires_at", _INSTANT, nullable=False),
     Column("consumed_at", _INSTANT),
     Index("codes_by_end", "realm_id", "expires_at"),

@@ -170,7 +170,7 @@ def stored(url: str) -> str:
     store = Store(url)
     with store.begin() as conn:
         grants.insert_grant(conn, "default", GrantRow("g", "app", "u", "sid", (), 0, "", (), 0, 9))
-        grants.insert_code(conn, "default", CodeRow("c", "g", "app", "", None, None, (), 9))
+        grants.insert_code(conn, "default", CodeRow("c", "g", "app", "", None, None, 9))
         grants.insert_refresh_token(conn, "default", RefreshTokenRow("r", "g", None, (), 0, 9))
         interactions.add(conn, "default", Interaction("i", UNCLAIMED, "app", "", {}, {}, 0, 9, None))
         sessions.add(conn, "default", BrowserSession("s", "sid", "u", 0, "", (), 0, 0, 9))

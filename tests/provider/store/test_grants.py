@@ -46,9 +46,7 @@ GRANT = GrantRow(
     {"userinfo": ("email", "name")},
     "acme",
 )
-CODE = CodeRow(
-    "c" * 64, "grant-1", "app", "https://app.example/cb", "n\u00e9\U0001f600", "x" * 43, ("openid",), 160
-)
+CODE = CodeRow("c" * 64, "grant-1", "app", "https://app.example/cb", "n\u00e9\U0001f600", "x" * 43, 160)
 ACCESS = AccessTokenRow("a" * 64, "grant-1", "app", ("openid",), "https://api.example", 100, 3700)
 REFRESH = RefreshTokenRow("r" * 64, "grant-1", None, ("openid", "email"), 100, 10_000)
 
