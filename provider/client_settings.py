@@ -14,6 +14,7 @@ from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, setting
 from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.client_crypto import AUTH_METHODS, CryptoRules
+from provider.client_logout import LogoutRules
 from provider.client_rules import ALL_SCOPES
 from provider.realm_settings import SECOND_FACTOR_MODES
 
@@ -34,7 +35,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 
 
 @dataclass(frozen=True)
-class ClientSettings(CryptoRules):
+class ClientSettings(CryptoRules, LogoutRules):
     """One application."""
 
     client_id: str = setting(help="The identifier that the application sends.")
@@ -74,6 +75,19 @@ class ClientSettings(CryptoRules):
         default=(), help="Where answers may be sent, compared byte for byte."
     )
     post_logout_redirect_uris: tuple[str, ...] = setting(default=(), help="Where a sign-out may end.")
+    backchannel_logout_uri: str = setting(
+        default="", help="Where the provider posts a logout token when a session of it ends; https."
+    )
+    backchannel_logout_session_required: bool = setting(
+        default=False, help="It needs `sid` in logout tokens. They always carry it."
+    )
+    frontchannel_logout_uri: str = setting(
+        default="",
+        help="Loaded in a frame of the sign-out page; https, of the same origin as one of redirect_uris.",
+    )
+    frontchannel_logout_session_required: bool = setting(
+        default=False, help="Adds `iss` and `sid` to frontchannel_logout_uri."
+    )
     flows: tuple[str, ...] = setting(default=("authorization_code",), choices=FLOWS, help="What it may use.")
     require_pkce: bool = setting(
         default=False, help="Refuse requests without code_challenge also from a client with a secret."
@@ -188,6 +202,7 @@ class ClientSettings(CryptoRules):
                     if urls.is_loopback_url(uri) and not allow_http_loopback:
                         fix = f'{fix}, set application_type = "native" for an app of a device, or {TRY_OUT}'
                     yield Problem(f"{name}[{index}]", uri, problem, fix)
+        yield from self.logout_uri_problems(allow_http_loopback)
         key_problem = self.jwks_uri_problem(allow_http_loopback)
         if key_problem is not None:
             yield key_problem

@@ -111,6 +111,19 @@ def is_loopback_url(url: str) -> bool:
     return not isinstance(parts, str) and is_loopback_host(parts.host)
 
 
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port of an absolute http(s) URL, as a browser compares them; None for others.
+
+    Spec: RFC 6454 4, 5.
+    """
+    match = _URL.fullmatch(url)
+    authority = None if match is None else _AUTHORITY.fullmatch(match["authority"])
+    if match is None or authority is None:
+        return None
+    default = 443 if match["scheme"] == "https" else 80
+    return match["scheme"], authority["host"].lower(), int(authority["port"] or default)
+
+
 def with_query(url: str, values: dict[str, str]) -> str:
     """Return `url` with `values` added to the query it may have. `url` has no fragment."""
     separator = "" if not values or url.endswith(("?", "&")) else "&" if "?" in url else "?"

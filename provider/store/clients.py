@@ -45,6 +45,10 @@ class Client(ClientRules):
     old_sealed_secret: str | None = field(default=None, repr=False)
     old_secret_until: int | None = None
     read_only: bool = False
+    backchannel_logout_uri: str = ""
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str = ""
+    frontchannel_logout_session_required: bool = False
     application_type: str = "web"
     token_endpoint_auth_signing_alg: str = ""
     insecure_token_endpoint_audience: bool = False

@@ -31,6 +31,7 @@ PROVIDER_GROUND = (
     "provider.catalogue_settings",
     "provider.client_rules",
     "provider.client_crypto",
+    "provider.client_logout",
     "provider.client_settings",
     "provider.outbound_settings",
     "provider.catalogue",
@@ -74,6 +75,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.catalogue_settings": ("oidcgate.settings",),
     "provider.outbound_settings": ("oidcgate.settings",),
     "provider.client_rules": (),
+    "provider.client_logout": ("oidcgate.settings", "oidcgate.protocol"),
     "provider.client_crypto": (*GROUND, "oidcgate.jose", "oidcgate.net.addresses", "provider.client_rules"),
     "provider.catalogue": ("provider.catalogue_settings", "provider.property_settings"),
     "provider.catalogue_problems": (
@@ -85,6 +87,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.client_settings": (
         "oidcgate.settings",
         "provider.client_crypto",
+        "provider.client_logout",
         "provider.client_rules",
         "oidcgate.protocol",
         "provider.catalogue_settings",
@@ -170,6 +173,7 @@ PURE = (
     "oidcgate.web.facts",
     "oidcgate.web.forwarded",
     "provider.client_crypto",
+    "provider.client_logout",
     "provider.client_rules",
     "provider.property_settings",
     "provider.user_settings",

@@ -11,6 +11,7 @@ from oidcgate.protocol.urls import (
     is_loopback_url,
     issuer_problem,
     match_redirect_uri,
+    origin,
     redirect_uri_problem,
     with_query,
 )
@@ -289,3 +290,27 @@ def test_any_text_is_judged(text: str) -> None:
     ):
         assert told is None or told
     assert match_redirect_uri([text], text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param("https://a.example/x", "https://a.example:443/y?z", True, id="default-port-https"),
+        pytest.param("http://localhost/x", "http://localhost:80", True, id="default-port-http"),
+        pytest.param("https://A.example/x", "https://a.EXAMPLE/", True, id="host-in-any-case"),
+        pytest.param("https://a.example/x", "http://a.example/x", False, id="scheme"),
+        pytest.param("https://a.example/x", "https://a.example:8443/x", False, id="port"),
+        pytest.param("https://a.example/x", "https://b.example/x", False, id="host"),
+        pytest.param("https://[::1]/x", "https://[::1]:443/", True, id="ipv6"),
+    ],
+)
+def test_what_a_browser_takes_for_one_origin(one: str, other: str, same: bool) -> None:
+    assert (origin(one) == origin(other)) is same
+    assert origin(one) is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["", "com.example.app:/x", "javascript:alert(1)", "https://u@a.example/", "https:///x"]
+)
+def test_what_has_no_origin(url: str) -> None:
+    assert origin(url) is None
