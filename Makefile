@@ -1,7 +1,7 @@
 # Every target makes its own environment in .venv; nothing needs to be activated or installed first.
 # Needed on the machine: Python 3.11 or newer and make. A Python of your choice: make PYTHON=python3.12 ...
 
-.PHONY: demo test test-fast test-peers test-requests test-heavy conformance check trace mutants bench bench-sidecar tables clean
+.PHONY: demo test test-fast test-peers test-requests test-heavy conformance check trace mutants bench bench-sidecar bench-provider tables clean
 
 # exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
 demo:
@@ -51,6 +51,11 @@ bench-sidecar:
 	@tools/bootstrap.sh test
 	@.venv/bin/python -m benchmarks.sidecar
 	@exec .venv/bin/python -m benchmarks.sidecar.streams
+
+# The provider beside npm's oidc-provider, which is installed into build/peers. Needed on the machine: wrk.
+bench-provider:
+	@tools/bootstrap.sh test
+	@exec .venv/bin/python -m benchmarks.provider
 
 # Peers that take long to build: builds them into build/peers and signs somebody in at each.
 test-peers:

@@ -94,12 +94,19 @@ def keep(
     found: Sequence[Ratio],
     said: Mapping[str, str],
     left_out: Sequence[str],
+    *,
+    results: Path = RESULTS,
+    sources: Sequence[str] = ("oidcgate", "benchmarks/sidecar/*.py"),
 ) -> None:
-    """Write the raw figures of this run where git keeps them."""
-    RESULTS.parent.mkdir(exist_ok=True)
+    """Write the raw figures of a run where git keeps them.
+
+    Args:
+        sources: what was measured: whether there is anything in it that is not committed is written down.
+    """
+    results.parent.mkdir(exist_ok=True)
     document = {
         "commit": _git("rev-parse", "HEAD"),
-        "uncommitted": bool(_git("status", "--porcelain", "--", "oidcgate", "benchmarks/sidecar/*.py")),
+        "uncommitted": bool(_git("status", "--porcelain", "--", *sources)),
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": said,
         "left_out": left_out,
@@ -109,7 +116,7 @@ def keep(
         },
         "ratios": [asdict(ratio) for ratio in found],
     }
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    results.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _git(*arguments: str) -> str:

@@ -287,7 +287,7 @@ def run(at: Site, number: int, seed: int) -> Report:
         word = _outcome(answer)
         outcomes[case.kind, word] += 1
         faults += _wrong_answers(at, case, answer)
-    faults += wrong_arrivals(cases, seen)
+    faults += wrong_arrivals(cases, seen, at.cookies)
     arrived, missing = _benign(cases, seen, heard, through_nginx=at.nginx_log is not None)
     faults += missing
     if at.nginx_log is not None:
@@ -353,18 +353,18 @@ def _wrong_answers(at: Site, case: Case, heard: Heard | None) -> Iterator[str]:
             yield f"{case}: a forged name in the answer: {response}"
 
 
-def wrong_arrivals(cases: Sequence[Case], seen: Sequence[dict[str, Any]]) -> Iterator[str]:
+def wrong_arrivals(cases: Sequence[Case], seen: Sequence[dict[str, Any]], cookies: Cookies) -> Iterator[str]:
     """What reached the app and should not have."""
     by_id = {case.id: case for case in cases}
     for line in seen:
         headers = line["headers"]
         ids = {found[:7] for found in _ID.findall(line["target"] + " " + headers.get("X_CASE", ""))}
         case = by_id.get(min(ids)) if ids else None
-        for fault in _faults(line, case):
+        for fault in _faults(line, case, cookies):
             yield f"{fault}: {line['method']} {line['target']!r} {headers} of {case}"
 
 
-def _faults(line: dict[str, Any], case: Case | None) -> Iterator[str]:
+def _faults(line: dict[str, Any], case: Case | None, cookies: Cookies) -> Iterator[str]:
     headers = line["headers"]
     told = {name: value for name, value in headers.items() if _tells(name)}
     named = {name: value.encode("latin-1").decode("utf-8", "replace") for name, value in told.items()}
@@ -379,7 +379,8 @@ def _faults(line: dict[str, Any], case: Case | None) -> Iterator[str]:
         yield "in somebody's name without their cookie"
     if HIDDEN in line["target"]:
         yield "a hidden request"
-    if "oidcgate-" in headers.get("COOKIE", ""):
+    # By name: another gate may stand behind this one, and what a client calls otherwise is the client's.
+    if any(name in headers.get("COOKIE", "") for name in (cookies.name, cookies.transaction)):
         yield "with the gate's cookie"
 
 

@@ -71,10 +71,12 @@ NAMED = {name: value.encode().decode("latin-1") for name, value in TOLD.items()}
         pytest.param(STRANGER, seen(**NAMED), "without their cookie", id="stranger"),
         pytest.param(GOOD, seen("/private/smuggled/q000001", **NAMED), "hidden", id="smuggled"),
         pytest.param(GOOD, seen(**NAMED, COOKIE="a=1; oidcgate-x=y"), "gate's cookie", id="cookie"),
+        pytest.param(GOOD, seen(**NAMED, COOKIE="oidcgate-tx-x-1=y"), "gate's cookie", id="transaction"),
+        pytest.param(GOOD, seen(**NAMED, COOKIE="oidcgate-$=good"), None, id="another name"),
     ],
 )
 def test_the_judge_of_a_run_sees(case: Case, line: dict[str, Any], fault: str | None) -> None:
-    found = list(wrong_arrivals([case], [line]))
+    found = list(wrong_arrivals([case], [line], COOKIES))
     if fault is None:
         assert found == []
     else:
