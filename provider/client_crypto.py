@@ -4,9 +4,8 @@ The settings themselves, with their defaults, are fields of `provider.client_set
 rules. Algorithms are those of `oidcgate.jose`; what a realm offers of them it says itself.
 """
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from oidcgate.jose.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS
@@ -14,11 +13,15 @@ from oidcgate.jose.keys import SIGNING_ALGORITHMS, UnusableKey, import_public_ke
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
 from oidcgate.net.addresses import AddressRules
 from oidcgate.settings import Problem, Secret, cross_check
+from provider.algorithm_names import unknown
 from provider.client_rules import ClientRules
 
 AUTH_METHODS: Final = (
     "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none",
 )  # fmt: skip
+
+#: OIDC Registration 2: how the content is encrypted where a client does not say.
+DEFAULT_ENC: Final = "A128CBC-HS256"
 
 _WITH_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 #: 43 characters of base64url carry 256 bits.
@@ -27,8 +30,10 @@ _LONGEST_CLIENT_SECRET = 100
 #: RFC 7518 3.2: as long as the hash. HS256 is content with the shortest secret there is.
 _LEAST_FOR_HMAC: Final = {"HS384": 48, "HS512": 64}
 _SIGNED: Final = ("id_token_signed_response_alg", "userinfo_signed_response_alg")
+#: What may be signed with its secret, by us or by itself.
+_BY_SECRET: Final = (*_SIGNED, "request_object_signing_alg")
 #: Whether there has to be a secret, and its text, depends on these settings alone.
-SECRET_DECIDING: Final = ("auth_method", *_SIGNED)
+SECRET_DECIDING: Final = ("auth_method", *_BY_SECRET)
 _ASSERTION_ALGORITHMS: Final = {"client_secret_jwt": HMAC_ALGORITHMS, "private_key_jwt": SIGNING_ALGORITHMS}
 
 
@@ -64,6 +69,7 @@ class CryptoRules(ClientRules):
     userinfo_signed_response_alg: str
     userinfo_encrypted_response_alg: str
     userinfo_encrypted_response_enc: str
+    request_object_signing_alg: str
 
     @property
     def needs_secret(self) -> bool:
@@ -74,7 +80,7 @@ class CryptoRules(ClientRules):
     def needs_secret_text(self) -> bool:
         """Whether its secret has to be kept as it is, and not as a hash: it makes or checks signatures."""
         return self.auth_method == "client_secret_jwt" or any(
-            getattr(self, name) in HMAC_ALGORITHMS for name in _SIGNED
+            getattr(self, name) in HMAC_ALGORITHMS for name in _BY_SECRET
         )
 
     def algorithm_problems(self, offered: Collection[str]) -> Iterator[Problem]:
@@ -133,7 +139,7 @@ class CryptoRules(ClientRules):
     @cross_check
     def _secret_as_long_as_the_hash(self) -> Iterator[Problem]:
         secret = "" if self.client_secret is None else self.client_secret.reveal()
-        for name in (*_SIGNED, "token_endpoint_auth_signing_alg"):
+        for name in (*_BY_SECRET, "token_endpoint_auth_signing_alg"):
             least = _LEAST_FOR_HMAC.get(getattr(self, name), 0)
             if secret and len(secret) < least:
                 yield Problem(
@@ -151,7 +157,7 @@ class CryptoRules(ClientRules):
                 "remove it, or use client_secret_jwt or private_key_jwt",
             )  # fmt: skip
         elif known is not None:
-            yield from _unknown("token_endpoint_auth_signing_alg", value, known)
+            yield from unknown("token_endpoint_auth_signing_alg", value, known)
 
     @cross_check
     def _keys_to_verify_with(self) -> Iterator[Problem]:
@@ -183,7 +189,9 @@ class CryptoRules(ClientRules):
     def _signatures(self) -> Iterator[Problem]:
         for name in _SIGNED:
             value = getattr(self, name)
-            yield from _unknown(name, value, (*SIGNING_ALGORITHMS, *HMAC_ALGORITHMS))
+            yield from unknown(name, value, (*SIGNING_ALGORITHMS, *HMAC_ALGORITHMS))
+        for name in _BY_SECRET:
+            value = getattr(self, name)
             if value in HMAC_ALGORITHMS and self.public:
                 yield Problem(
                     name, value, "signs with a secret, and a client with auth_method none keeps none",
@@ -195,8 +203,8 @@ class CryptoRules(ClientRules):
         for what in ("id_token", "userinfo"):
             alg_name, enc_name = (f"{what}_encrypted_response_{part}" for part in ("alg", "enc"))
             alg, enc = getattr(self, alg_name), getattr(self, enc_name)
-            yield from _unknown(alg_name, alg, KEY_ALGORITHMS)
-            yield from _unknown(enc_name, enc, CONTENT_ALGORITHMS)
+            yield from unknown(alg_name, alg, KEY_ALGORITHMS)
+            yield from unknown(enc_name, enc, CONTENT_ALGORITHMS)
             if enc and not alg:
                 yield Problem(enc_name, enc, f"is set, but {alg_name} is not", "set both or neither")
             if alg and not self.jwks_uri:
@@ -224,12 +232,3 @@ def client_secret_problem(secret: str) -> str | None:
     if len(secret) > _LONGEST_CLIENT_SECRET:
         return f"is longer than {_LONGEST_CLIENT_SECRET} characters"
     return None
-
-
-def _unknown(key: str, value: str, known: Collection[str]) -> Iterable[Problem]:
-    if not value or value in known:
-        return
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(value.lower(), by_lower, n=1)
-    fix = f"did you mean {by_lower[near[0]]}" if near else f"use one of {', '.join(known)}"
-    yield Problem(key, value, "is no algorithm that can be used here", fix)

@@ -1,8 +1,9 @@
 """What may be said of one application, in `provider.toml` and by `oidcgate-provider client`.
 
 Here live names, defaults and the rules over one client, but for those over keys and algorithms, which are
-`provider.client_crypto`; what needs to know its realm is a method that the
-realm calls (`provider.config`). A client as the provider works with it is `provider.store.clients.Client`.
+`provider.client_crypto`, and over request objects, which are `provider.client_request_objects`; what needs to
+know its realm is a method that the realm calls (`provider.config`). A client as the provider works with it is
+`provider.store.clients.Client`.
 """
 
 import re
@@ -15,6 +16,7 @@ from oidcgate.settings import Problem, Secret, cross_check, setting
 from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.client_crypto import AUTH_METHODS, CryptoRules
 from provider.client_logout import LogoutRules
+from provider.client_request_objects import RequestObjectRules
 from provider.client_rules import ALL_SCOPES
 from provider.realm_settings import SECOND_FACTOR_MODES
 
@@ -35,7 +37,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 
 
 @dataclass(frozen=True)
-class ClientSettings(CryptoRules, LogoutRules):
+class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules):
     """One application."""
 
     client_id: str = setting(help="The identifier that the application sends.")
@@ -141,6 +143,24 @@ class ClientSettings(CryptoRules, LogoutRules):
     userinfo_encrypted_response_enc: str = setting(
         default="", help="The content algorithm; default: A128CBC-HS256."
     )
+    request_uris: tuple[str, ...] = setting(
+        default=(),
+        help="Where its request objects are fetched from, and from nowhere else; https. A fragment is the "
+        "SHA-256 of the content, in base64url.",
+    )
+    request_object_signing_alg: str = setting(
+        default="",
+        help="The one algorithm of its request objects, default: RS256. `none`: nobody signs them.",
+    )
+    request_object_encryption_alg: str = setting(
+        default="", help="Its request objects may come encrypted to a key of ours, with this key algorithm."
+    )
+    request_object_encryption_enc: str = setting(
+        default="", help="The content algorithm; default: A128CBC-HS256."
+    )
+    require_signed_request_object: bool = setting(
+        default=False, help="Refuse what it asks for in any other way than in a signed request object."
+    )
 
     @cross_check
     def _plain_id(self) -> Iterable[Problem]:
@@ -206,6 +226,7 @@ class ClientSettings(CryptoRules, LogoutRules):
         key_problem = self.jwks_uri_problem(allow_http_loopback)
         if key_problem is not None:
             yield key_problem
+        yield from self.request_uri_problems(allow_http_loopback)
 
     def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
         """What is wrong with its mode in a realm of that mode."""

@@ -52,6 +52,7 @@ from provider.realm_settings import (
     SecondFactorSettings,
     ThrottleSettings,
 )
+from provider.request_object_settings import RequestObjectSettings
 from provider.signing_settings import SigningSettings
 from provider.user_settings import UserSettings, fold_user_name
 
@@ -73,6 +74,9 @@ class RealmSettings(SigningSettings):
     throttle: ThrottleSettings = setting(factory=ThrottleSettings, help="How failed sign-ins are slowed.")
     second_factor: SecondFactorSettings = setting(
         factory=SecondFactorSettings, help="Whether a code is asked for beside the password."
+    )
+    request_objects: RequestObjectSettings = setting(
+        factory=RequestObjectSettings, help="Whether applications may sign what they ask for."
     )
     audience: str = setting(
         default="", help="`aud` of access tokens for no API in particular; default: the issuer."
@@ -197,7 +201,10 @@ class RealmSettings(SigningSettings):
     @cross_check
     def _known_algorithms(self) -> Iterable[Problem]:
         for position, client in enumerate(self.clients):
-            for problem in client.algorithm_problems(self.offered_algorithms):
+            for problem in (
+                *client.algorithm_problems(self.offered_algorithms),
+                *client.request_object_problems(self.request_objects),
+            ):
                 yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check

@@ -1,4 +1,4 @@
-"""How the provider asks other servers: for the keys of its clients, at their `jwks_uri`.
+"""How the provider asks other servers: for the keys of its clients and for their request objects.
 
 Names and defaults only. What keeps such a call from reaching inner servers is `oidcgate.net`.
 """

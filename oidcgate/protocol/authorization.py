@@ -37,6 +37,12 @@ _NOT_SUPPORTED: Final = {
     "request_uri": RequestUriNotSupported,
     "registration": RegistrationNotSupported,
 }
+#: Every parameter that `complete` reads. What else is sent is ignored.
+PARAMETER_NAMES: Final = frozenset({
+    "acr_values", "amr_values", "audience", "claims", "client_id", "code_challenge", "code_challenge_method",
+    "id_token_hint", "login_hint", "max_age", "nonce", "org_id", "prompt", "redirect_uri", "registration",
+    "request", "request_uri", "resource", "response_mode", "response_type", "scope", "state", "ui_locales",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,17 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True)
 class RawRequest:
-    """An authorization request of which nothing is believed yet."""
+    """An authorization request of which nothing is believed yet.
+
+    Attributes:
+        pairs: What it was read from: the query or form, or what became of it by a request object
+            (`oidcgate.protocol.request_object`).
+        signed: The client has signed it: it came of a request object whose signature was good.
+    """
 
     parameters: Parameters
+    pairs: tuple[tuple[str, str], ...]
+    signed: bool = False
 
     @property
     def response_type(self) -> str | None:
@@ -100,12 +114,16 @@ class RawRequest:
         return mode if mode in _RESPONSE_MODES else None
 
 
-def parse_authorization_request(pairs: Iterable[tuple[str, str]]) -> RawRequest:
+def parse_authorization_request(pairs: Iterable[tuple[str, str]], *, signed: bool = False) -> RawRequest:
     """Take the decoded pairs of the query (GET) or form (POST); never fails.
+
+    Args:
+        signed: They are what was kept of a request that the client had signed.
 
     Spec: OIDC Core 3.1.2.1; RFC 6749 3.1.
     """
-    return RawRequest(collect(pairs))
+    kept = tuple(pairs)
+    return RawRequest(collect(kept), kept, signed)
 
 
 def client_and_redirect(raw: RawRequest) -> tuple[str, str | None]:
@@ -178,6 +196,14 @@ def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str
 
     Spec: OIDC Core 3.1.2.1; RFC 6749 3.1; RFC 8707 2.1.
     """
+    return with_query(endpoint, request_parameters(request))
+
+
+def request_parameters(request: AuthorizationRequest) -> dict[str, str]:
+    """Return the parameters of a request to send, as a query or form has them.
+
+    Spec: OIDC Core 3.1.2.1; RFC 8707 2.1.
+    """
     values = {
         "client_id": request.client_id,
         "scope": " ".join(request.scope),
@@ -200,7 +226,7 @@ def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str
     }
     if request.api is not None:
         values[parameter_for(request.api)] = request.api
-    return with_query(endpoint, {name: value for name, value in values.items() if value})
+    return {name: value for name, value in values.items() if value}
 
 
 def check_authorization_response(

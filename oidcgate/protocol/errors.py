@@ -157,6 +157,18 @@ class RequestUriNotSupported(OAuthError):
     code = "request_uri_not_supported"
 
 
+class InvalidRequestObject(OAuthError):
+    """The request object is not believed, or holds what it must not. Spec: OIDC Core 3.1.2.6; RFC 9101 7."""
+
+    code = "invalid_request_object"
+
+
+class InvalidRequestUri(OAuthError):
+    """The `request_uri` is not the client's, or gives nothing. Spec: OIDC Core 3.1.2.6; RFC 9101 7."""
+
+    code = "invalid_request_uri"
+
+
 class RegistrationNotSupported(OAuthError):
     """The `registration` parameter is switched off. Spec: OIDC Core 3.1.2.6."""
 

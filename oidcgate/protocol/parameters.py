@@ -14,11 +14,11 @@ E = TypeVar("E", bound=OAuthError)
 
 #: Longer values are refused: nothing we accept is longer, and some are kept for as long as a login takes.
 MAX_VALUE_CHARACTERS: Final = 4096
-#: id_token_hint is a whole token.
+#: id_token_hint and request are whole tokens.
 MAX_TOKEN_CHARACTERS: Final = 16_384
 
 _TOKENS: Final = frozenset(
-    {"id_token_hint", "refresh_token", "access_token", "client_assertion", "assertion", "token"}
+    {"id_token_hint", "refresh_token", "access_token", "client_assertion", "assertion", "token", "request"}
 )
 # RFC 8707 2 and RFC 8693 2.1 let these be repeated.
 _REPEATABLE: Final = frozenset({"resource", "audience"})

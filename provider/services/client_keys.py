@@ -18,6 +18,7 @@ from oidcgate.jose.keys import UnusableKey, VerificationKey, import_public_keys
 from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.protocol.errors import TemporarilyUnavailable
+from provider.client_crypto import DEFAULT_ENC
 from provider.config import ProviderSettings
 from provider.store.clients import Client
 
@@ -111,8 +112,6 @@ class ClientKeys:
         return self.fetcher.get_json(url).document
 
 
-#: OIDC Registration 2: how the content is encrypted where a client does not say.
-DEFAULT_ENC: Final = "A128CBC-HS256"
 _CANNOT: Final = "the answer cannot be encrypted for the client"
 
 

@@ -220,6 +220,7 @@ class Clients:
         checks: tuple[Check, ...] = (
             lambda client: client.url_problems(self.allow_http_loopback),
             lambda client: client.algorithm_problems(settings.offered_algorithms),
+            lambda client: client.request_object_problems(settings.request_objects),
             lambda client: client.second_factor_problems(settings.second_factor.mode),
             lambda client: client.catalogue_problems(settings.scope_names, realm.catalogue.claims),
         )

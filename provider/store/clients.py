@@ -68,6 +68,11 @@ class Client(ClientRules):
     userinfo_signed_response_alg: str = ""
     userinfo_encrypted_response_alg: str = ""
     userinfo_encrypted_response_enc: str = ""
+    request_uris: tuple[str, ...] = ()
+    request_object_signing_alg: str = ""
+    request_object_encryption_alg: str = ""
+    request_object_encryption_enc: str = ""
+    require_signed_request_object: bool = False
     own_tokens_from: int = 0
 
     @property

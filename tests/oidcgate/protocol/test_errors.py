@@ -20,7 +20,7 @@ CLASSES = [
 def test_each_code_belongs_to_one_class() -> None:
     # Forbidden is UnauthorizedClient with another status.
     codes = [each.code for each in CLASSES if each is not errors.Forbidden]
-    assert len(set(codes)) == len(codes) == 24
+    assert len(set(codes)) == len(codes) == 26
 
 
 @pytest.mark.parametrize(
