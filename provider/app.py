@@ -132,13 +132,19 @@ class Provider:
             )
         realm, path = self._resolve(request)
         adapter = self._map.bind("", path_info=path, default_method=request.method)
+        right_method = True
         try:
             route, _ = adapter.match()
-        except MethodNotAllowed as error:
-            return self._other_method(request, adapter, error)
+        except MethodNotAllowed:
+            right_method = False
+            route, _ = adapter.match(method=next(iter(adapter.allowed_methods())))
         except HTTPException:
             return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
         assert isinstance(route, Route)  # noqa: S101 (the map above holds nothing else)
+        if route.only is not None and not route.only(realm):
+            return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
+        if not right_method:
+            return self._other_method(request, adapter, route)
         if not self.parts.settings.enabled and not route.health:
             return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
         response = self._answer(realm, route, request)
@@ -169,7 +175,7 @@ class Provider:
                 return realm, slash + rest
         return self._base, inner
 
-    def _other_method(self, request: Request, adapter: MapAdapter, error: MethodNotAllowed) -> Response:
+    def _other_method(self, request: Request, adapter: MapAdapter, route: Route) -> Response:
         allowed = [*adapter.allowed_methods(), "OPTIONS"]
         if request.method != "OPTIONS":
             response = json_response(
@@ -178,7 +184,6 @@ class Provider:
             )
         else:
             response = Response("", status=204)
-            route, _ = adapter.match(method=allowed[0])
             if route.any_origin:
                 response.headers["Access-Control-Allow-Origin"] = "*"
                 response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(set(allowed)))

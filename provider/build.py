@@ -32,6 +32,8 @@ from provider.endpoints.login import Login
 from provider.endpoints.no_factor import NoFactorPage
 from provider.endpoints.organization import OrganizationPage
 from provider.endpoints.otp import OtpPage
+from provider.endpoints.register import Register
+from provider.endpoints.register import is_on as registration_is_on
 from provider.endpoints.revoke import Revoke
 from provider.endpoints.screens import Screens
 from provider.endpoints.token import TokenEndpoint
@@ -66,10 +68,13 @@ from provider.services.key_care import CARE_SECONDS, KeyCare
 from provider.services.keyring import SigningKeys
 from provider.services.passwords import Passwords
 from provider.services.people import People
+from provider.services.registration import PATH as REGISTER
+from provider.services.registration import Registrations
 from provider.services.responses import ResponseWriter
 from provider.services.revocation import Revocation
 from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
+from provider.services.unused_clients import UnusedClients
 from provider.services.users import Users, UserStore
 from provider.store.engine import Store
 
@@ -175,6 +180,14 @@ def build(
             clock=clock,
             networks=networks,
         ),
+        Route(
+            REGISTER,
+            ("POST", "GET", "PUT", "DELETE"),
+            Register(Registrations(store, clients, clock), audit, networks),
+            Face.JSON,
+            bearer=True,
+            only=registration_is_on,
+        ),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),
         Route("/readyz", ("GET",), Ready(store, keys), Face.JSON, health=True),
     )
@@ -190,7 +203,9 @@ def build(
         screens=screens,
         audit=audit,
         clock=clock,
-        housekeeping=Housekeeping(store, realms, due_at=int(clock()) + INTERVAL_SECONDS),
+        housekeeping=Housekeeping(
+            store, realms, UnusedClients(store, clients, audit), due_at=int(clock()) + INTERVAL_SECONDS
+        ),
         key_care=KeyCare(store, keys, realms, audit, due_at=int(clock()) + CARE_SECONDS),
         routes=routes,
     )

@@ -35,6 +35,7 @@ from provider.catalogue_settings import (
     ResourceSettings,
     ScopeSettings,
 )
+from provider.client_rules import ALL_SCOPES
 from provider.client_settings import TRY_OUT, ClientSettings
 from provider.outbound_settings import OutboundSettings
 from provider.property_settings import (
@@ -52,6 +53,7 @@ from provider.realm_settings import (
     SecondFactorSettings,
     ThrottleSettings,
 )
+from provider.registration_settings import RegistrationSettings
 from provider.request_object_settings import RequestObjectSettings
 from provider.signing_settings import SigningSettings
 from provider.user_settings import UserSettings, fold_user_name
@@ -77,6 +79,9 @@ class RealmSettings(SigningSettings):
     )
     request_objects: RequestObjectSettings = setting(
         factory=RequestObjectSettings, help="Whether applications may sign what they ask for."
+    )
+    registration: RegistrationSettings = setting(
+        factory=RegistrationSettings, help="Whether applications may register themselves."
     )
     audience: str = setting(
         default="", help="`aud` of access tokens for no API in particular; default: the issuer."
@@ -197,6 +202,15 @@ class RealmSettings(SigningSettings):
         for position, client in enumerate(self.clients):
             for problem in client.catalogue_problems(self.scope_names, self.catalogue.claims):
                 yield problem._replace(key=f"clients[{position}].{problem.key}")
+
+    @cross_check
+    def _known_scopes_to_register(self) -> Iterable[Problem]:
+        for index, scope in enumerate(self.registration.scopes):
+            if scope not in (*self.scope_names, ALL_SCOPES):
+                yield Problem(
+                    f"registration.scopes[{index}]", scope, "is no scope of this realm",
+                    "take it away, or add it under [[scopes]]",
+                )  # fmt: skip
 
     @cross_check
     def _known_algorithms(self) -> Iterable[Problem]:

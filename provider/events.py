@@ -404,12 +404,61 @@ class CertificateEnding(Event):
 
 @dataclass(frozen=True)
 class ClientChanged(Event):
-    """A client was `added`, `changed`, `disabled` or `enabled`, or got a new secret (`secret_renewed`)."""
+    """A client was `added`, `changed`, `disabled`, `enabled` or `removed`, or got a new secret
+    (`secret_renewed`).
+    """
 
     name: ClassVar[str] = "provider.client_changed"
     realm: str
     client_id: str
     change: str
+
+
+@dataclass(frozen=True)
+class InitialTokenChanged(Event):
+    """A token with which applications register themselves was `made` or `revoked`; `token_id` is its name."""
+
+    name: ClassVar[str] = "provider.initial_token_changed"
+    realm: str
+    token_id: str
+    change: str
+
+
+@dataclass(frozen=True)
+class ClientRegistered(Event):
+    """An application registered itself; `token_id` names the token that let it, None where anybody may."""
+
+    name: ClassVar[str] = "provider.client_registered"
+    realm: str
+    client_id: str
+    token_id: str | None
+    network: str
+
+
+@dataclass(frozen=True)
+class RegistrationChanged(Event):
+    """An application that registered itself `changed` its registration, or `deleted` it.
+
+    `expired`: nobody used it for `registration.unused_days`, and it was removed.
+    """
+
+    name: ClassVar[str] = "provider.registration_changed"
+    realm: str
+    client_id: str
+    token_id: str | None
+    change: str
+
+
+@dataclass(frozen=True)
+class RegistrationRefused(Event):
+    """Somebody was not registered, or could not change a registration. `client_id` is the one asked for."""
+
+    name: ClassVar[str] = "provider.registration_refused"
+    realm: str
+    client_id: str | None
+    error: str
+    detail: str
+    network: str
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Route:
             endpoint can keep single answers from them (`answers.keep_from_scripts`).
         bearer: errors carry the challenge of RFC 6750.
         health: answered also while the provider is switched off.
+        only: in which realms there is such a path; None for all.
     """
 
     path: str
@@ -40,3 +41,4 @@ class Route:
     any_origin: bool = False
     bearer: bool = False
     health: bool = False
+    only: Callable[[Realm], bool] | None = None

@@ -199,6 +199,18 @@ class ExpiredToken(OAuthError):
     code = "expired_token"
 
 
+class InvalidClientMetadata(OAuthError):
+    """What is said of a client that registers itself is malformed or not allowed. Spec: RFC 7591 3.2.2."""
+
+    code = "invalid_client_metadata"
+
+
+class InvalidRedirectUri(OAuthError):
+    """So is one of its redirect URIs. Spec: RFC 7591 3.2.2."""
+
+    code = "invalid_redirect_uri"
+
+
 class InvalidToken(OAuthError):
     """The access token is missing, expired, revoked or malformed. Spec: RFC 6750 3.1."""
 

@@ -8,19 +8,22 @@ from pathlib import Path
 import click
 
 from provider.catalogue_settings import DEFAULT_SCOPES
-from provider.cli.client_fields import lines, said_by
+from provider.cli.client_fields import lines, origin, said_by
 from provider.cli.opening import opened, realm_option
+from provider.cli.registration_token import registration_token
 from provider.client_crypto import AUTH_METHODS
 from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, FLOWS
 from provider.events import ClientChanged
 from provider.realm_settings import SECOND_FACTOR_MODES
 from provider.services.clients import NewClient, deprecation
-from provider.store.clients import Client
 
 
 @click.group()
 def client() -> None:
     """Applications that sign people in here."""
+
+
+client.add_command(registration_token)
 
 
 @client.command()
@@ -131,7 +134,7 @@ def list_(config: Path, realm_id: str) -> None:
     with opened(config, realm_id) as (parts, realm), parts.store.read() as conn:
         for one in parts.clients.list(conn, realm):
             click.echo(
-                "\t".join((one.client_id, "enabled" if one.enabled else "disabled", _origin(one), one.name))
+                "\t".join((one.client_id, "enabled" if one.enabled else "disabled", origin(one), one.name))
             )
 
 
@@ -213,6 +216,19 @@ def enable(config: Path, client_id: str, realm_id: str) -> None:
     _set_enabled(config, client_id, realm_id, True)
 
 
+@client.command()
+@click.argument("client_id")
+@realm_option
+@click.pass_obj
+def remove(config: Path, client_id: str, realm_id: str) -> None:
+    """Remove an application, and end everything it was given for good."""
+    with opened(config, realm_id) as (parts, realm):
+        with parts.store.begin() as conn:
+            parts.clients.remove(conn, realm, client_id, int(parts.clock()))
+        parts.audit.emit(ClientChanged(realm.id, client_id, "removed"))
+    click.echo(f"{client_id} is removed")
+
+
 def _set_enabled(config: Path, client_id: str, realm_id: str, enabled: bool) -> None:
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
@@ -225,7 +241,3 @@ def _show_once(written: NewClient) -> None:
     if written.secret is not None:
         click.echo(f"client_secret: {written.secret.reveal()}")
         click.echo("The secret cannot be shown again.", err=True)
-
-
-def _origin(one: Client) -> str:
-    return "file" if one.read_only else "database"

@@ -15,6 +15,7 @@ import click
 
 from oidcgate.strict_json import NotStrictJSON, parse_object
 from provider.client_settings import ClientSettings
+from provider.instants import shown
 from provider.store.clients import Client
 
 #: What has a way of its own.
@@ -53,11 +54,20 @@ def said_by(pairs: Iterable[str]) -> dict[str, Any]:
 def lines(client: Client, now: int) -> Iterator[tuple[str, str]]:
     """Every setting of a client with what it is, but for its secret, of which it says how it is kept."""
     yield "client_id", client.client_id
-    yield "kept in", "file" if client.read_only else "database"
+    yield "kept in", origin(client)
+    if client.registration_hash is not None:
+        yield "registered", _registered(client)
     yield "secret", _secret(client, now)
     for name in _KINDS:
         if name not in _ELSEWHERE or name == "enabled":
             yield name, _shown(getattr(client, name))
+
+
+def origin(client: Client) -> str:
+    """Where a client is written down, and by whom: `registered` ones are in the database too."""
+    if client.registration_hash is not None:
+        return "registered"
+    return "file" if client.read_only else "database"
 
 
 def _value(kind: Any, text: str) -> Any:
@@ -84,6 +94,12 @@ def _secret(client: Client, now: int) -> str:
     if client.old_secret_until is not None and now < client.old_secret_until:
         return f"{kept}; the one before is good for {client.old_secret_until - now} more seconds"
     return kept
+
+
+def _registered(client: Client) -> str:
+    by = "by anybody" if client.initial_token_id is None else f"with {client.initial_token_id}"
+    used = "not used yet" if client.used_at is None else f"seen in use at {shown(client.used_at)}"
+    return f"{shown(client.created_at)} {by}, {used}"
 
 
 def _shown(value: Any) -> str:

@@ -34,6 +34,7 @@ from provider.services.pending import (
 from provider.services.progress import consent_progress
 from provider.services.responses import PageError, form_targets, see_other, shown_destination
 from provider.services.scopes import OPENID
+from provider.store.clients import Client
 from provider.store.engine import Store
 from provider.store.users import User
 
@@ -94,7 +95,7 @@ class Consent:
             answered = posted and self.csrf.check(fields.get("csrf"), binding, lifetime, now)
             if answered:
                 answer = _answer(judged.user, asked, fields.get("decision"), checked)
-                events = self._note(conn, realm, pending, asked, answer, now)
+                events = self._note(conn, realm, pending, accepted.target.client, asked, answer, now)
         if events:
             for event in events:
                 self.audit.emit(event)
@@ -109,18 +110,26 @@ class Consent:
         conn: Connection,
         realm: Realm,
         pending: Pending,
+        client: Client,
         asked: tuple[str, ...],
         answer: ConsentAnswer,
         now: int,
     ) -> tuple[Event, ...]:
         save_progress(conn, realm, with_progress(pending, consent_progress(answer)))
-        client_id = pending.row.client_id
+        client_id = client.client_id
         agreed = tuple(scope for scope in asked if scope in answer.agreed)
         answered = ConsentAnswered(realm.id, answer.user_id, client_id, asked, agreed, answer.allowed)
         if not answer.allowed:
             return (answered,)
         not_stored = self.consents.remember(
-            conn, realm, answer.user_id, client_id, answer.asked, answer.agreed, now
+            conn,
+            realm,
+            answer.user_id,
+            client_id,
+            answer.asked,
+            answer.agreed,
+            now,
+            made_at=client.created_at,
         )
         return (answered,) if not_stored is None else (answered, not_stored)
 

@@ -17,6 +17,7 @@ from provider.client_crypto import AUTH_METHODS
 from provider.endpoints.answers import json_response
 from provider.realm import Realm
 from provider.services.authentication_context import reachable
+from provider.services.registration import PATH as REGISTER
 from provider.services.responses import ResponseMode
 
 #: Long enough to spare a round trip per sign-in, short enough for a change to be seen the same hour.
@@ -60,6 +61,7 @@ class Discovery:
             "frontchannel_logout_session_supported": True,
             "introspection_endpoint": realm.url("/introspect"),
             "revocation_endpoint": realm.url("/revoke"),
+            **({"registration_endpoint": realm.url(REGISTER)} if realm.settings.registration.enabled else {}),
             "scopes_supported": [scope.value for scope in catalogue.scopes.values() if scope.discoverable],
             "response_types_supported": [name for name in RESPONSE_TYPES if implicit or name != "token"],
             "response_modes_supported": [mode.value for mode in ResponseMode],

@@ -47,7 +47,9 @@ class ClientCredentialsGrant:
         """The token, and the grant it hangs on if that had to be written."""
         with self.store.read() as conn:
             grant = new_grant(realm, authorization, now)
-            access = self.issuing.unwritten(conn, realm, client, grant, now)
+            # The first of one that registered itself is written down, so that it is seen to be in use
+            # (`unused_clients`).
+            access = None if client.is_unused else self.issuing.unwritten(conn, realm, client, grant, now)
         if access is not None:
             return access, None
         with self.store.begin() as conn:

@@ -98,7 +98,9 @@ class Authorizations:
         consent_needed = not (client.trusted or realm.settings.consent.auto_accept)
         granted: frozenset[str] = frozenset()
         if user is not None and consent_needed:
-            granted = self.consents.granted(conn, realm, user.user_id, client.client_id)
+            granted = self.consents.granted(
+                conn, realm, user.user_id, client.client_id, made_at=client.created_at
+            )
         found = InteractionState(
             prompt=frozenset(accepted.request.prompt),
             max_age_seconds=accepted.request.max_age,

@@ -26,9 +26,11 @@ from provider.store.clients import (
     find_client,
     insert_client,
     list_clients,
+    remove_client,
     set_client_enabled,
     update_client,
 )
+from provider.store.device_codes import delete_device_codes_of
 from provider.store.grants import revoke_client_grants
 from provider.user_settings import fold_user_name
 
@@ -39,6 +41,13 @@ class ReadOnlyObject(Exception):
 
 class UnknownObject(Exception):
     """There is no client or user of that name."""
+
+
+class Registration(NamedTuple):
+    """How a client came that registered itself; the attributes are those of `Client`."""
+
+    registration_hash: str
+    initial_token_id: str | None
 
 
 class NewClient(NamedTuple):
@@ -98,19 +107,32 @@ class Clients:
         """How many there are, enabled or not."""
         return len(self.configured[realm.id]) + count_clients(conn, realm.id)
 
-    def add(self, conn: Connection, realm: Realm, said: Mapping[str, Any], now: int) -> NewClient:
+    def add(
+        self,
+        conn: Connection,
+        realm: Realm,
+        said: Mapping[str, Any],
+        now: int,
+        *,
+        checks: tuple[Check, ...] = (),
+        registration: Registration | None = None,
+    ) -> NewClient:
         """Add a client to the database. A secret is made for it if it needs one.
 
         Args:
             said: what `[[clients]]` would say of it but for a secret; an empty `client_id` is made up.
+            checks: further rules over what results.
+            registration: how it came, if it registered itself.
 
         Raises:
             SettingsError: its settings are wrong, or the id is taken.
         """
         client_id = said.get("client_id") or f"client-{secrets.token_hex(8)}"
         secret = new_client_secret() if _needing(said).needs_secret else None
-        wanted = self._read(realm, {**said, "client_id": client_id, "client_secret": secret})
+        wanted = self._read(realm, {**said, "client_id": client_id, "client_secret": secret}, checks)
         client = replace(self._stored(realm, wanted, now), created_at=now)
+        if registration is not None:
+            client = replace(client, **registration._asdict())
         taken = Problem("client_id", client_id, "is taken by another client", "choose another")
         if client_id in self.configured[realm.id]:
             raise SettingsError([taken])
@@ -129,6 +151,8 @@ class Clients:
         now: int,
         *,
         new_secret: bool = False,
+        missing_secret: bool = False,
+        checks: tuple[Check, ...] = (),
     ) -> NewClient:
         """Change what is said of a client of the database; what results is judged as a whole.
 
@@ -136,6 +160,8 @@ class Clients:
             changes: what `[[clients]]` would say in place of what is said now.
             new_secret: make one in place of the one there is, which ends; for a client that had none, or
                 whose secret is kept as a hash and is needed to sign with now.
+            missing_secret: make one in these last two cases alone.
+            checks: further rules over what results.
 
         Raises:
             SettingsError: what results is wrong.
@@ -150,16 +176,23 @@ class Clients:
         if made is None and needing.needs_secret_text and current.sealed_secret is not None:
             kept = {"client_secret": self.secrets.text(realm, current)}
         elif made is None and needing.needs_secret:
-            if needing.needs_secret_text or current.secret_hash is None:
+            if not needing.needs_secret_text and current.secret_hash is not None:
+                kept = {"client_secret_sha256": current.secret_hash}
+            elif missing_secret:
+                made = new_client_secret()
+                kept = {"client_secret": made}
+            else:
                 raise SettingsError([_NO_SECRET])
-            kept = {"client_secret_sha256": current.secret_hash}
-        wanted = self._read(realm, {**said, **kept})
+        wanted = self._read(realm, {**said, **kept}, checks)
         stored = self._stored(realm, wanted, now)
         changed = replace(
             stored,
             enabled=current.enabled,
             created_at=current.created_at,
             own_tokens_from=current.own_tokens_from,
+            registration_hash=current.registration_hash,
+            initial_token_id=current.initial_token_id,
+            used_at=current.used_at,
         )
         if made is None and needing.needs_secret:
             changed = replace(
@@ -214,7 +247,7 @@ class Clients:
             raise UnknownObject(f"there is no client {client_id} in realm {realm.id}")
         return client
 
-    def _read(self, realm: Realm, said: Mapping[str, Any]) -> ClientSettings:
+    def _read(self, realm: Realm, said: Mapping[str, Any], further: tuple[Check, ...]) -> ClientSettings:
         """The settings, if nothing is wrong with them, be it with one, among them, or in this realm."""
         settings = realm.settings
         checks: tuple[Check, ...] = (
@@ -224,7 +257,7 @@ class Clients:
             lambda client: client.second_factor_problems(settings.second_factor.mode),
             lambda client: client.catalogue_problems(settings.scope_names, realm.catalogue.claims),
         )
-        return parse(ClientSettings, said, checks=checks)
+        return parse(ClientSettings, said, checks=(*checks, *further))
 
     def _stored(self, realm: Realm, settings: ClientSettings, now: int) -> Client:
         """As it is kept in the database: its secret sealed if the text is needed, and else as a hash."""
@@ -254,6 +287,21 @@ class Clients:
             # What it got for itself has no row; and one of this very second may be from before.
             ended = replace(self._own(conn, realm, client_id), own_tokens_from=now + 1)
             update_client(conn, realm.id, ended)
+
+    def remove(self, conn: Connection, realm: Realm, client_id: str, now: int) -> None:
+        """Take a client out of the database, and end everything it was given for good.
+
+        Another one that is given its id later has nothing of it: not even what people agreed to
+        (`consents`).
+
+        Raises:
+            ReadOnlyObject: it is written in the file.
+            UnknownObject: there is none of that id.
+        """
+        self._own(conn, realm, client_id)
+        revoke_client_grants(conn, realm.id, client_id, now, "client_removed")
+        delete_device_codes_of(conn, realm.id, client_id)
+        remove_client(conn, realm.id, client_id)
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Ids that are both in the file and in the database."""

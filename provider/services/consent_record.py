@@ -91,21 +91,40 @@ def decode(data: bytes) -> tuple[Consent, ...]:
         raise Unreadable from None
 
 
-def scopes_of(records: Iterable[Consent], client_id: str) -> frozenset[str]:
-    """What is allowed to that client."""
-    return frozenset(next((entry.scopes for entry in records if entry.client_id == client_id), ()))
+def scopes_of(records: Iterable[Consent], client_id: str, *, made_at: int = 0) -> frozenset[str]:
+    """What is allowed to that client.
+
+    Args:
+        made_at: When there came to be that client: an older record is of another one, which had its id.
+    """
+    entry = _of(records, client_id, made_at)
+    return frozenset(() if entry is None else entry.scopes)
 
 
 def with_answer(
-    records: Iterable[Consent], client_id: str, asked: frozenset[str], agreed: frozenset[str], now: int
+    records: Iterable[Consent],
+    client_id: str,
+    asked: frozenset[str],
+    agreed: frozenset[str],
+    now: int,
+    *,
+    made_at: int = 0,
 ) -> tuple[Consent, ...]:
-    """The records after an answer: what was asked is as it was answered, everything else as it was."""
+    """The records after an answer: what was asked is as it was answered, everything else as it was.
+
+    Args:
+        made_at: As for `scopes_of`; an older record goes.
+    """
     records = tuple(records)
-    before = next((entry for entry in records if entry.client_id == client_id), None)
+    before = _of(records, client_id, made_at)
     scopes = agreed if before is None else (frozenset(before.scopes) - asked) | agreed
     since = now if before is None else before.since
     others = without(records, client_id)
     return (*others, Consent(client_id, tuple(sorted(scopes)), since)) if scopes else others
+
+
+def _of(records: Iterable[Consent], client_id: str, made_at: int) -> Consent | None:
+    return next((one for one in records if one.client_id == client_id and one.since >= made_at), None)
 
 
 def without(records: Iterable[Consent], client_id: str) -> tuple[Consent, ...]:

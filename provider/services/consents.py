@@ -67,12 +67,19 @@ class Consents:
     ring: KeyRing
     audit: Audit
 
-    def granted(self, conn: Connection, realm: Realm, user_id: str, client_id: str) -> frozenset[str]:
-        """The scopes that this person agreed to for this client earlier, where that is remembered."""
+    def granted(
+        self, conn: Connection, realm: Realm, user_id: str, client_id: str, *, made_at: int = 0
+    ) -> frozenset[str]:
+        """The scopes that this person agreed to for this client earlier, where that is remembered.
+
+        Args:
+            made_at: When there came to be this client. What was agreed to before was for another one, of the
+                same id and gone since.
+        """
         if not realm.settings.consent.store:
             return frozenset()
         value = find_attribute(conn, realm.id, user_id, realm.settings.consent.attribute)
-        return scopes_of(self._opened(realm, user_id, value), client_id)
+        return scopes_of(self._opened(realm, user_id, value), client_id, made_at=made_at)
 
     def of(self, conn: Connection, realm: Realm, user_id: str) -> Kept:
         """Everything that this person agreed to, the longest unchanged first."""
@@ -88,8 +95,13 @@ class Consents:
         asked: frozenset[str],
         agreed: frozenset[str],
         now: int,
+        *,
+        made_at: int = 0,
     ) -> ConsentNotStored | None:
         """Note an answer: what was asked is from now on as it was answered.
+
+        Args:
+            made_at: as for `granted`.
 
         Returns:
             What to report once it is committed: the attribute is full, and holds what it held before.
@@ -98,7 +110,8 @@ class Consents:
         if not realm.settings.consent.store:
             return None
         value = find_attribute(conn, realm.id, user_id, attribute, to_write=True)
-        records = with_answer(self._opened(realm, user_id, value), client_id, asked, agreed, now)
+        before = self._opened(realm, user_id, value)
+        records = with_answer(before, client_id, asked, agreed, now, made_at=made_at)
         too_long = self._put(conn, realm, user_id, records, value, now)
         if too_long is None:
             return None

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Table
 
 from provider.realm import Realm
+from provider.services.unused_clients import UnusedClients
 from provider.store.engine import Store, StoreUnavailable
 from provider.store.schema import (
     access_tokens,
@@ -22,6 +23,7 @@ from provider.store.schema import (
     codes,
     device_codes,
     grants,
+    initial_tokens,
     interactions,
     refresh_tokens,
     revoked_tokens,
@@ -49,6 +51,7 @@ class Housekeeping:
 
     store: Store
     realms: Sequence[Realm]
+    unused: UnusedClients
     due_at: int
     batch: int = BATCH
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -79,6 +82,11 @@ class Housekeeping:
     def _sweep(self, now: int) -> int:
         deleted = 0
         for realm in self.realms:
+            # First: what says that a client is in use is among what is swept.
+            removed = self.unused.sweep(realm, now, self.batch)
+            deleted += removed
+            if removed == self.batch:
+                self.due_at = now
             for table, before in _ends(realm, now):
                 with self.store.begin() as conn:
                     some = sweep(conn, realm.id, table, before=before, limit=self.batch)
@@ -100,5 +108,6 @@ def _ends(realm: Realm, now: int) -> Iterator[tuple[Table, int]]:
     yield access_tokens, now - skew_seconds
     yield revoked_tokens, now - skew_seconds
     yield assertions, now
+    yield initial_tokens, now
     yield refresh_tokens, now
     yield grants, now - _KEPT_SECONDS

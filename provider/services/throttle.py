@@ -13,7 +13,8 @@ network        failures for any name from one network              50  1 minute
 
 Codes of a second factor are slowed by the same rules over counters of their own (`code_scopes_of`), and so
 are codes of devices (`device_scopes_of`), per network. Devices that begin in the name of a public client are
-counted per network too (`device_start_scopes_of`).
+counted per network too (`device_start_scopes_of`), and so are applications that register themselves where
+anybody may (`registration_scopes_of`).
 
 The strict rule binds the guesser's own network. The rule over all networks has a short cap, so somebody who
 guesses at the owner's name delays the owner by at most that minute, and from one network alone never reaches
@@ -130,6 +131,20 @@ def device_start_scopes_of(network: str, settings: ThrottleSettings) -> tuple[Sc
         return ()
     free = max(_LEAST_FREE_STARTS, settings.devices_per_client // _NETWORKS_PER_CLIENT)
     return (Scope(f"device-start:{network}", _shared(settings, free), own=False),)
+
+
+def registration_scopes_of(network: str, per_network: int, settings: ThrottleSettings) -> tuple[Scope, ...]:
+    """The counter of clients that register themselves where anybody may.
+
+    Nothing is given back, and the network `unknown` is not counted, as for devices that begin: how many there
+    may be in all has a limit of its own.
+
+    Args:
+        per_network: How many are free.
+    """
+    if network == UNKNOWN_NETWORK:
+        return ()
+    return (Scope(f"registration:{network}", _shared(settings, per_network), own=False),)
 
 
 def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:

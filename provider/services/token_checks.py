@@ -135,6 +135,8 @@ class TokenChecks:
         client = self.clients.find(conn, realm, grant.client_id)
         if client is None or not client.enabled:
             return "client disabled"
+        if grant.created_at < client.created_at:
+            return "granted to another client, which had this id before"
         if grant.api is not None and not _is_open(realm, client, grant.api):
             return "API closed"
         if grant.user_id is None:
@@ -168,7 +170,7 @@ class TokenChecks:
         client = self.clients.find(conn, realm, row.client_id)
         if client is None or not client.enabled:
             raise InvalidToken(detail="client disabled")
-        if row.issued_at < client.own_tokens_from:
+        if row.issued_at < max(client.own_tokens_from, client.created_at):
             raise InvalidToken(detail="client disabled since")
         if row.api is not None and not _is_open(realm, client, row.api):
             raise InvalidToken(detail="API closed")

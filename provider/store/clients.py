@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from oidcgate.settings import Secret
 from provider.client_rules import ClientRules
 from provider.store.engine import to_be_judged
-from provider.store.schema import clients
+from provider.store.schema import clients, grants
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Client(ClientRules):
         old_secret_hash, old_sealed_secret, old_secret_until: The secret before, and until when it is good.
         read_only: it is written in `provider.toml`.
         own_tokens_from: Tokens that it got for itself before this instant are not good any more.
+        registration_hash: Of the token by which it manages its registration; None for one that an operator
+            added.
+        initial_token_id: The token with which it registered; None where anybody may.
+        used_at: Since when a registered one is known to have been given something.
     """
 
     client_id: str
@@ -74,6 +78,14 @@ class Client(ClientRules):
     request_object_encryption_enc: str = ""
     require_signed_request_object: bool = False
     own_tokens_from: int = 0
+    registration_hash: str | None = field(default=None, repr=False)
+    initial_token_id: str | None = None
+    used_at: int | None = None
+
+    @property
+    def is_unused(self) -> bool:
+        """It registered itself, and is not known to have been given anything: it may be removed in time."""
+        return self.registration_hash is not None and self.used_at is None
 
     @property
     def needs_pkce(self) -> bool:
@@ -90,8 +102,12 @@ class Client(ClientRules):
 _SECRETS: Final = (
     "secret_hash", "sealed_secret", "old_secret_hash", "old_sealed_secret", "old_secret_until",
 )  # fmt: skip
-_APART: Final = frozenset({"client_id", "enabled", "created_at", "secret", "read_only", *_SECRETS})
+_COLUMNS: Final = (*_SECRETS, "registration_hash", "initial_token_id", "used_at")
+_APART: Final = frozenset({"client_id", "enabled", "created_at", "secret", "read_only", *_COLUMNS})
 _SETTINGS: Final = tuple(entry.name for entry in fields(Client) if entry.name not in _APART)
+
+
+_REGISTERED: Final = clients.c.registration_hash.is_not(None)
 
 
 def find_client(
@@ -155,6 +171,48 @@ def set_client_enabled(conn: Connection, realm_id: str, client_id: str, enabled:
     return conn.execute(query.values(enabled=enabled)).rowcount == 1
 
 
+def remove_client(conn: Connection, realm_id: str, client_id: str) -> None:
+    """Forget a client. Its grants are the caller's to end."""
+    conn.execute(delete(clients).where(clients.c.realm_id == realm_id, clients.c.client_id == client_id))
+
+
+def count_registered(conn: Connection, realm_id: str) -> int:
+    """How many clients registered themselves."""
+    query = select(func.count()).where(clients.c.realm_id == realm_id, _REGISTERED)
+    return conn.execute(query).scalar_one()
+
+
+def note_use(conn: Connection, realm_id: str, now: int) -> None:
+    """Note of each registered client to which something was given that it was used.
+
+    Ask before grants are deleted: one that hangs on no other row any more would be forgotten.
+    """
+    given = exists().where(grants.c.realm_id == clients.c.realm_id, grants.c.client_id == clients.c.client_id)
+    query = update(clients).where(
+        clients.c.realm_id == realm_id, _REGISTERED, clients.c.used_at.is_(None), given
+    )
+    conn.execute(query.values(used_at=now))
+
+
+def find_unused(conn: Connection, realm_id: str, *, before: int, limit: int) -> list[str]:
+    """Ids of registered clients that came before an instant and were never used, the oldest first.
+
+    They are this transaction's until it ends; those that somebody else has are left out.
+    """
+    query = (
+        select(clients.c.client_id)
+        .where(
+            clients.c.realm_id == realm_id,
+            _REGISTERED,
+            clients.c.used_at.is_(None),
+            clients.c.created_at < before,
+        )
+        .order_by(clients.c.created_at)
+        .limit(limit)
+    )
+    return list(conn.scalars(query.with_for_update(skip_locked=True)))
+
+
 def _client(row: Row[tuple[object, ...]]) -> Client:
     # What a later version does not know any more is left; what this one added since has its default.
     settings = {name: _frozen(value) for name, value in row.settings.items() if name in _SETTINGS}
@@ -162,7 +220,7 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
         client_id=row.client_id,
         enabled=row.enabled,
         created_at=row.created_at,
-        **{name: getattr(row, name) for name in _SECRETS},
+        **{name: getattr(row, name) for name in _COLUMNS},
         **settings,
     )
 
@@ -170,7 +228,7 @@ def _client(row: Row[tuple[object, ...]]) -> Client:
 def _said(client: Client) -> dict[str, Any]:
     return {
         "settings": {name: _plain(getattr(client, name)) for name in _SETTINGS},
-        **{name: getattr(client, name) for name in _SECRETS},
+        **{name: getattr(client, name) for name in _COLUMNS},
     }
 
 

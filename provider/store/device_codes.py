@@ -7,7 +7,7 @@ has given it. When a code may be typed, asked about or redeemed is `provider.ser
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from provider.store.engine import lock_names
 from provider.store.schema import device_codes
@@ -113,6 +113,12 @@ def consume(conn: Connection, realm_id: str, device_hash: str, now: int) -> bool
         table.c.consumed_at.is_(None),
     )
     return conn.execute(query.values(consumed_at=now)).rowcount == 1
+
+
+def delete_device_codes_of(conn: Connection, realm_id: str, client_id: str) -> None:
+    """Forget whatever devices of a client asked for."""
+    table = device_codes
+    conn.execute(delete(table).where(table.c.realm_id == realm_id, table.c.client_id == client_id))
 
 
 def _row(found: Any) -> DeviceCode | None:

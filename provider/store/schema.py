@@ -34,6 +34,35 @@ clients: Final = Table(
     # Everything else that is said of it, by the names of `provider.store.clients.Client`.
     Column("settings", JSON, nullable=False),
     Column("created_at", _INSTANT, nullable=False),
+    # Of one that registered itself: of the token by which it manages that, by which initial token it came,
+    # and since when it is known to have been given something.
+    Column("registration_hash", _HASH),
+    Column("initial_token_id", String(32)),
+    Column("used_at", _INSTANT),
+    Index(
+        "clients_registered",
+        "realm_id",
+        "used_at",
+        "created_at",
+        sqlite_where=text("registration_hash IS NOT NULL"),
+        postgresql_where=text("registration_hash IS NOT NULL"),
+    ),
+)
+
+# Tokens with which somebody may register clients.
+initial_tokens: Final = Table(
+    "initial_tokens",
+    metadata,
+    _realm(),
+    # Its name in lists and in the audit log.
+    Column("token_id", String(32), primary_key=True),
+    Column("token_hash", _HASH, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("initial_tokens_by_hash", "realm_id", "token_hash", unique=True),
+    Index("initial_tokens_by_end", "realm_id", "expires_at"),
 )
 
 users: Final = Table(

@@ -14,6 +14,7 @@ from provider.store.schema import (
     codes,
     device_codes,
     grants,
+    initial_tokens,
     interactions,
     refresh_tokens,
     revoked_tokens,
@@ -38,6 +39,7 @@ ENDED: Final[Mapping[Table, Column[int]]] = {
     refresh_tokens: refresh_tokens.c.expires_at,
     grants: grants.c.expires_at,
     assertions: assertions.c.expires_at,
+    initial_tokens: initial_tokens.c.expires_at,
     revoked_tokens: revoked_tokens.c.expires_at,
 }
 #: What may go only when nothing else wants it.

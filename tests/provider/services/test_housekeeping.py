@@ -27,6 +27,7 @@ SWEPT = (
     "grants",
     "assertions",
     "revoked_tokens",
+    "initial_tokens",
 )
 
 
@@ -121,16 +122,16 @@ def test_other_realms_keep_theirs_until_their_own_turn(url: str) -> None:
         for realm in ("default", "two", "gone"):
             insert_grant(conn, realm, grant)
             revoke_grant(conn, realm, "g", 1, "test")
-    Housekeeping(parts.store, parts.realms[:1], due_at=0).sweep(world.now)
+    Housekeeping(parts.store, parts.realms[:1], parts.housekeeping.unused, due_at=0).sweep(world.now)
     assert {row["realm_id"] for row in world.rows("grants")} == {"two", "gone"}
-    Housekeeping(parts.store, parts.realms, due_at=0).sweep(world.now)
+    Housekeeping(parts.store, parts.realms, parts.housekeeping.unused, due_at=0).sweep(world.now)
     assert {row["realm_id"] for row in world.rows("grants")} == {"gone"}
     parts.store.dispose()
 
 
 def test_a_batch_is_bounded_and_the_rest_goes_with_the_next_requests(world: World) -> None:
     parts = world.provider.parts
-    keeper = Housekeeping(parts.store, parts.realms, due_at=0, batch=4)
+    keeper = Housekeeping(parts.store, parts.realms, parts.housekeeping.unused, due_at=0, batch=4)
     add_interactions(world, 9)
     world.clock.move(1)
     left = []
@@ -186,7 +187,7 @@ def test_a_database_in_trouble_is_left_alone(
     parts = world.provider.parts
     add_interactions(world, 1)
     nowhere = Store("sqlite:////nowhere/x.db")
-    keeper = Housekeeping(nowhere, parts.realms, due_at=0)
+    keeper = Housekeeping(nowhere, parts.realms, parts.housekeeping.unused, due_at=0)
     with caplog.at_level("INFO", "provider"):
         assert keeper.sweep(world.now) == 0
     assert "ended rows were not deleted" in caplog.text
