@@ -1,6 +1,6 @@
 """Calls to other servers that end in time, stay small and go only where they may (P-09).
 
-`Fetcher` is what the rest uses: JSON by GET, or the same guard mounted on a session of Authlib.
+`Fetcher` is what the rest uses: JSON or anything by GET, or the same guard mounted on a session of Authlib.
 `GuardedAdapter` holds the promises that do not depend on how the bytes travel; `oidcgate.net.dial` carries
 them over sockets, `oidcgate.net.wsgi` to an app in this process. What the documents mean is
 `oidcgate.protocol`.
@@ -8,6 +8,7 @@ them over sockets, `oidcgate.net.wsgi` to an app in this process. What the docum
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -40,9 +41,9 @@ class GuardedAdapter(BaseAdapter):
     """A requests adapter that refuses what a session must never see.
 
     Whoever uses the session gets an answer that came from an allowed URL, within the deadline, read whole and
-    below the cap, with status 2xx or 4xx, and whose body is empty or one unambiguous JSON object. All else is
-    a `FetchError`: Authlib reads bodies with `json.loads`, which falls over a deeply nested one. `verify`,
-    `cert`, `proxies` and `timeout` of the session are not consulted.
+    below the cap, with status 2xx or 4xx, and whose body is empty or, with `json_only`, one unambiguous JSON
+    object. All else is a `FetchError`: Authlib reads bodies with `json.loads`, which falls over a deeply
+    nested one. `verify`, `cert`, `proxies` and `timeout` of the session are not consulted.
 
     Args:
         rules: Which URLs are allowed.
@@ -50,6 +51,7 @@ class GuardedAdapter(BaseAdapter):
         deadline: Started here for each call; the transport's sockets watch it.
         total_seconds: How long a call may last, from name resolution to the last byte.
         max_bytes: How long a body may be after decompression.
+        json_only: Whether a body has to be JSON.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class GuardedAdapter(BaseAdapter):
         *,
         total_seconds: float,
         max_bytes: int,
+        json_only: bool = True,
     ) -> None:
         super().__init__()
         self._rules = rules
@@ -67,6 +70,7 @@ class GuardedAdapter(BaseAdapter):
         self._deadline = deadline
         self._total_seconds = total_seconds
         self._max_bytes = max_bytes
+        self._json_only = json_only
 
     def send(
         self,
@@ -92,7 +96,8 @@ class GuardedAdapter(BaseAdapter):
             response = self._transport.send(request, stream=True, timeout=self._total_seconds, proxies={})
             _refuse_status(url, response)
             self._read(url, response)
-            _refuse_ambiguous(url, response)
+            if self._json_only:
+                _refuse_ambiguous(url, response)
         except FetchError as error:
             _discard(response)
             # The dialler knows host and port only.
@@ -162,10 +167,12 @@ class Fetcher:
         deadline = Deadline()
         transport = adapter or DirectTransport(Dialler(rules, deadline, resolver), ca_file)
         self._transport = transport
-        self._adapter = GuardedAdapter(
-            rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
+        guarded = partial(
+            GuardedAdapter, rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
         )
+        self._adapter = guarded()
         self._session = self.mount(requests.Session())
+        self._any_content = _mounted(requests.Session(), guarded(json_only=False))
 
     def get_json(self, url: str, headers: Mapping[str, str] | None = None) -> FetchedJSON:
         """Return the JSON object at `url`.
@@ -177,23 +184,24 @@ class Fetcher:
         Raises:
             FetchError: There is none, for the reason it names; STATUS for every status but 200.
         """
-        try:
-            response = self._session.get(
-                url, headers={"Accept": "application/json", **(headers or {})}, allow_redirects=False
-            )
-        except (requests.RequestException, ValueError) as error:
-            # The adapter names its errors itself: this one came while the request was prepared, nothing was
-            # sent.
-            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
-        if response.status_code != requests.codes.ok:
-            raise FetchError(
-                FetchFailure.STATUS, url, f"status {response.status_code}", status=response.status_code
-            )
+        response = _got(self._session, url, {"Accept": "application/json", **(headers or {})})
         try:
             document = parse_object(response.content)
         except NotStrictJSON as error:
             raise FetchError(FetchFailure.NOT_JSON, url, str(error), status=response.status_code) from None
         return FetchedJSON(response.status_code, response.headers, document)
+
+    def get_content(self, url: str, accept: str) -> bytes:
+        """Return what is at `url`, whatever it is.
+
+        Args:
+            url: Absolute URL.
+            accept: What is asked for; what comes is not held to it.
+
+        Raises:
+            FetchError: There is none, for the reason it names; STATUS for every status but 200.
+        """
+        return _got(self._any_content, url, {"Accept": accept}).content
 
     def mount(self, session: S) -> S:
         """Put the guard on `session` (Authlib's `OAuth2Session`) and return it.
@@ -201,17 +209,34 @@ class Fetcher:
         The session no longer reads proxies, certificates and passwords from the environment, and keeps no
         cookies. Every call may raise `FetchError` besides what it raises anyway.
         """
-        session.trust_env = False
-        session.proxies.clear()
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        session.adapters.clear()
-        session.mount("https://", self._adapter)
-        session.mount("http://", self._adapter)
-        return session
+        return _mounted(session, self._adapter)
 
     def close(self) -> None:
         """Close pooled connections."""
         self._transport.close()
+
+
+def _mounted(session: S, adapter: GuardedAdapter) -> S:
+    session.trust_env = False
+    session.proxies.clear()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _got(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
+    try:
+        response = session.get(url, headers=dict(headers), allow_redirects=False)
+    except (requests.RequestException, ValueError) as error:
+        # The adapter names its errors itself: this one came while the request was prepared, nothing was sent.
+        raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
+    if response.status_code != requests.codes.ok:
+        raise FetchError(
+            FetchFailure.STATUS, url, f"status {response.status_code}", status=response.status_code
+        )
+    return response
 
 
 def _refuse_status(url: str, response: requests.Response) -> None:

@@ -57,6 +57,39 @@ def test_an_answer_that_is_none_is_named(answer: dict[str, Any], reason: FetchFa
 
 @pytest.mark.row("P-09")
 @pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param({"exc": requests.exceptions.ReadTimeout}, FetchFailure.TIMEOUT, id="time-out"),
+        pytest.param(
+            {"status_code": 302, "headers": {"Location": URL}}, FetchFailure.REDIRECT, id="redirect"
+        ),
+        pytest.param({"status_code": 500, "text": "a"}, FetchFailure.STATUS, id="error"),
+        pytest.param({"status_code": 404, "text": "a"}, FetchFailure.STATUS, id="not-found"),
+        pytest.param({"status_code": 204}, FetchFailure.STATUS, id="no-content"),
+        pytest.param({"content": b"\x00" * 1001}, FetchFailure.TOO_LARGE, id="too-large"),
+    ],
+)
+def test_content_is_behind_the_same_guard(answer: dict[str, Any], reason: FetchFailure) -> None:
+    adapter = requests_mock.Adapter()
+    adapter.register_uri("GET", URL, **answer)
+    with pytest.raises(FetchError) as caught:
+        fetcher(adapter, max_bytes=1000).get_content(URL, "text/plain")
+    assert caught.value.reason is reason
+    assert adapter.call_count == 1
+
+
+@pytest.mark.parametrize("content", [b"a.b.c", b"", b"\xff", b"[1]", b'{"a":1,"a":2}'])
+def test_content_is_whatever_it_is(content: bytes) -> None:
+    adapter = requests_mock.Adapter()
+    adapter.register_uri("GET", URL, content=content, headers={"Set-Cookie": "a=b"})
+    fetch = fetcher(adapter)
+    assert [fetch.get_content(URL, "text/plain") for _ in range(2)] == [content, content]
+    assert [request.headers["Accept"] for request in adapter.request_history] == ["text/plain"] * 2
+    assert not any("Cookie" in request.headers for request in adapter.request_history)
+
+
+@pytest.mark.row("P-09")
+@pytest.mark.parametrize(
     "url",
     [
         "http://id.example.com/x",
@@ -78,6 +111,8 @@ def test_a_url_that_may_not_be_called_is_not(url: str) -> None:
         fetcher(adapter).get_json(url)
     assert caught.value.reason is FetchFailure.REFUSED_URL
     assert "canary" not in f"{caught.value} {caught.value!r}"
+    with pytest.raises(FetchError):
+        fetcher(adapter).get_content(url, "text/plain")
     assert adapter.call_count == 0
 
 
