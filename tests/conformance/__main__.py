@@ -20,9 +20,9 @@ from typing import Any
 
 from tests.conformance import targets
 from tests.conformance.op.outcome import Outcome
-from tests.conformance.op.plans import PLANS, entries
+from tests.conformance.op.plans import PLANS, entries, lacking
 from tests.conformance.op.runner import run_module
-from tests.conformance.op.target import Client, Target, User
+from tests.conformance.op.target import Client, Receiving, Registration, Target, User
 from tests.support.tls import Authority
 
 
@@ -41,13 +41,25 @@ def read_target(path: Path) -> Target:
     except (OSError, ValueError) as error:
         raise BadTarget(f"{path}: {error}") from None
     tables = {"basic": Client, "post": Client, "second": Client, "user": User}
-    unknown = sorted(data.keys() - {"issuer", "ca_file", *tables})
+    more = {"receiver": Receiving, "registration": Registration}
+    unknown = sorted(data.keys() - {"issuer", "ca_file", "rotate_command", *tables, *more})
     if unknown or not isinstance(data.get("issuer"), str):
         raise BadTarget(f"{path}: {f'unknown: {unknown}' if unknown else 'issuer is missing'}")
     made = {name: _made(path, name, data.get(name), kind) for name, kind in tables.items()}
-    ca_file = data.get("ca_file")
-    # Beside the file that names it.
-    return Target(issuer=data["issuer"], ca_file=ca_file and str(path.parent / ca_file), **made)
+    made |= {name: _made(path, name, data[name], kind) for name, kind in more.items() if name in data}
+    ca_file, command = data.get("ca_file"), data.get("rotate_command", [])
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        raise BadTarget(f"{path}: rotate_command is {command!r}, not a list of words")
+    # Files are beside the one that names them.
+    if "receiver" in made:
+        files = {name: str(path.parent / getattr(made["receiver"], name)) for name in ("certificate", "key")}
+        made["receiver"] = replace(made["receiver"], **files)
+    return Target(
+        issuer=data["issuer"],
+        ca_file=ca_file and str(path.parent / ca_file),
+        rotate_command=tuple(command),
+        **made,
+    )
 
 
 def _made(path: Path, table: str, values: Any, kind: type[Any]) -> Any:
@@ -81,6 +93,21 @@ def run(target: Target, plans: Sequence[str], module: str | None = None) -> Iter
         browser.close()
 
 
+def possible(asked: Sequence[str] | None, target: Target) -> Sequence[str]:
+    """The plans that were asked for, or all that the target has what they need for.
+
+    Raises:
+        BadTarget: it has not what one needs that was asked for.
+    """
+    if asked is None:
+        return [plan for plan in PLANS if not lacking(plan, target)]
+    for plan in asked:
+        tables = " and ".join(f"[{name}]" for name in lacking(plan, target))
+        if tables:
+            raise BadTarget(f"the plan {plan} needs {tables} in the target")
+    return asked
+
+
 def table(outcomes: Iterator[Outcome]) -> Iterator[str]:
     """The lines of the table, and a count at the end."""
     counted: Counter[str] = Counter()
@@ -97,14 +124,14 @@ def table(outcomes: Iterator[Outcome]) -> Iterator[str]:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--target", type=Path, help="a file that describes the provider; default: ours")
-    parser.add_argument("--plans", default=",".join(PLANS), help=f"of {', '.join(PLANS)}; default: all")
+    parser.add_argument("--plans", help=f"of {', '.join(PLANS)}; default: all that the target has tables for")
     parser.add_argument("--module", help="only this one, in every plan that has it")
     parser.add_argument(
         "--wait", type=float, default=30, help="seconds before a code is used again; default: 30"
     )
     options = parser.parse_args(arguments)
-    plans = options.plans.split(",")
-    if not set(plans) <= set(PLANS):
+    asked = options.plans.split(",") if options.plans else None
+    if not set(asked or ()) <= set(PLANS):
         parser.error(f"--plans: {options.plans} is not of {', '.join(PLANS)}")
     good: list[bool] = []
 
@@ -116,6 +143,7 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     try:
         with chosen(options.target) as target:
+            plans = possible(asked, target)
             outcomes = run(replace(target, reuse_wait_seconds=options.wait), plans, options.module)
             for line in table(noted(outcomes)):
                 print(line, flush=True)

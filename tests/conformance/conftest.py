@@ -1,6 +1,8 @@
 """The providers, each started once by the one worker that runs its modules."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +25,15 @@ class Certification:
 
     target: Target
     browser: Browser
+    wait: Callable[[float], None] = time.sleep
 
     def outcome(self, entry: Entry) -> Outcome:
         """What comes of one module."""
-        return run_module(entry, self.target, self.browser)
+        try:
+            return run_module(entry, self.target, self.browser, self.wait)
+        finally:
+            # Whoever moved a clock sets it right.
+            self.wait(0)
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +55,29 @@ def peer(
 ) -> Iterator[Certification]:
     with targets.peer(tmp_path_factory.mktemp("peer"), npm, authority) as (target, _):
         yield Certification(target, target.browser())
+
+
+@contextmanager
+def _registering(folder: Path, npm: Path, authority: Authority, version: int) -> Iterator[Certification]:
+    with targets.peer(folder, npm, authority, registers=version) as (target, _):
+        yield Certification(target, target.browser(), targets.waiting(target))
+
+
+@pytest.fixture(scope="session")
+def registering(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: Path
+) -> Iterator[Certification]:
+    """The last peer that has everything on that clients ask for which register themselves."""
+    with _registering(tmp_path_factory.mktemp("peer"), npm, authority, 6) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def registering_newest(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: Path
+) -> Iterator[Certification]:
+    with _registering(tmp_path_factory.mktemp("peer"), npm, authority, 9) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from tests.conformance.lies import (
     answers,
     asserts,
     error_pages_with,
+    errors_of,
     header_of,
     hears,
     ignores,
@@ -25,11 +26,10 @@ from tests.conformance.lies import (
     status_of,
     supplies,
     takes_anybodys,
-    token_errors,
 )
 from tests.conformance.lies_everywhere import ELSE, FRONT, WHOLE
 from tests.conformance.lying_proxy import Lie
-from tests.conformance.op.plans import Entry
+from tests.conformance.op.plans import DYNAMIC, Entry
 from tests.conformance.op.variant import Variant
 
 REQUEST_OBJECT = "oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported"
@@ -52,9 +52,12 @@ class Row:
     names: str
     response_type: str = "code"
     response_mode: str = "default"
+    registers: bool = False
 
     @property
     def entry(self) -> Entry:
+        if self.registers:
+            return Entry("lies", DYNAMIC, self.module)
         method = (
             "client_secret_post" if self.module.endswith("-client-secret-post") else "client_secret_basic"
         )
@@ -216,12 +219,12 @@ add("oidcc-id-token-hint", {
 })  # fmt: skip
 add("oidcc-codereuse", {
     "works-twice": (repeats("token", "code"), "answered 200"),
-    "other-error": (token_errors(error="invalid_request"), "'invalid_request'"),
-    "description": (token_errors(error_description="não"), "error_description"),
+    "other-error": (errors_of("token", error="invalid_request"), "'invalid_request'"),
+    "description": (errors_of("token", error_description="não"), "error_description"),
 })  # fmt: skip
 add("oidcc-codereuse-30seconds", {
     "works-twice": (repeats("token", "code"), "answered 200"),
-    "other-error": (token_errors(error="invalid_request"), "'invalid_request'"),
+    "other-error": (errors_of("token", error="invalid_request"), "'invalid_request'"),
     "token-lives": (answers("userinfo", 200, {"sub": "alice"}), "answers 200 to the token of a code"),
 })  # fmt: skip
 add("oidcc-ensure-registered-redirect-uri", {

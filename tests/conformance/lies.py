@@ -15,7 +15,7 @@ GONE: Any = object()
 TIME_OF_THE_FIRST: Any = object()
 
 
-def _changed(old: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def changed(old: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Values replaced, made from the old ones by functions, or taken away."""
     new = dict(old)
     for name, value in changes.items():
@@ -132,7 +132,8 @@ def _redirected(question: Question, error: str, memory: Memory) -> Told:
     place = "query" if words == ["code"] else "fragment"
     place = "form" if given.get("response_mode") == "form_post" else place
     state = [("state", given["state"])] if "state" in given else []
-    FrontAnswer(given["redirect_uri"], place, (("error", error), ("iss", memory.issuer), *state)).write(told)
+    where = given.get("redirect_uri", memory.clients[0])
+    FrontAnswer(where, place, (("error", error), ("iss", memory.issuer), *state)).write(told)
     return told
 
 
@@ -168,12 +169,12 @@ def repeats(endpoint: str, parameter: str | None = None) -> Lie:
     return Lie((ask,), (tell,))
 
 
-def token_errors(**changes: Any) -> Lie:
-    """Errors of the token endpoint have other members."""
+def errors_of(endpoint: str, **changes: Any) -> Lie:
+    """Errors of an endpoint have other members."""
 
     def tell(question: Question, told: Told, _: Memory) -> None:
-        if question.is_for("token") and told.status >= 400:
-            told.body = json.dumps(_changed(json.loads(told.body), changes)).encode()
+        if question.is_for(endpoint) and told.status >= 400:
+            told.body = json.dumps(changed(json.loads(told.body), changes)).encode()
 
     return Lie(tell=(tell,))
 
@@ -197,8 +198,8 @@ def says(endpoint: str, **changes: Any) -> Lie:
     """The JSON of an endpoint has other members; an empty one is not touched when it is an error."""
 
     def tell(question: Question, told: Told, _: Memory) -> None:
-        if question.is_for(endpoint) and told.status == 200:
-            told.body = json.dumps(_changed(json.loads(told.body), changes)).encode()
+        if question.is_for(endpoint) and told.status in (200, 201):
+            told.body = json.dumps(changed(json.loads(told.body), changes)).encode()
 
     return Lie(tell=(tell,))
 
@@ -208,7 +209,7 @@ def refreshes(**changes: Any) -> Lie:
 
     def tell(question: Question, told: Told, _: Memory) -> None:
         if question.parameters.get("grant_type") == "refresh_token" and told.status == 200:
-            told.body = json.dumps(_changed(json.loads(told.body), changes)).encode()
+            told.body = json.dumps(changed(json.loads(told.body), changes)).encode()
 
     return Lie(tell=(tell,))
 
@@ -259,7 +260,7 @@ def sends(*, place: str | None = None, twice: str | None = None, **changes: Any)
     def tell(_: Question, told: Told, memory: Memory) -> None:
         answer = memory.front_answer(told)
         if answer is not None:
-            answer.pairs = tuple(_changed(dict(answer.pairs), changes).items())
+            answer.pairs = tuple(changed(dict(answer.pairs), changes).items())
             answer.pairs += tuple(pair for pair in answer.pairs if pair[0] == twice)
             answer.place = place or answer.place
             answer.write(told)
@@ -293,9 +294,9 @@ def asserts(
         since = memory.kept.setdefault("time of the first", int(time.time()))
         if memory.counted["authorizations"] >= from_the:
             told = {name: since if value is TIME_OF_THE_FIRST else value for name, value in claims.items()}
-            changed = _changed(payload, told)
+            new = changed(payload, told)
             payload.clear()
-            payload.update(changed)
+            payload.update(new)
 
     def resign(token: str, memory: Memory) -> str:
         return memory.resigned(token, lambda given, payload: change(given, payload, memory))
@@ -326,6 +327,6 @@ def keys(**changes: Any) -> Lie:
     """The first key of the JWKS has other members."""
 
     def first(old: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [_changed(old[0], changes), *old[1:]]
+        return [changed(old[0], changes), *old[1:]]
 
     return says("jwks", keys=first)

@@ -32,6 +32,7 @@ PATHS = {
     "userinfo": "/me",
     "jwks": "/jwks",
     "metadata": "/.well-known/openid-configuration",
+    "registration": "/reg",
 }
 
 
@@ -48,6 +49,8 @@ class Question:
     query: Pairs
     headers: dict[str, str]
     form: Pairs
+    #: What is no form.
+    body: bytes = b""
 
     def is_for(self, endpoint: str) -> bool:
         return self.path == PATHS[endpoint]
@@ -211,17 +214,18 @@ class LyingProxy:
         question.change(
             {n: self.memory.kept.get(v, v) for n, v in question.parameters.items() if n == "id_token_hint"}
         )
-        body = urlencode(question.form).encode()
+        body = urlencode(question.form).encode() or question.body
         target = f"{question.path}?{urlencode(question.query)}" if question.query else question.path
         headers = {name: value for name, value in question.headers.items() if name.lower() not in _HOP_BY_HOP}
         # A provider may be asked without saying which coding of the answer would be welcome.
         headers = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
         headers |= {"X-Forwarded-Proto": "https", "X-Forwarded-Host": urlsplit(self.issuer).netloc}
-        if question.method == "POST":
+        sends = question.method != "GET"
+        if sends:
             headers |= {"Content-Length": str(len(body))}
         connection = HTTPConnection("127.0.0.1", self.upstream_port, timeout=30)
         try:
-            connection.request(question.method, target, body if question.method == "POST" else None, headers)
+            connection.request(question.method, target, body if sends else None, headers)
             response = connection.getresponse()
             kept = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
             return Told(response.status, kept, response.read())
@@ -238,11 +242,12 @@ def _handler(proxy: LyingProxy) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             encoded = self.headers.get("Content-Type", "").startswith(FORM)
-            form = tuple(parse_qsl(body, keep_blank_values=True)) if encoded else ()
+            form = tuple(parse_qsl(body.decode(), keep_blank_values=True)) if encoded else ()
             query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-            question = Question(self.command, parts.path, query, dict(self.headers.items()), form)
+            rest = b"" if encoded else body
+            question = Question(self.command, parts.path, query, dict(self.headers.items()), form, rest)
             try:
                 told = proxy.answer(question)
             except HangUp:
@@ -256,7 +261,7 @@ def _handler(proxy: LyingProxy) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(told.body)
             self.wfile.flush()
 
-        do_GET = do_POST = _serve
+        do_GET = do_POST = do_PUT = do_DELETE = _serve
 
         def log_message(self, format: str, *arguments: Any) -> None:
             """Say nothing: a test that fails says what came."""

@@ -7,12 +7,16 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.op.target import Client, Target, User
+import requests
+
+from tests.conformance.op.target import Client, Receiving, Registration, Target, User
 from tests.support.servers import Server, free_port, gunicorn, running
 from tests.support.tls import Authority, Certificate
 
@@ -52,21 +56,36 @@ _POST = Client(
 _SECOND = Client(
     "second", "a-secret-of-the-client-named-second-0123456789-abcde", "https://second.example/callback"
 )
+#: Nobody waits longer than so.
+_LONG_SECONDS = 5
+#: What clients register themselves with, where that is asked for.
+_INITIAL_ACCESS_TOKEN = "an-initial-access-token-of-the-peer-0123456789"
 
 
 def _target(issuer: str, authority: Authority) -> Target:
-    return Target(issuer, _BASIC, _POST, _SECOND, USER, str(authority.certificate), reuse_wait_seconds=1)
+    return Target(
+        issuer, _BASIC, _POST, _SECOND, USER, ca_file=str(authority.certificate), reuse_wait_seconds=1
+    )
+
+
+def receiving(authority: Authority) -> Receiving:
+    """Where the modules can be reached, with a certificate of the authority."""
+    port, certificate = free_port(), authority.issue("localhost")
+    return Receiving(
+        f"https://localhost:{port}", f"127.0.0.1:{port}", str(certificate.certificate), str(certificate.key)
+    )
 
 
 @contextmanager
 def peer(
-    folder: Path, npm: Path, authority: Authority, *, behind: str | None = None
+    folder: Path, npm: Path, authority: Authority, *, behind: str | None = None, registers: int | None = None
 ) -> Iterator[tuple[Target, int]]:
     """Run the peer until the block ends; yields what has to be known of it, and its port.
 
     Args:
         npm: where the package is installed.
         behind: the issuer, when something else speaks TLS in front of it.
+        registers: the major version at which clients register themselves; None: the newest, and they do not.
     """
     # Installed for the checkout only, as is Node.js.
     from tests.live.peers import NODE
@@ -88,9 +107,39 @@ def peer(
     if behind is None:
         certificate = authority.issue("localhost")
         settings |= {"certificate": str(certificate.certificate), "key": str(certificate.key)}
+    target = _target(issuer, authority)
+    if registers is not None:
+        settings |= {"registers": {"version": registers, "token": _INITIAL_ACCESS_TOKEN}}
+        target = replace(
+            target,
+            receiver=receiving(authority),
+            registration=Registration(_INITIAL_ACCESS_TOKEN),
+        )
+        if registers == 6:
+            target = replace(target, rotate_command=_at_the_door(issuer, authority, "rotate"))
     command: list[str | Path] = [NODE, "certified_provider.mjs", json.dumps(settings)]
-    with running(command, port=port, log=folder / "peer.log", cwd=npm):
-        yield _target(issuer, authority), port
+    env = {"NODE_EXTRA_CA_CERTS": str(authority.certificate)}
+    with running(command, port=port, log=folder / "peer.log", cwd=npm, env=env):
+        yield target, port
+
+
+def _at_the_door(issuer: str, authority: Authority, door: str) -> tuple[str, ...]:
+    """The command that knocks at one of the doors that the peer has beside the protocol."""
+    ask = "import sys, requests; requests.post(sys.argv[1], verify=sys.argv[2]).raise_for_status()"
+    return (sys.executable, "-c", ask, f"{issuer}/peer/{door}", str(authority.certificate))
+
+
+def waiting(target: Target) -> Callable[[float], None]:
+    """How to wait at the peer: for long times its clock goes ahead of ours, until the next short one."""
+
+    def wait(seconds: float) -> None:
+        long = seconds > _LONG_SECONDS
+        url = f"{target.issuer}/peer/clock?ahead={seconds if long else 0}"
+        requests.post(url, verify=target.ca_file, timeout=30).raise_for_status()
+        if not long:
+            time.sleep(seconds)
+
+    return wait
 
 
 def _npm_client(client: Client, method: str) -> dict[str, Any]:

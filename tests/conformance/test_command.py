@@ -7,7 +7,19 @@ import pytest
 from tests.conformance.__main__ import BadTarget, main, read_target, table
 from tests.conformance.conftest import Certification
 from tests.conformance.op.outcome import Outcome
-from tests.conformance.op.target import Client, Target, User
+from tests.conformance.op.target import Client, Receiving, Registration, Target, User
+
+#: What a target may have beside the three clients and the person.
+MORE = """
+rotate_command = ["ssh", "id", "rotate keys"]
+[receiver]
+url = "https://client.example"
+listen = "0.0.0.0:8443"
+certificate = "client.pem"
+key = "client.key"
+[registration]
+initial_access_token = "t"
+"""
 
 
 def described(target: Target) -> str:
@@ -39,6 +51,32 @@ def test_a_target_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("P-39")
+def test_so_is_what_some_plans_need(tmp_path: Path) -> None:
+    path = tmp_path / "target.toml"
+    command, tables = MORE.split("\n[", 1)
+    path.write_text(f"{command}\n{described(TARGET)}[{tables}")
+
+    target = read_target(path)
+
+    assert target.rotate_command == ("ssh", "id", "rotate keys")
+    assert target.receiver == Receiving(
+        "https://client.example", "0.0.0.0:8443", str(tmp_path / "client.pem"), str(tmp_path / "client.key")
+    )
+    assert target.registration == Registration("t")
+
+
+@pytest.mark.row("P-39")
+def test_a_plan_is_refused_that_the_target_has_nothing_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "target.toml"
+    path.write_text(described(TARGET))
+
+    assert main(["--target", str(path), "--plans", "dynamic"]) == 2
+    assert "the plan dynamic needs [receiver] and [registration]" in capsys.readouterr().err
+
+
+@pytest.mark.row("P-39")
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -48,6 +86,8 @@ def test_a_target_is_read(tmp_path: Path) -> None:
         pytest.param("[second]", "[other]", "other", id="unknown-table"),
         pytest.param('password = "her-password"', "", "[user] has to have name, password", id="no-password"),
         pytest.param("redirect_uri", "redirect_uris", "[basic] has to have", id="misspelt"),
+        pytest.param("[user]", "[registration]\n[user]", "[registration] has to have", id="no-token"),
+        pytest.param('issuer = "', 'rotate_command = "x"\nissuer = "', "not a list of words", id="one-word"),
     ],
 )
 def test_a_target_that_lacks_something_says_what(

@@ -12,7 +12,7 @@ from tests.conformance import op
 FOLDER = Path(op.__file__).parent
 MODULES = sorted(FOLDER.glob("*.py"))
 #: Beside the standard library.
-ALLOWED = ("requests", "jwt", "tests.conformance.op")
+ALLOWED = ("requests", "jwt", "cryptography", "tests.conformance.op")
 
 
 def imported(path: Path) -> Iterator[str]:

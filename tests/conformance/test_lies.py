@@ -2,52 +2,26 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from tests.conformance import targets
+from tests.conformance import dynamic_lie_table
+from tests.conformance.court import Court, sitting
 from tests.conformance.lie_table import ROWS, Row
-from tests.conformance.lying_proxy import Lie, LyingProxy, lying_proxy
-from tests.conformance.op.outcome import Outcome
+from tests.conformance.lying_proxy import Lie
 from tests.conformance.op.plans import PLANS, Entry, entries
 from tests.conformance.op.registry import MODULES
-from tests.conformance.op.runner import run_module
-from tests.conformance.op.target import Target
 from tests.conformance.truth_table import WAYS, Otherwise
-from tests.support.servers import free_port
 from tests.support.tls import Authority
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-lies")]
 
 
-@dataclass(frozen=True)
-class Court:
-    """The peer behind the proxy, and what has to be known of it."""
-
-    proxy: LyingProxy
-    target: Target
-
-    def outcome(self, entry: Entry, lie: Lie) -> Outcome:
-        """What comes of a module under a lie, with a browser that was never here."""
-        self.proxy.tells(lie)
-        browser = self.target.browser()
-        try:
-            return run_module(entry, self.target, browser)
-        finally:
-            browser.close()
-
-
 @pytest.fixture(scope="module")
 def court(tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: Path) -> Iterator[Court]:
-    port = free_port()
-    issuer, folder = f"https://localhost:{port}", tmp_path_factory.mktemp("lies")
-    with targets.peer(folder, npm, authority, behind=issuer) as (target, upstream):
-        clients = [client.redirect_uri for client in (target.basic, target.post, target.second)]
-        with lying_proxy(port, authority.issue("localhost"), upstream, clients) as proxy:
-            # A second use is no other after a second.
-            yield Court(proxy, replace(target, reuse_wait_seconds=0))
+    with sitting(tmp_path_factory.mktemp("lies"), npm, authority) as court:
+        yield court
 
 
 @pytest.mark.row("E-01", "S-01", "S-17", "P-39")
@@ -77,5 +51,8 @@ def test_what_may_be_otherwise_passes(court: Court, otherwise: Otherwise) -> Non
 
 @pytest.mark.row("P-39")
 def test_every_module_has_its_lie() -> None:
-    assert {row.module for row in ROWS.values()} == set(MODULES)
+    rows = [*ROWS.values(), *dynamic_lie_table.ROWS.values()]
+    assert {row.module for row in rows} == set(MODULES)
     assert {entry.module for plan in PLANS for entry in entries(plan)} == set(MODULES)
+    # What is in a plan twice, with clients of both kinds, has a lie to each.
+    assert {row.module for row in rows if row.registers} == {entry.module for entry in entries("dynamic")}

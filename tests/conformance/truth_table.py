@@ -20,8 +20,9 @@ from tests.conformance.lies import (
     shows_a_page,
     unpacks_request_objects,
 )
+from tests.conformance.lies_to_clients import pages_with, serves_pictures_itself, userinfo_asserts
 from tests.conformance.lying_proxy import Lie
-from tests.conformance.op.plans import Entry
+from tests.conformance.op.plans import DYNAMIC, Entry
 from tests.conformance.op.variant import Variant
 
 
@@ -33,9 +34,12 @@ class Otherwise:
     way: Lie
     result: str = "passed"
     response_type: str = "code"
+    registers: bool = False
 
     @property
     def entry(self) -> Entry:
+        if self.registers:
+            return Entry("otherwise", DYNAMIC, self.module)
         return Entry("otherwise", Variant(self.response_type), self.module)
 
 
@@ -111,4 +115,58 @@ WAYS: dict[str, Otherwise] = {
     "same-refresh-token-again": Otherwise("oidcc-refresh-token", refreshes(refresh_token=GONE)),
     "smallest-metadata": Otherwise(DISCOVERY, says("metadata", **SMALLEST)),
     "languages": Otherwise(DISCOVERY, says("metadata", ui_locales_supported=["en", "de-CH", "zh-Hant-TW"])),
+}
+
+
+def _to_clients(module: str, way: Lie, result: str = "passed") -> Otherwise:
+    return Otherwise(module, way, result, registers=True)
+
+
+_NO_MANAGEMENT = says("registration", registration_client_uri=GONE, registration_access_token=GONE)
+_LOGO = "oidcc-registration-logo-uri"
+#: The same where clients register themselves.
+DYNAMIC_WAYS: dict[str, Otherwise] = {
+    "page-for-a-missing-redirect-uri": _to_clients(
+        "oidcc-ensure-redirect-uri-in-authorization-request",
+        shows_a_page(400, "redirect_uri", present=False),
+    ),
+    "no-management": _to_clients("oidcc-server", _NO_MANAGEMENT),
+    "a-secret-nobody-needs": _to_clients(
+        "oidcc-server", says("registration", client_secret="s", client_secret_expires_at=0)
+    ),
+    "a-client-without-name": _to_clients(
+        "oidcc-server", says("registration", client_name=GONE, contacts=GONE)
+    ),
+    "more-grant-types-than-announced": _to_clients(
+        "oidcc-server", says("metadata", grant_types_supported=GONE)
+    ),
+    "logo-from-the-provider": _to_clients(_LOGO, serves_pictures_itself()),
+    "logos-from-everywhere": _to_clients(
+        _LOGO, pages_with("Content-Security-Policy", "default-src 'none'; img-src https:")
+    ),
+    "userinfo-for-several": _to_clients(
+        "oidcc-userinfo-rs256", userinfo_asserts(aud=in_a_list, iat=GONE, exp=GONE)
+    ),
+    "no-unsigned-id-tokens": _to_clients(
+        "oidcc-idtoken-unsigned", says("metadata", id_token_signing_alg_values_supported=["RS256"]), "skipped"
+    ),
+    "no-pairwise": _to_clients(
+        "oidcc-registration-sector-uri", says("metadata", subject_types_supported=["public"]), "skipped"
+    ),
+    "no-pairwise-and-no-sector": _to_clients(
+        "oidcc-registration-sector-bad", says("metadata", subject_types_supported=["public"]), "skipped"
+    ),
+    "request-uri-of-signed-objects-by-default": _to_clients(
+        "oidcc-request-uri-signed-rs256",
+        says(
+            "metadata",
+            request_uri_parameter_supported=GONE,
+            request_object_signing_alg_values_supported=GONE,
+        ),
+    ),
+    "no-unsigned-request-objects": _to_clients(
+        "oidcc-request-uri-unsigned",
+        says("metadata", request_object_signing_alg_values_supported=["RS256"]),
+        "skipped",
+    ),
 }

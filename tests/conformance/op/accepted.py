@@ -6,6 +6,7 @@ import secrets
 
 from tests.conformance.op import id_token
 from tests.conformance.op.outcome import Skipped, need
+from tests.conformance.op.registration import register
 from tests.conformance.op.registry import module
 from tests.conformance.op.run import Run
 
@@ -44,6 +45,9 @@ def _signature(run: Run) -> None:
 
 @module("oidcc-idtoken-unsigned")
 def _unsigned(run: Run) -> None:
+    if run.variant.registers and "none" in run.supported("id_token_signing_alg_values_supported"):
+        run.person(run.complete(client=register(run, id_token_signed_response_alg="none")))
+        return
     grant = run.complete()
     need(
         id_token.header(grant.id_token).get("alg") != "none",

@@ -93,13 +93,14 @@ def _button(values: dict[str, str], text: str) -> Button:
 
 @dataclass(frozen=True)
 class Page:
-    """What the browser shows."""
+    """What the browser shows, and what the page may load (its Content-Security-Policy)."""
 
     url: str
     status: int
     content_type: str
     text: str
     forms: tuple[Form, ...]
+    policies: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"a page with status {self.status} at {urlsplit(self.url).path}: {self.text[:300]!r}"
@@ -271,4 +272,6 @@ def _page(response: requests.Response) -> Page:
     forms: tuple[Form, ...] = ()
     if "html" in content_type:
         forms = tuple(forms_of(response.text))
-    return Page(response.url, response.status_code, content_type, response.text, forms)
+    # Several headers come as one, with commas.
+    policies = tuple(response.headers.get("Content-Security-Policy", "").split(","))
+    return Page(response.url, response.status_code, content_type, response.text, forms, policies)

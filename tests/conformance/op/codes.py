@@ -41,7 +41,7 @@ def _code_reuse_later(run: Run) -> None:
 
 def _refresh(run: Run, token: str, *, by_another: bool = False) -> Answer:
     form = {"grant_type": "refresh_token", "refresh_token": token, "scope": "openid"}
-    return run.token_request(form, run.target.second if by_another else run.client)
+    return run.token_request(form, run.second if by_another else run.client)
 
 
 @module("oidcc-refresh-token")

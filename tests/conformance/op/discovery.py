@@ -75,6 +75,8 @@ def _metadata(run: Run) -> None:
     _check_kinds(run, metadata)
     _check_endpoints(run, metadata)
     _check_values(run, metadata)
+    if run.variant.registers:
+        _check_dynamic(run, metadata)
     jwks = run.fetch(metadata["jwks_uri"])
     need(jwks.status == 200, f"jwks_uri answered {jwks.status}", _CLAUSE)
     keys = id_token.check_key_set(jwks.json)
@@ -150,3 +152,19 @@ def _canonical(tag: str) -> str:
     first, *rest = tag.split("-")
     casing = {2: str.upper, 4: str.title}
     return "-".join([first.lower(), *(casing.get(len(part), str.lower)(part) for part in rest)])
+
+
+def _check_dynamic(run: Run, metadata: Mapping[str, Any]) -> None:
+    """What a provider has to have whose clients register themselves. Spec: OIDC Core 15.2."""
+    clause = "OIDC Core 15.2"
+    need("registration_endpoint" in metadata, "registration_endpoint is missing", clause)
+    types = [set(value.split()) for value in metadata["response_types_supported"]]
+    for words in ({"code"}, {"id_token"}, {"id_token", "token"}):
+        need(words in types, f"response_types_supported lacks {' '.join(sorted(words))}", clause)
+    if "private_key_jwt" in metadata.get("token_endpoint_auth_methods_supported", []):
+        algorithms = metadata.get("token_endpoint_auth_signing_alg_values_supported", [])
+        run.warn_unless(
+            "RS256" in algorithms,
+            f"token_endpoint_auth_signing_alg_values_supported lacks RS256: {algorithms}",
+            "RFC 8414 2",
+        )

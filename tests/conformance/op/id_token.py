@@ -73,8 +73,11 @@ def check_key_set(document: Any) -> list[dict[str, Any]]:
     return keys
 
 
-def header(token: str) -> dict[str, Any]:
+def header(token: str, what: str = "the ID token") -> dict[str, Any]:
     """The header of a JWT, unverified.
+
+    Args:
+        what: how a failure speaks of it.
 
     Raises:
         Failure: it is no JWT.
@@ -82,21 +85,28 @@ def header(token: str) -> dict[str, Any]:
     try:
         return jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
-        raise Failure(f"the ID token cannot be read: {error}", "RFC 7519 7.2") from None
+        raise Failure(f"{what} cannot be read: {error}", "RFC 7519 7.2") from None
 
 
-def verified(token: str, keys: Sequence[Mapping[str, Any]], algorithm: str = "RS256") -> Claims:
+def verified(
+    token: str, keys: Sequence[Mapping[str, Any]], algorithm: str = "RS256", what: str = "the ID token"
+) -> Claims:
     """The claims of a JWT that a key of the set signed with the algorithm.
+
+    Args:
+        what: how a failure speaks of it.
 
     Raises:
         Failure: another algorithm, no such key, or another signature.
     """
-    named = header(token)
+    named = header(token, what)
     alg, kid = named.get("alg"), named.get("kid")
-    need(alg == algorithm, f"the ID token is signed with {alg!r}, not {algorithm}", "OIDC Registration 2")
+    need(alg == algorithm, f"{what} is signed with {alg!r}, not {algorithm}", "OIDC Registration 2")
+    if algorithm == "none":
+        return _unsigned(token)
     need(
         kid is not None or len(keys) == 1,
-        "the ID token has no kid, and the JWKS several keys",
+        f"{what} has no kid, and the JWKS several keys",
         "OIDC Core 10.1",
     )
     fitting = [
@@ -104,7 +114,7 @@ def verified(token: str, keys: Sequence[Mapping[str, Any]], algorithm: str = "RS
         for key in keys
         if kid in (None, key.get("kid")) and key.get("use") != "enc" and key.get("alg") in (None, algorithm)
     ]
-    need(bool(fitting), f"the JWKS has no key {kid!r} for the ID token", "OIDC Core 10.1")
+    need(bool(fitting), f"the JWKS has no key {kid!r} for {what}", "OIDC Core 10.1")
     problem: Exception | None = None
     for key in fitting:
         try:
@@ -117,7 +127,13 @@ def verified(token: str, keys: Sequence[Mapping[str, Any]], algorithm: str = "RS
             problem = error
         else:
             return claims
-    raise Failure(f"the signature of the ID token does not verify: {problem}", "OIDC Core 3.1.3.7")
+    raise Failure(f"the signature of {what} does not verify: {problem}", "OIDC Core 3.1.3.7")
+
+
+def _unsigned(token: str) -> Claims:
+    need(token.endswith("."), "the unsigned ID token has a signature", "RFC 7515 A.5")
+    claims: Claims = jwt.decode(token, options={"verify_signature": False})
+    return claims
 
 
 @dataclass(frozen=True)

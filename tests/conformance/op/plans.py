@@ -3,12 +3,28 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.conformance.op import accepted, codes, discovery, people, refusals, sessions
+from tests.conformance.op import (
+    accepted,
+    codes,
+    discovery,
+    people,
+    redirect_uris,
+    refusals,
+    registrations,
+    request_uris,
+    rotation,
+    sessions,
+    shown,
+)
 from tests.conformance.op.registry import MODULES
+from tests.conformance.op.target import Target
 from tests.conformance.op.variant import Variant
 
 #: Where modules are; importing them registers them.
-SUBJECTS = (accepted, codes, discovery, people, refusals, sessions)
+SUBJECTS = (
+    accepted, codes, discovery, people, redirect_uris, refusals, registrations, request_uris, rotation,
+    sessions, shown,
+)  # fmt: skip
 
 _SCOPES = (
     "oidcc-scope-profile", "oidcc-scope-email", "oidcc-scope-address", "oidcc-scope-phone", "oidcc-scope-all",
@@ -54,6 +70,17 @@ _IMPLICIT = [
     "oidcc-claims-essential",
 ]  # fmt: skip
 _HYBRID_ONCE = ("oidcc-response-type-missing", _ALTERNATE, "oidcc-ensure-request-with-valid-pkce-succeeds")
+_DYNAMIC = [
+    "oidcc-idtoken-rs256", "oidcc-idtoken-unsigned", "oidcc-userinfo-rs256",
+    "oidcc-ensure-redirect-uri-in-authorization-request", "oidcc-redirect-uri-query-OK",
+    "oidcc-redirect-uri-query-mismatch", "oidcc-redirect-uri-query-added", "oidcc-redirect-uri-regfrag",
+    "oidcc-discovery-endpoint-verification", "oidcc-server", "oidcc-registration-logo-uri",
+    "oidcc-registration-policy-uri", "oidcc-registration-tos-uri", "oidcc-registration-jwks-uri",
+    "oidcc-registration-sector-uri", "oidcc-registration-sector-bad", "oidcc-server-rotate-keys",
+    "oidcc-refresh-token-rp-key-rotation", "oidcc-request-uri-unsigned", "oidcc-request-uri-signed-rs256",
+    "oidcc-ensure-request-object-with-redirect-uri", "oidcc-refresh-token",
+    "oidcc-ensure-client-assertion-with-iss-aud-succeeds",
+]  # fmt: skip
 
 #: Plan → response type → modules.
 _LISTS: dict[str, dict[str, list[str]]] = {
@@ -68,8 +95,16 @@ _LISTS: dict[str, dict[str, list[str]]] = {
         "code token": _with_code(_NONCE_NOT_NEEDED, once=()),
         "code id_token token": _with_code(_NONCE_NEEDED, once=()),
     },
+    "dynamic": {"code": _DYNAMIC},
 }
-PLANS = ("basic", "config", "implicit", "hybrid", "formpost-basic", "formpost-implicit", "formpost-hybrid")
+PLANS = (
+    "basic", "config", "implicit", "hybrid", "formpost-basic", "formpost-implicit", "formpost-hybrid",
+    "dynamic",
+)  # fmt: skip
+#: Plan → what it needs to know of the target beside the three clients and the person.
+NEEDS = {"dynamic": ("receiver", "registration")}
+#: How the clients of the plan come that registers them.
+DYNAMIC = Variant("code", client_auth="private_key_jwt", registration="dynamic")
 
 
 @dataclass(frozen=True)
@@ -89,7 +124,14 @@ def entries(plan: str) -> Iterator[Entry]:
     form_post = plan.startswith("formpost-")
     for response_type, names in _LISTS[plan.removeprefix("formpost-")].items():
         variant = Variant(response_type, "form_post" if form_post else "default")
+        if plan == "dynamic":
+            variant = DYNAMIC
         for name in names:
             assert name in MODULES, name
             own = replace(variant, client_auth="client_secret_post") if name == _SECRET_POST else variant
             yield Entry(plan, own, name)
+
+
+def lacking(plan: str, target: Target) -> list[str]:
+    """What the plan needs to know of the target, and does not."""
+    return [name for name in NEEDS.get(plan, ()) if getattr(target, name) is None]

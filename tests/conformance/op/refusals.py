@@ -11,7 +11,7 @@ from tests.conformance.op.registry import module
 from tests.conformance.op.run import Parameters, Run
 
 
-def _error_page(run: Run, journey: Journey, clause: str) -> None:
+def error_page(run: Run, journey: Journey, clause: str) -> None:
     """The journey ended at a page that says so with its status, before anybody was asked anything."""
     end = journey.end
     assert isinstance(end, Page)
@@ -27,7 +27,7 @@ def _response_type_missing(run: Run) -> None:
     journey = run.authorize(request)
     clause = "RFC 6749 3.1.1"
     if isinstance(journey.end, Page):
-        _error_page(run, journey, clause)
+        error_page(run, journey, clause)
         return
     # Without a response type the answer is where that of a code would be. Spec: RFC 6749 4.1.2.1.
     place = "form" if run.variant.response_mode == "form_post" else "query"
@@ -47,7 +47,7 @@ def _without_nonce(run: Run) -> None:
     request = run.parameters(nonce=None)
     journey = run.authorize(request)
     if isinstance(journey.end, Page):
-        _error_page(run, journey, "OIDC Core 3.2.2.1")
+        error_page(run, journey, "OIDC Core 3.2.2.1")
     else:
         run.refused(journey, request, "invalid_request")
 
@@ -62,10 +62,10 @@ def _registered_redirect_uri(run: Run) -> None:
     finally:
         browser.close()
     need(isinstance(journey.end, Page), f"the unregistered redirect URI was followed: {journey.end}", clause)
-    _error_page(run, journey, clause)
+    error_page(run, journey, clause)
 
 
-def _object(claims: Parameters) -> str:
+def unsigned_object(claims: Parameters) -> str:
     """An unsigned request object. Spec: OIDC Core 6.1; RFC 7519 6."""
     parts = [
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
@@ -93,7 +93,7 @@ def _unsigned_request_object(run: Run) -> None:
     inner = run.parameters()
     # state and nonce are in the object alone: an answer without them shows that it was ignored.
     request = {name: value for name, value in inner.items() if name not in ("state", "nonce")}
-    request |= {"request": _object({**inner, "iss": run.client.client_id, "aud": run.target.issuer})}
+    request |= {"request": unsigned_object({**inner, "iss": run.client.client_id, "aud": run.target.issuer})}
     journey = run.authorize(request)
     if isinstance(journey.end, Page):
         raise Failure(f"no answer came to the client but {journey.end}", "OIDC Core 3.1.2.6")
@@ -123,7 +123,7 @@ def _redirect_uri_inside(run: Run) -> None:
     inner = run.parameters()
     elsewhere = f"{run.client.redirect_uri.partition('?')[0]}/{secrets.token_urlsafe(6)}"
     request = {**inner, "redirect_uri": elsewhere}
-    request |= {"request": _object({**inner, "iss": run.client.client_id, "aud": run.target.issuer})}
+    request |= {"request": unsigned_object({**inner, "iss": run.client.client_id, "aud": run.target.issuer})}
     browser = run.target.browser(elsewhere)
     try:
         journey = run.authorize(request, browser)
@@ -136,4 +136,4 @@ def _redirect_uri_inside(run: Run) -> None:
         run.accepted(journey, inner)
         return
     need(not _supports(run), f"the request object is supported and came to {journey.end}", clause)
-    _error_page(run, journey, clause)
+    error_page(run, journey, clause)

@@ -4,23 +4,23 @@ Each whole authorization is judged in full: the place of the answer, its paramet
 signatures and hashes, the token response. What a module adds is next door.
 """
 
-import base64
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 
-from tests.conformance.op import id_token
+from tests.conformance.op import id_token, registration
 from tests.conformance.op.browser import Browser, Callback, Journey, Page, Pairs
 from tests.conformance.op.id_token import Claims, Expected
 from tests.conformance.op.messages import ERROR_MEMBERS, check_bearer, check_error, code_form
 from tests.conformance.op.outcome import Failure, need
 from tests.conformance.op.person import check_types
+from tests.conformance.op.receiver import Receiver
 from tests.conformance.op.target import Client, Target
 from tests.conformance.op.variant import Variant
 
@@ -64,6 +64,7 @@ class Run:
     Attributes:
         browser: of the person who runs the whole plan; it may be signed in already.
         warnings: what was not forbidden and yet counts as a failure.
+        registered: the clients that this run registered.
     """
 
     target: Target
@@ -71,6 +72,7 @@ class Run:
     browser: Browser
     wait: Callable[[float], None] = time.sleep
     warnings: list[str] = field(default_factory=list)
+    registered: list["registration.Registered"] = field(default_factory=list)
 
     @cached_property
     def _http(self) -> requests.Session:
@@ -79,8 +81,18 @@ class Run:
         session.verify = self.target.ca_file or True
         return session
 
+    @cached_property
+    def receiver(self) -> Receiver:
+        """Where the provider fetches what this run serves; it listens until the run is closed."""
+        assert self.target.receiver is not None, "[receiver]"
+        return Receiver(self.target.receiver)
+
     def close(self) -> None:
-        """Close the connections of this run."""
+        """Take back the clients of this run, and close its connections."""
+        for client in self.registered:
+            registration.unregister(self, client)
+        if "receiver" in vars(self):
+            self.receiver.close()
         self._http.close()
 
     def warn_unless(self, holds: bool, what: str, clause: str) -> None:
@@ -100,7 +112,11 @@ class Run:
 
     @cached_property
     def keys(self) -> list[dict[str, Any]]:
-        """The provider's keys."""
+        """The provider's keys, read once."""
+        return self.published_keys()
+
+    def published_keys(self) -> list[dict[str, Any]]:
+        """The provider's keys as they are now."""
         answer = self.fetch(self.endpoint("jwks_uri"))
         need(answer.status == 200, f"jwks_uri answered {answer.status}", "OIDC Discovery 3")
         return id_token.check_key_set(answer.json)
@@ -117,10 +133,17 @@ class Run:
 
     # The client at the authorization endpoint.
 
-    @property
+    @cached_property
     def client(self) -> Client:
         """The client that the plan runs with."""
+        if self.variant.registers:
+            return registration.register(self)
         return self.target.post if self.variant.client_auth == "client_secret_post" else self.target.basic
+
+    @cached_property
+    def second(self) -> Client:
+        """Another client like it, which tries what is not its own."""
+        return registration.register(self) if self.variant.registers else self.target.second
 
     def parameters(self, *, client: Client | None = None, **changes: str | None) -> Parameters:
         """An authorization request of this plan; a change to None leaves the parameter out."""
@@ -157,7 +180,7 @@ class Run:
         end = journey.end
         if isinstance(end, Page):
             raise Failure(f"no answer came to the client but {end}", "OIDC Core 3.1.2.5")
-        pairs = self._pairs(end)
+        pairs = self._pairs(end, request.get("redirect_uri", ""))
         names = [name for name, _ in pairs]
         need(len(names) == len(set(names)), f"the answer repeats a parameter: {names}", "RFC 6749 3.1")
         answer = dict(pairs)
@@ -172,8 +195,9 @@ class Run:
             need(issuer == self.target.issuer, f"iss of the answer is {issuer!r}", "RFC 9207 2.4")
         return answer
 
-    def _pairs(self, callback: Callback) -> Pairs:
+    def _pairs(self, callback: Callback, redirect_uri: str) -> Pairs:
         place = self.variant.place
+        callback = _without_its_own_query(callback, redirect_uri)
         need(
             callback.method == ("POST" if place == "form" else "GET"),
             f"the answer is {callback}",
@@ -244,7 +268,8 @@ class Run:
         if self.variant.gives_code:
             tokens = self.redeem(answer["code"], request, client, verifier)
             last = self.judge_id_token(str(tokens["id_token"]), request, client)
-            id_token.check_hash(last, "at_hash", str(tokens["access_token"]), required=False)
+            if client.id_token_alg != "none":
+                id_token.check_hash(last, "at_hash", str(tokens["access_token"]), required=False)
             for name in ("iss", "sub"):
                 same = claims.get(name, last[name]) == last[name]
                 need(same, f"{name} of the two ID tokens differs", "OIDC Core 3.3.3.6")
@@ -283,7 +308,7 @@ class Run:
 
     def judge_id_token(self, token: str, request: Mapping[str, str], client: Client) -> Claims:
         """The claims of an ID token that is as it must be."""
-        claims = id_token.verified(token, self.keys)
+        claims = id_token.verified(token, self.keys, client.id_token_alg)
         expected = Expected(self.target.issuer, client.client_id, request.get("nonce"), time.time())
         id_token.check_claims(claims, expected)
         check_types(claims)
@@ -304,22 +329,27 @@ class Run:
             body = None
         return Answer(response.status_code, response.headers, response.text, body)
 
-    def token_request(self, form: Mapping[str, str], client: Client) -> Answer:
-        """Call the token endpoint as a client, authenticated as the plan says."""
+    def picture(self, url: str) -> bytes:
+        """What an image of a page is, or nothing."""
+        response = self._http.get(url, allow_redirects=False, timeout=30)
+        return response.content if response.ok else b""
+
+    def token_request(
+        self, form: Mapping[str, str], client: Client, *, audience: str | None = None
+    ) -> Answer:
+        """Call the token endpoint as a client, authenticated as the plan says.
+
+        Args:
+            audience: whom a client assertion is for; None: the token endpoint.
+        """
         # What the metadata does not say is client_secret_basic. Spec: OIDC Discovery 3.
         methods = self.supported("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         wanted = self.variant.client_auth
         need(
             wanted in methods, f"{wanted} is not in token_endpoint_auth_methods_supported", "OIDC Discovery 3"
         )
-        headers = {}
-        sent = dict(form)
-        if wanted == "client_secret_post":
-            sent |= {"client_id": client.client_id, "client_secret": client.client_secret}
-        else:
-            # Both are form-encoded before they are put together. Spec: RFC 6749 2.3.1.
-            pair = f"{quote(client.client_id, safe='')}:{quote(client.client_secret, safe='')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        headers, credentials = client.credentials(wanted, audience or self.endpoint("token_endpoint"))
+        sent = {**form, **credentials}
         answer = self.fetch(self.endpoint("token_endpoint"), method="POST", data=sent, headers=headers)
         content_type = answer.headers.get("Content-Type", "")
         is_json = content_type.partition(";")[0].strip() == "application/json" and isinstance(
@@ -374,3 +404,12 @@ class Run:
             "OIDC Core 5.3.2",
         )
         return claims
+
+
+def _without_its_own_query(callback: Callback, redirect_uri: str) -> Callback:
+    """The request that left for a client, less the query that its redirect URI has. Spec: RFC 6749 3.1.2."""
+    query = list(callback.query)
+    for pair in parse_qsl(urlsplit(redirect_uri).query, keep_blank_values=True):
+        need(pair in query, f"the redirect URI lost its {pair[0]!r}: {callback}", "RFC 6749 3.1.2")
+        query.remove(pair)
+    return replace(callback, query=tuple(query))

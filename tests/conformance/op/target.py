@@ -1,11 +1,18 @@
 """What has to be known of a provider before it can be judged: who is registered, how pages are filled in."""
 
+import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from tests.conformance.op.browser import Browser, Button, Page, Submission
 
 #: Words by which a button says no, or does something else than to go on.
 _NOT_THESE = ("deny", "cancel", "abort", "refuse", "reject", "decline", "abandon", "no", "logout", "back")
+
+
+#: Where clients are that register themselves: two hosts, at which nobody has to answer.
+REDIRECT_URIS = ("https://client.example/callback", "https://client-too.example/callback")
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,24 @@ class Client:
     client_secret: str
     redirect_uri: str
 
+    @property
+    def id_token_alg(self) -> str:
+        """What its ID tokens are signed with. Spec: OIDC Registration 2."""
+        return "RS256"
+
+    def credentials(self, method: str, audience: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Headers and form by which it says who it is at the token endpoint.
+
+        Args:
+            method: one of `token_endpoint_auth_method`.
+            audience: whom an assertion is for.
+        """
+        if method == "client_secret_post":
+            return {}, {"client_id": self.client_id, "client_secret": self.client_secret}
+        # Both are form-encoded before they are put together. Spec: RFC 6749 2.3.1.
+        pair = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, {}
+
 
 @dataclass(frozen=True)
 class User:
@@ -23,6 +48,34 @@ class User:
 
     name: str
     password: str
+
+
+@dataclass(frozen=True)
+class Receiving:
+    """Where the provider reaches whoever runs the modules, over HTTPS.
+
+    Attributes:
+        url: what it asks, without a path.
+        listen: address and port to listen on, as in ``0.0.0.0:8443``.
+        certificate: a PEM file, for the host of the URL.
+        key: a PEM file.
+    """
+
+    url: str
+    listen: str
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How clients register themselves.
+
+    Attributes:
+        initial_access_token: what the registration endpoint asks for; empty: nothing.
+    """
+
+    initial_access_token: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +88,11 @@ class Target:
         second: another client like `basic`.
         ca_file: the authority of its certificate; None: those of the system.
         reuse_wait_seconds: how long `oidcc-codereuse-30seconds` waits.
+        receiver: what the plan needs whose clients register themselves, and
+        registration: so does this.
+        rotate_command: has the provider take new signing keys; empty where no command does.
+        publishing_seconds: how long it may take after the command until the new keys are published.
+        refetch_seconds: how long a client that took new keys waits until it uses them.
     """
 
     issuer: str
@@ -44,11 +102,16 @@ class Target:
     user: User
     ca_file: str | None = None
     reuse_wait_seconds: float = 30
+    receiver: Receiving | None = None
+    registration: Registration | None = None
+    rotate_command: Sequence[str] = ()
+    publishing_seconds: float = 10
+    refetch_seconds: float = 60
 
     def browser(self, *elsewhere: str) -> Browser:
         """A browser that was never here; its journeys end at the clients, and at the URIs named here."""
         known = [client.redirect_uri for client in (self.basic, self.post, self.second)]
-        return Browser(self.ca_file, [*known, *elsewhere])
+        return Browser(self.ca_file, [*known, *REDIRECT_URIS, *elsewhere])
 
     def answer(self, page: Page) -> Submission | None:
         """How a person goes on from a page: signs in, or agrees; None where there is nothing to press.

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Variant:
-    """Response type, response mode and client authentication of a run."""
+    """Response type, response mode and client authentication of a run, and how it comes by its clients."""
 
     response_type: str
     response_mode: str = "default"
     client_auth: str = "client_secret_basic"
+    registration: str = "static"
+
+    @property
+    def registers(self) -> bool:
+        """Whether each module registers the clients that it needs."""
+        return self.registration == "dynamic"
 
     @property
     def gives_code(self) -> bool:

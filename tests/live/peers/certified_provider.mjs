@@ -2,14 +2,22 @@
 // of its own: a sign-in form, a consent form, an error page.
 // Usage: node certified_provider.mjs SETTINGS, where SETTINGS is JSON: port, issuer, clients (as the package takes
 // them), user ({ name, password, claims }), acr, and certificate and key (PEM files) when it is to speak TLS itself;
-// otherwise it believes the X-Forwarded-* of the proxy in front of it.
+// otherwise it believes the X-Forwarded-* of the proxy in front of it. With registers ({ version, token }) clients
+// register themselves with the initial access token, at this major version of the package (6 reads request_uri and
+// gives unsigned ID tokens, which 9 does not).
+// Two doors beside the protocol: POST /peer/rotate takes new signing keys (of version 6: what 9 stores is lost with
+// them), POST /peer/clock?ahead=SECONDS moves the clock.
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
-import Provider from "oidc-provider";
 
 const settings = JSON.parse(process.argv[2]);
+const { Provider } = await import(settings.registers?.version === 6 ? "oidc-provider-6" : "oidc-provider");
+
+let ahead = 0;
+const now = Date.now;
+Date.now = () => now() + ahead * 1000;
 
 const signingKey = (type, options, rest) => ({
   ...generateKeyPairSync(type, options).privateKey.export({ format: "jwk" }),
@@ -20,14 +28,48 @@ const signingKey = (type, options, rest) => ({
 const page = (title, body) =>
   `<!doctype html><html lang="en"><head><title>${title}</title></head><body><main>${body}</main></body></html>`;
 
-const provider = new Provider(settings.issuer, {
-  clients: settings.clients,
-  jwks: {
-    keys: [
-      signingKey("rsa", { modulusLength: 2048 }, { alg: "RS256", kid: "rsa" }),
-      signingKey("ec", { namedCurve: "P-256" }, { alg: "ES256", kid: "ec" }),
-    ],
+const keys = [
+  signingKey("rsa", { modulusLength: 2048 }, { alg: "RS256", kid: "rsa" }),
+  signingKey("ec", { namedCurve: "P-256" }, { alg: "ES256", kid: "ec" }),
+];
+
+// What is on when clients register themselves.
+const registering = {
+  subjectTypes: ["public", "pairwise"],
+  pairwiseIdentifier: (ctx, accountId, { sectorIdentifier }) =>
+    createHash("sha256").update(`${sectorIdentifier} ${accountId}`).digest("hex"),
+  allowOmittingSingleRegisteredRedirectUri: false,
+};
+const registeringFeatures = {
+  registration: { enabled: true, initialAccessToken: settings.registers?.token },
+  registrationManagement: { enabled: true },
+  jwtUserinfo: { enabled: true },
+};
+const ofVersion = {
+  6: {
+    configuration: {
+      whitelistedJWA: {
+        idTokenSigningAlgValues: ["RS256", "ES256", "none"],
+        requestObjectSigningAlgValues: ["RS256", "ES256", "none"],
+      },
+    },
+    features: { requestObjects: { request: true, requestUri: true } },
   },
+  9: {
+    configuration: {
+      // Without its own dispatcher, which connects to no loopback address.
+      fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+    },
+    features: { requestObjects: { enabled: true } },
+  },
+};
+const { configuration, features } = ofVersion[settings.registers?.version] ?? {};
+
+// Another one with other keys is the same provider: what version 6 stores is for all of a process.
+const made = () => new Provider(settings.issuer, {
+  ...(settings.registers && { ...registering, ...configuration }),
+  clients: settings.clients,
+  jwks: { keys },
   responseTypes: ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"],
   scopes: ["openid", "offline_access"],
   claims: {
@@ -44,6 +86,7 @@ const provider = new Provider(settings.issuer, {
   features: {
     claimsParameter: { enabled: true },
     devInteractions: { enabled: false },
+    ...(settings.registers && { ...registeringFeatures, ...features }),
   },
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...settings.user.claims }) }),
@@ -59,7 +102,25 @@ const provider = new Provider(settings.issuer, {
     ctx.body = page("Error", `<h1>Error</h1><p>${out.error}</p>`);
   },
 });
-provider.proxy = !settings.certificate;
+
+let provider, answer;
+function begin() {
+  provider = made();
+  provider.proxy = !settings.certificate;
+  provider.on("server_error", (ctx, error) => console.error(error));
+  answer = settings.registers?.version === 6 ? provider.callback : provider.callback();
+}
+begin();
+
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+
+// What a client says of itself.
+async function said({ params }) {
+  const { logoUri, policyUri, tosUri } = await provider.Client.find(params.client_id);
+  const link = (uri, text) => (uri ? `<a href="${escaped(uri)}">${text}</a>` : "");
+  const logo = logoUri ? `<img src="${escaped(logoUri)}" alt="logo">` : "";
+  return logo + link(policyUri, "Policy") + link(tosUri, "Terms");
+}
 
 const forms = {
   login: `<input name="login"><input name="password" type="password"><button type="submit" id="login">Sign in</button>`,
@@ -67,6 +128,8 @@ const forms = {
 };
 
 async function consented({ grantId, params, prompt, session }) {
+  // Grants came with version 7.
+  if (!provider.Grant) return { consent: {} };
   const grant = grantId
     ? await provider.Grant.find(grantId)
     : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
@@ -80,7 +143,8 @@ async function interact(request, response) {
   const name = details.prompt.name;
   if (request.method !== "POST") {
     response.setHeader("content-type", "text/html; charset=utf-8");
-    response.end(page(name, `<h1>${name}</h1><form method="post" action="${request.url}">${forms[name]}</form>`));
+    const form = `<form method="post" action="${request.url}">${forms[name]}</form>`;
+    response.end(page(name, `<h1>${name}</h1>${await said(details)}${form}`));
     return;
   }
   if (name === "consent") {
@@ -95,12 +159,27 @@ async function interact(request, response) {
     response.end(page(name, "<h1>Wrong</h1>"));
     return;
   }
-  const login = { accountId: settings.user.name, acr: settings.acr, amr: ["pwd"] };
+  // Version 6 asks for account, and the later ones for accountId.
+  const login = { account: settings.user.name, accountId: settings.user.name, acr: settings.acr, amr: ["pwd"] };
   await provider.interactionFinished(request, response, { login }, { mergeWithLastSubmission: false });
 }
 
-const answer = provider.callback();
+const doors = {
+  "/peer/rotate": () => {
+    keys.unshift(signingKey("rsa", { modulusLength: 2048 }, { alg: "RS256", kid: `rsa-${keys.length}` }));
+    begin();
+  },
+  "/peer/clock": (parameters) => {
+    ahead = Number(parameters.get("ahead"));
+  },
+};
+
 function serve(request, response) {
+  const { pathname, searchParams } = new URL(request.url, settings.issuer);
+  if (request.method === "POST" && doors[pathname]) {
+    doors[pathname](searchParams);
+    return response.end();
+  }
   if (!request.url.startsWith("/interaction/")) return answer(request, response);
   return interact(request, response).catch((error) => {
     console.error(error);
@@ -110,7 +189,6 @@ function serve(request, response) {
   });
 }
 
-provider.on("server_error", (ctx, error) => console.error(error));
 const server = settings.certificate
   ? createTlsServer({ cert: readFileSync(settings.certificate), key: readFileSync(settings.key) }, serve)
   : createServer(serve);
