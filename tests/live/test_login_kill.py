@@ -38,7 +38,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, server: list[str]) -> Ru
     assert done.returncode == 0, done.stderr[-3000:]
     attempts = [json.loads(line) for line in done.stdout.splitlines()]
     assert [attempt["status"] for attempt in attempts] == [-9] * (len(attempts) - 1) + [0]
-    assert len(attempts) > 5, "the hook saw fewer statements than such a request has"
+    # At least: the session is read, a grant and a code are written, and that is committed; then it lives.
+    assert len(attempts) >= 5, "the hook saw fewer statements than such a request has"
     return attempts
 
 
