@@ -72,6 +72,7 @@ from provider.services.registration import PATH as REGISTER
 from provider.services.registration import Registrations
 from provider.services.responses import ResponseWriter
 from provider.services.revocation import Revocation
+from provider.services.subjects import Subjects
 from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
 from provider.services.unused_clients import UnusedClients
@@ -90,6 +91,7 @@ class Parts:
     users: Users
     consents: Consents
     keys: SigningKeys
+    subjects: Subjects
     passwords: Passwords
     screens: Screens
     audit: Audit
@@ -130,13 +132,14 @@ def build(
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
     keys = SigningKeys(ring, audit)
+    subjects = Subjects(ring)
     passwords = Passwords()
     screens = Screens(provider_pages())
     people = People(user_store or users, audit)
     attempts = PasswordAttempts(store, people, PasswordFactor(passwords.hasher), audit)
     checks = TokenChecks(clients, people, keys)
     client_tokens = ClientTokens(keys, secrets, client_keys)
-    issuing = Issuing(keys, client_tokens)
+    issuing = Issuing(keys, client_tokens, subjects)
     tokens = Tokens(checks, issuing)
     hints = IdTokenHints(keys, clients, secrets)
     devices = Devices(checks, issuing)
@@ -159,6 +162,7 @@ def build(
             people=people,
             consents=consents,
             hints=hints,
+            subjects=subjects,
             issuing=issuing,
             devices=devices,
             attempts=attempts,
@@ -175,6 +179,7 @@ def build(
             grants=grants,
             checks=checks,
             client_tokens=client_tokens,
+            subjects=subjects,
             devices=devices,
             audit=audit,
             clock=clock,
@@ -199,6 +204,7 @@ def build(
         users=users,
         consents=consents,
         keys=keys,
+        subjects=subjects,
         passwords=passwords,
         screens=screens,
         audit=audit,
@@ -218,6 +224,7 @@ def _sign_in_routes(
     people: People,
     consents: Consents,
     hints: IdTokenHints,
+    subjects: Subjects,
     issuing: Issuing,
     devices: Devices,
     attempts: PasswordAttempts,
@@ -229,7 +236,7 @@ def _sign_in_routes(
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
     requests = AuthorizationRequests(clients, hints)
-    authorizations = Authorizations(people, issuing, consents)
+    authorizations = Authorizations(people, issuing, consents, subjects)
     csrf_keys = ring.derive("provider csrf")
 
     def csrf(purpose: str) -> CsrfTokens:
@@ -256,7 +263,7 @@ def _sign_in_routes(
     consent = Consent(
         store, requests, authorizations, consents, csrf("provider.consent"), screens, audit, clock
     )
-    end = EndSession(store, clients, people, hints, csrf("provider.logout"), screens, audit, clock)
+    end = EndSession(store, clients, people, hints, subjects, csrf("provider.logout"), screens, audit, clock)
     device_end = DeviceEnd(authorizations, screens, audit)
     device = DevicePages(
         store,
@@ -294,6 +301,7 @@ def _token_routes(
     grants: Mapping[str, Grant],
     checks: TokenChecks,
     client_tokens: ClientTokens,
+    subjects: Subjects,
     devices: Devices,
     audit: Audit,
     clock: Callable[[], float],
@@ -301,10 +309,10 @@ def _token_routes(
 ) -> Iterator[Route]:
     """What clients call themselves. Introspection is for servers, so scripts cannot read it."""
     token = TokenEndpoint(entrance, client_tokens, grants, audit, clock, networks)
-    introspect = Introspect(store, entrance, Introspection(checks), clock)
+    introspect = Introspect(store, entrance, Introspection(checks, subjects), clock)
     revoke = Revoke(store, entrance, Revocation(checks), audit, clock)
     device = DeviceAuthorizationEndpoint(store, entrance, devices, audit, clock, networks)
-    userinfo = UserInfo(store, checks, client_tokens, clock)
+    userinfo = UserInfo(store, checks, client_tokens, subjects, clock)
     yield Route("/token", ("POST",), token, Face.JSON, any_origin=True)
     yield Route("/device_authorization", ("POST",), device, Face.JSON, any_origin=True)
     yield Route("/introspect", ("POST",), introspect, Face.JSON)

@@ -5,6 +5,7 @@ waits for tokens: what the one accepts is what the other gives.
 """
 
 from typing import Final
+from urllib.parse import urlsplit
 
 #: In `scopes`: whatever the realm has.
 ALL_SCOPES: Final = "*"
@@ -16,6 +17,10 @@ class ClientRules:
     auth_method: str
     scopes: tuple[str, ...]
     restricted_scopes: tuple[str, ...]
+    application_type: str
+    redirect_uris: tuple[str, ...]
+    subject_type: str
+    sector_identifier_uri: str
 
     @property
     def public(self) -> bool:
@@ -25,3 +30,22 @@ class ClientRules:
     def may_have(self, scope: str) -> bool:
         """Whether it may be granted a scope that the realm has."""
         return (scope in self.scopes or ALL_SCOPES in self.scopes) and scope not in self.restricted_scopes
+
+    @property
+    def sector(self) -> str | None:
+        """What it belongs to: clients of one sector see one pairwise `sub` of a person. None: nothing says.
+
+        The host of its `sector_identifier_uri`, or the one host of all its redirect URIs. An address of the
+        device and a private-use scheme are everybody's, so an app on a device has to name the former.
+
+        Spec: OIDC Core 8.1.
+        """
+        if self.sector_identifier_uri:
+            return urlsplit(self.sector_identifier_uri).hostname
+        hosts = {_owned_host(uri, self.application_type) for uri in self.redirect_uris}
+        return hosts.pop() if len(hosts) == 1 else None
+
+
+def _owned_host(redirect_uri: str, application_type: str) -> str | None:
+    parts = urlsplit(redirect_uri)
+    return None if application_type == "native" and parts.scheme != "https" else parts.hostname

@@ -18,7 +18,8 @@ from provider.client_crypto import AUTH_METHODS, CryptoRules
 from provider.client_logout import LogoutRules
 from provider.client_request_objects import RequestObjectRules
 from provider.client_rules import ALL_SCOPES
-from provider.realm_settings import SECOND_FACTOR_MODES
+from provider.client_subjects import SubjectRules
+from provider.realm_settings import SECOND_FACTOR_MODES, SUBJECT_TYPES
 
 TRY_OUT: Final = "to try it out on this machine set insecure_allow_http_loopback = true"
 
@@ -37,7 +38,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 
 
 @dataclass(frozen=True)
-class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules):
+class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules):
     """One application."""
 
     client_id: str = setting(help="The identifier that the application sends.")
@@ -115,6 +116,17 @@ class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules):
         default="realm",
         choices=("realm", *SECOND_FACTOR_MODES),
         help="A mode of its own in place of the realm's `second_factor.mode`, which must not be `off` then.",
+    )
+    subject_type: str = setting(
+        default="public",
+        choices=SUBJECT_TYPES,
+        help="`pairwise`: people have a `sub` here that no client of another sector sees. Changing it, or "
+        "the sector, changes the `sub` of everybody.",
+    )
+    sector_identifier_uri: str = setting(
+        default="",
+        help="Names the sector by its host, and lists all redirect URIs in a JSON array; https. Default: the "
+        "one host of all redirect_uris.",
     )
     acr_profile: str = setting(
         default="rfc8176",
@@ -227,6 +239,7 @@ class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules):
         if key_problem is not None:
             yield key_problem
         yield from self.request_uri_problems(allow_http_loopback)
+        yield from self.sector_uri_problems(allow_http_loopback)
 
     def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
         """What is wrong with its mode in a realm of that mode."""

@@ -51,6 +51,7 @@ from provider.realm_settings import (
     ConsentSettings,
     Lifetimes,
     SecondFactorSettings,
+    SubjectSettings,
     ThrottleSettings,
 )
 from provider.registration_settings import RegistrationSettings
@@ -83,6 +84,7 @@ class RealmSettings(SigningSettings):
     registration: RegistrationSettings = setting(
         factory=RegistrationSettings, help="Whether applications may register themselves."
     )
+    subjects: SubjectSettings = setting(factory=SubjectSettings, help="How people are named to applications.")
     audience: str = setting(
         default="", help="`aud` of access tokens for no API in particular; default: the issuer."
     )
@@ -229,6 +231,12 @@ class RealmSettings(SigningSettings):
     def _a_factor_to_ask_for(self) -> Iterable[Problem]:
         for position, client in enumerate(self.clients):
             for problem in client.second_factor_problems(self.second_factor.mode):
+                yield problem._replace(key=f"clients[{position}].{problem.key}")
+
+    @cross_check
+    def _subject_types_of_clients(self) -> Iterable[Problem]:
+        for position, client in enumerate(self.clients):
+            for problem in client.subject_problems(self.subjects.types):
                 yield problem._replace(key=f"clients[{position}].{problem.key}")
 
     @cross_check

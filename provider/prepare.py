@@ -15,7 +15,7 @@ from provider.store.migrations import upgrade
 
 
 def prepare(parts: Parts, now: int) -> None:
-    """Bring the database up to date, make missing signing keys, and compare it with the file. Safe to race.
+    """Bring the database up to date, make missing keys, and compare it with the file. Safe to race.
 
     No connection is left open, so that a server may fork afterwards.
 
@@ -31,6 +31,7 @@ def prepare(parts: Parts, now: int) -> None:
         upgrade(parts.store)
         for realm in parts.realms:
             parts.keys.ensure(parts.store, realm, now)
+            parts.subjects.ensure(parts.store, realm, now)
         problems = list(database_problems(parts))
     finally:
         parts.store.dispose()
@@ -62,6 +63,11 @@ def database_problems(parts: Parts) -> Iterator[Problem]:
                 yield Problem(
                     "secret", None, f"does not open the signing key {kid} of realm {realm.id}",
                     "add the secret that was in use when the key was made as a further line",
+                )  # fmt: skip
+            if parts.subjects.unreadable(conn, realm):
+                yield Problem(
+                    "secret", None, f"does not open what pairwise subjects of realm {realm.id} are made with",
+                    "add the secret that was in use at the last start as a further line",
                 )  # fmt: skip
             other = parts.keys.pair_in_the_way(conn, realm)
             if other is not None:

@@ -4,11 +4,14 @@ Names, defaults and ranges only. The tables they stand in, and what is said of o
 `provider.config`; what follows from them is in the services that are named like them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from oidcgate.settings import setting
+from oidcgate.settings import Problem, cross_check, setting
 
+#: How a person is named to a client: by one `sub` for all, or by one that no other sector sees.
+SUBJECT_TYPES: Final = ("public", "pairwise")
 SECOND_FACTOR_MODES: Final = ("off", "acr", "required")
 
 
@@ -130,6 +133,29 @@ class ConsentSettings:
         help="Where all consents of a person are kept, as one sealed string: the attribute of a property "
         "that is one writable string of variable length.",
     )
+
+
+@dataclass(frozen=True)
+class SubjectSettings:
+    """How people are named to applications (`sub`)."""
+
+    types: tuple[str, ...] = setting(
+        default=("public",),
+        choices=SUBJECT_TYPES,
+        help="What clients may have as subject_type; `pairwise` names a person otherwise in each sector.",
+    )
+    default: str = setting(
+        default="public",
+        choices=SUBJECT_TYPES,
+        help="The subject_type of a client that is added by a command, or registers itself, and names none.",
+    )
+
+    @cross_check
+    def _default_offered(self) -> Iterable[Problem]:
+        if self.default not in self.types:
+            yield Problem(
+                "default", self.default, "is not among `types`", "add it there, or choose one that is"
+            )
 
 
 @dataclass(frozen=True)

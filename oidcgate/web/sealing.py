@@ -178,6 +178,11 @@ class Sealer:
             self._keys[prefix] = key
         return data[: -data[-1]]
 
+    def is_newest(self, token: str) -> bool:
+        """Whether a value that opens was sealed under the first secret; else it is to be sealed anew."""
+        prefix = binascii.a2b_base64(token[:8].encode("ascii").translate(_FROM_URL))
+        return prefix[1:4] == self._first[0]
+
     def _key(self, prefix: bytes, secret: bytes) -> AESGCM:
         key = self._keys.get(prefix)
         if key is None:

@@ -66,7 +66,7 @@ class Discovery:
             "response_types_supported": [name for name in RESPONSE_TYPES if implicit or name != "token"],
             "response_modes_supported": [mode.value for mode in ResponseMode],
             "grant_types_supported": [*self.grant_types, "implicit"],
-            "subject_types_supported": ["public"],
+            "subject_types_supported": list(realm.settings.subjects.types),
             "id_token_signing_alg_values_supported": list(realm.settings.offered_algorithms),
             "id_token_encryption_alg_values_supported": list(KEY_ALGORITHMS),
             "id_token_encryption_enc_values_supported": list(CONTENT_ALGORITHMS),

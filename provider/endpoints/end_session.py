@@ -49,6 +49,7 @@ from provider.services.responses import (
     see_other,
     validate_post_logout,
 )
+from provider.services.subjects import Subjects
 from provider.services.users import UserStore
 from provider.store.clients import Client
 from provider.store.engine import Store
@@ -76,11 +77,6 @@ class Wish:
     target: PostLogoutTarget | None
     refused: str
 
-    def is_of(self, session: BrowserSession) -> bool:
-        """Whether the hint was given for this very session, so that nobody has to be asked."""
-        hint = self.hint
-        return hint is not None and hint.sid == session.sid and hint.sub == session.user_id
-
 
 @dataclass(frozen=True)
 class EndSession:
@@ -94,6 +90,7 @@ class EndSession:
     clients: Clients
     users: UserStore
     hints: IdTokenHints
+    subjects: Subjects
     csrf: CsrfTokens
     screens: Screens
     audit: Audit
@@ -170,7 +167,7 @@ class EndSession:
         with self.store.begin() as conn:
             wish = self._wish(conn, realm, wanted)
             session = live_session(conn, realm, request.headers.get("Cookie", ""), now)
-            if session is not None and (wish.refused or not wish.is_of(session)):
+            if session is not None and (wish.refused or not self._is_of(conn, realm, wish, session)):
                 pending = pending or _store(conn, realm, pairs, browser, now)
                 asked = self._question(conn, realm, browser, pending, session)
             elif session is not None:
@@ -205,6 +202,13 @@ class EndSession:
                 f"post_logout_redirect_uri {uri[:300]!r} is not registered; registered are {registered!r}"
             )
         return Wish(hint, client, target, refused)
+
+    def _is_of(self, conn: Connection, realm: Realm, wish: Wish, session: BrowserSession) -> bool:
+        """Whether the hint was given for this very session, so that nobody has to be asked."""
+        hint, client = wish.hint, wish.client
+        if hint is None or client is None or hint.sid != session.sid:
+            return False
+        return hint.sub == self.subjects.of(conn, realm, client, session.user_id)
 
     def _question(
         self, conn: Connection, realm: Realm, browser: Browser, pending: Pending, session: BrowserSession

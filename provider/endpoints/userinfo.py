@@ -16,6 +16,7 @@ from provider.realm import Realm
 from provider.services.claims import USERINFO, still_asked, userinfo_claims
 from provider.services.client_tokens import ClientTokens
 from provider.services.scopes import OPENID
+from provider.services.subjects import Subjects
 from provider.services.token_checks import TokenChecks
 from provider.store.engine import Store
 
@@ -27,6 +28,7 @@ class UserInfo:
     store: Store
     checks: TokenChecks
     client_tokens: ClientTokens
+    subjects: Subjects
     clock: Callable[[], float]
 
     def __call__(self, realm: Realm, request: Request) -> Response:
@@ -39,17 +41,18 @@ class UserInfo:
         now = int(self.clock())
         with self.store.read() as conn:
             live = self.checks.access_token(conn, realm, token, now)
+            if (
+                live.user is None
+                or live.grant is None
+                or live.token.api is not None
+                or OPENID not in live.token.scope
+            ):
+                raise InsufficientScope("the access token was not granted openid, or is for an API")
             signer = self.client_tokens.userinfo_signer(conn, realm, live.client, now)
-        if (
-            live.user is None
-            or live.grant is None
-            or live.token.api is not None
-            or OPENID not in live.token.scope
-        ):
-            raise InsufficientScope("the access token was not granted openid, or is for an API")
+            sub = self.subjects.of(conn, realm, live.client, live.user.user_id)
         named = live.grant.claims.get(USERINFO, ())
         asked = still_asked(realm.catalogue, live.client, named, live.grant.api)
-        claims = userinfo_claims(realm.catalogue, live.user, live.token.scope, asked)
+        claims = {"sub": sub, **userinfo_claims(realm.catalogue, live.user, live.token.scope, asked)}
         if signer is None:
             return json_response(claims)
         signed = signer.sign({**claims, "iss": realm.issuer, "aud": live.client.client_id})

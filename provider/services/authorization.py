@@ -34,6 +34,7 @@ from provider.services.progress import (
     organization_in,
 )
 from provider.services.second_factor import Factor, Means, next_factor, rule_of
+from provider.services.subjects import Subjects
 from provider.services.users import UserStore
 from provider.store import totp
 from provider.store.grants import GrantRow
@@ -64,6 +65,7 @@ class Authorizations:
     users: UserStore
     issuing: Issuing
     consents: Consents
+    subjects: Subjects
 
     def prepare(self, accepted: AcceptedRequest) -> None:
         """See to it that what a request asks for can be given. May fetch; call it outside of a transaction.
@@ -106,7 +108,7 @@ class Authorizations:
             max_age_seconds=accepted.request.max_age,
             scopes=accepted.reach.scopes,
             to_agree=accepted.to_agree,
-            required_user=accepted.required_user,
+            for_another=user is not None and self._for_another(conn, realm, accepted, user),
             signed_in=None if session is None else SignedIn(session.user_id, session.sid, session.auth_time),
             login_done=login_in(progress),
             consent_needed=consent_needed,
@@ -120,6 +122,13 @@ class Authorizations:
             organization=_organization(realm, accepted, session, user, progress),
         )
         return Judged(next_step(found, now), session, user)
+
+    def _for_another(self, conn: Connection, realm: Realm, accepted: Accepted, user: User) -> bool:
+        if isinstance(accepted, AcceptedRequest):
+            required = accepted.required_sub
+            client = accepted.target.client
+            return required is not None and required != self.subjects.of(conn, realm, client, user.user_id)
+        return isinstance(accepted, AcceptedDevice) and accepted.typist not in (None, user.user_id)
 
     def issue(
         self,

@@ -53,7 +53,6 @@ class Accepted:
         asked: Claims that it names one by one, by place; those there are and this client may have.
         to_agree: The scopes that the person is asked about: what would be granted, and what the claims named
             one by one belong to.
-        required_user: The `sub` of the `id_token_hint`, or None.
         wish: How strong the sign-in should be.
     """
 
@@ -62,24 +61,33 @@ class Accepted:
     reach: Reach
     asked: Mapping[str, tuple[str, ...]]
     to_agree: tuple[str, ...]
-    required_user: str | None
     wish: Wish
 
 
 @dataclass(frozen=True)
 class AcceptedRequest(Accepted):
-    """One that is answered through the browser."""
+    """One that is answered through the browser.
+
+    Attributes:
+        required_sub: Whom the `id_token_hint` or the claims parameter names, as the client knows them.
+    """
 
     target: ValidatedTarget
     response_type: ResponseType
+    required_sub: str | None
 
 
 @dataclass(frozen=True)
 class AcceptedDevice(Accepted):
-    """What a device asks for whose code was typed in this browser. `required_user` is who typed it."""
+    """What a device asks for whose code was typed in this browser.
+
+    Attributes:
+        typist: Who typed it, if somebody was signed in.
+    """
 
     target: DeviceTarget
     device: DeviceCode
+    typist: str | None
 
 
 @dataclass(frozen=True)
@@ -147,9 +155,9 @@ class AuthorizationRequests:
             reach=reach,
             asked=asked,
             to_agree=_to_agree(realm, client, reach, asked),
-            required_user=self._required_user(conn, realm, target, request.id_token_hint, claims.sub),
             wish=_wish(request, target, claims),
             response_type=response_type,
+            required_sub=self._required_sub(conn, realm, target, request.id_token_hint, claims.sub),
         )
 
     def stored(self, conn: Connection, realm: Realm, pending: Pending) -> Accepted:
@@ -194,12 +202,12 @@ class AuthorizationRequests:
             reach=reach,
             asked={},
             to_agree=_to_agree(realm, client, reach, {}),
-            required_user=typist_in(pending.row.state),
             wish=Wish(vocabulary=VOCABULARIES[client.acr_profile]),
             device=device,
+            typist=typist_in(pending.row.state),
         )
 
-    def _required_user(
+    def _required_sub(
         self,
         conn: Connection,
         realm: Realm,

@@ -22,15 +22,14 @@ ACCESS_TOKEN: Final = "access_token"  # noqa: S105 (the name of a place)
 def userinfo_claims(
     catalogue: Catalogue, user: User, scope: Collection[str], asked: Collection[str] = ()
 ) -> dict[str, Any]:
-    """What the UserInfo endpoint says of a person. A claim without a value is absent, never null.
+    """What the UserInfo endpoint says of a person beside `sub`. What has no value is absent, never null.
 
     Args:
         asked: Claims that the request named one by one for this place.
 
     Spec: OIDC Core 5.3.2, 5.4, 5.5.
     """
-    opened = _opened(catalogue, scope, asked, (USERINFO,))
-    return {"sub": user.user_id, **_values(catalogue, user, opened)}
+    return _values(catalogue, user, _opened(catalogue, scope, asked, (USERINFO,)))
 
 
 def id_token_claims_of(

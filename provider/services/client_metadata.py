@@ -31,6 +31,7 @@ MEMBERS: Final[Mapping[str, str]] = {
             "id_token_encrypted_response_enc",
             "userinfo_signed_response_alg", "userinfo_encrypted_response_alg",
             "userinfo_encrypted_response_enc",
+            "subject_type", "sector_identifier_uri",
             "backchannel_logout_uri", "backchannel_logout_session_required",
             "frontchannel_logout_uri", "frontchannel_logout_session_required",
             "request_uris", "request_object_signing_alg", "request_object_encryption_alg",

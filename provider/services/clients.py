@@ -128,6 +128,7 @@ class Clients:
             SettingsError: its settings are wrong, or the id is taken.
         """
         client_id = said.get("client_id") or f"client-{secrets.token_hex(8)}"
+        said = {"subject_type": realm.settings.subjects.default, **said}
         secret = new_client_secret() if _needing(said).needs_secret else None
         wanted = self._read(realm, {**said, "client_id": client_id, "client_secret": secret}, checks)
         client = replace(self._stored(realm, wanted, now), created_at=now)
@@ -255,6 +256,7 @@ class Clients:
             lambda client: client.algorithm_problems(settings.offered_algorithms),
             lambda client: client.request_object_problems(settings.request_objects),
             lambda client: client.second_factor_problems(settings.second_factor.mode),
+            lambda client: client.subject_problems(settings.subjects.types),
             lambda client: client.catalogue_problems(settings.scope_names, realm.catalogue.claims),
         )
         return parse(ClientSettings, said, checks=(*checks, *further))

@@ -90,7 +90,8 @@ class InteractionState:
         max_age_seconds: The request's `max_age`.
         scopes: The scopes that would be granted, in the order of the request.
         to_agree: The scopes that the person is asked about, where they are asked.
-        required_user: The `sub` of a verified `id_token_hint`, else None.
+        for_another: The request is for one person (an `id_token_hint` names them, say), and another is signed
+            in.
         signed_in: The browser's session, if it has a live one.
         login_done: The sign-in made for this interaction, if any.
         account: Whether the person goes on as who they are; None when not asked yet.
@@ -108,7 +109,7 @@ class InteractionState:
     max_age_seconds: int | None
     scopes: tuple[str, ...]
     to_agree: tuple[str, ...]
-    required_user: str | None
+    for_another: bool
     signed_in: SignedIn | None
     login_done: LoginDone | None
     consent_needed: bool
@@ -305,7 +306,7 @@ def _login_reason(state: InteractionState, now: int) -> LoginReason | None:
     here = _login_done_here(state)
     if "login" in state.prompt and not here:
         return LoginReason.PROMPT
-    if state.required_user is not None and state.required_user != signed_in.user_id:
+    if state.for_another:
         return LoginReason.OTHER_USER
     if _account_is_open(state):
         # Who it is to be comes first: the password is asked of that person.

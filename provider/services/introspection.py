@@ -14,9 +14,11 @@ from oidcgate.protocol.errors import InvalidToken
 from oidcgate.protocol.introspection import INACTIVE, introspection_document
 from provider.realm import Realm
 from provider.services.issuing import organization_claims, tells_authentication
+from provider.services.subjects import Subjects
 from provider.services.token_checks import LiveRefreshToken, LiveToken, TokenChecks
 from provider.store.clients import Client
 from provider.store.grants import GrantRow
+from provider.store.users import User
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Introspection:
     """Over whoever says what is good."""
 
     checks: TokenChecks
+    subjects: Subjects
 
     def answer(
         self, conn: Connection, realm: Realm, asking: Client, text: str, now: int
@@ -34,50 +37,58 @@ class Introspection:
         to nobody but itself. A refresh token is told to its own client only. It is presented to nobody else,
         and an API that took whatever is active would take it for access.
 
+        Whoever asks, the person is named as the token's client knows them, as in a token that is a JWT. To
+        name them as the asking client does would tell it who comes by which other one, of people who were
+        promised that nobody can; their user name would, too.
+
         Spec: RFC 7662 2.2, 4.
         """
         try:
-            return _of_access_token(realm, self.checks.access_token(conn, realm, text, now))
+            return self._of_access_token(conn, realm, self.checks.access_token(conn, realm, text, now))
         except InvalidToken:
             pass
         try:
             live = self.checks.refresh_token(conn, realm, text, now)
         except InvalidToken:
             return INACTIVE
-        return _of_refresh_token(realm, live) if live.client.client_id == asking.client_id else INACTIVE
+        if live.client.client_id != asking.client_id:
+            return INACTIVE
+        return self._of_refresh_token(conn, realm, live)
 
+    def _of_access_token(self, conn: Connection, realm: Realm, live: LiveToken) -> dict[str, Any]:
+        token = live.token
+        api = realm.catalogue.api(token.api)
+        return introspection_document(
+            client_id=live.client.client_id,
+            iss=realm.issuer,
+            # As it was issued: the clocks' difference is ours to bear with, not for others to add again.
+            exp=token.expires_at,
+            iat=token.issued_at,
+            scope=token.scope,
+            **self._person(conn, realm, live.client, live.user),
+            token_type="Bearer",  # noqa: S106 (a type, no secret)
+            aud=token.api or realm.audience,
+            **_sign_in(live.grant if tells_authentication(api) else None),
+            org_id=None if live.grant is None else _organization(realm, live.client, live.grant),
+        )
 
-def _of_access_token(realm: Realm, live: LiveToken) -> dict[str, Any]:
-    token = live.token
-    api = realm.catalogue.api(token.api)
-    return introspection_document(
-        client_id=live.client.client_id,
-        iss=realm.issuer,
-        # As it was issued: the clocks' difference is ours to bear with, not for others to add again.
-        exp=token.expires_at,
-        iat=token.issued_at,
-        scope=token.scope,
-        sub=live.client.client_id if live.user is None else live.user.user_id,
-        username=None if live.user is None else live.user.user_name,
-        token_type="Bearer",  # noqa: S106 (a type, no secret)
-        aud=token.api or realm.audience,
-        **_sign_in(live.grant if tells_authentication(api) else None),
-        org_id=None if live.grant is None else _organization(realm, live.client, live.grant),
-    )
+    def _of_refresh_token(self, conn: Connection, realm: Realm, live: LiveRefreshToken) -> dict[str, Any]:
+        return introspection_document(
+            client_id=live.client.client_id,
+            iss=realm.issuer,
+            exp=live.token.expires_at,
+            iat=live.token.issued_at,
+            scope=live.token.scope,
+            **self._person(conn, realm, live.client, live.user),
+            **_sign_in(live.grant),
+            org_id=_organization(realm, live.client, live.grant),
+        )
 
-
-def _of_refresh_token(realm: Realm, live: LiveRefreshToken) -> dict[str, Any]:
-    return introspection_document(
-        client_id=live.client.client_id,
-        iss=realm.issuer,
-        exp=live.token.expires_at,
-        iat=live.token.issued_at,
-        scope=live.token.scope,
-        sub=live.user.user_id,
-        username=live.user.user_name,
-        **_sign_in(live.grant),
-        org_id=_organization(realm, live.client, live.grant),
-    )
+    def _person(self, conn: Connection, realm: Realm, client: Client, user: User | None) -> dict[str, Any]:
+        if user is None:
+            return {"sub": client.client_id, "username": None}
+        sub = self.subjects.of(conn, realm, client, user.user_id)
+        return {"sub": sub, "username": None if client.subject_type == "pairwise" else user.user_name}
 
 
 def _sign_in(grant: GrantRow | None) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from provider.services.keyring import SigningKeys
 from provider.services.minting import AccessDraft, IdTokenDraft
 from provider.services.opaque import jti_hash, new_token, token_hash
 from provider.services.scopes import OPENID, of_access_token
+from provider.services.subjects import Subjects
 from provider.store.clients import Client
 from provider.store.grants import (
     AccessTokenRow,
@@ -145,6 +146,7 @@ class Issuing:
 
     keys: SigningKeys
     client_tokens: ClientTokens
+    subjects: Subjects
 
     def access_token(
         self,
@@ -242,7 +244,7 @@ class Issuing:
         about = id_token_claims_of(realm.catalogue, client, user, scope, asked, alone=alone)
         claims = id_token_claims(
             issuer=realm.issuer,
-            sub=user.user_id,
+            sub=self.subjects.of(conn, realm, client, user.user_id),
             client_id=grant.client_id,
             now=now,
             lifetime_seconds=realm.settings.lifetimes.id_token_seconds,
@@ -279,7 +281,7 @@ class Issuing:
         claims = access_token_claims(
             issuer=realm.issuer,
             audience=grant.api or realm.audience,
-            sub=client.client_id if user is None else user.user_id,
+            sub=client.client_id if user is None else self.subjects.of(conn, realm, client, user.user_id),
             client_id=client.client_id,
             scope=draft.scope,
             jti=draft.handle,
@@ -342,5 +344,4 @@ def _about(
     about = access_token_claims_of(realm.catalogue, user, scope)
     if "oidc_claims" in included:
         about = {**userinfo_claims(realm.catalogue, user, scope), **about}
-        del about["sub"]
     return about

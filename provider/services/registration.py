@@ -191,6 +191,7 @@ class Registrations:
     def _wanted(realm: Realm, metadata: Mapping[str, Any]) -> dict[str, Any]:
         policy = realm.settings.registration
         scopes = allowed_scopes(policy, realm.settings.scope_names)
+        metadata = {"subject_type": realm.settings.subjects.default, **metadata}
         return settings_of(metadata, default_scopes=scopes, given_flows=policy.flows)
 
     @staticmethod

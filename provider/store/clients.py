@@ -64,6 +64,8 @@ class Client(ClientRules):
     allowed_groups: tuple[str, ...] = ()
     organizations: bool = True
     second_factor: str = "realm"
+    subject_type: str = "public"
+    sector_identifier_uri: str = ""
     acr_profile: str = "rfc8176"
     id_token_claims: tuple[str, ...] | None = None
     id_token_signed_response_alg: str = ""

@@ -110,6 +110,15 @@ keys: Final = Table(
     ),
 )
 
+#: What pairwise subjects are computed with: made once for a realm and never again.
+subject_secrets: Final = Table(
+    "subject_secrets",
+    metadata,
+    _realm(),
+    Column("sealed_secret", Text, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+)
+
 browser_sessions: Final = Table(
     "browser_sessions",
     metadata,

@@ -59,19 +59,18 @@ def user(**attributes: object) -> User:
 @pytest.mark.parametrize("scope", list(STANDARD_SCOPE_CLAIMS))
 def test_each_scope_opens_its_claims(scope: str) -> None:
     claims = userinfo_claims(CATALOGUE, user(**EVERYTHING), {"openid", scope})
-    assert claims.keys() == {"sub", *STANDARD_SCOPE_CLAIMS[scope]}
-    known = {**EVERYTHING, "preferred_username": "alice", "sub": "sub-1"}
+    assert claims.keys() == set(STANDARD_SCOPE_CLAIMS[scope])
+    known = {**EVERYTHING, "preferred_username": "alice"}
     assert claims == {name: known[name] for name in claims}
 
 
 def test_all_scopes_open_everything() -> None:
     claims = userinfo_claims(CATALOGUE, user(**EVERYTHING), STANDARD_SCOPE_CLAIMS)
-    assert claims.keys() == {"sub", "preferred_username", *EVERYTHING}
+    assert claims.keys() == {"preferred_username", *EVERYTHING}
 
 
 def test_what_has_no_value_is_absent_and_never_null() -> None:
     assert userinfo_claims(CATALOGUE, user(name="", email=None), {"profile", "email"}) == {
-        "sub": "sub-1",
         "preferred_username": "alice",
     }
 
@@ -83,7 +82,7 @@ def test_false_and_zero_are_values() -> None:
 
 def test_no_attribute_replaces_the_subject() -> None:
     claims = userinfo_claims(CATALOGUE, user(sub="other", preferred_username="other"), {"profile"})
-    assert (claims["sub"], claims["preferred_username"]) == ("sub-1", "alice")
+    assert (claims.get("sub"), claims["preferred_username"]) == (None, "alice")
 
 
 @pytest.mark.row("F-09")
@@ -154,7 +153,7 @@ def test_places(
 ) -> None:
     person = user(**PERSON)
     assert id_token_claims_of(OWN, CLIENT, person, scope, asked) == in_token
-    assert userinfo_claims(OWN, person, scope, asked) == {"sub": "sub-1", **in_userinfo}
+    assert userinfo_claims(OWN, person, scope, asked) == in_userinfo
 
 
 def test_an_id_token_that_comes_alone_says_what_userinfo_would() -> None:
@@ -311,4 +310,4 @@ def test_claims_of_what_was_left_out(left_out: tuple[str, ...], expected: dict[s
 @pytest.mark.parametrize("empty", ["", None, [], (), {}])
 def test_every_kind_of_nothing_is_absent(empty: object) -> None:
     claims = userinfo_claims(OWN, user(email=empty, organizations=empty), {"openid", "email"})
-    assert claims == {"sub": "sub-1"}
+    assert claims == {}

@@ -47,7 +47,7 @@ QUIET = InteractionState(
     max_age_seconds=None,
     scopes=SCOPES,
     to_agree=SCOPES,
-    required_user=None,
+    for_another=False,
     signed_in=ALICE,
     login_done=None,
     consent_needed=True,
@@ -144,7 +144,7 @@ DONE = Finish("alice", "sid-1", SCOPES)
             id="select-account-goes-on-and-is-too-old",
         ),
         pytest.param(
-            state(prompt=SELECT, required_user="bob"),
+            state(prompt=SELECT, for_another=True),
             AskLogin(LoginReason.OTHER_USER),
             id="select-account-has-no-choice-where-a-hint-names-another",
         ),
@@ -163,12 +163,11 @@ DONE = Finish("alice", "sid-1", SCOPES)
             id="max-age-not-reached-after-a-long-stay",
         ),
         pytest.param(
-            state(max_age_seconds=300, required_user="bob"),
+            state(max_age_seconds=300, for_another=True),
             AskLogin(LoginReason.OTHER_USER),
             id="hint-of-another-before-max-age",
         ),
-        pytest.param(state(required_user="alice"), DONE, id="hint-of-the-signed-in"),
-        pytest.param(state(required_user="bob"), AskLogin(LoginReason.OTHER_USER), id="hint-of-another"),
+        pytest.param(state(for_another=True), AskLogin(LoginReason.OTHER_USER), id="hint-of-another"),
         pytest.param(state(granted=frozenset()), AskConsent(SCOPES), id="consent-never-given"),
         pytest.param(
             state(granted=frozenset({"openid", "email"})), AskConsent(("profile",)), id="one-new-scope"
@@ -295,7 +294,7 @@ def test_step(given_state: InteractionState, expected: object) -> None:
     [
         pytest.param(state(prompt={"none"}, signed_in=None), LoginRequired, id="none-without-session"),
         pytest.param(state(prompt={"none"}, max_age_seconds=1), LoginRequired, id="none-and-too-old"),
-        pytest.param(state(prompt={"none"}, required_user="bob"), LoginRequired, id="none-and-another-user"),
+        pytest.param(state(prompt={"none"}, for_another=True), LoginRequired, id="none-and-another-user"),
         pytest.param(state(prompt={"none"}, granted=frozenset()), ConsentRequired, id="none-without-consent"),
         pytest.param(state(answer=REFUSED), AccessDenied, id="refused"),
         pytest.param(state(may_use=False), AccessDenied, id="not-for-this-person"),
@@ -329,7 +328,7 @@ def test_step(given_state: InteractionState, expected: object) -> None:
             state(factor=Factor.ENROLMENT, prompt={"none"}), InteractionRequired, id="none-and-enrolment"
         ),
         pytest.param(
-            state(required_user="bob", login_done=HERE),
+            state(for_another=True, login_done=HERE),
             LoginRequired,
             id="signed-in-here-as-another-than-the-hint",
         ),
@@ -356,7 +355,7 @@ STATES = st.builds(
     scopes=st.lists(st.sampled_from(SCOPES), unique=True, min_size=1).map(tuple),
     to_agree=st.lists(st.sampled_from(SCOPES), unique=True).map(tuple),
     may_use=st.booleans(),
-    required_user=st.none() | USERS,
+    for_another=st.booleans(),
     signed_in=st.none() | st.builds(SignedIn, USERS, SIDS, TIMES),
     login_done=st.none() | st.builds(LoginDone, SIDS, TIMES),
     consent_needed=st.booleans(),
@@ -385,7 +384,7 @@ def test_never_finishes_where_something_is_missing(given_state: InteractionState
     assert signed_in is not None
     assert (step.user_id, step.sid) == (signed_in.user_id, signed_in.sid)
     assert step.scopes == tuple(scope for scope in given_state.scopes if scope in step.scopes)
-    assert given_state.required_user in (None, signed_in.user_id)
+    assert not given_state.for_another
     assert given_state.may_use
     passed_over = {Factor.BETTER_CODE, Factor.OFFERED_ENROLMENT} if "none" in given_state.prompt else set()
     assert given_state.factor in {Factor.ENOUGH, *passed_over}
