@@ -235,9 +235,13 @@ class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules)
                         fix = f'{fix}, set application_type = "native" for an app of a device, or {TRY_OUT}'
                     yield Problem(f"{name}[{index}]", uri, problem, fix)
         yield from self.logout_uri_problems(allow_http_loopback)
+        keys = self.jwks_uri
         key_problem = self.jwks_uri_problem(allow_http_loopback)
+        wrong = keys and urls.endpoint_problem(keys, insecure_allow_http_loopback=allow_http_loopback)
         if key_problem is not None:
             yield key_problem
+        elif wrong:
+            yield Problem("jwks_uri", keys, wrong, "give the https URL of the keys as it would be sent")
         yield from self.request_uri_problems(allow_http_loopback)
         yield from self.sector_uri_problems(allow_http_loopback)
 

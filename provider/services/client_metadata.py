@@ -8,6 +8,7 @@ language (`client_name#de`), since pages show one name. Whether the values may b
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from oidcgate.protocol.errors import InvalidClientMetadata, InvalidRedirectUri, OAuthError
@@ -68,6 +69,8 @@ _TOKEN_GRANTS: Final[Mapping[str, str]] = {
     "password": "password",
     DEVICE_CODE: "device_code",
 }
+#: Of what is wrong, how much goes into the log.
+_MOST_TOLD: Final = 10
 #: Switches that no member asks for.
 _UNASKED: Final = ("introspection", "revocation")
 _DEFAULTS: Final = vars(ClientSettings(client_id="?"))
@@ -129,7 +132,7 @@ def refusal(problems: Iterable[Problem]) -> OAuthError:
 
     Its values are not repeated, and what the operator could do about it is not said.
     """
-    first, *others = problems
+    first, *others = islice(problems, _MOST_TOLD)
     setting, *_ = re.split(r"[.\[]", first.key)
     kind = InvalidRedirectUri if setting == "redirect_uris" else InvalidClientMetadata
     detail = "; ".join(f"{one.key}: {one.message}" for one in (first, *others))

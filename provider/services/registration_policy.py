@@ -15,6 +15,7 @@ from oidcgate.settings import Check, Problem
 from provider.client_rules import ALL_SCOPES
 from provider.client_settings import ClientSettings
 from provider.registration_settings import RegistrationSettings
+from provider.services.client_metadata import MEMBERS
 
 #: Of a text that people are shown, and of any other, which is most often a URL.
 LONGEST_NAME: Final = 200
@@ -40,7 +41,7 @@ def policy_checks(policy: RegistrationSettings, realm_scopes: tuple[str, ...]) -
         lambda client: _powers(client),
         lambda client: _hosts(client, policy),
         lambda client: _loopback(client, policy),
-        *(_bounded(entry.name, policy.max_uris) for entry in fields(ClientSettings)),
+        *(_bounded(name, policy.max_uris) for name in MEMBERS.values()),
         lambda client: _shown_to_people(client),
     )
 

@@ -69,6 +69,7 @@ def test_what_an_application_is_told(world: World) -> None:
         "registration_client_uri": f"https://id.example/register?client_id={client_id}",
         "client_name": "New",
         "application_type": "web",
+        "subject_type": "public",
         "redirect_uris": [CALLBACK],
         "token_endpoint_auth_method": "client_secret_basic",
         "grant_types": ["authorization_code"],

@@ -23,6 +23,7 @@ from provider.store.interactions import UNCLAIMED, Interaction
 from provider.store.sessions import BrowserSession
 from tests.provider.asserting import claims, client, key, presenting, public, sign
 from tests.provider.processes import race
+from tests.provider.registering import GOOD, initial_token, register, registering
 from tests.provider.store_log import VARIABLE, LoggedStore, at_once, read_log
 from tests.provider.world import REDIRECT_URI, VERIFIER, World
 
@@ -57,12 +58,36 @@ def used_at_once(
     under_way, processes = at_once(read_log(log))
     assert under_way > PROCESSES
     assert processes == PROCESSES
-    won = [body for status, body in answers if status == 200]
-    return won, [answer for answer in answers if answer[0] != 200]
+    won = [body for status, body in answers if status in (200, 201)]
+    return won, [answer for answer in answers if answer[0] not in (200, 201)]
 
 
 def errors(lost: list[Answer]) -> list[tuple[int, str]]:
     return [(status, body["error"]) for status, body in lost]
+
+
+@pytest.mark.row("E-23")
+def test_an_initial_access_token(url: str, log: Path) -> None:
+    world = registering(url)
+    token = initial_token(world, uses=1)
+    won, lost = used_at_once(
+        url, log, lambda world: register(world, token=token), registration={"enabled": True}
+    )
+    assert len(won) == len(world.rows("clients")) == 1
+    assert errors(lost) == [(401, "invalid_token")] * (ALL - 1)
+    world.provider.parts.store.dispose()
+
+
+@pytest.mark.row("E-23")
+def test_the_last_place_for_a_client(url: str, log: Path) -> None:
+    world = registering(url)
+    policy = {"enabled": True, "insecure_open_registration": True, "max_clients": 1}
+    won, lost = used_at_once(
+        url, log, lambda world: world.browser().post("/register", json=GOOD), registration=policy
+    )
+    assert len(won) == len(world.rows("clients")) == 1
+    assert errors(lost) == [(503, "temporarily_unavailable")] * (ALL - 1)
+    world.provider.parts.store.dispose()
 
 
 @pytest.mark.row("E-01", "P-04")
