@@ -22,8 +22,30 @@ from tests.conformance import targets
 from tests.conformance.op.outcome import Outcome
 from tests.conformance.op.plans import PLANS, entries, lacking
 from tests.conformance.op.runner import run_module
-from tests.conformance.op.target import Client, Receiving, Registration, Target, User
+from tests.conformance.op.screen import Windows
+from tests.conformance.op.target import (
+    BackchannelClient,
+    Client,
+    FrontchannelClient,
+    LogoutClient,
+    Receiving,
+    Registration,
+    Target,
+    User,
+)
 from tests.support.tls import Authority
+
+#: The tables of a target.
+ALWAYS: Mapping[str, type[Any]] = {"basic": Client, "post": Client, "second": Client, "user": User}
+#: Those that some plans need (`plans.NEEDS`).
+FOR_SOME: Mapping[str, type[Any]] = {
+    "receiver": Receiving,
+    "registration": Registration,
+    "logout": LogoutClient,
+    "backchannel": BackchannelClient,
+    "frontchannel": FrontchannelClient,
+    "session": LogoutClient,
+}
 
 
 class BadTarget(Exception):
@@ -40,13 +62,11 @@ def read_target(path: Path) -> Target:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadTarget(f"{path}: {error}") from None
-    tables = {"basic": Client, "post": Client, "second": Client, "user": User}
-    more = {"receiver": Receiving, "registration": Registration}
-    unknown = sorted(data.keys() - {"issuer", "ca_file", "rotate_command", *tables, *more})
+    unknown = sorted(data.keys() - {"issuer", "ca_file", "rotate_command", *ALWAYS, *FOR_SOME})
     if unknown or not isinstance(data.get("issuer"), str):
         raise BadTarget(f"{path}: {f'unknown: {unknown}' if unknown else 'issuer is missing'}")
-    made = {name: _made(path, name, data.get(name), kind) for name, kind in tables.items()}
-    made |= {name: _made(path, name, data[name], kind) for name, kind in more.items() if name in data}
+    made = {name: _made(path, name, data.get(name), kind) for name, kind in ALWAYS.items()}
+    made |= {name: _made(path, name, data[name], kind) for name, kind in FOR_SOME.items() if name in data}
     ca_file, command = data.get("ca_file"), data.get("rotate_command", [])
     if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
         raise BadTarget(f"{path}: rotate_command is {command!r}, not a list of words")
@@ -83,14 +103,15 @@ def chosen(target: Path | None) -> Iterator[Target]:
 
 def run(target: Target, plans: Sequence[str], module: str | None = None) -> Iterator[Outcome]:
     """The outcomes of the plans, one by one, with one browser as a person would."""
-    browser = target.browser()
+    browser, windows = target.browser(), Windows(target)
     try:
         for plan in plans:
             for entry in entries(plan):
                 if module in (None, entry.module):
-                    yield run_module(entry, target, browser)
+                    yield run_module(entry, target, browser, windows=windows)
     finally:
         browser.close()
+        windows.close()
 
 
 def possible(asked: Sequence[str] | None, target: Target) -> Sequence[str]:

@@ -57,6 +57,15 @@ def peer(
         yield Certification(target, target.browser())
 
 
+@pytest.fixture(scope="session")
+def framed_peer(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: Path
+) -> Iterator[Certification]:
+    """The last peer that has frames, for sign-outs and for sessions."""
+    with targets.peer(tmp_path_factory.mktemp("peer"), npm, authority, framed=True) as (target, _):
+        yield Certification(target, target.browser())
+
+
 @contextmanager
 def _registering(folder: Path, npm: Path, authority: Authority, version: int) -> Iterator[Certification]:
     with targets.peer(folder, npm, authority, registers=version) as (target, _):

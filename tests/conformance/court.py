@@ -11,7 +11,8 @@ from tests.conformance.lying_proxy import Lie, LyingProxy, lying_proxy
 from tests.conformance.op.outcome import Outcome
 from tests.conformance.op.plans import Entry
 from tests.conformance.op.runner import run_module
-from tests.conformance.op.target import REDIRECT_URIS, Target
+from tests.conformance.op.screen import Windows
+from tests.conformance.op.target import Target
 from tests.support.servers import free_port
 from tests.support.tls import Authority
 
@@ -22,6 +23,7 @@ class Court:
 
     proxy: LyingProxy
     target: Target
+    windows: Windows
     wait: Callable[[float], None] = time.sleep
 
     def outcome(self, entry: Entry, lie: Lie) -> Outcome:
@@ -29,7 +31,7 @@ class Court:
         self.proxy.tells(lie)
         browser = self.target.browser()
         try:
-            return run_module(entry, self.target, browser, self.wait)
+            return run_module(entry, self.target, browser, self.wait, self.windows)
         finally:
             browser.close()
             # Whoever moved a clock sets it right.
@@ -38,14 +40,20 @@ class Court:
 
 @contextmanager
 def sitting(
-    folder: Path, npm: Path, authority: Authority, *, registers: int | None = None
+    folder: Path, npm: Path, authority: Authority, *, registers: int | None = None, framed: bool = False
 ) -> Iterator[Court]:
-    """Run the peer and the proxy until the block ends; `registers` is that of `targets.peer`."""
+    """Run the peer and the proxy until the block ends; the rest is that of `targets.peer`."""
     port = free_port()
     issuer = f"https://localhost:{port}"
-    with targets.peer(folder, npm, authority, behind=issuer, registers=registers) as (target, upstream):
-        clients = [client.redirect_uri for client in (target.basic, target.post, target.second)]
-        with lying_proxy(port, authority.issue("localhost"), upstream, [*clients, *REDIRECT_URIS]) as proxy:
-            # A second use is no other after a second, and keys come at once.
-            at_once = replace(target, reuse_wait_seconds=0, publishing_seconds=0)
-            yield Court(proxy, at_once, targets.waiting(target) if registers else time.sleep)
+    started = targets.peer(folder, npm, authority, behind=issuer, registers=registers, framed=framed)
+    with started as (target, upstream):
+        assert target.backchannel is not None
+        told = (target.backchannel.backchannel_logout_uri, str(authority.certificate))
+        with lying_proxy(port, authority.issue("localhost"), upstream, target.uris, told) as proxy:
+            # A second use is no other after a second; keys come at once, and so do notices.
+            at_once = replace(target, reuse_wait_seconds=0, publishing_seconds=0, notice_seconds=0.5)
+            windows = Windows(at_once)
+            try:
+                yield Court(proxy, at_once, windows, targets.waiting(target) if registers else time.sleep)
+            finally:
+                windows.close()

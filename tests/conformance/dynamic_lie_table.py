@@ -34,6 +34,7 @@ from tests.conformance.lies_to_clients import (
     redirects_to_what_is_registered,
     refuses_grant,
     registers,
+    says_again,
     shows_errors_as,
     stays_the_same,
     userinfo_asserts,
@@ -243,4 +244,19 @@ add("oidcc-ensure-client-assertion-with-iss-aud-succeeds", {
     "other-error": (refuses_grant("authorization_code", 400, "invalid_request"), "400 'invalid_request'"),
     "no-code": (sends(code=GONE), "no code came"),
     "another-nonce": (hears({"nonce": ELSE}), "nonce is"),
+})  # fmt: skip
+add("oidcc-3rd_party-init-login", {
+    "lost": (says("registration", initiate_login_uri=GONE), "initiate_login_uri is registered as None"),
+    "another": (says("registration", initiate_login_uri=_ALIEN), "initiate_login_uri is registered as"),
+    "lost-when-read": (forgets("initiate_login_uri"), "initiate_login_uri is None when it is read"),
+    "another-when-read": (says_again(initiate_login_uri=_ALIEN), "initiate_login_uri is 'http"),
+    "not-to-be-read": (
+        says("registration", registration_client_uri=GONE, registration_access_token=GONE),
+        "registration_client_uri is missing",
+    ),
+    "refuses-to-say": (says_again(401), "registration_client_uri answered 401"),
+})  # fmt: skip
+add("oidcc-3rd_party-init-login-nohttps", {
+    "accepted": (forgets("initiate_login_uri"), "registration answered 201, not 400"),
+    "other-error": (errors_of("registration", error="invalid_redirect_uri"), "'invalid_redirect_uri'"),
 })  # fmt: skip

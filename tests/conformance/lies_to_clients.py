@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import jwt
 
 from tests.conformance.lies import changed
-from tests.conformance.lying_proxy import Lie, Memory, Question, Told
+from tests.conformance.lying_proxy import PATHS, Lie, Memory, Question, Told
 
 
 def forgets(*names: str) -> Lie:
@@ -43,6 +43,17 @@ def forgets_the_fragment() -> Lie:
             question.body = re.sub(rb"#\w+", b"", question.body)
 
     return Lie(ask=(ask,))
+
+
+def says_again(status: int = 200, **changes: Any) -> Lie:
+    """What is read at registration_client_uri is other."""
+
+    def tell(question: Question, told: Told, _: Memory) -> None:
+        if question.path.startswith(f"{PATHS['registration']}/") and question.method == "GET":
+            told.status = status
+            told.body = json.dumps(changed(json.loads(told.body), changes)).encode()
+
+    return Lie(tell=(tell,))
 
 
 def refuses_grant(grant_type: str, status: int = 401, error: str = "invalid_client") -> Lie:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -33,6 +33,11 @@ PATHS = {
     "jwks": "/jwks",
     "metadata": "/.well-known/openid-configuration",
     "registration": "/reg",
+    "end_session": "/session/end",
+    "end_session_confirm": "/session/end/confirm",
+    "check_session": "/session/check",
+    # What the provider is told to be a client's: it leads on to the client.
+    "notice": "/notice",
 }
 
 
@@ -118,11 +123,16 @@ class FrontAnswer:
 
 @dataclass
 class Memory:
-    """What the liar knows: whose name it bears, its key, the clients, and what it saw since the lie began."""
+    """What the liar knows: whose name it bears, its key, the clients, and what it saw since the lie began.
+
+    Attributes:
+        honest: asks who is behind it.
+    """
 
     issuer: str
     key: rsa.RSAPrivateKey
     clients: Sequence[str]
+    honest: Callable[[Question], Told]
     counted: Counter[str] = field(default_factory=Counter)
     kept: dict[str, Any] = field(default_factory=dict)
 
@@ -183,12 +193,17 @@ class Lie:
 
 @dataclass
 class LyingProxy:
-    """A running proxy; with an empty lie it is honest."""
+    """A running proxy; with an empty lie it is honest.
+
+    Attributes:
+        told: where a client is that is told of sign-outs, and the file with the authority of its certificate.
+    """
 
     issuer: str
     upstream_port: int
     clients: Sequence[str]
     key: rsa.RSAPrivateKey
+    told: tuple[str, str] | None = None
     lie: Lie = field(default_factory=Lie)
     memory: Memory = field(init=False)
 
@@ -197,7 +212,7 @@ class LyingProxy:
 
     def tells(self, lie: Lie) -> None:
         """From now on it tells this lie, and has seen nothing yet."""
-        self.lie, self.memory = lie, Memory(self.issuer, self.key, self.clients)
+        self.lie, self.memory = lie, Memory(self.issuer, self.key, self.clients, self._honest)
 
     def answer(self, question: Question) -> Told:
         """Ask the honest provider, or not, and tell."""
@@ -223,7 +238,13 @@ class LyingProxy:
         sends = question.method != "GET"
         if sends:
             headers |= {"Content-Length": str(len(body))}
-        connection = HTTPConnection("127.0.0.1", self.upstream_port, timeout=30)
+        connection: HTTPConnection = HTTPConnection("127.0.0.1", self.upstream_port, timeout=30)
+        if question.is_for("notice"):
+            assert self.told is not None
+            client = urlsplit(self.told[0])
+            trust = ssl.create_default_context(cafile=self.told[1])
+            connection = HTTPSConnection(str(client.hostname), client.port, timeout=30, context=trust)
+            target, headers["Host"] = target.replace(question.path, client.path, 1), client.netloc
         try:
             connection.request(question.method, target, body if sends else None, headers)
             response = connection.getresponse()
@@ -231,6 +252,13 @@ class LyingProxy:
             return Told(response.status, kept, response.read())
         finally:
             connection.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: browsers end connections that they do not need any more."""
 
 
 def _handler(proxy: LyingProxy) -> type[BaseHTTPRequestHandler]:
@@ -271,13 +299,16 @@ def _handler(proxy: LyingProxy) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def lying_proxy(
-    port: int, certificate: Certificate, upstream_port: int, clients: Sequence[str]
+    port: int,
+    certificate: Certificate,
+    upstream_port: int,
+    clients: Sequence[str],
+    told: tuple[str, str] | None = None,
 ) -> Iterator[LyingProxy]:
-    """Serve at `https://localhost` until the block ends, honest at first."""
+    """Serve at `https://localhost` until the block ends, honest at first; the rest is `LyingProxy`'s."""
     key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
-    proxy = LyingProxy(f"https://localhost:{port}", upstream_port, clients, key)
-    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(proxy))
-    server.daemon_threads = True
+    proxy = LyingProxy(f"https://localhost:{port}", upstream_port, clients, key, told)
+    server = _Server(("127.0.0.1", port), _handler(proxy))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     # Each connection shakes hands in its own thread.

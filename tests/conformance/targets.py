@@ -16,7 +16,16 @@ from typing import Any
 
 import requests
 
-from tests.conformance.op.target import Client, Receiving, Registration, Target, User
+from tests.conformance.op.target import (
+    BackchannelClient,
+    Client,
+    FrontchannelClient,
+    LogoutClient,
+    Receiving,
+    Registration,
+    Target,
+    User,
+)
 from tests.support.servers import Server, free_port, gunicorn, running
 from tests.support.tls import Authority, Certificate
 
@@ -62,9 +71,29 @@ _LONG_SECONDS = 5
 _INITIAL_ACCESS_TOKEN = "an-initial-access-token-of-the-peer-0123456789"
 
 
+def _told(name: str) -> tuple[str, str, str, str]:
+    """What every client has at which a sign-out may end."""
+    secret = f"a-secret-of-the-client-named-{name}-0123456789-abcdef"
+    site = f"https://{name}.example"
+    return name, secret, f"{site}/callback", f"{site}/signed-out"
+
+
 def _target(issuer: str, authority: Authority) -> Target:
+    receiver = receiving(authority)
+    notices = "https://frontchannel.example/frontchannel_logout"
     return Target(
-        issuer, _BASIC, _POST, _SECOND, USER, ca_file=str(authority.certificate), reuse_wait_seconds=1
+        issuer,
+        _BASIC,
+        _POST,
+        _SECOND,
+        USER,
+        ca_file=str(authority.certificate),
+        reuse_wait_seconds=1,
+        receiver=receiver,
+        logout=LogoutClient(*_told("logout")),
+        backchannel=BackchannelClient(*_told("backchannel"), f"{receiver.url}/backchannel_logout"),
+        frontchannel=FrontchannelClient(*_told("frontchannel"), notices),
+        session=LogoutClient(*_told("session")),
     )
 
 
@@ -78,7 +107,13 @@ def receiving(authority: Authority) -> Receiving:
 
 @contextmanager
 def peer(
-    folder: Path, npm: Path, authority: Authority, *, behind: str | None = None, registers: int | None = None
+    folder: Path,
+    npm: Path,
+    authority: Authority,
+    *,
+    behind: str | None = None,
+    registers: int | None = None,
+    framed: bool = False,
 ) -> Iterator[tuple[Target, int]]:
     """Run the peer until the block ends; yields what has to be known of it, and its port.
 
@@ -86,12 +121,14 @@ def peer(
         npm: where the package is installed.
         behind: the issuer, when something else speaks TLS in front of it.
         registers: the major version at which clients register themselves; None: the newest, and they do not.
+        framed: the last version that has frames, for sign-outs and for sessions.
     """
     # Installed for the checkout only, as is Node.js.
     from tests.live.peers import NODE
 
     port = free_port()
     issuer = behind or f"https://localhost:{port}"
+    target = _target(issuer, authority)
     settings: dict[str, Any] = {
         "port": port,
         "issuer": issuer,
@@ -101,20 +138,15 @@ def peer(
             "password": USER.password,
             "claims": {**CLAIMS, "preferred_username": USER.name},
         },
-        "clients": [_npm_client(client, "client_secret_basic") for client in (_BASIC, _SECOND)]
-        + [_npm_client(_POST, "client_secret_post")],
+        "clients": _npm_clients(target, behind, framed=framed),
+        "framed": framed,
     }
     if behind is None:
         certificate = authority.issue("localhost")
         settings |= {"certificate": str(certificate.certificate), "key": str(certificate.key)}
-    target = _target(issuer, authority)
     if registers is not None:
         settings |= {"registers": {"version": registers, "token": _INITIAL_ACCESS_TOKEN}}
-        target = replace(
-            target,
-            receiver=receiving(authority),
-            registration=Registration(_INITIAL_ACCESS_TOKEN),
-        )
+        target = replace(target, registration=Registration(_INITIAL_ACCESS_TOKEN))
         if registers == 6:
             target = replace(target, rotate_command=_at_the_door(issuer, authority, "rotate"))
     command: list[str | Path] = [NODE, "certified_provider.mjs", json.dumps(settings)]
@@ -142,16 +174,44 @@ def waiting(target: Target) -> Callable[[float], None]:
     return wait
 
 
-def _npm_client(client: Client, method: str) -> dict[str, Any]:
+def _npm_clients(target: Target, behind: str | None, *, framed: bool) -> list[dict[str, Any]]:
+    clients = [_npm_client(client) for client in (target.basic, target.second)]
+    clients.append(_npm_client(target.post, token_endpoint_auth_method="client_secret_post"))
+    backchannel, frontchannel = target.backchannel, target.frontchannel
+    assert backchannel is not None
+    assert frontchannel is not None
+    told: dict[LogoutClient | None, dict[str, Any]] = {target.logout: {}}
+    if framed:
+        told[target.session] = {}
+        told[frontchannel] = {
+            "frontchannel_logout_uri": frontchannel.frontchannel_logout_uri,
+            "frontchannel_logout_session_required": True,
+        }
+    else:
+        told[backchannel] = {
+            # Whoever speaks in its name does so to the client, too.
+            "backchannel_logout_uri": f"{behind}/notice" if behind else backchannel.backchannel_logout_uri,
+            "backchannel_logout_session_required": True,
+        }
+    for client, how in told.items():
+        assert client is not None
+        clients.append(
+            _npm_client(client, post_logout_redirect_uris=[client.post_logout_redirect_uri], **how)
+        )
+    return clients
+
+
+def _npm_client(client: Client, **more: Any) -> dict[str, Any]:
     return {
         "client_id": client.client_id,
         "client_secret": client.client_secret,
         "redirect_uris": [client.redirect_uri],
-        "token_endpoint_auth_method": method,
+        "token_endpoint_auth_method": "client_secret_basic",
         "grant_types": ["authorization_code", "implicit", "refresh_token"],
         "response_types": [
             "code", "id_token", "id_token token", "code id_token", "code token", "code id_token token",
         ],
+        **more,
     }  # fmt: skip
 
 
@@ -159,29 +219,29 @@ def _npm_client(client: Client, method: str) -> dict[str, Any]:
 def ours(folder: Path, authority: Authority) -> Iterator[Target]:
     """Run our provider until the block ends."""
     port = free_port()
-    issuer = f"https://localhost:{port}"
+    target = _our_target(port, authority)
     with gunicorn(
         "tests.live.sites.provider_site:application",
         port=port,
         log=folder / "provider.log",
-        env={"PROVIDER_CONFIG": str(_our_config(folder, issuer, f"sqlite:///{folder / 'provider.db'}"))},
+        env={"PROVIDER_CONFIG": str(_our_config(folder, target, f"sqlite:///{folder / 'provider.db'}"))},
         certificate=authority.issue("localhost"),
     ):
-        yield _target(issuer, authority)
+        yield target
 
 
 @contextmanager
 def deployed(folder: Path, authority: Authority, database: str) -> Iterator[Target]:
     """Run our provider as its manual says until the block ends: `serve`, and nginx in front for TLS."""
     port, behind = free_port(), free_port()
-    issuer = f"https://localhost:{port}"
-    config = _our_config(folder, issuer, database)
+    target = _our_target(port, authority)
+    config = _our_config(folder, target, database)
     serve: list[str | Path] = [sys.executable, "-m", "provider", "--config", config, "serve"]
     with (
         running([*serve, "--port", str(behind)], port=behind, log=folder / "provider.log", cwd=folder),
         _nginx(folder, port, behind, authority.issue("localhost")),
     ):
-        yield _target(issuer, authority)
+        yield target
 
 
 def _nginx(folder: Path, port: int, behind: int, certificate: Certificate) -> AbstractContextManager[Server]:
@@ -218,7 +278,13 @@ http {{
     return running(command, port=port, log=folder / "nginx.out", cwd=folder)
 
 
-def _our_config(folder: Path, issuer: str, database: str) -> Path:
+def _our_target(port: int, authority: Authority) -> Target:
+    whole = _target(f"https://localhost:{port}", authority)
+    # What it cannot be asked yet.
+    return replace(whole, backchannel=None, frontchannel=None, session=None)
+
+
+def _our_config(folder: Path, target: Target, database: str) -> Path:
     from provider.services.passwords import Passwords
 
     secret = folder / "secret"
@@ -226,15 +292,16 @@ def _our_config(folder: Path, issuer: str, database: str) -> Path:
     secret.write_text("n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
     person = {"user_name": USER.name, "password_hash": Passwords().hash(USER.password), **CLAIMS}
     clients = [
-        (_BASIC, "client_secret_basic"),
-        (_SECOND, "client_secret_basic"),
-        (_POST, "client_secret_post"),
+        _our_client(target.basic),
+        _our_client(target.second),
+        _our_client(target.post, auth_method="client_secret_post"),
+        *_our_logout_clients(target),
     ]
     path = folder / "provider.toml"
     path.write_text(
         'trusted_networks = ["127.0.0.0/8"]\n'
-        f'issuer = "{issuer}"\ndatabase = "{database}"\nsecret_file = "{secret}"\n'
-        + "".join(_toml("clients", _our_client(client, method)) for client, method in clients)
+        f'issuer = "{target.issuer}"\ndatabase = "{database}"\nsecret_file = "{secret}"\n'
+        + "".join(_toml("clients", client) for client in clients)
         + _toml("users", person)
         # The one claim that stands in ID tokens as well, for applications that find people by it.
         + _toml("claims", {"name": "preferred_username", "into": ["userinfo"]})
@@ -242,13 +309,20 @@ def _our_config(folder: Path, issuer: str, database: str) -> Path:
     return path
 
 
-def _our_client(client: Client, method: str) -> dict[str, Any]:
+def _our_logout_clients(target: Target) -> list[dict[str, Any]]:
+    assert target.logout is not None
+    uris = [target.logout.post_logout_redirect_uri]
+    return [_our_client(target.logout, flows=["authorization_code"], post_logout_redirect_uris=uris)]
+
+
+def _our_client(client: Client, **more: Any) -> dict[str, Any]:
     return {
         "client_id": client.client_id,
         "client_secret": client.client_secret,
-        "auth_method": method,
+        "auth_method": "client_secret_basic",
         "redirect_uris": [client.redirect_uri],
         "flows": ["authorization_code", "implicit", "hybrid", "refresh_token"],
+        **more,
     }
 
 

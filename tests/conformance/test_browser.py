@@ -44,6 +44,10 @@ def page(body: str, status: int = 200) -> Page:
             '<form method="post"><button type="button">Show</button><button>Go on</button></form>', "consent",
             {}, id="a-button-that-submits-nothing",
         ),
+        pytest.param(
+            '<form method="post" id="f"></form><button form="f" name="do" value="on">On</button>', "consent",
+            {"do": "on"}, id="a-button-beside-its-form",
+        ),
     ],
 )  # fmt: skip
 def test_a_person_goes_on_from_a_page(body: str, kind: str, values: dict[str, str]) -> None:
@@ -64,6 +68,30 @@ def test_a_person_goes_on_from_a_page(body: str, kind: str, values: dict[str, st
 )
 def test_a_person_stops_where_there_is_nothing_to_press(body: str, status: int) -> None:
     assert TARGET.answer(page(body, status)) is None
+
+
+LOGOUT = (
+    '<form method="post" id="out"><input type="hidden" name="csrf" value="1"></form>'
+    '<button form="out">No, stay signed in</button>'
+    '<button form="out" id="logout" name="logout" value="yes">Yes, sign me out</button>'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "values"),
+    [
+        pytest.param(LOGOUT, 200, {"logout": "yes"}, id="a-question"),
+        pytest.param(LOGOUT, 400, None, id="an-error"),
+        pytest.param("<h1>Signed out</h1>", 200, None, id="no-form"),
+        pytest.param(LOGIN, 200, None, id="a-sign-in"),
+    ],
+)
+def test_a_person_who_wants_to_be_signed_out_agrees_to_that_alone(
+    body: str, status: int, values: dict[str, str] | None
+) -> None:
+    submission = TARGET.sign_out(page(body, status))
+
+    assert (submission and submission.values) == values
 
 
 def test_fields_are_read_as_they_would_be_sent() -> None:

@@ -1,42 +1,30 @@
 """`python -m tests.conformance`: what it reads, prints and ends with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.__main__ import BadTarget, main, read_target, table
+from tests.conformance.__main__ import ALWAYS, FOR_SOME, BadTarget, main, possible, read_target, table
 from tests.conformance.conftest import Certification
 from tests.conformance.op.outcome import Outcome
-from tests.conformance.op.target import Client, Receiving, Registration, Target, User
-
-#: What a target may have beside the three clients and the person.
-MORE = """
-rotate_command = ["ssh", "id", "rotate keys"]
-[receiver]
-url = "https://client.example"
-listen = "0.0.0.0:8443"
-certificate = "client.pem"
-key = "client.key"
-[registration]
-initial_access_token = "t"
-"""
+from tests.conformance.op.plans import NEEDS, PLANS
+from tests.conformance.op.target import BackchannelClient, Client, Receiving, Registration, Target, User
 
 
 def described(target: Target) -> str:
-    clients = {"basic": target.basic, "post": target.post, "second": target.second}
-    return (
-        f'issuer = "{target.issuer}"\nca_file = "{target.ca_file}"\n'
-        f'[user]\nname = "{target.user.name}"\npassword = "{target.user.password}"\n'
-        + "".join(
-            f'[{name}]\nclient_id = "{c.client_id}"\nclient_secret = "{c.client_secret}"\n'
-            f'redirect_uri = "{c.redirect_uri}"\n'
-            for name, c in clients.items()
-        )
+    tables = {name: getattr(target, name) for name in (*ALWAYS, *FOR_SOME)}
+    return f'issuer = "{target.issuer}"\nca_file = "{target.ca_file}"\n' + "".join(
+        f"[{name}]\n" + "".join(f'{key} = "{value}"\n' for key, value in vars(table).items())
+        for name, table in tables.items()
+        if table is not None
     )
 
 
 CLIENT = Client("app", "its-secret", "https://app.example/cb")
 TARGET = Target("https://id.example", CLIENT, CLIENT, CLIENT, User("alice", "her-password"), "ca.pem")
+TOLD = BackchannelClient(*vars(CLIENT).values(), "https://app.example/bye", "https://app.example/told")
+RECEIVER = Receiving("https://app.example", "0.0.0.0:8443", "app.pem", "app.key")
 
 
 @pytest.mark.row("P-39")
@@ -53,16 +41,27 @@ def test_a_target_is_read(tmp_path: Path) -> None:
 @pytest.mark.row("P-39")
 def test_so_is_what_some_plans_need(tmp_path: Path) -> None:
     path = tmp_path / "target.toml"
-    command, tables = MORE.split("\n[", 1)
-    path.write_text(f"{command}\n{described(TARGET)}[{tables}")
+    more = replace(TARGET, backchannel=TOLD, receiver=RECEIVER, registration=Registration("t"))
+    path.write_text('rotate_command = ["ssh", "id", "rotate keys"]\n' + described(more))
 
     target = read_target(path)
 
     assert target.rotate_command == ("ssh", "id", "rotate keys")
-    assert target.receiver == Receiving(
-        "https://client.example", "0.0.0.0:8443", str(tmp_path / "client.pem"), str(tmp_path / "client.key")
+    assert (target.backchannel, target.registration) == (TOLD, Registration("t"))
+    assert target.receiver == replace(
+        RECEIVER, certificate=str(tmp_path / "app.pem"), key=str(tmp_path / "app.key")
     )
-    assert target.registration == Registration("t")
+
+
+@pytest.mark.row("P-39")
+def test_without_plans_those_are_run_that_the_target_has_tables_for() -> None:
+    everywhere = [plan for plan in PLANS if plan not in NEEDS]
+
+    assert possible(None, TARGET) == everywhere
+    assert possible(None, replace(TARGET, backchannel=TOLD, receiver=RECEIVER)) == [
+        *everywhere,
+        "backchannel",
+    ]
 
 
 @pytest.mark.row("P-39")
@@ -87,6 +86,7 @@ def test_a_plan_is_refused_that_the_target_has_nothing_for(
         pytest.param('password = "her-password"', "", "[user] has to have name, password", id="no-password"),
         pytest.param("redirect_uri", "redirect_uris", "[basic] has to have", id="misspelt"),
         pytest.param("[user]", "[registration]\n[user]", "[registration] has to have", id="no-token"),
+        pytest.param("[user]", "[logout]\n[user]", "[logout] has to have", id="no-client"),
         pytest.param('issuer = "', 'rotate_command = "x"\nissuer = "', "not a list of words", id="one-word"),
     ],
 )

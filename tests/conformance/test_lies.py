@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import dynamic_lie_table
+from tests.conformance import dynamic_lie_table, sign_out_lie_table
 from tests.conformance.court import Court, sitting
 from tests.conformance.lie_table import ROWS, Row
 from tests.conformance.lying_proxy import Lie
-from tests.conformance.op.plans import PLANS, Entry, entries
+from tests.conformance.op.plans import PLANS, REGISTERING, Entry, entries
 from tests.conformance.op.registry import MODULES
 from tests.conformance.truth_table import WAYS, Otherwise
 from tests.support.tls import Authority
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-lies")]
+
+HERE = {**ROWS, **sign_out_lie_table.ROWS}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def court(tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: P
 
 
 @pytest.mark.row("E-01", "S-01", "S-17", "P-39")
-@pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in ROWS.items()])
+@pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in HERE.items()])
 def test_a_module_sees_the_lie(court: Court, row: Row) -> None:
     outcome = court.outcome(row.entry, row.lie)
 
@@ -34,7 +36,7 @@ def test_a_module_sees_the_lie(court: Court, row: Row) -> None:
 
 
 @pytest.mark.row("P-39")
-@pytest.mark.parametrize("entry", sorted({row.entry for row in ROWS.values()}, key=str), ids=str)
+@pytest.mark.parametrize("entry", sorted({row.entry for row in HERE.values()}, key=str), ids=str)
 def test_behind_the_proxy_the_truth_passes(court: Court, entry: Entry) -> None:
     outcome = court.outcome(entry, Lie())
 
@@ -51,8 +53,10 @@ def test_what_may_be_otherwise_passes(court: Court, otherwise: Otherwise) -> Non
 
 @pytest.mark.row("P-39")
 def test_every_module_has_its_lie() -> None:
-    rows = [*ROWS.values(), *dynamic_lie_table.ROWS.values()]
+    tables = (HERE, dynamic_lie_table.ROWS, sign_out_lie_table.FRAMED)
+    rows = [row for table in tables for row in table.values()]
     assert {row.module for row in rows} == set(MODULES)
     assert {entry.module for plan in PLANS for entry in entries(plan)} == set(MODULES)
     # What is in a plan twice, with clients of both kinds, has a lie to each.
-    assert {row.module for row in rows if row.registers} == {entry.module for entry in entries("dynamic")}
+    registering = {entry.module for plan in REGISTERING for entry in entries(plan)}
+    assert {row.module for row in rows if row.registers} == registering

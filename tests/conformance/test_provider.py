@@ -23,6 +23,7 @@ ROWS = {
     "formpost-basic": _CODE,
     "formpost-implicit": _IMPLICIT,
     "formpost-hybrid": _HYBRID,
+    "rp-initiated": ("S-19", "P-39"),
 }
 
 

@@ -30,6 +30,7 @@ def chromium(
     *,
     authority: Path | None = None,
     hosts: Sequence[str] = (),
+    switches: Sequence[str] = (),
     block_third_party_cookies: bool = False,
     dark: bool = False,
     width: int = 1280,
@@ -41,6 +42,7 @@ def chromium(
         folder: where the profile and its certificate store are made.
         authority: a PEM certificate that this browser alone trusts.
         hosts: names that lead to 127.0.0.1.
+        switches: of the command line, beside those that it always has.
         block_third_party_cookies: as the setting of the same name in the browser.
         dark: prefer dark pages.
         width: of the window, in pixels.
@@ -65,7 +67,7 @@ def chromium(
     if authority is not None:
         _trust(home, authority)
     rules = ", ".join(f"MAP {host} 127.0.0.1" for host in hosts)
-    arguments = [*ARGUMENTS, *([f"--host-resolver-rules={rules}"] if rules else [])]
+    arguments = [*ARGUMENTS, *switches, *([f"--host-resolver-rules={rules}"] if rules else [])]
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import parse_qsl, urldefrag, urljoin, urlsplit
 
 import requests
@@ -43,12 +44,15 @@ class Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
     types: dict[str, str] = field(default_factory=dict)
     buttons: list[Button] = field(default_factory=list)
+    id: str = ""
 
 
 class _Document(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
+        #: Buttons beside the form that they name. Spec: HTML, 4.10.18.3.
+        self.apart: list[tuple[str, Button]] = []
         self._form: Form | None = None
         self._button: dict[str, str] | None = None
         self._text = ""
@@ -58,14 +62,14 @@ class _Document(HTMLParser):
         kind = values.get("type", "submit" if tag == "button" else "text").lower()
         if tag == "form":
             method, enctype = values.get("method", "get").lower(), values.get("enctype", FORM).lower()
-            self._form = Form(values.get("action", ""), method, enctype)
+            self._form = Form(values.get("action", ""), method, enctype, id=values.get("id", ""))
             self.forms.append(self._form)
-        elif self._form is None:
-            return
         elif tag == "button" and kind == "submit":
             self._button, self._text = values, ""
         elif tag == "input" and kind == "submit":
-            self._form.buttons.append(_button(values, values.get("value", "")))
+            self._add(values, values.get("value", ""))
+        elif self._form is None:
+            return
         elif (
             tag == "input"
             and values.get("name")
@@ -82,13 +86,16 @@ class _Document(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._form = None
-        elif tag == "button" and self._button is not None and self._form is not None:
-            self._form.buttons.append(_button(self._button, self._text.strip()))
+        elif tag == "button" and self._button is not None:
+            self._add(self._button, self._text.strip())
             self._button = None
 
-
-def _button(values: dict[str, str], text: str) -> Button:
-    return Button(values.get("id", ""), values.get("name", ""), values.get("value", ""), text)
+    def _add(self, values: dict[str, str], text: str) -> None:
+        button = Button(values.get("id", ""), values.get("name", ""), values.get("value", ""), text)
+        if "form" in values:
+            self.apart.append((values["form"], button))
+        elif self._form is not None:
+            self._form.buttons.append(button)
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,20 @@ class Journey:
     asked: tuple[str, ...]
 
 
+Answer = Callable[[Page], Submission | None]
+
+
+class Traveller(Protocol):
+    """Whatever takes a person through pages: this browser, or one with a screen (`screen`)."""
+
+    def travel(self, url: str, answer: Answer, *, form: Sequence[tuple[str, str]] | None = None) -> Journey:
+        """Open ``url`` (or POST ``form`` to it from another site), fill in pages, and go where that leads.
+
+        Args:
+            answer: what to do with a page: a form to submit, or None to stop there.
+        """
+
+
 class Browser:
     """One browser: its cookies and its connections.
 
@@ -162,18 +183,8 @@ class Browser:
         """Close the connections."""
         self._session.close()
 
-    def travel(
-        self,
-        url: str,
-        answer: Callable[[Page], Submission | None],
-        *,
-        form: Sequence[tuple[str, str]] | None = None,
-    ) -> Journey:
-        """Open ``url`` (or POST ``form`` to it from another site), fill in pages, and go where that leads.
-
-        Args:
-            answer: what to do with a page: a form to submit, or None to stop there.
-        """
+    def travel(self, url: str, answer: Answer, *, form: Sequence[tuple[str, str]] | None = None) -> Journey:
+        """See `Traveller`."""
         asked: list[str] = []
         response = self._get(url) if form is None else self._post_from_elsewhere(url, form)
         for _ in range(_LONGEST_JOURNEY):
@@ -199,8 +210,7 @@ class Browser:
         raise Failure(f"no end after {_LONGEST_JOURNEY} steps; asked: {asked}", "OIDC Core 3.1.2.1")
 
     def _is_a_client(self, url: str) -> bool:
-        bare = urldefrag(url).url.partition("?")[0]
-        return bare in {client.partition("?")[0] for client in self._clients}
+        return is_one_of(url, self._clients)
 
     def _leaving_form(self, page: Page) -> Callback | None:
         for form in page.forms:
@@ -213,7 +223,7 @@ class Browser:
                     )
                 uri, _, query = urldefrag(target).url.partition("?")
                 return Callback(
-                    "POST", uri, _pairs(query), _pairs(urlsplit(target).fragment), tuple(form.fields)
+                    "POST", uri, pairs_of(query), pairs_of(urlsplit(target).fragment), tuple(form.fields)
                 )
         return None
 
@@ -253,18 +263,29 @@ def _by_redirect(response: requests.Response, target: str) -> Callback:
     repeats = response.status_code in (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
     rest, fragment = urldefrag(target)
     uri, _, query = rest.partition("?")
-    return Callback(method if repeats else "GET", uri, _pairs(query), _pairs(fragment))
+    return Callback(method if repeats else "GET", uri, pairs_of(query), pairs_of(fragment))
 
 
 def forms_of(text: str) -> list[Form]:
     """The forms of an HTML document."""
     document = _Document()
     document.feed(text)
+    for name, button in document.apart:
+        for form in document.forms:
+            if form.id == name:
+                form.buttons.append(button)
     return document.forms
 
 
-def _pairs(encoded: str) -> Pairs:
+def pairs_of(encoded: str) -> Pairs:
+    """What an encoded form, query or fragment says."""
     return tuple(parse_qsl(encoded, keep_blank_values=True))
+
+
+def is_one_of(url: str, clients: Sequence[str]) -> bool:
+    """Whether a URL is one of these, whatever its query and fragment."""
+    bare = urldefrag(url).url.partition("?")[0]
+    return bare in {client.partition("?")[0] for client in clients}
 
 
 def _page(response: requests.Response) -> Page:

@@ -5,16 +5,21 @@ from dataclasses import dataclass, replace
 
 from tests.conformance.op import (
     accepted,
+    backchannel,
     codes,
     discovery,
+    frontchannel,
+    logout,
     people,
     redirect_uris,
     refusals,
     registrations,
     request_uris,
     rotation,
+    session_management,
     sessions,
     shown,
+    third_party_init,
 )
 from tests.conformance.op.registry import MODULES
 from tests.conformance.op.target import Target
@@ -22,8 +27,8 @@ from tests.conformance.op.variant import Variant
 
 #: Where modules are; importing them registers them.
 SUBJECTS = (
-    accepted, codes, discovery, people, redirect_uris, refusals, registrations, request_uris, rotation,
-    sessions, shown,
+    accepted, backchannel, codes, discovery, frontchannel, logout, people, redirect_uris, refusals,
+    registrations, request_uris, rotation, session_management, sessions, shown, third_party_init,
 )  # fmt: skip
 
 _SCOPES = (
@@ -81,6 +86,14 @@ _DYNAMIC = [
     "oidcc-ensure-request-object-with-redirect-uri", "oidcc-refresh-token",
     "oidcc-ensure-client-assertion-with-iss-aud-succeeds",
 ]  # fmt: skip
+_LOGOUT = [
+    f"oidcc-rp-initiated-logout{which}"
+    for which in (
+        "-discovery-endpoint-verification", "", "-bad-post-logout-redirect-uri", "-modified-id-token-hint",
+        "-no-id-token-hint", "-no-params", "-no-post-logout-redirect-uri", "-no-state", "-only-state",
+        "-query-added-to-post-logout-redirect-uri", "-bad-id-token-hint",
+    )
+]  # fmt: skip
 
 #: Plan → response type → modules.
 _LISTS: dict[str, dict[str, list[str]]] = {
@@ -96,14 +109,42 @@ _LISTS: dict[str, dict[str, list[str]]] = {
         "code id_token token": _with_code(_NONCE_NEEDED, once=()),
     },
     "dynamic": {"code": _DYNAMIC},
+    "rp-initiated": {"code": _LOGOUT},
+    "backchannel": {
+        "code": [
+            "oidcc-backchannel-logout-discovery-endpoint-verification",
+            "oidcc-backchannel-rp-initiated-logout",
+        ],
+    },
+    "frontchannel": {
+        "code": [
+            "oidcc-frontchannel-logout-discovery-endpoint-verification",
+            "oidcc-frontchannel-rp-initiated-logout",
+        ],
+    },
+    "session-management": {
+        "code": [
+            "oidcc-session-management-discovery-endpoint-verification",
+            "oidcc-session-management-rp-initiated-logout",
+        ],
+    },
+    "3rdparty-init": {"code": ["oidcc-3rd_party-init-login", "oidcc-3rd_party-init-login-nohttps"]},
 }
 PLANS = (
     "basic", "config", "implicit", "hybrid", "formpost-basic", "formpost-implicit", "formpost-hybrid",
-    "dynamic",
+    "dynamic", "rp-initiated", "backchannel", "frontchannel", "session-management", "3rdparty-init",
 )  # fmt: skip
 #: Plan → what it needs to know of the target beside the three clients and the person.
-NEEDS = {"dynamic": ("receiver", "registration")}
-#: How the clients of the plan come that registers them.
+NEEDS = {
+    "dynamic": ("receiver", "registration"),
+    "rp-initiated": ("logout",),
+    "backchannel": ("backchannel", "receiver"),
+    "frontchannel": ("frontchannel",),
+    "session-management": ("session",),
+    "3rdparty-init": ("registration",),
+}
+#: The plans whose modules register the clients that they need, and how these come.
+REGISTERING = ("dynamic", "3rdparty-init")
 DYNAMIC = Variant("code", client_auth="private_key_jwt", registration="dynamic")
 
 
@@ -124,7 +165,7 @@ def entries(plan: str) -> Iterator[Entry]:
     form_post = plan.startswith("formpost-")
     for response_type, names in _LISTS[plan.removeprefix("formpost-")].items():
         variant = Variant(response_type, "form_post" if form_post else "default")
-        if plan == "dynamic":
+        if plan in REGISTERING:
             variant = DYNAMIC
         for name in names:
             assert name in MODULES, name

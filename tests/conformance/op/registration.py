@@ -149,6 +149,23 @@ def refused(run: "Run", metadata: Mapping[str, Any], *errors: str) -> str:
     return error
 
 
+def read_again(run: "Run", client: Registered) -> Mapping[str, Any]:
+    """What the provider says of a client when it is asked again, with the token that it gave for that.
+
+    Raises:
+        Failure: it gave none, or does not say it.
+    """
+    clause = "RFC 7592 2.1"
+    uri, token = (client.information.get(f"registration_{name}") for name in ("client_uri", "access_token"))
+    need(uri is not None, "registration_client_uri is missing", "OIDC Registration 3.2")
+    answer = run.fetch(str(uri), headers={"Authorization": f"Bearer {token}"})
+    need(answer.status == 200, f"registration_client_uri answered {answer.status}", clause)
+    content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+    is_json = content_type == "application/json" and isinstance(answer.json, dict)
+    need(is_json, f"registration_client_uri answered as {content_type!r}", clause)
+    return dict(answer.json)
+
+
 def unregister(run: "Run", client: Registered) -> None:
     """Take a client back, where the provider has that; nobody judges how. Spec: RFC 7592 2.3."""
     uri, token = (client.information.get(f"registration_{name}") for name in ("client_uri", "access_token"))

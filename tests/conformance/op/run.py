@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 
 from tests.conformance.op import id_token, registration
-from tests.conformance.op.browser import Browser, Callback, Journey, Page, Pairs
+from tests.conformance.op.browser import Browser, Callback, Journey, Page, Pairs, Traveller
 from tests.conformance.op.id_token import Claims, Expected
 from tests.conformance.op.messages import ERROR_MEMBERS, check_bearer, check_error, code_form
 from tests.conformance.op.outcome import Failure, need
@@ -23,6 +23,9 @@ from tests.conformance.op.person import check_types
 from tests.conformance.op.receiver import Receiver
 from tests.conformance.op.target import Client, Target
 from tests.conformance.op.variant import Variant
+
+if TYPE_CHECKING:
+    from tests.conformance.op.screen import Windows
 
 #: What an authorization response may carry beside what was asked for.
 _ACCOMPANYING = {"state", "iss", "session_state", "scope"}
@@ -63,6 +66,7 @@ class Run:
 
     Attributes:
         browser: of the person who runs the whole plan; it may be signed in already.
+        windows: a Chromium for the modules that need one; None: each starts its own.
         warnings: what was not forbidden and yet counts as a failure.
         registered: the clients that this run registered.
     """
@@ -71,6 +75,7 @@ class Run:
     variant: Variant
     browser: Browser
     wait: Callable[[float], None] = time.sleep
+    windows: "Windows | None" = None
     warnings: list[str] = field(default_factory=list)
     registered: list["registration.Registered"] = field(default_factory=list)
 
@@ -166,7 +171,7 @@ class Run:
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(request)}"
 
     def authorize(
-        self, request: Mapping[str, str], browser: Browser | None = None, *, post: bool = False
+        self, request: Mapping[str, str], browser: Traveller | None = None, *, post: bool = False
     ) -> Journey:
         """Send the person to the provider with a request."""
         browser = browser or self.browser
@@ -228,7 +233,7 @@ class Run:
     def complete(
         self,
         *,
-        browser: Browser | None = None,
+        browser: Traveller | None = None,
         client: Client | None = None,
         post: bool = False,
         verifier: str | None = None,

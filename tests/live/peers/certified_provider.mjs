@@ -4,16 +4,20 @@
 // them), user ({ name, password, claims }), acr, and certificate and key (PEM files) when it is to speak TLS itself;
 // otherwise it believes the X-Forwarded-* of the proxy in front of it. With registers ({ version, token }) clients
 // register themselves with the initial access token, at this major version of the package (6 reads request_uri and
-// gives unsigned ID tokens, which 9 does not).
+// gives unsigned ID tokens, which 9 does not). With framed it is version 6 with frames, for sign-outs and sessions, which
+// version 7 removed. Clients that are told of sign-outs are on this machine; whose certificates are believed is
+// NODE_EXTRA_CA_CERTS.
 // Two doors beside the protocol: POST /peer/rotate takes new signing keys (of version 6: what 9 stores is lost with
 // them), POST /peer/clock?ahead=SECONDS moves the clock.
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 
 const settings = JSON.parse(process.argv[2]);
-const { Provider } = await import(settings.registers?.version === 6 ? "oidc-provider-6" : "oidc-provider");
+const six = settings.framed || settings.registers?.version === 6;
+const { Provider } = await import(six ? "oidc-provider-6" : "oidc-provider");
 
 let ahead = 0;
 const now = Date.now;
@@ -55,19 +59,21 @@ const ofVersion = {
     },
     features: { requestObjects: { request: true, requestUri: true } },
   },
-  9: {
-    configuration: {
-      // Without its own dispatcher, which connects to no loopback address.
-      fetch: (url, { dispatcher, ...options }) => fetch(url, options),
-    },
-    features: { requestObjects: { enabled: true } },
-  },
+  9: { features: { requestObjects: { enabled: true } } },
 };
+const logout = settings.framed
+  ? {
+      frontchannelLogout: { enabled: true, ack: "draft-04" },
+      sessionManagement: { enabled: true, ack: "draft-30" },
+    }
+  : { backchannelLogout: six ? { enabled: true, ack: "draft-06" } : { enabled: true } };
 const { configuration, features } = ofVersion[settings.registers?.version] ?? {};
 
 // Another one with other keys is the same provider: what version 6 stores is for all of a process.
 const made = () => new Provider(settings.issuer, {
   ...(settings.registers && { ...registering, ...configuration }),
+  // Without its own dispatcher, which connects to no loopback address. Version 6 has none.
+  ...(!six && { fetch: (url, { dispatcher, ...options }) => fetch(url, options) }),
   clients: settings.clients,
   jwks: { keys },
   responseTypes: ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"],
@@ -86,6 +92,7 @@ const made = () => new Provider(settings.issuer, {
   features: {
     claimsParameter: { enabled: true },
     devInteractions: { enabled: false },
+    ...logout,
     ...(settings.registers && { ...registeringFeatures, ...features }),
   },
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -103,12 +110,30 @@ const made = () => new Provider(settings.issuer, {
   },
 });
 
+// The frame for sessions loads SHA-256 from a content network, and something for old browsers from a host that is not to
+// be asked. Here the first comes from this server; what it is, the frame checks by its hash (`integrity`).
+const sha256 = settings.framed && readFileSync(createRequire(import.meta.url).resolve("jssha/src/sha256.js"));
+async function withoutOtherHosts(ctx, next) {
+  if (ctx.path === "/sha256.js") {
+    ctx.type = "text/javascript";
+    ctx.body = sha256;
+    return;
+  }
+  await next();
+  if (ctx.oidc?.route === "check_session") {
+    ctx.body = ctx.body
+      .replace("https://cdnjs.cloudflare.com/ajax/libs/jsSHA/2.3.1/sha256.js", "/sha256.js")
+      .replace(/<script[^>]*polyfill\.io[^>]*><\/script>/, "");
+  }
+}
+
 let provider, answer;
 function begin() {
   provider = made();
   provider.proxy = !settings.certificate;
   provider.on("server_error", (ctx, error) => console.error(error));
-  answer = settings.registers?.version === 6 ? provider.callback : provider.callback();
+  if (settings.framed) provider.use(withoutOtherHosts);
+  answer = six ? provider.callback : provider.callback();
 }
 begin();
 
