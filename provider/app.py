@@ -29,6 +29,7 @@ from provider.pages import ErrorKind
 from provider.prepare import prepare
 from provider.realm import Realm
 from provider.routes import Face, Route
+from provider.services.background import Background
 from provider.services.responses import PageError
 from provider.services.users import UserStore
 
@@ -52,8 +53,10 @@ class Provider:
     Use `from_config`; `from_settings` is for settings that were parsed already.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, background: bool = False) -> None:
         self.parts = parts
+        delivery = parts.logout_delivery
+        self._background = Background(delivery.deliver_due, delivery.stopping) if background else None
         self._base = parts.realms[0]
         self._named = {realm.id: realm for realm in parts.realms[1:]}
         # Slashes mean what they say: a second spelling of an endpoint is another path, and there is nothing
@@ -75,7 +78,8 @@ class Provider:
     ) -> "Provider":
         """A provider from `provider.toml` and the `OIDCPROVIDER_…` variables.
 
-        The database is brought up to date, and a signing key is made if there is none.
+        The database is brought up to date, and a signing key is made if there is none. With its first answer
+        each process begins a thread that tells clients of sign-outs.
 
         Args:
             user_store: a store of people of one's own, in place of those in file and database.
@@ -85,7 +89,7 @@ class Provider:
             StoreUnavailable: the database cannot be opened.
         """
         settings = load_settings(path, os.environ if env is None else env)
-        return cls.from_settings(settings, clock=clock, user_store=user_store)
+        return cls.from_settings(settings, clock=clock, user_store=user_store, background=True)
 
     @classmethod
     def from_settings(
@@ -96,12 +100,15 @@ class Provider:
         audit: Audit | None = None,
         user_store: UserStore | None = None,
         fetcher: Fetcher | None = None,
+        background: bool = False,
     ) -> "Provider":
         """A provider from settings; as `from_config` does, it prepares the database.
 
         Args:
             user_store: a store of people of one's own, in place of those in file and database.
             fetcher: what asks other servers, in place of one over sockets.
+            background: tell clients of sign-outs in a thread of each process. Without it somebody calls
+                `parts.logout_delivery.deliver_due()`, or nobody is told.
         """
         parts = build(settings, clock=clock, audit=audit, user_store=user_store, fetcher=fetcher)
         prepare(parts, int(clock()))
@@ -111,7 +118,17 @@ class Provider:
             parts.key_care.tell(int(clock()))
         finally:
             parts.store.dispose()
-        return cls(parts)
+        return cls(parts, background=background)
+
+    def begin_background(self) -> None:
+        """Begin what is done beside requests, in this process; the first answer does so by itself."""
+        if self._background is not None:
+            self._background.begin()
+
+    def end_background(self) -> None:
+        """End it: what is on its way is waited for, as long as a call may last."""
+        if self._background is not None:
+            self._background.end(self.parts.settings.outbound.timeout_seconds + 1)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
@@ -122,6 +139,7 @@ class Provider:
             response.call_on_close(partial(self.parts.housekeeping.sweep, now))
         if self.parts.key_care.is_due(now):
             response.call_on_close(partial(self.parts.key_care.tend, now))
+        self.begin_background()
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:

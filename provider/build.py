@@ -66,6 +66,7 @@ from provider.services.introspection import Introspection
 from provider.services.issuing import Issuing
 from provider.services.key_care import CARE_SECONDS, KeyCare
 from provider.services.keyring import SigningKeys
+from provider.services.logout_delivery import LogoutDelivery
 from provider.services.passwords import Passwords
 from provider.services.people import People
 from provider.services.registration import PATH as REGISTER
@@ -98,6 +99,7 @@ class Parts:
     clock: Callable[[], float]
     housekeeping: Housekeeping
     key_care: KeyCare
+    logout_delivery: LogoutDelivery
     routes: tuple[Route, ...]
 
     def realm(self, realm_id: str) -> Realm | None:
@@ -127,7 +129,8 @@ def build(
     realms = realms_of(settings)
     secrets = ClientSecrets(ring)
     clients = Clients.from_settings(settings, secrets)
-    client_keys = ClientKeys(fetcher or client_fetcher(settings), clock)
+    fetcher = fetcher or client_fetcher(settings)
+    client_keys = ClientKeys(fetcher, clock)
     authentication = ClientAuthentication(store, clients, secrets, client_keys, clock)
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
@@ -213,6 +216,9 @@ def build(
             store, realms, UnusedClients(store, clients, audit), due_at=int(clock()) + INTERVAL_SECONDS
         ),
         key_care=KeyCare(store, keys, realms, audit, due_at=int(clock()) + CARE_SECONDS),
+        logout_delivery=LogoutDelivery(
+            store, realms, clients, client_tokens, subjects, fetcher, settings, audit, clock
+        ),
         routes=routes,
     )
 

@@ -37,6 +37,7 @@ from provider.catalogue_settings import (
 )
 from provider.client_rules import ALL_SCOPES
 from provider.client_settings import TRY_OUT, ClientSettings
+from provider.logout_settings import LogoutSettings
 from provider.outbound_settings import OutboundSettings
 from provider.property_settings import (
     NAMED_ATTRIBUTES,
@@ -283,6 +284,9 @@ class ProviderSettings(RealmSettings):
         help="Allow http:// issuers, redirect URIs, key sets on this machine (localhost, 127.0.0.1, [::1]).",
     )
     outbound: OutboundSettings = setting(factory=OutboundSettings, help="How keys of clients are fetched.")
+    logout: LogoutSettings = setting(
+        factory=LogoutSettings, help="How clients are told that a session has ended."
+    )
     realms: tuple[NamedRealmSettings, ...] = setting(
         default=(), help="Further realms: issuers of their own under this one's path."
     )

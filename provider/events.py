@@ -231,6 +231,29 @@ class LoggedOut(Event):
 
 
 @dataclass(frozen=True)
+class LogoutNoticeSent(Event):
+    """A client took the notice that a session has ended; `attempts` is how often it was sent."""
+
+    name: ClassVar[str] = "provider.logout_notice_sent"
+    realm: str
+    client_id: str
+    sid: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class LogoutNoticeFailed(Event):
+    """A client was not told that a session has ended, and will not be: `reason` says what was in the way."""
+
+    name: ClassVar[str] = "provider.logout_notice_failed"
+    realm: str
+    client_id: str
+    sid: str
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class LogoutNotReturned(Event):
     """A sign-out request named an address that is not followed; `detail` says why."""
 

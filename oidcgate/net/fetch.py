@@ -1,6 +1,6 @@
 """Calls to other servers that end in time, stay small and go only where they may (P-09).
 
-`Fetcher` is what the rest uses: JSON or anything by GET, or the same guard mounted on a session of Authlib.
+`Fetcher` is what the rest uses: JSON or anything by GET, forms by POST, or the guard on a session of Authlib.
 `GuardedAdapter` holds the promises that do not depend on how the bytes travel; `oidcgate.net.dial` carries
 them over sockets, `oidcgate.net.wsgi` to an app in this process. What the documents mean is
 `oidcgate.protocol`.
@@ -8,6 +8,7 @@ them over sockets, `oidcgate.net.wsgi` to an app in this process. What the docum
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = ["AddressRules", "FetchError", "FetchFailure", "FetchedJSON", "Fetcher
 S = TypeVar("S", bound=requests.Session)
 
 _CHUNK: Final = 65_536
+# An answer of which only the status counts is read for the sake of its connection, if that is little work.
+_SHORT: Final = 1024
 
 
 class FetchedJSON(NamedTuple):
@@ -94,10 +97,7 @@ class GuardedAdapter(BaseAdapter):
         response: requests.Response | None = None
         try:
             response = self._transport.send(request, stream=True, timeout=self._total_seconds, proxies={})
-            _refuse_status(url, response)
-            self._read(url, response)
-            if self._json_only:
-                _refuse_ambiguous(url, response)
+            self._accept(url, response)
         except FetchError as error:
             _discard(response)
             # The dialler knows host and port only.
@@ -110,6 +110,12 @@ class GuardedAdapter(BaseAdapter):
             _discard(response)
             raise
         return response
+
+    def _accept(self, url: str, response: requests.Response) -> None:
+        _refuse_status(url, response)
+        self._read(url, response)
+        if self._json_only:
+            _refuse_ambiguous(url, response)
 
     def close(self) -> None:
         """Do nothing: the connections belong to the `Fetcher`, a session that ends leaves them open."""
@@ -139,6 +145,26 @@ class GuardedAdapter(BaseAdapter):
         if isinstance(error, requests.exceptions.SSLError):
             return FetchError(FetchFailure.TLS, url, _innermost(error))
         return FetchError(FetchFailure.CONNECTION, url, _innermost(error))
+
+
+class _StatusAdapter(GuardedAdapter):
+    """The same guard where nothing but the status of an answer counts, whichever it is but a redirect.
+
+    It counts as soon as it is there: however long or broken the rest may be.
+    """
+
+    def _accept(self, url: str, response: requests.Response) -> None:
+        if 300 <= response.status_code < 400:
+            _refuse_status(url, response)
+        length = response.headers.get("Content-Length", "0")
+        if length.isdecimal() and int(length) <= _SHORT:
+            # Read to its end, a connection is free for the next call.
+            with suppress(FetchError, requests.RequestException, HTTPError, OSError, ValueError):
+                self._read(url, response)
+                return
+        _discard(response)
+        response._content = b""
+        response._content_consumed = True  # type: ignore[attr-defined]  # as in `_read`
 
 
 class Fetcher:
@@ -173,6 +199,9 @@ class Fetcher:
         self._adapter = guarded()
         self._session = self.mount(requests.Session())
         self._any_content = _mounted(requests.Session(), guarded(json_only=False))
+        self._statuses = _StatusAdapter(
+            rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
+        )
 
     def get_json(self, url: str, headers: Mapping[str, str] | None = None) -> FetchedJSON:
         """Return the JSON object at `url`.
@@ -202,6 +231,21 @@ class Fetcher:
             FetchError: There is none, for the reason it names; STATUS for every status but 200.
         """
         return _got(self._any_content, url, {"Accept": accept}).content
+
+    def post_form(self, url: str, fields: Mapping[str, str]) -> int:
+        """Post a form and return the status of the answer. The answer itself is not read.
+
+        Args:
+            url: Absolute URL.
+
+        Raises:
+            FetchError: There is none, or it is a redirect.
+        """
+        try:
+            request = requests.Request("POST", url, data=dict(fields)).prepare()
+        except (requests.RequestException, ValueError) as error:
+            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
+        return self._statuses.send(request).status_code
 
     def mount(self, session: S) -> S:
         """Put the guard on `session` (Authlib's `OAuth2Session`) and return it.

@@ -5,7 +5,7 @@ back. Whatever else arrives may come from anybody (a link, an image, a leaked to
 first. What is asked about is a stored request; the form names it and carries nothing of it.
 
 Of tokens only those of the application that asked are revoked, and only those granted in this session
-(`provider.services.browser_session.end_session`). Where a sign-out may lead is decided in
+(`provider.services.logout.end_session`). Where a sign-out may lead is decided in
 `provider.services.responses`.
 """
 
@@ -27,13 +27,13 @@ from provider.realm import Realm
 from provider.services.browser_session import (
     Browser,
     browser_cookie,
-    end_session,
     expired_session_cookie,
     live_session,
     this_browser,
 )
 from provider.services.clients import Clients
 from provider.services.id_token_hint import Hint, IdTokenHints
+from provider.services.logout import end_session
 from provider.services.pending import (
     Kind,
     Pending,

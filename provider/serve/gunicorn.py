@@ -54,6 +54,9 @@ class ProviderServer(BaseApplication):  # type: ignore[misc]  # so its class is 
             "limit_request_line": 8190,
             "control_socket_disable": True,
             "keepalive": 5,
+            # Notices of a worker that died are sent by the next one, whether it is asked anything or not.
+            "post_worker_init": lambda _worker: self._provider.begin_background(),
+            "worker_exit": lambda _arbiter, _worker: self._provider.end_background(),
         }
         super().__init__()
 

@@ -38,6 +38,7 @@ from provider.services.subjects import Subjects
 from provider.services.users import UserStore
 from provider.store import totp
 from provider.store.grants import GrantRow
+from provider.store.participants import take_part
 from provider.store.sessions import BrowserSession
 from provider.store.users import User
 
@@ -215,6 +216,8 @@ class Authorizations:
             claims=without_claims_of(realm.catalogue, accepted.asked, step.left_out),
             org_id=step.org_id,
         )
+        # `judge` has locked the session: whatever ends it comes after this, and finds the client.
+        take_part(conn, realm.id, session.sid, authorization.client_id, session.expires_at)
         return begin_grant(conn, realm, authorization, now), user
 
 

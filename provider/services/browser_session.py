@@ -7,7 +7,7 @@
 
 The hash is of the issuer: two realms or two providers on one host never read each other's cookie. Over http
 (loopback only) the prefix and `Secure` go and the hash stays. Rows are `provider.store.sessions`; whether a
-session is enough for a request is `interaction.next_step`.
+session is enough for a request is `interaction.next_step`; how one ends is `logout`.
 
 A session belongs to no grant. A revoked grant, or all of them, leaves the next authorization as it was.
 """
@@ -21,8 +21,9 @@ from sqlalchemy import Connection
 from oidcgate.web.cookies import cookie_value, delete_cookie, set_cookie
 from provider.realm import Realm
 from provider.services.authentication_context import PLAIN, state, with_method
+from provider.services.logout import end_session
 from provider.services.opaque import CHARACTERS, new_token, token_hash
-from provider.store import grants, sessions
+from provider.store import participants, sessions
 from provider.store.sessions import BrowserSession
 
 #: `seen_at` moves in steps of this, so that an idle clock does not cost a write on every request.
@@ -151,6 +152,7 @@ def begin_session(
     )
     if previous is not None:
         if kept_sid is not None and sessions.renew(conn, realm.id, previous.session_hash, session):
+            participants.prolong(conn, realm.id, session.sid, session.expires_at)
             return session, token
         end_session(conn, realm, previous, now)
         if kept_sid is not None:
@@ -179,22 +181,6 @@ def strengthen_session(
     if not sessions.renew(conn, realm.id, session.session_hash, stronger):
         return None
     return stronger, token
-
-
-def end_session(
-    conn: Connection, realm: Realm, session: BrowserSession, now: int, *, asked_by: str | None = None
-) -> None:
-    """End a session.
-
-    Args:
-        asked_by: The client whose valid request ended it. What it was granted in this session is revoked with
-            it, refresh tokens included, since it has told us that it is done. Other clients' tokens go on:
-            they were given for work that may outlast the browser, and one client must not be able to stop
-            another's (P-30).
-    """
-    sessions.end(conn, realm.id, session.session_hash, now)
-    if asked_by is not None:
-        grants.revoke_session_grants(conn, realm.id, session.sid, now, "logout", client_id=asked_by)
 
 
 def _well_formed(token: str | None) -> str | None:

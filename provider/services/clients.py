@@ -6,7 +6,7 @@ Whether a client is who it says is `provider.services.authenticate_client`; the 
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +24,7 @@ from provider.store.clients import (
     count_clients,
     existing_client_ids,
     find_client,
+    find_clients,
     insert_client,
     list_clients,
     remove_client,
@@ -94,6 +95,17 @@ class Clients:
         if written is not None or len(client_id) > 100 or "\0" in client_id:
             return written
         return find_client(conn, realm.id, client_id)
+
+    def find_all(self, conn: Connection, realm: Realm, client_ids: Sequence[str]) -> "list[Client]":
+        """Those of these ids that there are, in that order."""
+        written = self.configured[realm.id]
+        found = {**find_clients(conn, realm.id, [one for one in client_ids if one not in written]), **written}
+        return [found[client_id] for client_id in client_ids if client_id in found]
+
+    def configured_with(self, realm: Realm, setting: str) -> "list[str]":
+        """The ids of the enabled clients of the file that have something in a setting."""
+        configured = self.configured[realm.id].values()
+        return [client.client_id for client in configured if client.enabled and getattr(client, setting)]
 
     def list(self, conn: Connection, realm: Realm) -> Iterable[Client]:
         """The written ones, then those of the database, each in the order of their ids."""

@@ -25,8 +25,10 @@ from provider.store.schema import (
     grants,
     initial_tokens,
     interactions,
+    logout_notices,
     refresh_tokens,
     revoked_tokens,
+    session_clients,
     throttle,
 )
 from provider.store.sweeping import sweep
@@ -39,6 +41,8 @@ INTERVAL_SECONDS: Final = 60
 BATCH: Final = 500
 #: A code or grant that has ended is known for a day, so that a second use is still seen and told apart.
 _KEPT_SECONDS: Final = 86_400
+#: An operator has a month to see which clients were never told of a sign-out.
+FAILED_NOTICES_SECONDS: Final = 30 * 86_400
 
 
 @dataclass
@@ -100,7 +104,10 @@ def _ends(realm: Realm, now: int) -> Iterator[tuple[Table, int]]:
     """Each kind of row, and the instant before which it must have ended."""
     skew_seconds = realm.settings.lifetimes.clock_skew_seconds
     yield interactions, now
+    # Before the sessions, of which some still wait for what is written of their clients.
+    yield session_clients, now
     yield browser_sessions, now
+    yield logout_notices, now - FAILED_NOTICES_SECONDS
     yield throttle, now - realm.settings.throttle.forget_seconds
     yield codes, now - _KEPT_SECONDS
     yield device_codes, now - _KEPT_SECONDS

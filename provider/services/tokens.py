@@ -37,6 +37,7 @@ from provider.store.grants import (
     insert_refresh_token,
     revoke_grant,
 )
+from provider.store.sessions import has_ended
 from provider.store.users import User
 
 
@@ -94,6 +95,9 @@ class Tokens:
             return self._code_reused(conn, realm, grant, now)
         if now >= row.expires_at:
             return _refuse("code expired")
+        if grant.sid is not None and has_ended(conn, realm.id, grant.sid):
+            # The client was told, or is being told: it must not begin a session of its own after that.
+            return _refuse("the session of the code was signed out")
         if redirect_uri != row.redirect_uri:
             return _refuse("redirect_uri differs from the authorization request")
         try:

@@ -18,9 +18,8 @@ from provider.config import ProviderSettings
 from provider.property_settings import attribute_problems
 from provider.realm import Realm, realms_of
 from provider.services.clients import ReadOnlyObject, UnknownObject
+from provider.services.logout import end_everything
 from provider.store import totp
-from provider.store.grants import revoke_user_grants
-from provider.store.sessions import end_of_user
 from provider.store.users import (
     User,
     count_users,
@@ -136,7 +135,7 @@ class Users:
         user = self._changeable(conn, realm, name, "set `active` there")
         set_user_active(conn, realm.id, user.user_id, active)
         if not active:
-            _end_everything(conn, realm, user, now, "user_disabled")
+            end_everything(conn, realm, user.user_id, now, "user_disabled")
         return user
 
     def set_password_hash(
@@ -152,7 +151,7 @@ class Users:
         """
         user = self._changeable(conn, realm, name, "write `password_hash` there")
         set_password_hash(conn, realm.id, user.user_id, password_hash)
-        _end_everything(conn, realm, user, now, "password_changed")
+        end_everything(conn, realm, user.user_id, now, "password_changed")
         return user
 
     def remove_second_factor(self, conn: Connection, realm: Realm, name: str, now: int) -> User | None:
@@ -166,7 +165,7 @@ class Users:
         user = self.known(conn, realm, name)
         if not totp.remove(conn, realm.id, user.user_id):
             return None
-        _end_everything(conn, realm, user, now, "second_factor_removed")
+        end_everything(conn, realm, user.user_id, now, "second_factor_removed")
         return user
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
@@ -194,11 +193,6 @@ class Users:
         if user is None:
             raise UnknownObject(f"there is no user {name!r} in realm {realm.id}")
         return user
-
-
-def _end_everything(conn: Connection, realm: Realm, user: User, now: int, reason: str) -> None:
-    end_of_user(conn, realm.id, user.user_id, now)
-    revoke_user_grants(conn, realm.id, user.user_id, now, reason)
 
 
 def _configured(realm: Realm, settings: UserSettings) -> User:

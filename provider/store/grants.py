@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from provider.store.schema import access_tokens, codes, grants, refresh_tokens, revoked_tokens
@@ -127,6 +127,17 @@ def revoke_session_grants(
     if client_id is not None:
         query = query.where(grants.c.client_id == client_id)
     return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
+
+
+def revoke_grants_of_sessions(
+    conn: Connection, realm_id: str, sids: Sequence[str], now: int, reason: str
+) -> None:
+    """Stop what was granted in any of these browser sessions, to whomever."""
+    query = update(grants).where(
+        grants.c.realm_id == realm_id, grants.c.sid == bindparam("of_sid"), grants.c.revoked_at.is_(None)
+    )
+    if sids:
+        conn.execute(query.values(revoked_at=now, revoke_reason=reason), [{"of_sid": sid} for sid in sids])
 
 
 def revoke_user_grants(conn: Connection, realm_id: str, user_id: str, now: int, reason: str) -> int:

@@ -133,9 +133,58 @@ browser_sessions: Final = Table(
     Column("seen_at", _INSTANT, nullable=False),
     Column("expires_at", _INSTANT, nullable=False),
     Column("ended_at", _INSTANT),
+    # When it was written down whom to tell of the end. Ended and not told: that has still to be done.
+    Column("told_at", _INSTANT),
     Index("browser_sessions_by_sid", "realm_id", "sid"),
     Index("browser_sessions_by_user", "realm_id", "user_id"),
     Index("browser_sessions_by_end", "realm_id", "expires_at"),
+    Index(
+        "browser_sessions_untold",
+        "realm_id",
+        "ended_at",
+        sqlite_where=text("ended_at IS NOT NULL AND told_at IS NULL"),
+        postgresql_where=text("ended_at IS NOT NULL AND told_at IS NULL"),
+    ),
+)
+
+session_clients: Final = Table(
+    "session_clients",
+    metadata,
+    _realm(),
+    Column("sid", String(64), primary_key=True),
+    # Was given something in the session, so it may want to know of its end.
+    Column("client_id", String(100), primary_key=True),
+    # With the session, if nobody ends it before.
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("session_clients_by_end", "realm_id", "expires_at"),
+)
+
+logout_notices: Final = Table(
+    "logout_notices",
+    metadata,
+    _realm(),
+    Column("sid", String(64), primary_key=True),
+    Column("client_id", String(100), primary_key=True),
+    Column("user_id", String(255), nullable=False),
+    # When the session ended.
+    Column("created_at", _INSTANT, nullable=False),
+    Column("due_at", _INSTANT, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Somebody sends it until then; after that it is anybody's again.
+    Column("leased_until", _INSTANT),
+    # Why the last attempt failed.
+    Column("reason", Text),
+    # Given up; kept for the operator.
+    Column("failed_at", _INSTANT),
+    Index(
+        "logout_notices_waiting",
+        "realm_id",
+        "client_id",
+        "due_at",
+        sqlite_where=text("failed_at IS NULL"),
+        postgresql_where=text("failed_at IS NULL"),
+    ),
+    Index("logout_notices_failed", "realm_id", "failed_at"),
 )
 
 interactions: Final = Table(

@@ -2,11 +2,15 @@
 
 Only the hash of the cookie is stored. Cookies, lifetimes and the meaning of a login are
 `provider.services.browser_session`; tokens hang on grants (`provider.store.grants`), not on these rows.
+
+A row that has ended says by itself that its clients have to be told (`told_at` is empty): whoever ends one,
+by whatever way, cannot forget it (`provider.store.logout_notices`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from provider.store import schema
 from provider.store.engine import to_be_judged
@@ -47,8 +51,57 @@ def find(conn: Connection, realm_id: str, session_hash: str) -> BrowserSession |
         table.c.realm_id == realm_id, table.c.session_hash == session_hash, table.c.ended_at.is_(None)
     )
     row = conn.execute(to_be_judged(conn, query)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _session(row)
+
+
+def find_by_sid(conn: Connection, realm_id: str, sid: str) -> BrowserSession | None:
+    """The session of this public name, unless it was ended; as `find` otherwise."""
+    table = schema.browser_sessions
+    query = select(table).where(table.c.realm_id == realm_id, table.c.sid == sid, table.c.ended_at.is_(None))
+    row = conn.execute(to_be_judged(conn, query)).one_or_none()
+    return None if row is None else _session(row)
+
+
+def has_ended(conn: Connection, realm_id: str, sid: str) -> bool:
+    """Whether a session of this public name was ended, as far as that is still known."""
+    table = schema.browser_sessions
+    query = select(table.c.sid).where(
+        table.c.realm_id == realm_id, table.c.sid == sid, table.c.ended_at.is_not(None)
+    )
+    return conn.execute(query).first() is not None
+
+
+def list_live(
+    conn: Connection,
+    realm_id: str,
+    *,
+    now: int,
+    seen_after: int,
+    user_id: str | None = None,
+    after: str = "",
+    limit: int = 1000,
+) -> list[BrowserSession]:
+    """Sessions that nobody ended and whose time is not over, in the order of their `sid`.
+
+    Args:
+        seen_after: The last use of one that has idled for too long.
+        user_id: Whose; None for everybody's.
+        after: From the one following this `sid`.
+    """
+    table = schema.browser_sessions
+    query = select(table).where(
+        table.c.realm_id == realm_id,
+        table.c.ended_at.is_(None),
+        table.c.expires_at > now,
+        table.c.seen_at > seen_after,
+        table.c.sid > after,
+    )
+    if user_id is not None:
+        query = query.where(table.c.user_id == user_id)
+    return [_session(row) for row in conn.execute(query.order_by(table.c.sid).limit(limit))]
+
+
+def _session(row: Row[Any]) -> BrowserSession:
     return BrowserSession(
         session_hash=row.session_hash,
         sid=row.sid,
@@ -104,12 +157,18 @@ def end(conn: Connection, realm_id: str, session_hash: str, now: int) -> bool:
     return changed.rowcount == 1
 
 
-def end_of_user(conn: Connection, realm_id: str, user_id: str, now: int) -> int:
-    """End every session of a person; returns how many."""
+def end_of_user(
+    conn: Connection, realm_id: str, user_id: str, now: int, *, keep: str | None = None
+) -> tuple[str, ...]:
+    """End every session of a person; returns the `sid` of each that had not ended before.
+
+    Args:
+        keep: The `sid` of one that goes on.
+    """
     table = schema.browser_sessions
-    changed = conn.execute(
-        update(table)
-        .where(table.c.realm_id == realm_id, table.c.user_id == user_id, table.c.ended_at.is_(None))
-        .values(ended_at=now)
+    query = update(table).where(
+        table.c.realm_id == realm_id, table.c.user_id == user_id, table.c.ended_at.is_(None)
     )
-    return changed.rowcount
+    if keep is not None:
+        query = query.where(table.c.sid != keep)
+    return tuple(conn.scalars(query.values(ended_at=now).returning(table.c.sid)))

@@ -16,8 +16,10 @@ from provider.store.schema import (
     grants,
     initial_tokens,
     interactions,
+    logout_notices,
     refresh_tokens,
     revoked_tokens,
+    session_clients,
     throttle,
 )
 
@@ -28,10 +30,23 @@ def _hanging() -> ColumnElement[bool]:
     return exists().where(tokens.realm_id == grants.c.realm_id, tokens.grant_id == grants.c.grant_id)
 
 
+def _told() -> ColumnElement[bool]:
+    """Whom to tell of the end of the session is written down."""
+    return browser_sessions.c.ended_at.is_(None) | browser_sessions.c.told_at.is_not(None)
+
+
+def _awaited() -> ColumnElement[bool]:
+    """Whom to tell of the end of the session is still to be written down, out of this row."""
+    ended, mine = browser_sessions.c, session_clients.c
+    return exists().where(ended.realm_id == mine.realm_id, ended.sid == mine.sid, ~_told())
+
+
 #: What can be swept, and the column that says when a row ended.
 ENDED: Final[Mapping[Table, Column[int]]] = {
     interactions: interactions.c.expires_at,
     browser_sessions: browser_sessions.c.expires_at,
+    session_clients: session_clients.c.expires_at,
+    logout_notices: logout_notices.c.failed_at,
     throttle: throttle.c.charged_at,
     codes: codes.c.expires_at,
     device_codes: device_codes.c.expires_at,
@@ -45,6 +60,8 @@ ENDED: Final[Mapping[Table, Column[int]]] = {
 #: What may go only when nothing else wants it.
 _ONLY: Final[Mapping[Table, Callable[[int], ColumnElement[bool]]]] = {
     throttle: lambda before: throttle.c.blocked_until < before,
+    browser_sessions: lambda _before: _told(),
+    session_clients: lambda _before: ~_awaited(),
     grants: lambda _before: ~_hanging(),
 }
 

@@ -19,6 +19,8 @@ HOUR, DAY = 3600, 86_400
 SWEPT = (
     "interactions",
     "browser_sessions",
+    "session_clients",
+    "logout_notices",
     "throttle",
     "codes",
     "device_codes",

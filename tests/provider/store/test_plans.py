@@ -16,8 +16,10 @@ from provider.store.schema import (
     codes,
     device_codes,
     interactions,
+    logout_notices,
     refresh_tokens,
     revoked_tokens,
+    session_clients,
     throttle,
 )
 from provider.store.schema import grants as grants_table
@@ -50,6 +52,7 @@ def _filling(table: Table, count: int, with_json: bool) -> str:
         "realm_id": "'default'",
         "expires_at": "n % 100 * 100",
         "charged_at": "n % 100 * 100",
+        "failed_at": "n % 100 * 100",
         "grant_id": "'grant-' || n",
         "sid": "'sid-' || (n / 5)",
         "user_id": "'user-' || (n / 50)",
@@ -134,6 +137,8 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
         for table, index in {
             interactions: "interactions_by_end",
             browser_sessions: "browser_sessions_by_end",
+            session_clients: "session_clients_by_end",
+            logout_notices: "logout_notices_failed",
             throttle: "throttle_by_charge",
             codes: "codes_by_end",
             device_codes: "device_codes_by_end",
