@@ -15,6 +15,7 @@ from provider.store.schema import (
     browser_sessions,
     codes,
     device_codes,
+    initial_tokens,
     interactions,
     logout_notices,
     refresh_tokens,
@@ -147,6 +148,7 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
             grants_table: "grants_by_end",
             assertions: "assertions_by_end",
             revoked_tokens: "revoked_tokens_by_end",
+            initial_tokens: "initial_tokens_by_end",
         }.items()
     },
 }
