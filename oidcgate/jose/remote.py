@@ -34,7 +34,9 @@ class RemoteKeySet:
     One thread fetches at a time. A key set that grows old is renewed by the first who notices while the
     others use the old one; an unknown `kid`, or no key to encrypt to, makes the asker wait for a new one.
     Attempts, good or bad, are at least `cooldown_seconds` apart, so a flood of tokens with invented kids
-    costs the issuer nothing. When a fetch fails, the old keys stay.
+    costs the issuer nothing. One exception: a set that was fetched for no such reason may have changed a
+    moment later, so the first thing that is missing in it is looked for at once. When a fetch fails, the old
+    keys stay.
 
     Args:
         fetch: Returns the key set document, or raises.
@@ -57,6 +59,8 @@ class RemoteKeySet:
         self._fetching = threading.Lock()
         self._snapshot: _Snapshot | None = None
         self._attempted_at: float | None = None
+        # The last attempt worked, and was not made because something was missing.
+        self._unhurried = False
 
     def keys_for(self, kid: str | None) -> tuple[VerificationKey, ...]:
         """Return all known keys, after fetching anew if none is called `kid` or they are old.
@@ -102,12 +106,16 @@ class RemoteKeySet:
             return snapshot
         failure: Exception | None = None
         now = self._clock()
-        if self._attempted_at is None or now - self._attempted_at >= self._cooldown_seconds:
+        missing = snapshot is not None and not serves(snapshot)
+        due = self._attempted_at is None or now - self._attempted_at >= self._cooldown_seconds
+        if due or (missing and self._unhurried):
             self._attempted_at = now
+            self._unhurried = False
             try:
                 document = self._fetch()
                 snapshot = _Snapshot(import_public_keys(document), import_encryption_keys(document), now)
                 self._snapshot = snapshot
+                self._unhurried = not missing
             except Exception as error:  # whatever the fetch raises, the old keys are better than none
                 failure = error
         if snapshot is None:

@@ -62,12 +62,35 @@ def test_an_unknown_kid_fetches_anew_but_not_more_often_than_the_cool_down() -> 
     keys = remote(issuer, clock)
     assert kids(keys, "a") == ["a"]
     issuer.kids = ("a", "b")
-    assert kids(keys, "b") == ["a"]  # within the cool-down of the first fetch
-    clock.now += 30
-    assert kids(keys, "b") == ["a", "b"]
+    assert kids(keys, "b") == ["a", "b"]  # at once: nobody had missed anything in that set
+    issuer.kids = ("a", "b", "c")
     for invented in map(str, range(50)):
         assert kids(keys, invented) == ["a", "b"]
+    clock.now += 29
+    assert kids(keys, "c") == ["a", "b"]
     assert issuer.calls == 2
+    clock.now += 1
+    assert kids(keys, "c") == ["a", "b", "c"]
+    assert kids(keys, "d") == ["a", "b", "c"]  # what was fetched because of a kid is not fetched at once
+    assert issuer.calls == 3
+
+
+@pytest.mark.row("F-04")
+def test_a_set_that_was_renewed_for_its_age_is_looked_at_again_at_once_but_not_after_a_failure() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    kids(keys, "a")
+    kids(keys, "x")
+    clock.now += 3600
+    assert kids(keys, "a") == ["a"]
+    issuer.kids = ("a", "b")
+    assert kids(keys, "b") == ["a", "b"]
+    assert issuer.calls == 4
+    clock.now += 3600
+    issuer.failure = OSError("gone")
+    assert kids(keys, "a") == ["a", "b"]
+    assert kids(keys, "c") == ["a", "b"]
+    assert issuer.calls == 5
 
 
 def test_an_old_set_is_renewed() -> None:
@@ -202,11 +225,13 @@ def test_where_no_key_fits_it_is_looked_for_anew_but_not_more_often_than_the_coo
     issuer, clock = Reader("a"), Clock()
     keys = remote(issuer, clock)
     assert reader(keys, "ECDH-ES") is None
+    assert reader(keys, "ECDH-ES") is None
     issuer.kids = ("a", "b")
     assert reader(keys, "ECDH-ES") is None
+    assert issuer.calls == 2
     clock.now += 30
     assert reader(keys, "ECDH-ES") == "b"
-    assert issuer.calls == 2
+    assert issuer.calls == 3
 
 
 @pytest.mark.row("S-49")

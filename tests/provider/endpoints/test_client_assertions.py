@@ -252,6 +252,26 @@ def test_the_keys_are_fetched_once_and_again_for_a_new_kid(database: Path) -> No
     assert error_of(present(world, sign(claims(world, jti="o"), key("RSA"), "RS256"))) == INVALID_CLIENT
 
 
+@pytest.mark.row("S-02")
+def test_a_client_that_takes_a_new_key_right_after_it_signed_is_still_itself(database: Path) -> None:
+    """As the certification has it: a refresh token, a new key at the same address, a refresh."""
+    server = KeyServer(public(key("RSA")))
+    world = fetching(database, server)
+    given = present(world, sign(claims(world, jti="a"), key("RSA"), "RS256")).get_json()
+    server.keys = public(key("RSA", "k2"))
+    form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
+    renewed = sign(claims(world, jti="b"), key("RSA", "k2"), "RS256")
+    assert world.post("/token", {**form, **presenting(renewed)}).status_code == 200
+    assert server.calls == 2
+    # The next new key has to wait: nobody makes us fetch as often as they like.
+    server.keys = public(key("RSA", "k3"))
+    third = sign(claims(world, jti="c"), key("RSA", "k3"), "RS256")
+    assert error_of(present(world, third)) == INVALID_CLIENT
+    world.clock.move(30)
+    assert present(world, third).status_code == 200
+    assert server.calls == 3
+
+
 @pytest.mark.row("P-09")
 def test_invented_kids_and_algorithms_do_not_make_us_fetch_again(database: Path) -> None:
     server = KeyServer(public(key("RSA")))
@@ -261,7 +281,11 @@ def test_invented_kids_and_algorithms_do_not_make_us_fetch_again(database: Path)
         assert error_of(present(world, wrong)) == INVALID_CLIENT
         other = sign(claims(world, jti=f"a-{number}"), key("RSA"), "PS256")
         assert error_of(present(world, other)) == INVALID_CLIENT
-    assert server.calls == 1
+    # Once as the first who asks, and once for the first invention.
+    assert server.calls == 2
+    world.clock.move(29)
+    assert error_of(present(world, wrong)) == INVALID_CLIENT
+    assert server.calls == 2
 
 
 @pytest.mark.row("P-14")
