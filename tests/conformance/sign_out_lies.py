@@ -1,6 +1,7 @@
 """The ways in which a provider can lie about sign-outs, as pieces that are put together."""
 
 import json
+from threading import Timer
 from typing import Any
 from urllib.parse import urlencode
 
@@ -127,6 +128,18 @@ def notices(
         for _ in range(number - 1):
             memory.honest(question)
         return None
+
+    return Lie(ask=(ask,))
+
+
+def notices_later(seconds: float) -> Lie:
+    """The client is told when the person is back already."""
+
+    def ask(question: Question, memory: Memory) -> Told | None:
+        if not question.is_for("notice"):
+            return None
+        Timer(seconds, memory.honest, [question]).start()
+        return Told(200, [], b"")
 
     return Lie(ask=(ask,))
 

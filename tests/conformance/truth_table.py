@@ -24,6 +24,7 @@ from tests.conformance.lies_to_clients import pages_with, serves_pictures_itself
 from tests.conformance.lying_proxy import Lie
 from tests.conformance.op.plans import DYNAMIC, Entry
 from tests.conformance.op.variant import Variant
+from tests.conformance.sign_out_lies import ends_with, notices_later, silent_requests, tells
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def only_the_last_without_name(old: Any) -> Any:
     return [{name: value for name, value in old[-1].items() if name != "kid"}]
 
 
+TOLD = "oidcc-backchannel-rp-initiated-logout"
 NO_ISS = says("metadata", authorization_response_iss_parameter_supported=GONE) + sends(iss=GONE)
 #: What the metadata need not have.
 SMALLEST: dict[str, Any] = dict.fromkeys(
@@ -114,6 +116,17 @@ WAYS: dict[str, Otherwise] = {
     "no-id-token-when-refreshed": Otherwise("oidcc-refresh-token", refreshes(id_token=GONE)),
     "same-refresh-token-again": Otherwise("oidcc-refresh-token", refreshes(refresh_token=GONE)),
     "smallest-metadata": Otherwise(DISCOVERY, says("metadata", **SMALLEST)),
+    **{
+        f"error-page-{which}": Otherwise(f"oidcc-rp-initiated-logout-{which}", ends_with(400))
+        for which in ("bad-post-logout-redirect-uri", "modified-id-token-hint", "no-id-token-hint")
+    },
+    "told-later": Otherwise(TOLD, notices_later(0.2)),
+    "logout-token-without-sub": Otherwise(TOLD, tells(sub=GONE)),
+    "logout-token-with-its-type": Otherwise(TOLD, tells(header={"typ": "logout+jwt"})),
+    "logout-token-for-one-in-a-list": Otherwise(TOLD, tells(aud=in_a_list)),
+    "interaction-required-after-a-sign-out": Otherwise(
+        "oidcc-rp-initiated-logout", silent_requests("interaction_required")
+    ),
     "languages": Otherwise(DISCOVERY, says("metadata", ui_locales_supported=["en", "de-CH", "zh-Hant-TW"])),
 }
 
