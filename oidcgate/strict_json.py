@@ -1,4 +1,4 @@
-"""JSON objects that somebody else wrote, read so that they mean one thing only.
+"""JSON that somebody else wrote, read so that they mean one thing only.
 
 `json.loads` keeps the last of two equal members, takes `NaN` and `1e400`, and answers a thousand brackets
 with a `RecursionError`. Two readers that differ in any of these can be shown two different tokens (RFC 8725
@@ -8,7 +8,6 @@ business.
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 #: Deeper than any metadata document, key set or set of claims in use; far from the interpreter's own limit.
@@ -16,7 +15,7 @@ MAX_DEPTH: Final = 32
 
 
 class NotStrictJSON(ValueError):
-    """The text is not one unambiguous JSON object. The message never quotes it: it may be a token."""
+    """The text is not one unambiguous document of its kind. The message never quotes it, a token maybe."""
 
 
 def parse_object(data: bytes | str) -> dict[str, Any]:
@@ -31,6 +30,25 @@ def parse_object(data: bytes | str) -> dict[str, Any]:
 
     Spec: RFC 8259; RFC 7493 (I-JSON) 2.1 to 2.3.
     """
+    document = _parse(data)
+    if not isinstance(document, dict):
+        raise NotStrictJSON("JSON, but not an object")
+    return document
+
+
+def parse_array(data: bytes | str) -> list[Any]:
+    """Return the JSON array that `data` holds; everything else is as for `parse_object`.
+
+    Raises:
+        NotStrictJSON: as there.
+    """
+    document = _parse(data)
+    if not isinstance(document, list):
+        raise NotStrictJSON("JSON, but not an array")
+    return document
+
+
+def _parse(data: bytes | str) -> Any:
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         document = json.loads(
@@ -41,8 +59,6 @@ def parse_object(data: bytes | str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         # The decoder's own message quotes nothing, but its exception keeps the whole document: not chained.
         raise NotStrictJSON(f"not JSON ({type(error).__name__})") from None
-    if not isinstance(document, dict):
-        raise NotStrictJSON("JSON, but not an object")
     if _deeper_than(document, MAX_DEPTH):
         raise NotStrictJSON(f"nested deeper than {MAX_DEPTH} levels")
     # Half of a surrogate pair decodes here and breaks where it is first encoded; bytes can smuggle it by
@@ -70,7 +86,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _deeper_than(document: Mapping[str, Any], limit: int) -> bool:
+def _deeper_than(document: Any, limit: int) -> bool:
     # Level by level and not by recursion: the point is to survive what recursion does not.
     level: list[Any] = [document]
     for _ in range(limit):

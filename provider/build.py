@@ -73,6 +73,7 @@ from provider.services.registration import PATH as REGISTER
 from provider.services.registration import Registrations
 from provider.services.responses import ResponseWriter
 from provider.services.revocation import Revocation
+from provider.services.sectors import Sectors
 from provider.services.subjects import Subjects
 from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
@@ -89,6 +90,7 @@ class Parts:
     realms: tuple[Realm, ...]
     store: Store
     clients: Clients
+    sectors: Sectors
     users: Users
     consents: Consents
     keys: SigningKeys
@@ -131,6 +133,7 @@ def build(
     clients = Clients.from_settings(settings, secrets)
     fetcher = fetcher or client_fetcher(settings)
     client_keys = ClientKeys(fetcher, clock)
+    sectors = Sectors(fetcher)
     authentication = ClientAuthentication(store, clients, secrets, client_keys, clock)
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
@@ -191,7 +194,7 @@ def build(
         Route(
             REGISTER,
             ("POST", "GET", "PUT", "DELETE"),
-            Register(Registrations(store, clients, clock), audit, networks),
+            Register(Registrations(store, clients, sectors, clock), audit, networks),
             Face.JSON,
             bearer=True,
             only=registration_is_on,
@@ -204,6 +207,7 @@ def build(
         realms=realms,
         store=store,
         clients=clients,
+        sectors=sectors,
         users=users,
         consents=consents,
         keys=keys,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from oidcgate.settings import SettingsError
 from provider.catalogue_settings import DEFAULT_SCOPES
 from provider.cli.client_fields import lines, origin, said_by
 from provider.cli.opening import opened, realm_option
@@ -15,7 +16,7 @@ from provider.client_crypto import AUTH_METHODS
 from provider.client_settings import ACR_PROFILES, APPLICATION_TYPES, FLOWS
 from provider.events import ClientChanged
 from provider.realm_settings import SECOND_FACTOR_MODES
-from provider.services.clients import NewClient, deprecation
+from provider.services.clients import NewClient, deprecation, people_are_others
 
 
 @click.group()
@@ -114,6 +115,7 @@ def add(
         **said_by(pairs),
     }
     with opened(config, realm_id) as (parts, realm):
+        parts.sectors.check(wanted)
         with parts.store.begin() as conn:
             made = parts.clients.add(conn, realm, wanted, int(parts.clock()))
         parts.audit.emit(ClientChanged(realm.id, made.client.client_id, "added"))
@@ -166,6 +168,10 @@ def set_(config: Path, client_id: str, pairs: tuple[str, ...], new_secret: bool,
         raise click.UsageError(f"Name a KEY=VALUE; `client show {client_id}` lists them.")
     with opened(config, realm_id) as (parts, realm):
         now = int(parts.clock())
+        with parts.store.read() as conn:
+            before = parts.clients.find(conn, realm, client_id)
+        if before is not None and not before.read_only:
+            parts.sectors.check(changes, before)
         with parts.store.begin() as conn:
             changed = parts.clients.change(conn, realm, client_id, changes, now, new_secret=new_secret)
         parts.audit.emit(ClientChanged(realm.id, client_id, "changed"))
@@ -173,6 +179,36 @@ def set_(config: Path, client_id: str, pairs: tuple[str, ...], new_secret: bool,
             parts.audit.emit(ClientChanged(realm.id, client_id, "secret_renewed"))
     _show_once(changed)
     click.echo(f"{client_id} is changed", err=True)
+    if before is not None and people_are_others(before, changed.client):
+        click.echo("Its people have another sub from now on: it will take them for strangers.", err=True)
+
+
+@client.command()
+@click.argument("client_ids", nargs=-1, metavar="[CLIENT_ID]...")
+@realm_option
+@click.pass_obj
+def check(config: Path, client_ids: tuple[str, ...], realm_id: str) -> None:
+    """Ask the sector_identifier_uri of these applications, or of all, whether it lists their redirect URIs.
+
+    Those of the database were asked about when they were added and changed, those of the file were not.
+    """
+    with opened(config, realm_id) as (parts, realm):
+        with parts.store.read() as conn:
+            asked = [one for one in parts.clients.list(conn, realm) if one.sector_identifier_uri]
+        known = {one.client_id: one for one in asked}
+        wrong = 0
+        for client_id in client_ids or known:
+            if client_id not in known:
+                raise click.ClickException(f"there is no client {client_id} with a sector_identifier_uri")
+            try:
+                parts.sectors.confirm(known[client_id])
+            except SettingsError as error:
+                wrong += 1
+                click.echo(f"{client_id}\t{error}")
+            else:
+                click.echo(f"{client_id}\tok")
+    if wrong:
+        raise click.ClickException(f"{wrong} of {len(client_ids or known)} are wrong")
 
 
 @client.command()

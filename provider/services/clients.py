@@ -326,6 +326,14 @@ class Clients:
             )  # fmt: skip
 
 
+def people_are_others(before: Client, after: Client) -> bool:
+    """Whether a change of a client changes the `sub` of its people."""
+    named = [
+        (one.subject_type, one.sector if one.subject_type == "pairwise" else None) for one in (before, after)
+    ]
+    return named[0] != named[1]
+
+
 def deprecation(client: Client) -> str | None:
     """What a client uses that is going to end; None for nothing.
 

@@ -24,6 +24,7 @@ from provider.services.client_secrets import secret_hash
 from provider.services.clients import Clients, NewClient, Registration
 from provider.services.opaque import new_token, token_hash
 from provider.services.registration_policy import allowed_scopes, policy_checks
+from provider.services.sectors import Sectors
 from provider.services.throttle import registration_scopes_of, take_attempt
 from provider.store.clients import Client, count_registered
 from provider.store.engine import Store, lock_names
@@ -77,6 +78,7 @@ class Registrations:
 
     store: Store
     clients: Clients
+    sectors: Sectors
     clock: Callable[[], float]
 
     def admit(self, realm: Realm, token: str | None, network: str) -> None:
@@ -117,6 +119,8 @@ class Registrations:
         """
         now, access_token = int(self.clock()), new_token()
         wanted = self._wanted(realm, metadata)
+        with _in_its_words():
+            self.sectors.check(wanted)
         with self.store.begin() as conn, _in_its_words():
             token_id = None
             if token is not None:
@@ -163,6 +167,10 @@ class Registrations:
         if metadata.get("client_id") != client_id:
             raise InvalidRequest("client_id has to be there, and the same.")
         wanted = self._wanted(realm, metadata)
+        # Proven first: nobody else has us ask other servers.
+        known = self.read(realm, client_id, token).client
+        with _in_its_words():
+            self.sectors.check(wanted, known)
         with self.store.begin() as conn, _in_its_words():
             current = self._proven(conn, realm, client_id, token)
             if "client_secret" in metadata and not _is_secret_of(current, metadata["client_secret"]):

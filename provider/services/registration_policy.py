@@ -22,6 +22,8 @@ LONGEST_NAME: Final = 200
 LONGEST_TEXT: Final = 2048
 _ASK = "ask whoever runs the provider"
 _REDIRECTS: Final = ("redirect_uris", "post_logout_redirect_uris")
+#: Flows in which somebody signs in and no redirect URI says who asked.
+_COLLECTING: Final = frozenset({"device_code", "password"})
 #: What would be fetched, shown or followed.
 _URLS: Final = tuple(entry.name for entry in fields(ClientSettings) if entry.name.endswith(("_uri", "_uris")))
 
@@ -41,6 +43,7 @@ def policy_checks(policy: RegistrationSettings, realm_scopes: tuple[str, ...]) -
         lambda client: _powers(client),
         lambda client: _hosts(client, policy),
         lambda client: _loopback(client, policy),
+        lambda client: _proven_sector(client),
         *(_bounded(name, policy.max_uris) for name in MEMBERS.values()),
         lambda client: _shown_to_people(client),
     )
@@ -94,6 +97,21 @@ def _loopback(client: ClientSettings, policy: RegistrationSettings) -> Iterator[
             if urls.is_loopback_url(uri) and not (name in _REDIRECTS and client.application_type == "native"):
                 key = name if isinstance(value, str) else f"{name}[{index}]"
                 yield Problem(key, uri, "leads to this machine", _ASK)
+
+
+def _proven_sector(client: ClientSettings) -> Iterator[Problem]:
+    """A sector's `sub` of a person goes to who was shown to belong to it, and nobody else.
+
+    What is answered at a redirect URI reaches that host alone; what is collected in another way would reach
+    whoever named the host.
+    """
+    collects = set(client.flows) & _COLLECTING
+    listed = client.sector_identifier_uri and client.redirect_uris
+    if client.subject_type == "pairwise" and collects and not listed:
+        yield Problem(
+            "sector_identifier_uri", None, "is needed, with redirect_uris that it lists, for such flows",
+            _ASK,
+        )  # fmt: skip
 
 
 def _bounded(name: str, most: int) -> Check:

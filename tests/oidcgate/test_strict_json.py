@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.strict_json import MAX_DEPTH, NotStrictJSON, parse_object
+from oidcgate.strict_json import MAX_DEPTH, NotStrictJSON, parse_array, parse_object
 
 
 def nested(depth: int) -> str:
@@ -41,6 +41,28 @@ def nested(depth: int) -> str:
 def test_what_is_ambiguous_is_refused(text: bytes | str, message: str) -> None:
     with pytest.raises(NotStrictJSON, match=message):
         parse_object(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(b"", "not JSON", id="empty"),
+        pytest.param(b"{}", "not an array", id="object"),
+        pytest.param(b'"x"', "not an array", id="string"),
+        pytest.param(b'[{"a":1,"a":2}]', "given twice", id="duplicate-member"),
+        pytest.param(b'["\\ud800"]', "surrogate", id="half-a-surrogate-pair"),
+        pytest.param(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested deeper", id="one-too-deep"),
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, "not JSON", id="bracket-bomb"),
+    ],
+)
+def test_an_array_is_refused_for_the_same_reasons(text: bytes, message: str) -> None:
+    with pytest.raises(NotStrictJSON, match=message):
+        parse_array(text)
+
+
+def test_an_array() -> None:
+    assert parse_array(b'["a", {"b": [1]}]') == ["a", {"b": [1]}]
+    assert parse_array(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
 
 
 def test_the_deepest_allowed_document_is_read() -> None:
