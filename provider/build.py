@@ -15,6 +15,8 @@ from oidcgate.web.sealing import KeyRing
 from provider.config import ProviderSettings
 from provider.endpoints.account import AccountPage
 from provider.endpoints.authorize import Authorize
+from provider.endpoints.check_session import PATH as CHECK_SESSION
+from provider.endpoints.check_session import CheckSession
 from provider.endpoints.client_entrance import ClientEntrance
 from provider.endpoints.consent import Consent
 from provider.endpoints.device import CONFIRM, DevicePages
@@ -60,6 +62,7 @@ from provider.services.clients import Clients
 from provider.services.consents import Consents
 from provider.services.devices import PATH as DEVICE_PATH
 from provider.services.devices import Devices
+from provider.services.frame_origins import FrameOrigins
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.introspection import Introspection
@@ -151,6 +154,7 @@ def build(
     devices = Devices(checks, issuing)
     entrance = ClientEntrance(authentication, audit)
     networks = parse_networks(settings.trusted_networks)
+    frames = FrameOrigins(store, clients, clock)
     offered: tuple[Grant, ...] = (
         AuthorizationCodeGrant(store, tokens),
         RefreshTokenGrant(store, tokens),
@@ -161,7 +165,7 @@ def build(
     grants = {grant.grant_type: grant for grant in offered}
     routes = (
         Route("/", ("GET",), Home(screens), Face.PAGE),
-        *_discovery_routes(Discovery(tuple(grants))),
+        *_discovery_routes(Discovery(tuple(grants), frames)),
         *_sign_in_routes(
             store=store,
             clients=clients,
@@ -178,6 +182,7 @@ def build(
             clock=clock,
             networks=networks,
         ),
+        Route(CHECK_SESSION, ("GET",), CheckSession(frames), Face.PAGE),
         Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
         *_token_routes(
             store=store,

@@ -128,6 +128,11 @@ class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules)
         help="Names the sector by its host, and lists all redirect URIs in a JSON array; https. Default: the "
         "one host of all redirect_uris.",
     )
+    session_management: bool = setting(
+        default=False,
+        help="Its answers carry `session_state`, its pages may frame `/check_session`, and `prompt=none` "
+        "works in a frame on another site as far as browsers let it, by two cookies with SameSite=None.",
+    )
     acr_profile: str = setting(
         default="rfc8176",
         choices=ACR_PROFILES,

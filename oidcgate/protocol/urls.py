@@ -33,6 +33,9 @@ _PRIVATE_USE: Final = re.compile(
 )
 
 
+_DEFAULT_PORT: Final = {"https": 443, "http": 80}
+
+
 class _Parts(NamedTuple):
     scheme: str
     host: str
@@ -111,8 +114,22 @@ def is_loopback_url(url: str) -> bool:
     return not isinstance(parts, str) and is_loopback_host(parts.host)
 
 
-def origin(url: str) -> tuple[str, str, int] | None:
-    """Return scheme, host and port of an absolute http(s) URL, as a browser compares them; None for others.
+class Origin(NamedTuple):
+    """What a browser compares of two URLs."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def text(self) -> str:
+        """As a browser writes it. Spec: RFC 6454 6.2."""
+        port = "" if self.port == _DEFAULT_PORT[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}"
+
+
+def origin(url: str) -> Origin | None:
+    """Return the origin of an absolute http(s) URL; None for others.
 
     Spec: RFC 6454 4, 5.
     """
@@ -120,8 +137,8 @@ def origin(url: str) -> tuple[str, str, int] | None:
     authority = None if match is None else _AUTHORITY.fullmatch(match["authority"])
     if match is None or authority is None:
         return None
-    default = 443 if match["scheme"] == "https" else 80
-    return match["scheme"], authority["host"].lower(), int(authority["port"] or default)
+    scheme = match["scheme"]
+    return Origin(scheme, authority["host"].lower(), int(authority["port"] or _DEFAULT_PORT[scheme]))
 
 
 def with_query(url: str, values: dict[str, str]) -> str:

@@ -125,22 +125,32 @@ class Pages:
         return markupsafe.escape(self.messages.pattern(language, key)).format(**values)
 
 
-def content_security_policy(*, style: str, script: str = "", form_action: Iterable[str] = ()) -> str:
-    """Write the policy of a page that loads nothing, runs `script` at most, and cannot be framed.
+def content_security_policy(
+    *,
+    style: str = "",
+    script: str = "",
+    form_action: Iterable[str] = (),
+    frame_ancestors: Iterable[str] = (),
+) -> str:
+    """Write the policy of a page that loads nothing, and runs `script` at most.
+
+    Args:
+        frame_ancestors: URLs with the origins of the pages that may frame it; nobody may without.
 
     Raises:
-        ValueError: a `form_action` is no absolute URL.
+        ValueError: a `form_action` or one of `frame_ancestors` is no absolute URL.
 
     Spec: W3C Content Security Policy Level 3.
     """
     targets = dict.fromkeys(["'self'", *map(policy_source, form_action)])
+    ancestors = [policy_source(url) for url in frame_ancestors] or ["'none'"]
     directives = [
         "default-src 'none'",
-        f"style-src {_hash_source(style)}",
+        *([f"style-src {_hash_source(style)}"] if style else []),
         *([f"script-src {_hash_source(script)}"] if script else []),
         "img-src data:",
         f"form-action {' '.join(targets)}",
-        "frame-ancestors 'none'",
+        f"frame-ancestors {' '.join(ancestors)}",
         "base-uri 'none'",
     ]
     return "; ".join(directives)
@@ -158,14 +168,14 @@ def policy_source(url: str) -> str:
     """
     parts = urlsplit(url)
     if not parts.scheme or not _SCHEME_CHARACTERS.issuperset(parts.scheme):
-        raise ValueError(f"form_action: {url!r} is no absolute URL")
+        raise ValueError(f"{url!r} is no absolute URL")
     if parts.scheme not in ("http", "https") or url == f"{parts.scheme}:":
         return f"{parts.scheme}:"
     host = parts.hostname or ""
     if ":" in host:
         return f"{parts.scheme}:"
     if not host or not _HOST_CHARACTERS.issuperset(host):
-        raise ValueError(f"form_action: the host of {url!r} cannot stand in a policy")
+        raise ValueError(f"the host of {url!r} cannot stand in a policy")
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
 
 

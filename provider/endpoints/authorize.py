@@ -7,7 +7,7 @@ is judged anew. Here is no form and no password. What is asked is judged by
 code was typed (`device`) goes the same way and ends in a page (`device_end`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +50,7 @@ from provider.services.pending import (
     store_request,
 )
 from provider.services.responses import ResponseWriter, ValidatedTarget, see_other
+from provider.services.session_management import UNTOLD, Told, follow, tell
 from provider.store.engine import Store
 
 #: How our own pages name the stored request they belong to.
@@ -151,29 +152,33 @@ class Authorize:
             self.authorizations.prepare(accepted)
         except OAuthError as error:
             return self._refuse(realm, request, accepted.target, error)
-        now = int(self.clock())
+        now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         answer = Answer(FrontDraft(), None)
         with self.store.begin() as conn:
             progress = {} if pending is None else pending.row.state
-            cookies = request.headers.get("Cookie", "")
-            judged = self.authorizations.judge(conn, realm, accepted, progress, cookies, now)
+            judged = self.authorizations.judge(
+                conn, realm, accepted, progress, cookies, now, silent=accepted.silent
+            )
             step = judged.step
             if isinstance(step, Ask):
                 pending = pending or _store(conn, realm, accepted, pairs, browser, now)
                 response = see_other(_page(realm, _PAGES[type(step)], pending))
                 if browser.is_new:
                     response.headers.add("Set-Cookie", browser_cookie(realm, browser))
-                return response
+                return _with(response, follow(realm, cookies, judged.session))
             if pending is not None:
                 finish_request(conn, realm, pending, now)
             if isinstance(step, Finish):
                 answer = self.authorizations.issue(conn, realm, accepted, judged, step, now)
+        told = tell(realm, accepted.target, cookies, judged.session, silent=accepted.silent)
         if isinstance(step, Fail):
-            return self._refuse(realm, request, accepted.target, step.error)
+            return self._refuse(realm, request, accepted.target, step.error, told)
         if answer.event is not None:
             self.audit.emit(answer.event)
         language = self.screens.language(request, accepted.request.ui_locales)
-        return self.writer.success(realm, accepted.target, answer.draft.parameters(), language=language)
+        parameters = {**answer.draft.parameters(), **told.parameters}
+        response = self.writer.success(realm, accepted.target, parameters, language=language)
+        return _with(response, told.cookies)
 
     def _answer_device(self, realm: Realm, request: Request, pending: Pending) -> Response:
         """Do what is next for a device: the same steps, and an end that leads to no client."""
@@ -187,10 +192,14 @@ class Authorize:
             ending = self.device_end.reach(conn, realm, accepted, judged, pending.row.state, now)
         return self.device_end.show(realm, request, accepted, ending)
 
-    def _refuse(self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError) -> Response:
+    def _refuse(
+        self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError, told: Told = UNTOLD
+    ) -> Response:
         detail = error.detail or error.description
         self.audit.emit(AuthorizationRefused(realm.id, target.client.client_id, error.code, detail))
-        return self.writer.error(realm, target, error, language=self.screens.language(request))
+        language = self.screens.language(request)
+        response = self.writer.error(realm, target, error, language=language, beside=told.parameters)
+        return _with(response, told.cookies)
 
 
 def _store(
@@ -212,6 +221,12 @@ def _store(
         redirect_uri=target.redirect_uri,
         now=now,
     )
+
+
+def _with(response: Response, cookies: Iterable[str]) -> Response:
+    for cookie in cookies:
+        response.headers.add("Set-Cookie", cookie)
+    return response
 
 
 def _page(realm: Realm, path: str, pending: Pending) -> str:

@@ -15,8 +15,10 @@ from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
 from oidcgate.protocol.response_type import RESPONSE_TYPES
 from provider.client_crypto import AUTH_METHODS
 from provider.endpoints.answers import json_response
+from provider.endpoints.check_session import PATH as CHECK_SESSION
 from provider.realm import Realm
 from provider.services.authentication_context import reachable
+from provider.services.frame_origins import FrameOrigins
 from provider.services.registration import PATH as REGISTER
 from provider.services.responses import ResponseMode
 
@@ -27,13 +29,15 @@ MAX_AGE_SECONDS: Final = 300
 @dataclass(frozen=True)
 class Discovery:
     """Spec: OIDC Discovery 1.0 section 3, 4; RFC 8414 section 2, 3; RFC 9207 section 3;
-        RFC 8628 section 4.
+        RFC 8628 section 4; OIDC Session Management 1.0 section 3.3.
 
     Attributes:
         grant_types: the table of the token endpoint.
+        frames: who may frame the page that compares the state of a session.
     """
 
     grant_types: Sequence[str]
+    frames: FrameOrigins
 
     def __call__(self, realm: Realm, _request: Request) -> Response:
         """The metadata document of the realm."""
@@ -59,6 +63,7 @@ class Discovery:
             "backchannel_logout_session_supported": True,
             "frontchannel_logout_supported": True,
             "frontchannel_logout_session_supported": True,
+            **({"check_session_iframe": realm.url(CHECK_SESSION)} if self.frames.of(realm) else {}),
             "introspection_endpoint": realm.url("/introspect"),
             "revocation_endpoint": realm.url("/revoke"),
             **({"registration_endpoint": realm.url(REGISTER)} if realm.settings.registration.enabled else {}),

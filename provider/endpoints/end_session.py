@@ -27,7 +27,6 @@ from provider.realm import Realm
 from provider.services.browser_session import (
     Browser,
     browser_cookie,
-    expired_session_cookie,
     live_session,
     this_browser,
 )
@@ -49,6 +48,7 @@ from provider.services.responses import (
     see_other,
     validate_post_logout,
 )
+from provider.services.session_management import signed_out_cookies
 from provider.services.subjects import Subjects
 from provider.services.users import UserStore
 from provider.store.clients import Client
@@ -266,7 +266,8 @@ class EndSession:
                 client_name=None,
                 return_url=None,
             )
-        response.headers.add("Set-Cookie", expired_session_cookie(realm))
+        for cookie in signed_out_cookies(realm, request.headers.get("Cookie", ""), session):
+            response.headers.add("Set-Cookie", cookie)
         return response
 
 

@@ -29,7 +29,6 @@ from provider.services.browser_session import (
     Browser,
     begin_session,
     live_session,
-    session_cookie,
     this_browser,
 )
 from provider.services.interaction import AskLogin, LoginReason
@@ -42,6 +41,7 @@ from provider.services.pending import (
 )
 from provider.services.progress import login_progress
 from provider.services.responses import form_targets, see_other
+from provider.services.session_management import signed_in_cookies
 from provider.store.engine import Store
 
 #: Longest name the form is filled in with; a hint is anybody's text.
@@ -134,7 +134,9 @@ class Login:
             return self._show(form, username=user.user_name, problem=LoginProblem.WRONG, status=403)
         self.audit.emit(LoginSucceeded(realm.id, user.user_id, session.sid, client_id, session.amr, network))
         response = see_other(realm.url(f"/authorize?interaction={form.pending.identifier}"))
-        response.headers.add("Set-Cookie", session_cookie(realm, token))
+        cookies = form.request.headers.get("Cookie", "")
+        for cookie in signed_in_cookies(realm, cookies, session, token):
+            response.headers.add("Set-Cookie", cookie)
         return response
 
     def _show(

@@ -18,10 +18,11 @@ from provider.endpoints.screens import Screens
 from provider.realm import Realm
 from provider.services.authorization import Authorizations
 from provider.services.authorization_requests import Accepted, AuthorizationRequests
-from provider.services.browser_session import Browser, hold_session, session_cookie, this_browser
+from provider.services.browser_session import Browser, hold_session, this_browser
 from provider.services.interaction import Step
 from provider.services.pending import SIGN_IN, Pending, load_request, save_progress, with_progress
 from provider.services.responses import form_targets, see_other
+from provider.services.session_management import signed_in_cookies
 from provider.store.engine import Store
 from provider.store.sessions import BrowserSession
 from provider.store.users import User
@@ -76,7 +77,9 @@ class Visit:
         """Back to where everything is judged; `token` is the cookie of a stronger session."""
         response = see_other(self.realm.url(f"/authorize?interaction={self.pending.identifier}"))
         if token is not None:
-            response.headers.add("Set-Cookie", session_cookie(self.realm, token))
+            cookies = self.request.headers.get("Cookie", "")
+            for cookie in signed_in_cookies(self.realm, cookies, self.session, token):
+                response.headers.add("Set-Cookie", cookie)
         return response
 
 

@@ -17,7 +17,7 @@ from provider.realm import Realm
 from provider.services.allowed_people import may_use
 from provider.services.authentication_context import state
 from provider.services.authorization_requests import Accepted, AcceptedDevice, AcceptedRequest
-from provider.services.browser_session import live_session, note_use
+from provider.services.browser_session import live_session, note_use, silent_session
 from provider.services.claims import without_claims_of
 from provider.services.consents import Consents
 from provider.services.devices import settle
@@ -85,14 +85,20 @@ class Authorizations:
         progress: Mapping[str, Any],
         cookies: str,
         now: int,
+        *,
+        silent: bool = False,
     ) -> Judged:
         """Say what is next for the person at this browser.
 
         Args:
             progress: The interaction's state; empty before there is one.
             cookies: The Cookie header.
+            silent: The cookie for silent requests counts as well, as `AcceptedRequest.silent` says: where
+                `/authorize` itself answers, and on no page.
         """
         session = live_session(conn, realm, cookies, now)
+        if session is None and silent:
+            session = silent_session(conn, realm, cookies, now)
         user = None if session is None else self.users.find(conn, realm, session.user_id)
         if user is None or not user.active:
             # A person who was switched off is not signed in, whatever the browser holds.

@@ -76,6 +76,11 @@ class AcceptedRequest(Accepted):
     response_type: ResponseType
     required_sub: str | None
 
+    @property
+    def silent(self) -> bool:
+        """Whether the cookie for silent requests counts (`browser_session.silent_session`)."""
+        return "none" in self.request.prompt and self.target.client.session_management
+
 
 @dataclass(frozen=True)
 class AcceptedDevice(Accepted):

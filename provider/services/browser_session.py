@@ -1,17 +1,27 @@
-"""Who is signed in in this browser: two cookies, their lifetimes, and what a login changes.
+"""Who is signed in in this browser: its cookies, their lifetimes, and what a login changes.
 
 - The session cookie `__Host-oidcprovider-<hash>` holds 256 random bits. It is new at each login, so a value
-  that somebody knew or planted before is worth nothing afterwards; only its hash is stored.
+  that somebody knew or planted before is worth nothing afterwards; only a hash of it is stored.
 - The browser cookie `__Host-oidcprovider-browser-<hash>` holds another 256 bits that last. Interactions are
   bound to it, because they begin before anybody is signed in and go on across a login.
 
+Two more are there only in browsers that use an application with `session_management`, which is next door:
+
+- `__Host-oidcprovider-silent-<hash>` leads to the session too, where an application on another site asks
+  silently and the browser keeps the session cookie back. It follows from that one by a function that nobody
+  can go back, so it is good for nothing else.
+- `__Host-oidcprovider-state-<hash>` can be read by a script of ours and says whether somebody else is signed
+  in than a moment ago.
+
 The hash is of the issuer: two realms or two providers on one host never read each other's cookie. Over http
 (loopback only) the prefix and `Secure` go and the hash stays. Rows are `provider.store.sessions`; whether a
-session is enough for a request is `interaction.next_step`; how one ends is `logout`.
+session is enough for a request is `interaction.next_step`; how one ends is `logout`; the last two cookies are
+written by `session_management`.
 
 A session belongs to no grant. A revoked grant, or all of them, leaves the next authorization as it was.
 """
 
+import base64
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -47,6 +57,8 @@ class CookieNames:
 
     session: str
     browser: str
+    silent: str
+    state: str
     secure: bool
 
 
@@ -55,7 +67,10 @@ def cookie_names(realm: Realm) -> CookieNames:
     digest = hashlib.sha256(realm.issuer.encode()).hexdigest()[:16]
     secure = realm.issuer.startswith("https:")
     prefix = "__Host-" if secure else ""
-    return CookieNames(f"{prefix}oidcprovider-{digest}", f"{prefix}oidcprovider-browser-{digest}", secure)
+    session, browser, silent, state = (
+        f"{prefix}oidcprovider-{kind}{digest}" for kind in ("", "browser-", "silent-", "state-")
+    )
+    return CookieNames(session, browser, silent, state, secure)
 
 
 @dataclass(frozen=True)
@@ -100,10 +115,39 @@ def live_session(conn: Connection, realm: Realm, cookie_header: str, now: int) -
 
     Does not say whether the user is still active.
     """
-    token = _well_formed(cookie_value(cookie_header, cookie_names(realm).session))
-    if token is None:
+    token = session_token(realm, cookie_header)
+    return None if token is None else _live(conn, realm, silent_token(token), now)
+
+
+def silent_session(conn: Connection, realm: Realm, cookie_header: str, now: int) -> BrowserSession | None:
+    """The session of a browser that has sent the cookie for silent requests and not the session cookie.
+
+    For a request with `prompt=none` of a client with `session_management`, and for nothing else: any site can
+    make a browser send this cookie.
+    """
+    names = cookie_names(realm)
+    token = _well_formed(cookie_value(cookie_header, names.silent))
+    if token is None or cookie_value(cookie_header, names.session) is not None:
         return None
-    session = sessions.find(conn, realm.id, token_hash(token))
+    return _live(conn, realm, token, now)
+
+
+def session_token(realm: Realm, cookie_header: str) -> str | None:
+    """The value of the session cookie that came, if it can be one of ours."""
+    return _well_formed(cookie_value(cookie_header, cookie_names(realm).session))
+
+
+def silent_token(token: str) -> str:
+    """The value of the cookie for silent requests that belongs to a session cookie.
+
+    What is stored is the hash of it, so that both cookies lead to one row and this one to nothing more.
+    """
+    digest = hashlib.sha256(f"oidcprovider silent {token}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _live(conn: Connection, realm: Realm, silent: str, now: int) -> BrowserSession | None:
+    session = sessions.find(conn, realm.id, token_hash(silent))
     if session is None or now >= session.expires_at:
         return None
     if now - session.seen_at >= realm.settings.lifetimes.session_idle_seconds:
@@ -140,7 +184,7 @@ def begin_session(
     token = new_token()
     kept_sid = previous.sid if previous is not None and previous.user_id == who.user_id else None
     session = BrowserSession(
-        session_hash=token_hash(token),
+        session_hash=token_hash(silent_token(token)),
         sid=kept_sid or new_token(),
         user_id=who.user_id,
         auth_time=who.auth_time,
@@ -176,7 +220,11 @@ def strengthen_session(
     token = new_token()
     used = with_method(session.amr, method)
     stronger = replace(
-        session, session_hash=token_hash(token), acr=state(PLAIN, used).acr, amr=used, seen_at=now
+        session,
+        session_hash=token_hash(silent_token(token)),
+        acr=state(PLAIN, used).acr,
+        amr=used,
+        seen_at=now,
     )
     if not sessions.renew(conn, realm.id, session.session_hash, stronger):
         return None

@@ -61,6 +61,7 @@ NEVER_SET: Final[Mapping[str, str]] = {
     "second_factor": "how this provider works, not the client",
     "acr_profile": "how this provider works, not the client",
     "id_token_claims": "the operator's: takes away",
+    "session_management": "the operator's: lets its pages frame one of ours",
 }
 #: Grant types that are no flow of the authorization endpoint, and the flow that each is.
 _TOKEN_GRANTS: Final[Mapping[str, str]] = {

@@ -27,6 +27,7 @@ from provider.store.clients import (
     find_clients,
     insert_client,
     list_clients,
+    list_session_managing,
     remove_client,
     set_client_enabled,
     update_client,
@@ -114,6 +115,12 @@ class Clients:
         while page := list_clients(conn, realm.id, after=after):
             yield from page
             after = page[-1].client_id
+
+    def session_managing(self, conn: Connection, realm: Realm) -> Iterable[Client]:
+        """The enabled ones with `session_management`, in no order. Looks at every client of the realm."""
+        written = self.configured[realm.id].values()
+        yield from (client for client in written if client.enabled and client.session_management)
+        yield from list_session_managing(conn, realm.id)
 
     def count(self, conn: Connection, realm: Realm) -> int:
         """How many there are, enabled or not."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -140,9 +141,23 @@ class ResponseWriter:
         """Answer with the parameters of a successful authorization. Spec: RFC 6749 4.1.2; RFC 9207 2."""
         return self._write(realm, target, dict(parameters), language)
 
-    def error(self, realm: Realm, target: ValidatedTarget, error: OAuthError, *, language: str) -> Response:
-        """Answer with an error. Spec: RFC 6749 4.1.2.1; OIDC Core 3.1.2.6; RFC 9207 2."""
-        parameters = {"error": error.code}
+    def error(
+        self,
+        realm: Realm,
+        target: ValidatedTarget,
+        error: OAuthError,
+        *,
+        language: str,
+        beside: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
+        """Answer with an error.
+
+        Args:
+            beside: Parameters that an answer without error would have as well.
+
+        Spec: RFC 6749 4.1.2.1; OIDC Core 3.1.2.6; RFC 9207 2.
+        """
+        parameters = {"error": error.code, **beside}
         if error.description:
             parameters["error_description"] = error.description
         return self._write(realm, target, parameters, language)

@@ -66,6 +66,7 @@ class Client(ClientRules):
     second_factor: str = "realm"
     subject_type: str = "public"
     sector_identifier_uri: str = ""
+    session_management: bool = False
     acr_profile: str = "rfc8176"
     id_token_claims: tuple[str, ...] | None = None
     id_token_signed_response_alg: str = ""
@@ -143,6 +144,13 @@ def list_clients(conn: Connection, realm_id: str, *, after: str = "", limit: int
     """Clients in the order of their ids, at most `limit`, from the one following `after`."""
     query = select(clients).where(clients.c.realm_id == realm_id, clients.c.client_id > after)
     return [_client(row) for row in conn.execute(query.order_by(clients.c.client_id).limit(limit))]
+
+
+def list_session_managing(conn: Connection, realm_id: str) -> list[Client]:
+    """The enabled clients with `session_management`. Looks at every client of the realm."""
+    managing = clients.c.settings["session_management"].as_boolean()
+    query = select(clients).where(clients.c.realm_id == realm_id, clients.c.enabled, managing)
+    return [_client(row) for row in conn.execute(query)]
 
 
 def count_clients(conn: Connection, realm_id: str) -> int:

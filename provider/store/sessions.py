@@ -1,6 +1,6 @@
 """Rows of the `browser_sessions` table: who is signed in in which browser.
 
-Only the hash of the cookie is stored. Cookies, lifetimes and the meaning of a login are
+Only a hash of the cookie is stored. Cookies, lifetimes and the meaning of a login are
 `provider.services.browser_session`; tokens hang on grants (`provider.store.grants`), not on these rows.
 
 A row that has ended says by itself that its clients have to be told (`told_at` is empty): whoever ends one,
@@ -21,7 +21,7 @@ class BrowserSession:
     """One signed-in browser.
 
     Attributes:
-        session_hash: SHA-256 of the cookie value. Never leaves the server.
+        session_hash: SHA-256 of what follows from the cookie value. Never leaves the server.
         sid: The public random name of the session (ID token, logout).
         auth_time: When the person last proved who they are, from the password on.
         acr, amr: How. `amr` are the methods that were used, `acr` what they are worth in plain words; what a

@@ -28,7 +28,15 @@ def two_sites(folder: Path, authority: Authority, *, response_mode: str = "query
     """Run `app.test` and `id.example` until the block ends."""
     app_port, provider_port = free_port(), free_port()
     app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
-    provider_config = _write_provider_config(folder, issuer, app_url)
+    client = f"""
+[[clients]]
+client_id = "directory"
+name = "The directory"
+client_secret = "{SECRET}"
+redirect_uris = ["{app_url}/.oidcgate/callback"]
+post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
+"""
+    provider_config = _write_provider_config(folder, issuer, client)
     gate_config = _write_gate_config(folder, issuer, app_url, authority, response_mode)
     with (
         gunicorn(
@@ -49,13 +57,50 @@ def two_sites(folder: Path, authority: Authority, *, response_mode: str = "query
         yield Sites(app_url, issuer, app, provider)
 
 
+@contextmanager
+def spa_sites(folder: Path, authority: Authority, library: Path) -> Iterator[Sites]:
+    """Run a single-page application at `app.test`, and the provider at `id.example`, until the block ends.
+
+    Args:
+        library: The script of `oidc-client-ts`.
+    """
+    app_port, provider_port = free_port(), free_port()
+    app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
+    client = f"""
+[[clients]]
+client_id = "spa"
+auth_method = "none"
+trusted = true
+session_management = true
+redirect_uris = ["{app_url}/callback", "{app_url}/silent"]
+"""
+    provider_config = _write_provider_config(folder, issuer, client)
+    with (
+        gunicorn(
+            "tests.live.sites.provider_site:application",
+            port=provider_port,
+            log=folder / "provider.log",
+            env={"PROVIDER_CONFIG": str(provider_config)},
+            certificate=authority.issue("id.example"),
+        ) as provider,
+        gunicorn(
+            "tests.live.sites.spa_site:application",
+            port=app_port,
+            log=folder / "app.log",
+            env={"ISSUER": issuer, "LIBRARY": str(library)},
+            certificate=authority.issue("app.test", "other.test"),
+        ) as app,
+    ):
+        yield Sites(app_url, issuer, app, provider)
+
+
 def _secret_file(path: Path, text: str) -> Path:
     path.touch(mode=0o600)
     path.write_text(text)
     return path
 
 
-def _write_provider_config(folder: Path, issuer: str, app_url: str) -> Path:
+def _write_provider_config(folder: Path, issuer: str, client: str) -> Path:
     _secret_file(folder / "provider-secret", "n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
     users = "".join(
         f'[[users]]\nuser_name = "{name}"\npassword_hash = "{Passwords().hash("demo-" + name)}"\n'
@@ -68,12 +113,7 @@ def _write_provider_config(folder: Path, issuer: str, app_url: str) -> Path:
 issuer = "{issuer}"
 database = "sqlite:///{folder / "provider.db"}"
 secret_file = "{folder / "provider-secret"}"
-[[clients]]
-client_id = "directory"
-name = "The directory"
-client_secret = "{SECRET}"
-redirect_uris = ["{app_url}/.oidcgate/callback"]
-post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
+{client}
 {users}
 """
     )

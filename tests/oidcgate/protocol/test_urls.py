@@ -314,3 +314,21 @@ def test_what_a_browser_takes_for_one_origin(one: str, other: str, same: bool) -
 )
 def test_what_has_no_origin(url: str) -> None:
     assert origin(url) is None
+
+
+@pytest.mark.row("S-18")
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        pytest.param("https://app.example/cb?a=1#b", "https://app.example", id="path-and-query"),
+        pytest.param("https://App.EXAMPLE:443/cb", "https://app.example", id="default-port"),
+        pytest.param("https://app.example:80/cb", "https://app.example:80", id="default-port-of-http"),
+        pytest.param("http://localhost:80", "http://localhost", id="http-default-port"),
+        pytest.param("http://127.0.0.1:443/", "http://127.0.0.1:443", id="http-default-port-of-https"),
+        pytest.param("http://[::1]:8000/cb", "http://[::1]:8000", id="ipv6"),
+    ],
+)
+def test_an_origin_is_written_as_a_browser_does(url: str, text: str) -> None:
+    found = origin(url)
+    assert found is not None
+    assert found.text == text

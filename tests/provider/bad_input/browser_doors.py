@@ -36,7 +36,7 @@ FLOWS = ["authorization_code", "refresh_token", "hybrid", "device_code"]
 OTHER_URI, OTHER_BYE = "https://other.example/cb", "https://other.example/bye"
 CLIENTS = [
     client("app", flows=FLOWS, scopes=["*"], post_logout_redirect_uris=[BYE]),
-    client("trusted", trusted=True, flows=FLOWS, scopes=["*"]),
+    client("trusted", trusted=True, flows=FLOWS, scopes=["*"], session_management=True),
     client("strict", trusted=True, second_factor="required"),
     client("other", trusted=True, redirect_uris=[OTHER_URI], post_logout_redirect_uris=[OTHER_BYE]),
     client("tv", flows=["device_code"], redirect_uris=[]),
@@ -397,6 +397,7 @@ DOORS: dict[Door, Make] = {
             "/",
             "/.well-known/openid-configuration",
             "/.well-known/oauth-authorization-server",
+            "/check_session",
             "/jwks",
             "/healthz",
             "/readyz",

@@ -33,7 +33,7 @@ POSTED = (
 )  # fmt: skip
 ASKED = (
     "/", "/authorize", "/login", "/login/account", "/consent", "/device", "/device/confirm", "/end_session",
-    "/userinfo", "/jwks", "/healthz", "/readyz", "/.well-known/openid-configuration",
+    "/check_session", "/userinfo", "/jwks", "/healthz", "/readyz", "/.well-known/openid-configuration",
 )  # fmt: skip
 GRANT = f"grant_type=client_credentials&scope=read&foo={CANARY}"
 

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 from werkzeug.test import TestResponse
 
+from provider.endpoints.check_session import CheckSession
 from provider.pages import FORM_POST_SCRIPT
 from tests.provider.bad_input.mutations import CANARY
 from tests.provider.bad_input.oracle import Outcome, Sent, Shown, Told
@@ -90,8 +91,14 @@ def _problem_of_page(response: TestResponse, body: str, may_lead_to: Collection[
     if "default-src 'none'" not in policy or "unsafe" in policy:
         return f"policy {policy}"
     page = read(body)
-    if [script for script in page.scripts if script != FORM_POST_SCRIPT]:
+    if page.scripts == [CheckSession.script().strip()]:
+        framed_by = policy.partition("frame-ancestors ")[2].partition(";")[0]
+        if framed_by not in ("'none'", "https://app.example"):
+            return f"may be framed by {framed_by}"
+    elif [script for script in page.scripts if script != FORM_POST_SCRIPT]:
         return "a script that is not ours"
+    elif "frame-ancestors 'none'" not in policy or response.headers.get("X-Frame-Options") != "DENY":
+        return "a page that can be framed"
     for tag, attributes in page.elements:
         if any(name.startswith("on") for name in attributes) or tag in ("img", "iframe", "object", "base"):
             return f"an element that is not ours: {tag} {attributes}"

@@ -170,7 +170,9 @@ def test_where_a_form_may_lead(uri: str, expected: tuple[str, ...]) -> None:
 
 def test_cookie_names() -> None:
     names = cookie_names(REALM)
-    assert (names.secure, names.session[:7], names.browser[:7]) == (True, "__Host-", "__Host-")
+    assert names.secure
+    every_name = (names.session, names.browser, names.silent, names.state)
+    assert [name[:7] for name in every_name] == ["__Host-"] * 4
     plain = cookie_names(replace(REALM, issuer="http://localhost:9000"))
     assert not plain.secure
     assert not plain.session.startswith("__")
@@ -181,4 +183,4 @@ def test_cookie_names() -> None:
         "http://localhost:9001",
     ]
     every = {n for issuer in issuers for n in vars(cookie_names(replace(REALM, issuer=issuer))).values()}
-    assert len(every - {True, False}) == 8
+    assert len(every - {True, False}) == 16

@@ -235,7 +235,7 @@ class Browser:
         found = [
             value
             for name, value in self.cookies().items()
-            if "oidcprovider-" in name and "browser" not in name
+            if re.fullmatch(r"__Host-oidcprovider-[0-9a-f]{16}", name)
         ]
         return found[0] if found else None
 

@@ -1,0 +1,28 @@
+"""`session_state`: what it is made of, and that all of it counts."""
+
+import hashlib
+
+import pytest
+
+from oidcgate.protocol.session_management import build_session_state
+
+GIVEN = {
+    "client_id": "app",
+    "origin": "https://app.example",
+    "browser_state": "out-x",
+    "salt": "s4lt",
+}
+
+
+@pytest.mark.row("S-18")
+def test_session_state_is_the_salted_hash_of_the_specification() -> None:
+    expected = hashlib.sha256(b"app https://app.example out-x s4lt").hexdigest()
+    assert build_session_state(**GIVEN) == f"{expected}.s4lt"
+    assert " " not in build_session_state(**GIVEN)
+
+
+@pytest.mark.row("S-18")
+@pytest.mark.parametrize("name", GIVEN)
+def test_each_part_counts(name: str) -> None:
+    other = {**GIVEN, name: GIVEN[name] + "1"}
+    assert build_session_state(**other).partition(".")[0] != build_session_state(**GIVEN).partition(".")[0]
