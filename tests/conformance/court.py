@@ -47,8 +47,8 @@ def sitting(
     issuer = f"https://localhost:{port}"
     started = targets.peer(folder, npm, authority, behind=issuer, registers=registers, framed=framed)
     with started as (target, upstream):
-        assert target.backchannel is not None
-        told = (target.backchannel.backchannel_logout_uri, str(authority.certificate))
+        client = target.backchannel
+        told = None if client is None else (client.backchannel_logout_uri, str(authority.certificate))
         with lying_proxy(port, authority.issue("localhost"), upstream, target.uris, told) as proxy:
             # A second use is no other after a second; keys come at once, and so do notices.
             at_once = replace(target, reuse_wait_seconds=0, publishing_seconds=0, notice_seconds=0.5)

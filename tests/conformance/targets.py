@@ -128,7 +128,8 @@ def peer(
 
     port = free_port()
     issuer = behind or f"https://localhost:{port}"
-    target = _target(issuer, authority)
+    has_no = ("backchannel",) if framed else ("frontchannel", "session")
+    target = replace(_target(issuer, authority), **dict.fromkeys(has_no))
     settings: dict[str, Any] = {
         "port": port,
         "issuer": issuer,
@@ -138,7 +139,7 @@ def peer(
             "password": USER.password,
             "claims": {**CLAIMS, "preferred_username": USER.name},
         },
-        "clients": _npm_clients(target, behind, framed=framed),
+        "clients": list(_npm_clients(target, behind)),
         "framed": framed,
     }
     if behind is None:
@@ -174,31 +175,31 @@ def waiting(target: Target) -> Callable[[float], None]:
     return wait
 
 
-def _npm_clients(target: Target, behind: str | None, *, framed: bool) -> list[dict[str, Any]]:
-    clients = [_npm_client(client) for client in (target.basic, target.second)]
-    clients.append(_npm_client(target.post, token_endpoint_auth_method="client_secret_post"))
-    backchannel, frontchannel = target.backchannel, target.frontchannel
-    assert backchannel is not None
-    assert frontchannel is not None
-    told: dict[LogoutClient | None, dict[str, Any]] = {target.logout: {}}
-    if framed:
-        told[target.session] = {}
-        told[frontchannel] = {
-            "frontchannel_logout_uri": frontchannel.frontchannel_logout_uri,
-            "frontchannel_logout_session_required": True,
-        }
-    else:
-        told[backchannel] = {
+def _logout_clients(target: Target) -> Iterator[tuple[LogoutClient, dict[str, Any]]]:
+    """The clients at which a sign-out may end, and what the peer and our provider have to know of that."""
+    back, front = target.backchannel, target.frontchannel
+    for client in (target.logout, back, front, target.session):
+        if client is None:
+            continue
+        how: dict[str, Any] = {"post_logout_redirect_uris": [client.post_logout_redirect_uri]}
+        if client is back:
+            how["backchannel_logout_uri"] = back.backchannel_logout_uri
+            how["backchannel_logout_session_required"] = True
+        elif client is front:
+            how["frontchannel_logout_uri"] = front.frontchannel_logout_uri
+            how["frontchannel_logout_session_required"] = True
+        yield client, how
+
+
+def _npm_clients(target: Target, behind: str | None) -> Iterator[dict[str, Any]]:
+    for client in (target.basic, target.second):
+        yield _npm_client(client)
+    yield _npm_client(target.post, token_endpoint_auth_method="client_secret_post")
+    for client, how in _logout_clients(target):
+        if behind is not None and client is target.backchannel:
             # Whoever speaks in its name does so to the client, too.
-            "backchannel_logout_uri": f"{behind}/notice" if behind else backchannel.backchannel_logout_uri,
-            "backchannel_logout_session_required": True,
-        }
-    for client, how in told.items():
-        assert client is not None
-        clients.append(
-            _npm_client(client, post_logout_redirect_uris=[client.post_logout_redirect_uri], **how)
-        )
-    return clients
+            how["backchannel_logout_uri"] = f"{behind}/notice"
+        yield _npm_client(client, **how)
 
 
 def _npm_client(client: Client, **more: Any) -> dict[str, Any]:
@@ -281,7 +282,7 @@ http {{
 def _our_target(port: int, authority: Authority) -> Target:
     whole = _target(f"https://localhost:{port}", authority)
     # What it cannot be asked yet.
-    return replace(whole, backchannel=None, frontchannel=None, session=None)
+    return replace(whole, frontchannel=None, session=None)
 
 
 def _our_config(folder: Path, target: Target, database: str) -> Path:
@@ -291,28 +292,26 @@ def _our_config(folder: Path, target: Target, database: str) -> Path:
     secret.touch(mode=0o600)
     secret.write_text("n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
     person = {"user_name": USER.name, "password_hash": Passwords().hash(USER.password), **CLAIMS}
-    clients = [
-        _our_client(target.basic),
-        _our_client(target.second),
-        _our_client(target.post, auth_method="client_secret_post"),
-        *_our_logout_clients(target),
-    ]
     path = folder / "provider.toml"
     path.write_text(
         'trusted_networks = ["127.0.0.0/8"]\n'
         f'issuer = "{target.issuer}"\ndatabase = "{database}"\nsecret_file = "{secret}"\n'
-        + "".join(_toml("clients", client) for client in clients)
+        + "".join(_toml("clients", client) for client in _our_clients(target))
         + _toml("users", person)
         # The one claim that stands in ID tokens as well, for applications that find people by it.
         + _toml("claims", {"name": "preferred_username", "into": ["userinfo"]})
+        # Clients that are told of sign-outs are on this machine.
+        + f'[outbound]\nca_file = "{target.ca_file}"\nallow_networks = ["127.0.0.0/8"]\n'
     )
     return path
 
 
-def _our_logout_clients(target: Target) -> list[dict[str, Any]]:
-    assert target.logout is not None
-    uris = [target.logout.post_logout_redirect_uri]
-    return [_our_client(target.logout, flows=["authorization_code"], post_logout_redirect_uris=uris)]
+def _our_clients(target: Target) -> Iterator[dict[str, Any]]:
+    for client in (target.basic, target.second):
+        yield _our_client(client)
+    yield _our_client(target.post, auth_method="client_secret_post")
+    for told, how in _logout_clients(target):
+        yield _our_client(told, flows=["authorization_code"], **how)
 
 
 def _our_client(client: Client, **more: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ SKIPPED = {"oidcc-idtoken-unsigned"}
 _IMPLICIT = ("E-02", "S-04", "S-05", "P-39")
 _HYBRID = ("S-06", "S-07", "P-39")
 _CODE = ("E-01", "S-01", "P-39")
+_LOGOUT = ("S-19", "P-39")
 ROWS = {
     "basic": _CODE,
     "config": ("S-17", "P-39"),
@@ -23,7 +24,8 @@ ROWS = {
     "formpost-basic": _CODE,
     "formpost-implicit": _IMPLICIT,
     "formpost-hybrid": _HYBRID,
-    "rp-initiated": ("S-19", "P-39"),
+    "rp-initiated": _LOGOUT,
+    "backchannel": _LOGOUT,
 }
 
 
@@ -50,7 +52,7 @@ def test_our_provider_passes(ours: Certification, entry: Entry) -> None:
     "entry",
     [
         marked(entry)
-        for plan in ("basic", "hybrid")
+        for plan in ("basic", "hybrid", "backchannel")
         for entry in entries(plan)
         if entry.variant.response_type in ("code", "code id_token token")
     ],
