@@ -1,5 +1,6 @@
 """The how-to pages, each followed to the letter in a fresh folder, up to a person who is signed in."""
 
+import json
 import re
 import shlex
 import time
@@ -18,7 +19,7 @@ from oidcgate.settings import describe, parse
 from oidcgate.web.sealing import new_secret
 from provider.cli.main import main
 from provider.config import ProviderSettings
-from tests.examples.pages import PASSWORD, SECONDS, Reader, blocks, commands
+from tests.examples.pages import PASSWORD, SECONDS, Block, Reader, blocks, commands
 from tests.oidcgate.jose.certified import certificate_pem, key_pem
 from tests.support.servers import ROOT
 from tests.support.user_agent import Page, UserAgent
@@ -38,6 +39,7 @@ OF_THE_PROVIDER = (
     "native-app",
     "client-authentication",
     "encrypted-tokens",
+    "register-applications",
 )
 EVERY_PAGE = sorted(PAGES.rglob("*.md"))
 
@@ -80,6 +82,32 @@ def test_directory_app(with_provider: Reader) -> None:
     with_provider.follow(PAGES / "directory-app.md")
     page = sign_in(with_provider.url(8000))
     assert page.text == "Hello Alice Martin! You are Alice here, in room 3.14."
+
+
+@pytest.mark.live
+@pytest.mark.row("E-23")
+def test_register_applications(reader: Reader) -> None:
+    configuration, *steps = blocks(PAGES / "register-applications.md")
+    for block in blocks(PAGES / "first-sign-in.md"):
+        before, serve, _ = block.text.partition("$ oidcgate-provider serve")
+        reader.do(Block(block.language, before, ""))
+        if serve:
+            break
+    reader.do(configuration)
+    reader.do(Block("console", serve, ""))
+    said: list[str] = []
+    for block in steps:
+        for text in [f"$ {command}" for command in commands(block)] or [block.text]:
+            reader.said = ""
+            reader.do(Block(block.language, text, ""))
+            said.append(reader.said)
+    told, read, changed = (json.loads(text) for text in said if text.startswith("{"))
+    assert (told["client_name"], told["scope"]) == ("Orders", "openid profile")
+    assert {"client_secret", "registration_access_token", "registration_client_uri"} <= told.keys()
+    assert read["client_name"] == "Orders"
+    assert changed == {**read, "client_name": "Orders of tomorrow"}
+    assert said[-1].strip() == "204"
+    assert [line.split("\t")[1] for line in said if line.startswith("iat-")] == ["5 left"]
 
 
 @pytest.mark.live
@@ -176,10 +204,13 @@ def settings_of(page: Path) -> type:
     return ProviderSettings if of_the_provider else GateConfig
 
 
+_OTHER_FILES = ("# users.toml", "# target.toml", "# also in target.toml")
+
+
 def tables(page: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The blocks of a page that are configuration: the lists of people and of targets are files of others."""
     for number, block in enumerate(blocks(page)):
-        if block.language == "toml" and not block.text.startswith(("# users.toml", "# target.toml")):
+        if block.language == "toml" and not block.text.startswith(_OTHER_FILES):
             yield number, tomllib.loads(block.text)
 
 
