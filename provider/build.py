@@ -31,6 +31,13 @@ from provider.endpoints.home import Home
 from provider.endpoints.introspect import Introspect
 from provider.endpoints.jwks import Jwks
 from provider.endpoints.login import Login
+from provider.endpoints.my_account import MyAccountPage
+from provider.endpoints.my_applications import MyApplicationsPage
+from provider.endpoints.my_authenticator import MyAuthenticatorPages
+from provider.endpoints.my_desk import MyDesk
+from provider.endpoints.my_password import MyPasswordPage
+from provider.endpoints.my_profile import MyProfilePage
+from provider.endpoints.my_sessions import MySessionsPage
 from provider.endpoints.no_factor import NoFactorPage
 from provider.endpoints.organization import OrganizationPage
 from provider.endpoints.otp import OtpPage
@@ -52,6 +59,7 @@ from provider.grants.refresh_token import RefreshTokenGrant
 from provider.pages import provider_pages
 from provider.realm import Realm, realms_of
 from provider.routes import Face, Route
+from provider.services.applications import Applications
 from provider.services.authenticate_client import ClientAuthentication
 from provider.services.authorization import Authorizations
 from provider.services.authorization_requests import AuthorizationRequests
@@ -70,6 +78,7 @@ from provider.services.issuing import Issuing
 from provider.services.key_care import CARE_SECONDS, KeyCare
 from provider.services.keyring import SigningKeys
 from provider.services.logout_delivery import LogoutDelivery
+from provider.services.my_pages import MyPage
 from provider.services.passwords import Passwords
 from provider.services.people import People
 from provider.services.registration import PATH as REGISTER
@@ -81,7 +90,7 @@ from provider.services.subjects import Subjects
 from provider.services.token_checks import TokenChecks
 from provider.services.tokens import Tokens
 from provider.services.unused_clients import UnusedClients
-from provider.services.users import Users, UserStore
+from provider.services.users import PasswordStore, Users, UserStore
 from provider.store.engine import Store
 
 
@@ -96,6 +105,7 @@ class Parts:
     sectors: Sectors
     users: Users
     consents: Consents
+    applications: Applications
     keys: SigningKeys
     subjects: Subjects
     passwords: Passwords
@@ -140,6 +150,7 @@ def build(
     authentication = ClientAuthentication(store, clients, secrets, client_keys, clock)
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
+    applications = Applications(clients, consents)
     keys = SigningKeys(ring, audit)
     subjects = Subjects(ring)
     passwords = Passwords()
@@ -171,6 +182,7 @@ def build(
             clients=clients,
             people=people,
             consents=consents,
+            applications=applications,
             hints=hints,
             subjects=subjects,
             issuing=issuing,
@@ -215,6 +227,7 @@ def build(
         sectors=sectors,
         users=users,
         consents=consents,
+        applications=applications,
         keys=keys,
         subjects=subjects,
         passwords=passwords,
@@ -238,6 +251,7 @@ def _sign_in_routes(
     clients: Clients,
     people: People,
     consents: Consents,
+    applications: Applications,
     hints: IdTokenHints,
     subjects: Subjects,
     issuing: Issuing,
@@ -305,6 +319,16 @@ def _sign_in_routes(
     yield Route("/consent", both, consent, Face.PAGE)
     yield Route(DEVICE_PATH, both, device, Face.PAGE)
     yield Route(CONFIRM, both, device.confirm, Face.PAGE)
+    my = MyDesk(store, authorizations, screens, csrf("provider.my"), audit, clock, networks)
+    keeper = people.store if isinstance(people.store, PasswordStore) else None
+    my_authenticator = MyAuthenticatorPages(my, secrets)
+    yield Route(MyPage.OVERVIEW, ("GET",), MyAccountPage(my, applications), Face.PAGE)
+    yield Route(MyPage.PROFILE, both, MyProfilePage(my), Face.PAGE)
+    yield Route(MyPage.PASSWORD, both, MyPasswordPage(my, attempts, keeper), Face.PAGE)
+    yield Route(MyPage.AUTHENTICATOR, both, my_authenticator, Face.PAGE)
+    yield Route(MyPage.NEW_AUTHENTICATOR, both, my_authenticator.new, Face.PAGE)
+    yield Route(MyPage.SESSIONS, both, MySessionsPage(my), Face.PAGE)
+    yield Route(MyPage.APPLICATIONS, both, MyApplicationsPage(my, applications), Face.PAGE)
     yield Route("/end_session", both, end, Face.PAGE)
     yield Route("/end_session/confirm", ("POST",), end.confirm, Face.PAGE)
 

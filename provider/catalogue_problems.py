@@ -22,15 +22,22 @@ _OF_OPENID_CONNECT: Final = frozenset(
     name for scope in DEFAULT_SCOPES for name in STANDARD_SCOPE_CLAIMS[scope]
 )
 
+#: Applications find people by these, or take them for proven: nobody says them of themselves.
+_VERIFIED: Final = frozenset({"email", "email_verified", "phone_number", "phone_number_verified", "groups"})
+
 
 def claim_problems(
-    catalogue: Catalogue, written: Sequence[ClaimSettings], properties: Mapping[str, PropertySettings]
+    catalogue: Catalogue,
+    written: Sequence[ClaimSettings],
+    properties: Mapping[str, PropertySettings],
+    consent_attribute: str,
 ) -> Iterator[Problem]:
     """Claims of which nobody gets a value, or one of another type than applications expect.
 
     Args:
         written: The entries of the file.
         properties: By name.
+        consent_attribute: Where consents are kept.
     """
     positions = {claim.name: position for position, claim in enumerate(written)}
     for name, position in positions.items():
@@ -49,10 +56,16 @@ def claim_problems(
                 key, claim.property, "is no property",
                 f'add [[properties]] with name = "{claim.property}", or name another in `property`',
             )  # fmt: skip
-        elif found.writable:
+        elif found.field == consent_attribute:
             yield Problem(
                 key, claim.property, "is what the provider writes for itself", "map the claim to another"
             )
+        elif found.writable and name in _VERIFIED:
+            yield Problem(
+                key, claim.property,
+                f"is written by people themselves, and applications take {name} for verified",
+                "map the claim to a property that is not writable",
+            )  # fmt: skip
         elif name in _OF_OPENID_CONNECT:
             wanted = STANDARD_TYPES.get(name, "string")
             if found.type != wanted or found.multi_valued:

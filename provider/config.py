@@ -44,11 +44,13 @@ from provider.property_settings import (
     ORGANIZATIONS,
     PropertySettings,
     attribute_problems,
+    believed_problems,
     consent_attribute_problem,
     joined,
     shape_problems,
 )
 from provider.realm_settings import (
+    AccountSettings,
     ConsentSettings,
     Lifetimes,
     SecondFactorSettings,
@@ -86,6 +88,9 @@ class RealmSettings(SigningSettings):
         factory=RegistrationSettings, help="Whether applications may register themselves."
     )
     subjects: SubjectSettings = setting(factory=SubjectSettings, help="How people are named to applications.")
+    account: AccountSettings = setting(
+        factory=AccountSettings, help="The pages on which people look after their own account."
+    )
     audience: str = setting(
         default="", help="`aud` of access tokens for no API in particular; default: the issuer."
     )
@@ -121,9 +126,19 @@ class RealmSettings(SigningSettings):
         """Every property by its name, the default ones among them."""
         return joined(self.properties)
 
+    @cached_property
+    def own_properties(self) -> tuple[PropertySettings, ...]:
+        """Those whose values people write themselves: what is writable, but for the place of consents."""
+        return tuple(
+            entry
+            for entry in self.all_properties.values()
+            if entry.writable and entry.field != self.consent.attribute
+        )
+
     @cross_check
     def _properties_hold_together(self) -> Iterable[Problem]:
         yield from shape_problems(self.properties)
+        yield from believed_problems(self.properties)
 
     @cross_check
     def _somewhere_to_keep_consents(self) -> Iterable[Problem]:
@@ -196,7 +211,7 @@ class RealmSettings(SigningSettings):
     def _catalogue_holds_together(self) -> Iterable[Problem]:
         catalogue, properties = self.catalogue, self.all_properties
         yield from scope_problems(catalogue, self.scopes)
-        yield from claim_problems(catalogue, self.claims, properties)
+        yield from claim_problems(catalogue, self.claims, properties, self.consent.attribute)
         yield from resource_problems(catalogue, self.resources, self.key_algorithms)
         yield from organization_problems(catalogue, properties)
 

@@ -15,7 +15,7 @@ from oidcgate.audit import Event
 
 @dataclass(frozen=True)
 class LoginSucceeded(Event):
-    """A person signed in. `client_id` is the application they were on the way to.
+    """A person signed in. `client_id` is the application they were on the way to; "" for their account pages.
 
     `sid` is None where the application sent the password itself: there is no browser session.
     """
@@ -66,12 +66,27 @@ class FactorEnrolled(Event):
 
 @dataclass(frozen=True)
 class FactorRemoved(Event):
-    """An operator took a person's second factor away; sessions and tokens ended."""
+    """A person's second factor was taken away. `by` is who did: `person` or `operator`.
+
+    With an operator all sessions and tokens ended too.
+    """
 
     name: ClassVar[str] = "provider.factor_removed"
     realm: str
     user_id: str
     factor: str
+    by: str
+
+
+@dataclass(frozen=True)
+class FactorReplaced(Event):
+    """A person set up another authenticator in place of the one they had, which counts no more."""
+
+    name: ClassVar[str] = "provider.factor_replaced"
+    realm: str
+    user_id: str
+    factor: str
+    network: str
 
 
 @dataclass(frozen=True)
@@ -173,13 +188,17 @@ class ConsentUnreadable(Event):
 
 @dataclass(frozen=True)
 class ConsentWithdrawn(Event):
-    """What a person had agreed to for a client is forgotten, and as many `grants` with their tokens ended."""
+    """What a person had agreed to for a client is forgotten, and as many `grants` with their tokens ended.
+
+    `by` is who said so: `person` or `operator`.
+    """
 
     name: ClassVar[str] = "provider.consent_withdrawn"
     realm: str
     user_id: str
     client_id: str
     grants: int
+    by: str
 
 
 @dataclass(frozen=True)
@@ -492,6 +511,38 @@ class UserChanged(Event):
     realm: str
     user_id: str
     change: str
+
+
+@dataclass(frozen=True)
+class PasswordChanged(Event):
+    """A person changed their own password, and as many `sessions` elsewhere ended with it."""
+
+    name: ClassVar[str] = "provider.password_changed"
+    realm: str
+    user_id: str
+    sid: str
+    sessions: int
+    network: str
+
+
+@dataclass(frozen=True)
+class ProfileChanged(Event):
+    """A person changed what is known of them: the names of the properties, never the values."""
+
+    name: ClassVar[str] = "provider.profile_changed"
+    realm: str
+    user_id: str
+    properties: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SignedOutEverywhere(Event):
+    """A person ended all their `sessions`, and with them every token that was given in their name."""
+
+    name: ClassVar[str] = "provider.signed_out_everywhere"
+    realm: str
+    user_id: str
+    sessions: int
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ USER_NAME: Final = "user_name"
 ORGANIZATIONS: Final = "organizations"
 #: The names of these, which no data store holds: a claim may be mapped to them as to a property.
 ORGANIZATION_NAMES: Final = "organization_names"
+#: What decides which applications and organizations are open to a person.
+_BELIEVED: Final = frozenset({"groups", ORGANIZATIONS})
 #: The attribute that the provider writes consents into, unless the realm names another.
 CONSENTS: Final = "consents"
 
@@ -32,10 +34,16 @@ class PropertySettings:
     """One property: a new one, or a default one said otherwise."""
 
     name: str = setting(help="What claims call it.")
+    display_name: str = setting(
+        default="",
+        help="What people read on their profile; default: a text of ours for a standard one, else the name.",
+    )
     attribute: str = setting(default="", help="The field of the data store; default: the name.")
     type: str = setting(default="string", choices=PROPERTY_TYPES, help="What a value is.")
     writable: bool = setting(
-        default=False, help="true: the provider itself keeps the values, and nobody else gives any."
+        default=False,
+        help="true: the provider itself keeps the values, which people write on their profile, and nobody "
+        "else gives any.",
     )
     multi_valued: bool = setting(default=False, help="true: a value is a list.")
     fixed_length: bool = setting(default=False, help="true: a value is exactly `max_length` long.")
@@ -50,7 +58,7 @@ class PropertySettings:
 
     @cross_check
     def _named(self) -> Iterable[Problem]:
-        for key in ("name", "attribute"):
+        for key in ("name", "attribute", "display_name"):
             value = getattr(self, key)
             if len(value) > 100 or not value.isprintable() or value != value.strip():
                 yield Problem(
@@ -148,14 +156,27 @@ def shape_problems(written: tuple[PropertySettings, ...]) -> Iterator[Problem]:
                 f"properties[{position}].name", entry.name, "is used by another entry", "keep one of them"
             )
         for other in joined(written).values():
-            if other.field == entry.field and replace(other, name="", attribute="") != replace(
-                entry, name="", attribute=""
-            ):
+            if other.field == entry.field and _shape_of(other) != _shape_of(entry):
                 yield Problem(
                     f"properties[{position}].attribute", entry.field,
                     f"is said to be something else by the property {other.name}",
                     "say the same of both, or use one property",
                 )  # fmt: skip
+
+
+def _shape_of(entry: PropertySettings) -> PropertySettings:
+    return replace(entry, name="", attribute="", display_name="")
+
+
+def believed_problems(written: tuple[PropertySettings, ...]) -> Iterator[Problem]:
+    """Where people would write themselves what the provider goes by."""
+    for position, entry in enumerate(written):
+        if entry.writable and entry.field in _BELIEVED:
+            yield Problem(
+                f"properties[{position}].writable", True,
+                f"lets people write {entry.field} themselves, which says what they may use",
+                "remove it: whoever keeps the people says it of them",
+            )  # fmt: skip
 
 
 def attribute_problems(

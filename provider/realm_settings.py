@@ -1,4 +1,4 @@
-"""What a realm decides for everybody in it: lifetimes, consent, how guesses are slowed, the second factor.
+"""What a realm decides for everybody in it: lifetimes, consent, guesses, second factor, account pages.
 
 Names, defaults and ranges only. The tables they stand in, and what is said of one client or person, are
 `provider.config`; what follows from them is in the services that are named like them.
@@ -203,3 +203,24 @@ class SecondFactorSettings:
         maximum=10,
         help="How many steps of 30 seconds the clock of an authenticator may be off, either way.",
     )
+
+
+@dataclass(frozen=True)
+class AccountSettings:
+    """The pages on which people look after their own account, and what a password has to be."""
+
+    fresh_minutes: float = setting(
+        default=10.0,
+        minimum=2,
+        maximum=1440,
+        help="Who changes a password, an authenticator, sign-ins or the access of applications has signed in "
+        "no longer ago than this; others sign in once more.",
+    )
+    password_characters: int = setting(
+        default=8, minimum=8, maximum=64, help="The fewest characters that a new password has."
+    )
+
+    @property
+    def fresh_seconds(self) -> int:
+        """How young a sign-in is for what is sensitive."""
+        return round(self.fresh_minutes * 60)

@@ -44,21 +44,35 @@ def list_(config: Path, user: str, by_sub: bool, realm_id: str) -> None:
 
 @consents.command()
 @click.argument("user")
-@click.argument("client")
+@click.argument("client", required=False)
+@click.option("--all", "everything", is_flag=True, help="From every application, in place of CLIENT.")
 @_by_sub
 @realm_option
 @click.pass_obj
-def withdraw(config: Path, user: str, client: str, by_sub: bool, realm_id: str) -> None:
-    """Forget what a person agreed to for an application; its tokens for them end at once."""
+def withdraw(
+    config: Path, user: str, client: str | None, everything: bool, by_sub: bool, realm_id: str
+) -> None:
+    """Forget what a person agreed to for an application; its tokens for them end at once.
+
+    Also for one that was never agreed to. `user applications` lists what there is.
+    """
+    if everything is (client is not None):
+        raise click.UsageError("name the application, or ask for --all")
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
             user_id = user if by_sub else parts.users.known(conn, realm, user).user_id
-            event = parts.consents.withdraw(conn, realm, user_id, client, int(parts.clock()))
-        if event is not None:
-            parts.audit.emit(event)
-    if event is None:
-        raise click.ClickException(f"{user} has allowed nothing to {client}")
-    click.echo(f"{client} has to ask {user} again; grants that ended: {event.grants}")
+            now = int(parts.clock())
+            if client is None:
+                events = parts.applications.revoke_all(conn, realm, user_id, now, by="operator")
+            else:
+                event = parts.applications.revoke(conn, realm, user_id, client, now, by="operator")
+                events = () if event is None else (event,)
+        for one in events:
+            parts.audit.emit(one)
+    if not events:
+        raise click.ClickException(f"{user} has allowed nothing to {client or 'any application'}")
+    for one in events:
+        click.echo(f"{one.client_id} has to ask {user} again; grants that ended: {one.grants}")
 
 
 @consents.command()

@@ -14,9 +14,11 @@ import click
 from oidcgate.settings import Problem, SettingsError, parse
 from provider.cli.opening import opened, realm_option
 from provider.events import FactorRemoved, UserChanged
+from provider.instants import shown
 from provider.property_settings import NAMED_ATTRIBUTES, PropertySettings, by_attribute
 from provider.realm import Realm
-from provider.services.passwords import Passwords
+from provider.realm_settings import AccountSettings
+from provider.services.passwords import LONGEST_PASSWORD_BYTES, Passwords, Weakness, weakness_of
 from provider.user_settings import UserSettings
 
 
@@ -54,7 +56,10 @@ def add(
     """Add a person."""
     with opened(config, realm_id) as (parts, realm):
         values = _attributes(realm, name, attributes)
-        password_hash = None if no_password else parts.passwords.hash(_password(password_stdin))
+        password_hash = None
+        if not no_password:
+            fewest = realm.settings.account.password_characters
+            password_hash = parts.passwords.hash(_password(password_stdin, fewest, name))
         with parts.store.begin() as conn:
             made = parts.users.add(conn, realm, name, password_hash, values, int(parts.clock()))
         parts.audit.emit(UserChanged(realm.id, made.user_id, "added"))
@@ -101,16 +106,43 @@ def enable(config: Path, name: str, realm_id: str) -> None:
 def password(config: Path, name: str | None, print_hash: bool, password_stdin: bool, realm_id: str) -> None:
     """Set a person's password; sessions and tokens end."""
     if print_hash:
-        click.echo(Passwords().hash(_password(password_stdin)))
+        fewest = AccountSettings().password_characters
+        click.echo(Passwords().hash(_password(password_stdin, fewest, name or "")))
         return
     if name is None:
         raise click.UsageError("name the person, or ask for --print-hash")
     with opened(config, realm_id) as (parts, realm):
-        password_hash = parts.passwords.hash(_password(password_stdin))
+        fewest = realm.settings.account.password_characters
+        password_hash = parts.passwords.hash(_password(password_stdin, fewest, name))
         with parts.store.begin() as conn:
             changed = parts.users.set_password_hash(conn, realm, name, password_hash, int(parts.clock()))
         parts.audit.emit(UserChanged(realm.id, changed.user_id, "password"))
     click.echo(f"{changed.user_name} has a new password")
+
+
+@user.command()
+@click.argument("name")
+@click.option(
+    "--sub", "by_sub", is_flag=True, help="NAME is a `sub`: for people who are in a store of your own."
+)
+@realm_option
+@click.pass_obj
+def applications(config: Path, name: str, by_sub: bool, realm_id: str) -> None:
+    """List the applications that have access to a person's account.
+
+    Application, its name, scopes, since when, tokens that are good now, when the last of them was given.
+    Access is taken away by `consents withdraw`.
+    """
+    with opened(config, realm_id) as (parts, realm), parts.store.read() as conn:
+        user_id = name if by_sub else parts.users.known(conn, realm, name).user_id
+        found = parts.applications.of(conn, realm, user_id, int(parts.clock()))
+    for one in found:
+        last = "-" if one.last_given_at is None else shown(one.last_given_at)
+        click.echo(
+            "\t".join(
+                (one.client_id, one.name, " ".join(one.scopes), shown(one.since), str(one.tokens), last)
+            )
+        )
 
 
 @user.command("remove-totp")
@@ -126,7 +158,7 @@ def remove_totp(config: Path, name: str, realm_id: str) -> None:
         with parts.store.begin() as conn:
             changed = parts.users.remove_second_factor(conn, realm, name, int(parts.clock()))
         if changed is not None:
-            parts.audit.emit(FactorRemoved(realm.id, changed.user_id, "totp"))
+            parts.audit.emit(FactorRemoved(realm.id, changed.user_id, "totp", "operator"))
     if changed is None:
         raise click.ClickException(f"{name} has no authenticator")
     click.echo(f"{changed.user_name} has no authenticator any more")
@@ -140,15 +172,19 @@ def _set_active(config: Path, name: str, realm_id: str, active: bool) -> None:
     click.echo(f"{changed.user_name} is {'active' if active else 'disabled'}")
 
 
-def _password(from_stdin: bool) -> str:
+def _password(from_stdin: bool, fewest: int, user_name: str) -> str:
     if from_stdin:
         given = sys.stdin.readline().rstrip("\r\n")
     else:
         given = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    try:
-        Passwords.check(given)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
+    weakness = weakness_of(given, fewest=fewest, user_name=user_name)
+    if weakness is not None:
+        said = {
+            Weakness.SHORT: f"a password has at least {fewest} characters",
+            Weakness.LONG: f"a password has at most {LONGEST_PASSWORD_BYTES} bytes",
+            Weakness.GUESSABLE: "that password is among the first that are guessed; choose another",
+        }
+        raise click.ClickException(said[weakness])
     return str(given)
 
 

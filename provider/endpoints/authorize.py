@@ -4,7 +4,8 @@ A request that needs the person is stored and sent on to a page next door (`logi
 `no_factor`, `organization`, `consent`); these come back here as `/authorize?interaction=…`, where everything
 is judged anew. Here is no form and no password. What is asked is judged by
 `provider.services.authorization_requests`, what follows by `provider.services.authorization`. A device whose
-code was typed (`device`) goes the same way and ends in a page (`device_end`).
+code was typed (`device`) goes the same way and ends in a page (`device_end`), and so does somebody on the way
+to their own account pages (`my_desk`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -119,6 +120,8 @@ class Authorize:
             pending = load_request(conn, realm, SIGN_IN, identifier, browser, int(self.clock()))
         if pending.kind is Kind.DEVICE:
             return self._answer_device(realm, request, pending)
+        if pending.kind is Kind.ACCOUNT:
+            return self._answer_account(realm, request, pending)
         accepted = self._accept(realm, request, parse_authorization_request(pending.parameters))
         if isinstance(accepted, Response):
             return accepted
@@ -191,6 +194,18 @@ class Authorize:
             finish_request(conn, realm, pending, now)
             ending = self.device_end.reach(conn, realm, accepted, judged, pending.row.state, now)
         return self.device_end.show(realm, request, accepted, ending)
+
+    def _answer_account(self, realm: Realm, request: Request, pending: Pending) -> Response:
+        """Do what is next for somebody on the way to an account page: the same steps, which end there."""
+        now, cookies = int(self.clock()), request.headers.get("Cookie", "")
+        accepted = self.requests.account(realm, pending)
+        with self.store.begin() as conn:
+            judged = self.authorizations.judge(conn, realm, accepted, pending.row.state, cookies, now)
+            if isinstance(judged.step, Ask):
+                return see_other(_page(realm, _PAGES[type(judged.step)], pending))
+            finish_request(conn, realm, pending, now)
+        # Who lacks a factor that the realm requires was told so, and is nowhere.
+        return see_other(realm.url(accepted.page if isinstance(judged.step, Finish) else "/"))
 
     def _refuse(
         self, realm: Realm, request: Request, target: ValidatedTarget, error: OAuthError, told: Told = UNTOLD

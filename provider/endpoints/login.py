@@ -24,6 +24,7 @@ from provider.realm import Realm
 from provider.services.authentication_context import PASSWORD
 from provider.services.authorization import Authorizations, Judged
 from provider.services.authorization_requests import Accepted, AuthorizationRequests
+from provider.services.browser_label import browser_label
 from provider.services.browser_session import (
     Authenticated,
     Browser,
@@ -119,7 +120,9 @@ class Login:
     def _sign_in(self, form: "_Form", right: Right, network: str) -> Response:
         """Make the session, in one transaction with the interaction's note of it."""
         realm, now, user = form.realm, form.now, right.user
-        client_id, who = form.accepted.target.client.client_id, Authenticated(user.user_id, now, (PASSWORD,))
+        client_id = form.accepted.target.client.client_id
+        label = browser_label(form.request.headers.get("User-Agent", ""))
+        who = Authenticated(user.user_id, now, (PASSWORD,), label)
         with self.store.begin() as conn:
             good = right.settle(conn, realm)
             if good:

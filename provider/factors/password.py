@@ -84,6 +84,15 @@ class PasswordFactor:
                 return PasswordVerdict(user, "ok")
             return PasswordVerdict(user, "ok", self._hasher.hash(encoded))
 
+    def hash(self, password: str) -> str:
+        """The hash of a new password, which takes a slot as a check does.
+
+        Raises:
+            Busy: no slot was free.
+        """
+        with self._slot():
+            return self._hasher.hash(password.encode("utf-8", "surrogatepass"))
+
     def _compare(self, stored: str, encoded: bytes) -> tuple[bool, str]:
         try:
             return self._hasher.verify(stored, encoded), "ok"

@@ -72,5 +72,18 @@ class TotpSecrets:
         opened = self._sealer(realm, user_id).open(sealed)
         return None if opened is None else opened.decode()
 
+    def wait(self, realm: Realm, sid: str, secret: str, now: int) -> str:
+        """A secret that nobody has shown a code of yet, as a form of that session carries it."""
+        return self._waiting(realm, sid).seal(secret.encode(), now)
+
+    def waiting(self, realm: Realm, sid: str, sealed: str) -> str | None:
+        """What `wait` was given; None when it is of another session, or nothing of ours."""
+        opened = self._waiting(realm, sid).open(sealed)
+        return None if opened is None else opened.decode()
+
     def _sealer(self, realm: Realm, user_id: str) -> Sealer:
         return Sealer(self.ring, "provider-totp", f"{realm.issuer} {user_id}")
+
+    def _waiting(self, realm: Realm, sid: str) -> Sealer:
+        # For another purpose: what is stored of somebody never passes for what a form carries.
+        return Sealer(self.ring, "provider-totp-waiting", f"{realm.issuer} {sid}")

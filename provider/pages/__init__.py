@@ -39,6 +39,27 @@ logout.html (200, page-logout)
 logged_out.html (200, page-logged-out)
 error.html (the error's status, page-error)
     kind: ErrorKind; incident: str; retry_after_seconds: int or None
+my_base.html (the frame of the account pages, which give it this)
+    user_name: str; here: str and links: Mapping[str, str], by the names of `MyPage` in small letters;
+    sign_out: str; notice: MyNotice or None
+my_account.html (200, page-my-overview)
+    sessions: int; applications: int; has_authenticator: bool
+my_profile.html (200, page-my-profile)
+    action: str; hidden: Mapping[str, str]; known: Sequence[tuple[str, str]]; lines: Sequence[ProfileLine];
+    expired: bool
+my_password.html (200, page-my-password)
+    action: str; hidden: Mapping[str, str]; changeable: bool; fewest: int; ends_others: bool;
+    problem: PasswordProblem or None; retry_after_seconds: int or None
+my_authenticator.html (200, page-my-authenticator)
+    action: str; hidden: Mapping[str, str]; enrolled_at: Moment or None; offered: bool; removable: bool;
+    expired: bool
+my_new_authenticator.html (200, page-my-new-authenticator)
+    action: str; hidden: Mapping[str, str]; waiting: str; replaces: bool; problem: FactorProblem or None;
+    qr: Markup; otpauth_uri: str; secret: str
+my_sessions.html (200, page-my-sessions)
+    action: str; hidden: Mapping[str, str]; sessions: Sequence[SessionLine]; more: bool; expired: bool
+my_applications.html (200, page-my-applications)
+    action: str; hidden: Mapping[str, str]; applications: Sequence[ApplicationLine]; expired: bool
 form_post.html (200, page-form-post), rendered by `form_post`
     action: str; fields: Sequence[tuple[str, str]]; client_name: str or None; script: Markup
 
@@ -48,9 +69,11 @@ Buttons: `login` on login.html; `continue` and `other` on account.html send `dec
 `decision=other`; `verify` on otp.html and enrol.html, where `skip` sends `decision=skip`; `back` on
 no_factor.html; `organization-1` and so on, each of which sends its `org_id`, on organization.html;
 `allow` and `deny` on consent.html and device_confirm.html send `decision=allow` or `decision=deny`; `send` on
-device.html; `logout` on logout.html.
+device.html; `logout` on logout.html; `save`, `change` and `verify` on the account pages with fields; `remove`
+sends `decision=remove`, `everywhere` `decision=everywhere`; `end-1` and so on send their `sid`, `revoke-1`
+and so on their `client_id`.
 
-After the POST of each page with a form but form_post.html the browser may be redirected
+After the POST of each page of a sign-in the browser may be redirected
 to the client: give the validated redirect URI to `render` as `form_action`, or Chromium stops there.
 """
 
@@ -60,6 +83,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oidcgate.web.pages import Pages
+from provider.instants import Moment
 
 if TYPE_CHECKING:
     import werkzeug
@@ -82,6 +106,103 @@ class OrganizationLine(NamedTuple):
 
     org_id: str
     name: str
+
+
+class SessionLine(NamedTuple):
+    """One signed-in browser of a person.
+
+    Attributes:
+        browser: Such as "Firefox on Linux"; "" where nobody knows.
+        amr: How they signed in: `pwd`, and `otp` with an authenticator.
+        this: It is the one that reads the page.
+    """
+
+    sid: str
+    browser: str
+    amr: Sequence[str]
+    since: Moment
+    seen_at: Moment
+    this: bool
+
+
+class ApplicationLine(NamedTuple):
+    """One application of a person.
+
+    Attributes:
+        agreed: The person was asked; else it is trusted.
+        tokens: How many that are good now.
+        last_given_at: When it got the last of these.
+    """
+
+    client_id: str
+    name: str
+    scopes: Sequence[ScopeLine]
+    agreed: bool
+    since: Moment
+    tokens: int
+    last_given_at: Moment | None
+
+
+class ProfileProblem(StrEnum):
+    """Why what a person wrote of themselves is not taken."""
+
+    NUMBER = "number"
+    CHOICE = "choice"
+    CHARACTERS = "characters"
+    """Something in it cannot be shown."""
+    LENGTH = "length"
+    MANY = "many"
+    """There are too many values."""
+
+
+class ProfileLine(NamedTuple):
+    """One property that a person may write.
+
+    Attributes:
+        field: The name of its form field.
+        kind: `text`, `lines` (one value a line), `number` or `choice` (yes, no, or nothing said).
+        value: What the field is filled in with.
+    """
+
+    field: str
+    label: str
+    kind: str
+    value: str
+    problem: ProfileProblem | None
+
+
+class MyNotice(StrEnum):
+    """What an account page says was done."""
+
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 (the name of a text)
+    AUTHENTICATOR_ADDED = "authenticator_added"
+    AUTHENTICATOR_REMOVED = "authenticator_removed"
+    SESSION_ENDED = "session_ended"
+    ACCESS_REVOKED = "access_revoked"
+    PROFILE_SAVED = "profile_saved"
+
+
+class PasswordProblem(StrEnum):
+    """Why the page for a new password is shown once more."""
+
+    WRONG = "wrong"
+    """The password they have is another one."""
+    SHORT = "short"
+    """The new one has too few characters."""
+    LONG = "long"
+    """It has too many."""
+    GUESSABLE = "guessable"
+    """It is one of the first that somebody would try."""
+    DIFFERENT = "different"
+    """It was typed in two ways."""
+    SAME = "same"
+    """It is the one they have."""
+    TOO_MANY = "too_many"
+    """Too many attempts; `retry_after_seconds` says how long to wait."""
+    BUSY = "busy"
+    """Too many people sign in at this moment."""
+    EXPIRED = "expired"
+    """The form was open for too long, or was not shown to this person here."""
 
 
 class LoginProblem(StrEnum):

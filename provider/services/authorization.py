@@ -16,7 +16,12 @@ from provider.events import TokensIssued
 from provider.realm import Realm
 from provider.services.allowed_people import may_use
 from provider.services.authentication_context import state
-from provider.services.authorization_requests import Accepted, AcceptedDevice, AcceptedRequest
+from provider.services.authorization_requests import (
+    Accepted,
+    AcceptedAccount,
+    AcceptedDevice,
+    AcceptedRequest,
+)
 from provider.services.browser_session import live_session, note_use, silent_session
 from provider.services.claims import without_claims_of
 from provider.services.consents import Consents
@@ -244,7 +249,8 @@ def _factor(
         used=frozenset(session.amr),
         has_code=has_code,
         may_enrol=rule.may_ask and settings.enrol_at_sign_in and not has_code,
-        declined=noted(progress, "declined", session),
+        # On their account pages people set one up when they like, and are not asked on the way.
+        declined=isinstance(accepted, AcceptedAccount) or noted(progress, "declined", session),
     )
     return next_factor(rule, accepted.wish, means)
 

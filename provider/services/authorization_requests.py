@@ -29,14 +29,21 @@ from oidcgate.protocol.errors import (
 from oidcgate.protocol.response_type import ResponseType, parse_response_type
 from provider.pages import ErrorKind
 from provider.realm import Realm
-from provider.services.authentication_context import VOCABULARIES
+from provider.services.authentication_context import PLAIN, TWO_FACTORS, VOCABULARIES, state
 from provider.services.claims import askable, scopes_of_claims
 from provider.services.clients import Clients
 from provider.services.devices import FLOW as DEVICE_FLOW
 from provider.services.id_token_hint import IdTokenHints
+from provider.services.my_pages import MyPage, ourselves, page_in
 from provider.services.pending import Kind, Pending
 from provider.services.progress import typist_in
-from provider.services.responses import DeviceTarget, PageError, ValidatedTarget, validate_target
+from provider.services.responses import (
+    AccountTarget,
+    DeviceTarget,
+    PageError,
+    ValidatedTarget,
+    validate_target,
+)
 from provider.services.scopes import OPENID, Reach, reach_of
 from provider.services.second_factor import Wish
 from provider.store import device_codes
@@ -46,7 +53,7 @@ from provider.store.device_codes import DeviceCode
 
 @dataclass(frozen=True)
 class Accepted:
-    """A request with nothing wrong in it: of an application (`AcceptedRequest`), or a device's.
+    """A request with nothing wrong in it: an application's (`AcceptedRequest`), a device's, or for our pages.
 
     Attributes:
         reach: What would be granted, and for which API.
@@ -57,7 +64,7 @@ class Accepted:
     """
 
     request: AuthorizationRequest
-    target: ValidatedTarget | DeviceTarget
+    target: ValidatedTarget | DeviceTarget | AccountTarget
     reach: Reach
     asked: Mapping[str, tuple[str, ...]]
     to_agree: tuple[str, ...]
@@ -93,6 +100,36 @@ class AcceptedDevice(Accepted):
     target: DeviceTarget
     device: DeviceCode
     typist: str | None
+
+
+@dataclass(frozen=True)
+class AcceptedAccount(Accepted):
+    """Somebody wants one of their own account pages, which asks for nothing in the name of a client."""
+
+    target: AccountTarget
+    page: MyPage
+
+
+def for_account(realm: Realm, page: MyPage, *, fresh: bool) -> AcceptedAccount:
+    """The sign-in that an account page needs.
+
+    Who has an authenticator shows it here, also where applications do without: else the password alone would
+    be enough to take the authenticator away.
+
+    Args:
+        fresh: The sign-in has to be young (`account.fresh_minutes`).
+    """
+    client = ourselves(realm)
+    longest = realm.settings.account.fresh_seconds if fresh else None
+    return AcceptedAccount(
+        request=AuthorizationRequest(client_id=client.client_id, redirect_uri=None, max_age=longest),
+        target=AccountTarget(client),
+        reach=Reach((), None),
+        asked={},
+        to_agree=(),
+        wish=Wish(acr_values=(state(PLAIN, TWO_FACTORS).acr,), vocabulary=PLAIN),
+        page=page,
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +210,8 @@ class AuthorizationRequests:
         """
         if pending.kind is Kind.DEVICE:
             return self.device(conn, realm, pending)
+        if pending.kind is Kind.ACCOUNT:
+            return self.account(realm, pending)
         raw = parse_authorization_request(pending.parameters)
         target = self.target(conn, realm, raw)
         try:
@@ -181,6 +220,12 @@ class AuthorizationRequests:
             raise PageError(
                 ErrorKind.EXPIRED, detail=f"not acceptable any more: {error.description}"
             ) from None
+
+    @staticmethod
+    def account(realm: Realm, pending: Pending) -> AcceptedAccount:
+        """The account page that somebody was on the way to."""
+        page, fresh = page_in(pending.parameters)
+        return for_account(realm, page, fresh=fresh)
 
     def device(self, conn: Connection, realm: Realm, pending: Pending) -> AcceptedDevice:
         """What the device asks for whose code was typed, judged again like any stored request.

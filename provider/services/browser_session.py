@@ -44,11 +44,14 @@ _BROWSER_COOKIE_SECONDS: Final = 400 * 86_400
 
 @dataclass(frozen=True)
 class Authenticated:
-    """A person who has just proved who they are, by these methods (`authentication_context`)."""
+    """A person who has just proved who they are, by these methods (`authentication_context`), in this browser
+    (`browser_label`).
+    """
 
     user_id: str
     auth_time: int
     used: tuple[str, ...]
+    browser: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def begin_session(
         created_at=now,
         seen_at=now,
         expires_at=now + realm.settings.lifetimes.session_seconds,
+        browser=who.browser,
     )
     if previous is not None:
         if kept_sid is not None and sessions.renew(conn, realm.id, previous.session_hash, session):

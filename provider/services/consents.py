@@ -123,11 +123,14 @@ class Consents:
         return ConsentNotStored(realm.id, user_id, client_id, attribute, size, limit)
 
     def withdraw(
-        self, conn: Connection, realm: Realm, user_id: str, client_id: str, now: int
+        self, conn: Connection, realm: Realm, user_id: str, client_id: str, now: int, *, by: str
     ) -> ConsentWithdrawn | None:
         """Forget what was agreed to for a client, and end what it was granted: codes and tokens stop at once.
 
         A string that cannot be opened goes as a whole: whoever brings its key back would undo this.
+
+        Args:
+            by: Who says so: `person` or `operator`.
 
         Returns:
             What to report once it is committed; None when there was neither consent nor grant.
@@ -141,7 +144,7 @@ class Consents:
         ended = revoke_user_client_grants(conn, realm.id, user_id, client_id, now, "consent_withdrawn")
         if after == before and not ended:
             return None
-        return ConsentWithdrawn(realm.id, user_id, client_id, ended)
+        return ConsentWithdrawn(realm.id, user_id, client_id, ended, by)
 
     def _put(
         self,

@@ -77,14 +77,19 @@ def end_every_session(
     return ended
 
 
-def end_everything(conn: Connection, realm: Realm, user_id: str, now: int, reason: str) -> tuple[str, ...]:
+def end_everything(
+    conn: Connection, realm: Realm, user_id: str, now: int, reason: str, *, keep: str | None = None
+) -> tuple[str, ...]:
     """End every session of a person, and every token that was given in their name, wherever.
+
+    Args:
+        keep: The `sid` of one session that goes on, with what was granted in it.
 
     Returns:
         The `sid` of each session that ended.
     """
-    ended = sessions.end_of_user(conn, realm.id, user_id, now)
-    grants.revoke_user_grants(conn, realm.id, user_id, now, reason)
+    ended = sessions.end_of_user(conn, realm.id, user_id, now, keep=keep)
+    grants.revoke_user_grants(conn, realm.id, user_id, now, reason, keep=keep)
     return ended
 
 

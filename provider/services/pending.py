@@ -27,11 +27,12 @@ class Kind(StrEnum):
 
     AUTHORIZE = "authorize"
     DEVICE = "device"
+    ACCOUNT = "account"
     END_SESSION = "end_session"
 
 
 #: Those for which a person signs in.
-SIGN_IN: Final = frozenset({Kind.AUTHORIZE, Kind.DEVICE})
+SIGN_IN: Final = frozenset({Kind.AUTHORIZE, Kind.DEVICE, Kind.ACCOUNT})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 In front of whatever keeps them (`users`, or a store of one's own): attributes become properties
 (`provider.property_settings`), and a value that is not what its property says is left out and reported, so
-that nobody downstream meets it.
+that nobody downstream meets it. What people write of themselves (`profile`) is read here, whoever keeps the
+rest of them.
 """
 
 import threading
@@ -17,6 +18,7 @@ from oidcgate.audit import Audit
 from provider.events import AttributeUnusable
 from provider.property_settings import USER_NAME
 from provider.realm import Realm
+from provider.services.profile import written
 from provider.services.users import UserStore
 from provider.store.users import User
 
@@ -39,20 +41,21 @@ class People:
 
     def find(self, conn: Connection, realm: Realm, user_id: str) -> User | None:
         """The person of that `sub`, active or not: the caller looks at `active`."""
-        return self._as_declared(realm, self.store.find(conn, realm, user_id))
+        return self._as_declared(conn, realm, self.store.find(conn, realm, user_id))
 
     def find_by_name(self, conn: Connection, realm: Realm, name: str) -> User | None:
         """The person of that name in any spelling, active or not."""
-        return self._as_declared(realm, self.store.find_by_name(conn, realm, name))
+        return self._as_declared(conn, realm, self.store.find_by_name(conn, realm, name))
 
-    def _as_declared(self, realm: Realm, user: User | None) -> User | None:
+    def _as_declared(self, conn: Connection, realm: Realm, user: User | None) -> User | None:
         if user is None:
             return None
         given: Mapping[str, Any] = {**user.attributes, USER_NAME: user.user_name}
+        own = written(conn, realm, user.user_id)
         values = {}
         for name, declared in realm.settings.all_properties.items():
             # What is writable is the provider's own, whatever a store says of it.
-            value = None if declared.writable else given.get(declared.field)
+            value = (own if declared.writable else given).get(declared.field)
             if value is None:
                 continue
             problem = declared.value_problem(value)

@@ -79,6 +79,18 @@ class DeviceTarget:
     redirect_uri: None = None
 
 
+@dataclass(frozen=True)
+class AccountTarget:
+    """Our own account pages: the browser is led to one of them, and to nobody else.
+
+    Attributes:
+        client: What stands for them where an application would be: ourselves, under no id.
+    """
+
+    client: Client
+    redirect_uri: None = None
+
+
 def validate_target(
     client: Client,
     redirect_uri: str | None,

@@ -8,7 +8,7 @@ store of people has to offer.
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -42,6 +42,20 @@ class UserStore(Protocol):
 
     def find_by_name(self, conn: Connection, realm: Realm, name: str) -> User | None:
         """The person of that name in any spelling, active or not."""
+
+
+@runtime_checkable
+class PasswordStore(Protocol):
+    """A store of people that also keeps the password that somebody chooses on their account page.
+
+    In another store people look, and change their password where it is kept.
+    """
+
+    def keeps_password_of(self, realm: Realm, user: User) -> bool:
+        """Whether it can be changed here for this person, who was found in this store."""
+
+    def keep_password(self, conn: Connection, realm: Realm, user: User, password_hash: str) -> None:
+        """Replace the password. Sessions and tokens are the caller's."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +167,14 @@ class Users:
         set_password_hash(conn, realm.id, user.user_id, password_hash)
         end_everything(conn, realm, user.user_id, now, "password_changed")
         return user
+
+    def keeps_password_of(self, _realm: Realm, user: User) -> bool:
+        """Those of the file are read-only."""
+        return not user.read_only
+
+    def keep_password(self, conn: Connection, realm: Realm, user: User, password_hash: str) -> None:
+        """Replace the password of a person of the database."""
+        set_password_hash(conn, realm.id, user.user_id, password_hash)
 
     def remove_second_factor(self, conn: Connection, realm: Realm, name: str, now: int) -> User | None:
         """Forget a person's authenticator, those in the file included; None when there was none.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from provider.store.schema import access_tokens, codes, grants, refresh_tokens, revoked_tokens
@@ -140,11 +140,19 @@ def revoke_grants_of_sessions(
         conn.execute(query.values(revoked_at=now, revoke_reason=reason), [{"of_sid": sid} for sid in sids])
 
 
-def revoke_user_grants(conn: Connection, realm_id: str, user_id: str, now: int, reason: str) -> int:
-    """Stop everything that was granted in a person's name; returns how many grants."""
+def revoke_user_grants(
+    conn: Connection, realm_id: str, user_id: str, now: int, reason: str, *, keep: str | None = None
+) -> int:
+    """Stop everything that was granted in a person's name; returns how many grants.
+
+    Args:
+        keep: The `sid` of a session of which what was granted in it goes on.
+    """
     query = update(grants).where(
         grants.c.realm_id == realm_id, grants.c.user_id == user_id, grants.c.revoked_at.is_(None)
     )
+    if keep is not None:
+        query = query.where(or_(grants.c.sid.is_(None), grants.c.sid != keep))
     return conn.execute(query.values(revoked_at=now, revoke_reason=reason)).rowcount
 
 

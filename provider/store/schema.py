@@ -135,6 +135,8 @@ browser_sessions: Final = Table(
     Column("ended_at", _INSTANT),
     # When it was written down whom to tell of the end. Ended and not told: that has still to be done.
     Column("told_at", _INSTANT),
+    # What its person recognises it by, such as "Firefox on Linux".
+    Column("browser", String(60)),
     Index("browser_sessions_by_sid", "realm_id", "sid"),
     Index("browser_sessions_by_user", "realm_id", "user_id"),
     Index("browser_sessions_by_end", "realm_id", "expires_at"),

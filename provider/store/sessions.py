@@ -28,6 +28,7 @@ class BrowserSession:
             client is told is worded for it when a code is written.
         seen_at: The last use, in coarse steps.
         expires_at: The absolute end.
+        browser: In which browser it began, as `browser_label` says it; "" where nobody knows.
     """
 
     session_hash: str
@@ -39,6 +40,7 @@ class BrowserSession:
     created_at: int
     seen_at: int
     expires_at: int
+    browser: str = ""
 
 
 def find(conn: Connection, realm_id: str, session_hash: str) -> BrowserSession | None:
@@ -112,6 +114,7 @@ def _session(row: Row[Any]) -> BrowserSession:
         created_at=row.created_at,
         seen_at=row.seen_at,
         expires_at=row.expires_at,
+        browser=row.browser or "",
     )
 
 

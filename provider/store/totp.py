@@ -32,13 +32,30 @@ def find(conn: Connection, realm_id: str, user_id: str) -> Totp | None:
 
 
 def add(conn: Connection, realm_id: str, totp: Totp) -> bool:
-    """Store a new authenticator. Returns False when the person has one: it is never replaced."""
+    """Store a new authenticator. Returns False when the person has one, which stays as it is."""
     try:
         with conn.begin_nested():
             conn.execute(insert(schema.totp).values(realm_id=realm_id, **totp._asdict()))
     except IntegrityError:
         return False
     return True
+
+
+def replace(conn: Connection, realm_id: str, totp: Totp, enrolled_at: int) -> bool:
+    """Store an authenticator in place of the one that was set up at that instant. Returns False when that one
+    is not there any more.
+    """
+    table = schema.totp
+    changed = conn.execute(
+        update(table)
+        .where(
+            table.c.realm_id == realm_id,
+            table.c.user_id == totp.user_id,
+            table.c.enrolled_at == enrolled_at,
+        )
+        .values(**totp._asdict())
+    )
+    return changed.rowcount == 1
 
 
 def accept(conn: Connection, realm_id: str, user_id: str, step: int, sealed_secret: str) -> bool:

@@ -4,6 +4,8 @@ People of the file, of the database and of a store of one's own have them alike.
 business of who writes it (`provider.services.consents`).
 """
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from provider.store.engine import lock_names, to_be_judged
@@ -22,6 +24,15 @@ def find_attribute(
     table = user_attributes
     mine = (table.c.realm_id == realm_id, table.c.user_id == user_id, table.c.name == name)
     return conn.execute(to_be_judged(conn, select(table.c.value).where(*mine))).scalar_one_or_none()
+
+
+def find_attributes(conn: Connection, realm_id: str, user_id: str, names: Collection[str]) -> dict[str, str]:
+    """Those of these attributes that the person has, by name."""
+    table = user_attributes
+    query = select(table.c.name, table.c.value).where(
+        table.c.realm_id == realm_id, table.c.user_id == user_id, table.c.name.in_(names)
+    )
+    return {row.name: row.value for row in conn.execute(query)}
 
 
 def put_attribute(conn: Connection, realm_id: str, user_id: str, name: str, value: str) -> None:

@@ -150,7 +150,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.realm": ("provider.config", "provider.catalogue"),
     "provider.routes": ("provider.realm",),
     "provider.events": ("oidcgate.audit",),
-    "provider.pages": ("oidcgate.web",),
+    "provider.pages": ("oidcgate.web", "provider.instants"),
     # What a client may have is asked of its row as it was of its settings.
     "provider.store": ("oidcgate.protocol", "oidcgate.settings", "provider.client_rules"),
     "provider.services": (

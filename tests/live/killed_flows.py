@@ -196,7 +196,9 @@ def send(world: World, state: State) -> dict[str, Any]:
     if "withdraw" in state:
         parts, realm = world.provider.parts, world.provider.parts.realms[0]
         with parts.store.begin() as conn:
-            event = parts.consents.withdraw(conn, realm, "sub-alice", state["withdraw"], world.now)
+            event = parts.consents.withdraw(
+                conn, realm, "sub-alice", state["withdraw"], world.now, by="person"
+            )
         return {"kind": "withdrawn" if event else "nothing to withdraw", "told": {}}
     if "client" in state:
         response = world.post_token(state["form"], state["client"], state["path"])

@@ -291,7 +291,7 @@ def test_a_consent_that_is_withdrawn_while_codes_are_given(raced: RacedProvider,
     def withdraw(made: Provider) -> None:
         realm, now = made.parts.realms[0], int(time.time())
         with made.parts.store.begin() as conn:
-            made.parts.consents.withdraw(conn, realm, "sub-alice", "asks-0", now)
+            made.parts.consents.withdraw(conn, realm, "sub-alice", "asks-0", now, by="person")
 
     replies = raced.at_once_beside(
         "codes while a consent is withdrawn", again(request, raced), withdraw, after=raced.size.workers * 2

@@ -33,6 +33,7 @@ def chromium(
     switches: Sequence[str] = (),
     block_third_party_cookies: bool = False,
     dark: bool = False,
+    scripts: bool = True,
     width: int = 1280,
     height: int = 800,
 ) -> Iterator[BrowserContext]:
@@ -45,6 +46,7 @@ def chromium(
         switches: of the command line, beside those that it always has.
         block_third_party_cookies: as the setting of the same name in the browser.
         dark: prefer dark pages.
+        scripts: False: run no JavaScript.
         width: of the window, in pixels.
         height: of the window, in pixels.
     """
@@ -76,6 +78,7 @@ def chromium(
             args=arguments,
             env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
             color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
             viewport={"width": width, "height": height},
         )
         context.set_default_timeout(20_000)

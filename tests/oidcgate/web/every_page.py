@@ -11,14 +11,21 @@ from oidcgate.gate.pages import LoopCheck, gate_pages
 from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
 from provider.factors.enrolment import qr_code
+from provider.instants import moment
 from provider.pages import (
+    ApplicationLine,
     DeviceOutcome,
     DeviceProblem,
     FactorProblem,
     LoginProblem,
     LogoutProblem,
+    MyNotice,
     OrganizationLine,
+    PasswordProblem,
+    ProfileLine,
+    ProfileProblem,
     ScopeLine,
+    SessionLine,
     form_post,
     provider_pages,
 )
@@ -207,6 +214,120 @@ def _unknown_user(inactive: bool) -> Example:
     )
 
 
+_MINE = ("overview", "profile", "password", "authenticator", "sessions", "applications")
+_THEN = moment(1_800_000_000)
+
+
+def _mine(here: str, stops: tuple[str, ...], **context: Any) -> Example:
+    """One of the account pages."""
+    frame: dict[str, Any] = {
+        "user_name": "alice",
+        "here": here,
+        "links": {page: f"/account/{page}" for page in (*_MINE, "new_authenticator")},
+        "sign_out": "/end_session",
+        "notice": None,
+    }
+    pages = tuple(f"to-{page}" for page in _MINE)
+    template = {"overview": "my_account.html"}.get(here, f"my_{here}.html")
+    main = f"page-my-{here.replace('_', '-')}"
+    return _provider(template, main, (*pages, *stops, "sign-out"), **{**frame, **context})
+
+
+def _my_profile(problem: ProfileProblem | None, **changes: Any) -> Example:
+    lines = (
+        ProfileLine("of-nickname", "Nickname", "text", "Al", problem),
+        ProfileLine("of-floors", "Floors", "lines", "1\n2", None),
+        ProfileLine("of-age", "Age", "number", "42", None),
+        ProfileLine("of-listed", "In the directory", "choice", "true", None),
+    )
+    context = {
+        "action": "/account/profile",
+        "hidden": {"csrf": "a token"},
+        "known": (("Name", "Alice Liddell"), ("E-mail address", "alice@example.com")),
+        "lines": lines,
+        "expired": False,
+        **changes,
+    }
+    fields = tuple(f"value-{number}" for number in range(1, len(context["lines"]) + 1))
+    return _mine("profile", (*fields, "save") if fields else (), **context)
+
+
+def _my_password(problem: PasswordProblem | None, **changes: Any) -> Example:
+    context = {
+        "action": "/account/password",
+        "hidden": {"csrf": "a token"},
+        "changeable": True,
+        "fewest": 8,
+        "ends_others": True,
+        "problem": problem,
+        "retry_after_seconds": None,
+        **changes,
+    }
+    stops = ("password", "new_password", "new_password_again", "end_others", "change")
+    return _mine("password", stops if context["changeable"] else (), **context)
+
+
+def _my_authenticator(stops: tuple[str, ...], **changes: Any) -> Example:
+    context = {
+        "action": "/account/authenticator",
+        "hidden": {"csrf": "a token"},
+        "enrolled_at": _THEN,
+        "offered": True,
+        "removable": True,
+        "expired": False,
+        **changes,
+    }
+    return _mine("authenticator", stops, **context)
+
+
+def _my_new_authenticator(problem: FactorProblem | None, *, replaces: bool = False) -> Example:
+    return _mine(
+        "new_authenticator",
+        ("otpauth", "otp", "verify", "cancel"),
+        action="/account/authenticator/new",
+        hidden={"csrf": "a token"},
+        waiting="sealed",
+        replaces=replaces,
+        problem=problem,
+        qr=qr_code(OTPAUTH),
+        otpauth_uri=OTPAUTH,
+        secret="GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ",
+    )
+
+
+def _my_sessions(*, expired: bool = False, more: bool = False, notice: MyNotice | None = None) -> Example:
+    return _mine(
+        "sessions",
+        ("end-1", "end-2", "everywhere"),
+        action="/account/sessions",
+        hidden={"csrf": "a token"},
+        sessions=(
+            SessionLine("sid-1", "Firefox on Linux", ("pwd", "otp"), _THEN, _THEN, this=True),
+            SessionLine("sid-2", "", ("pwd",), _THEN, _THEN, this=False),
+        ),
+        more=more,
+        expired=expired,
+        notice=notice,
+    )
+
+
+def _my_applications(*applications: ApplicationLine, expired: bool = False) -> Example:
+    return _mine(
+        "applications",
+        tuple(f"revoke-{number}" for number in range(1, len(applications) + 1)),
+        action="/account/applications",
+        hidden={"csrf": "a token"},
+        applications=applications,
+        expired=expired,
+    )
+
+
+_APPLICATIONS = (
+    ApplicationLine("directory", "Directory", SCOPES, True, _THEN, 3, _THEN),
+    ApplicationLine("desk", "Desk", SCOPES[:1], False, _THEN, 1, _THEN),
+    ApplicationLine("old", "Old app", (), True, _THEN, 0, None),
+)
+
 EVERY_PAGE: Mapping[str, Example] = {
     "gate-unknown-user": _unknown_user(False),
     "gate-inactive-user": _unknown_user(True),
@@ -303,6 +424,43 @@ EVERY_PAGE: Mapping[str, Example] = {
         )
         for outcome in DeviceOutcome
     },
+    "provider-my-account": _mine(
+        "overview",
+        tuple(f"open-{page}" for page in _MINE[1:]),
+        sessions=2,
+        applications=0,
+        has_authenticator=True,
+    ),
+    "provider-my-account-of-one": _mine(
+        "overview",
+        tuple(f"open-{page}" for page in _MINE[1:]),
+        sessions=1,
+        applications=1,
+        has_authenticator=False,
+    ),
+    "provider-my-profile": _my_profile(None),
+    "provider-my-profile-expired": _my_profile(None, expired=True),
+    "provider-my-profile-read-only": _my_profile(None, lines=()),
+    **{f"provider-my-profile-{problem}": _my_profile(problem) for problem in ProfileProblem},
+    "provider-my-password": _my_password(None),
+    "provider-my-password-elsewhere": _my_password(None, changeable=False),
+    **{f"provider-my-password-{problem}": _my_password(problem) for problem in PasswordProblem},
+    "provider-my-password-wait": _my_password(PasswordProblem.TOO_MANY, retry_after_seconds=60),
+    "provider-my-authenticator": _my_authenticator(("replace", "remove")),
+    "provider-my-authenticator-required": _my_authenticator(("replace",), removable=False),
+    "provider-my-authenticator-expired": _my_authenticator(("replace", "remove"), expired=True),
+    "provider-my-authenticator-none": _my_authenticator(("set-up",), enrolled_at=None),
+    "provider-my-authenticator-not-offered": _my_authenticator((), enrolled_at=None, offered=False),
+    "provider-my-new-authenticator": _my_new_authenticator(None),
+    "provider-my-new-authenticator-again": _my_new_authenticator(None, replaces=True),
+    "provider-my-new-authenticator-wrong": _my_new_authenticator(FactorProblem.WRONG),
+    "provider-my-new-authenticator-expired": _my_new_authenticator(FactorProblem.EXPIRED),
+    "provider-my-sessions": _my_sessions(),
+    "provider-my-sessions-expired": _my_sessions(expired=True, more=True),
+    **{f"provider-my-sessions-{notice}": _my_sessions(notice=notice) for notice in MyNotice},
+    "provider-my-applications": _my_applications(*_APPLICATIONS),
+    "provider-my-applications-expired": _my_applications(*_APPLICATIONS, expired=True),
+    "provider-my-applications-none": _my_applications(),
     "provider-logout": _logout(None),
     **{f"provider-logout-{problem}": _logout(problem) for problem in LogoutProblem},
     "provider-logged-out": _provider("logged_out.html", "page-logged-out", ()),

@@ -1,7 +1,6 @@
 """The catalogues hold exactly the texts that the pages use, and a reader gets the language they asked for."""
 
-from collections.abc import Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
@@ -14,12 +13,25 @@ from oidcgate.gate.pages import LoopCheck
 from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
 from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS
-from provider.pages import DeviceOutcome, DeviceProblem, FactorProblem, LoginProblem, LogoutProblem
+from provider.pages import (
+    DeviceOutcome,
+    DeviceProblem,
+    FactorProblem,
+    LoginProblem,
+    LogoutProblem,
+    MyNotice,
+    PasswordProblem,
+    ProfileProblem,
+)
 from provider.pages import ErrorKind as ProviderError
+from provider.property_settings import CONSENTS, DEFAULT_PROPERTIES, USER_NAME
+from provider.services.my_pages import MyPage
+from provider.services.profile import kind_of
 from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY
 
 # What the variable part of a key may be, per template.
-VARIABLE: Mapping[tuple[Pages, str, str], type[StrEnum]] = {
+MINE = [page.name.lower() for page in MyPage]
+VARIABLE: Mapping[tuple[Pages, str, str], Iterable[str]] = {
     (GATE, "error.html", "kind"): GateError,
     (GATE, "login_loop.html", "check"): LoopCheck,
     (PROVIDER, "error.html", "kind"): ProviderError,
@@ -29,6 +41,14 @@ VARIABLE: Mapping[tuple[Pages, str, str], type[StrEnum]] = {
     (PROVIDER, "logout.html", "problem"): LogoutProblem,
     (PROVIDER, "device.html", "problem"): DeviceProblem,
     (PROVIDER, "device_done.html", "outcome"): DeviceOutcome,
+    (PROVIDER, "my_base.html", "here"): MINE,
+    (PROVIDER, "my_base.html", "page"): [name for name in MINE if name != "new_authenticator"],
+    (PROVIDER, "my_base.html", "notice"): MyNotice,
+    (PROVIDER, "my_account.html", "page"): [name for name in MINE if name != "overview"],
+    (PROVIDER, "my_profile.html", "problem"): ProfileProblem,
+    (PROVIDER, "my_password.html", "name"): ["password", "new_password", "new_password_again"],
+    (PROVIDER, "my_password.html", "problem"): PasswordProblem,
+    (PROVIDER, "my_new_authenticator.html", "problem"): FactorProblem,
 }
 
 
@@ -44,6 +64,9 @@ def uses(pages: Pages) -> Iterator[tuple[str, frozenset[str]]]:
         for scope in STANDARD_SCOPE_CLAIMS:
             yield f"scope.{scope}.name", frozenset()
             yield f"scope.{scope}.description", frozenset()
+        for declared in DEFAULT_PROPERTIES:  # and so is the profile page
+            if kind_of(declared) == "text" and declared.name not in (USER_NAME, CONSENTS):
+                yield f"property.{declared.name}", frozenset()
 
 
 def keys(pages: Pages, template: str, argument: ast.Expr) -> Iterator[str]:

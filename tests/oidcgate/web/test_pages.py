@@ -128,7 +128,8 @@ def test_structure_is_complete(example: Example) -> None:
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     labelled = {attributes["for"] for tag, attributes in page.elements if tag == "label"}
-    visible = {a["id"] for tag, a in page.elements if tag == "input" and a.get("type") != "hidden"}
+    controls = ("input", "textarea", "select")
+    visible = {a["id"] for tag, a in page.elements if tag in controls and a.get("type") != "hidden"}
     assert labelled == visible
     for _, attributes in page.elements:
         if "aria-describedby" in attributes:
@@ -250,12 +251,19 @@ def test_documented_context_is_what_the_templates_need(package: Any, pages: Any)
     needed = {}
     for path in Path(package.__file__).parent.glob("*.html"):
         names: set[str] = set()
-        for name in (path.name, "base.html"):
-            source = pages.environment.loader.get_source(pages.environment, name)[0]
+        extended: str | None = path.name
+        while extended is not None:
+            source = pages.environment.loader.get_source(pages.environment, extended)[0]
             names |= jinja2.meta.find_undeclared_variables(pages.environment.parse(source))
+            found = re.search(r'{% extends "([a-z_.]+)" %}', source)
+            extended = found[1] if found else None
+            if extended in documented:
+                # What a frame of several pages needs is said with the frame.
+                documented[path.name] |= documented[extended]
         needed[path.name] = frozenset(names - {"t", "language", "style", "parts"})
     assert documented == needed
-    assert {page.template for page in EVERY_PAGE.values() if page.pages is pages} == set(needed)
+    frames = {"my_base.html"} if pages is PROVIDER else set()
+    assert {page.template for page in EVERY_PAGE.values() if page.pages is pages} == set(needed) - frames
 
 
 @every_page

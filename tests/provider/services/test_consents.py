@@ -73,7 +73,7 @@ class Desk:
 
     def withdraw(self, client_id: str = "app", realm: Realm = REALM) -> ConsentWithdrawn | None:
         with self.store.begin() as conn:
-            return self.consents.withdraw(conn, realm, "sub-1", client_id, NOW)
+            return self.consents.withdraw(conn, realm, "sub-1", client_id, NOW, by="person")
 
     def kept(self) -> str | None:
         with self.store.read() as conn:
@@ -330,7 +330,7 @@ def granted(desk: Desk) -> Desk:
 def test_withdrawing_ends_what_that_client_was_granted_by_that_person(granted: Desk) -> None:
     granted.agree()
     granted.agree("desk")
-    assert granted.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 2)
+    assert granted.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 2, "person")
     assert granted.granted() == frozenset()
     assert granted.granted("desk") == BOTH
     assert revoked(granted) == {
@@ -345,13 +345,13 @@ def test_withdrawing_ends_what_that_client_was_granted_by_that_person(granted: D
 @pytest.mark.row("C-13")
 def test_the_last_consent_leaves_nothing_behind(desk: Desk) -> None:
     desk.agree()
-    assert desk.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 0)
+    assert desk.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 0, "person")
     assert desk.kept() is None
 
 
 @pytest.mark.row("C-13")
 def test_grants_of_a_client_that_nobody_was_asked_for_end_too(granted: Desk) -> None:
-    assert granted.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 2)
+    assert granted.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 2, "person")
     assert granted.kept() is None
 
 
@@ -360,7 +360,7 @@ def test_withdrawing_takes_away_what_cannot_be_read(granted: Desk) -> None:
     """The key that opens it may come back, and the consent with it."""
     granted.agree()
     other = Desk(granted.store, (NEXT_SECRET,))
-    assert other.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 2)
+    assert other.withdraw() == ConsentWithdrawn("default", "sub-1", "app", 2, "person")
     assert granted.granted() == frozenset()
 
 
@@ -394,10 +394,12 @@ def test_a_withdrawal_waits_for_what_is_being_granted_and_ends_it(granted: Desk)
         return scopes
 
     scopes, withdrawn = one_after_the_other(
-        granted.store, grant, lambda conn: granted.consents.withdraw(conn, REALM, "sub-1", "app", NOW)
+        granted.store,
+        grant,
+        lambda conn: granted.consents.withdraw(conn, REALM, "sub-1", "app", NOW, by="operator"),
     )
     assert scopes == BOTH
-    assert withdrawn == ConsentWithdrawn("default", "sub-1", "app", 3)
+    assert withdrawn == ConsentWithdrawn("default", "sub-1", "app", 3, "operator")
     with granted.store.read() as conn:
         newest = find_grant(conn, "default", "newest")
     assert newest is not None
@@ -410,7 +412,7 @@ def test_what_is_granted_waits_for_a_withdrawal(desk: Desk) -> None:
     desk.agree("desk")
     _, scopes = one_after_the_other(
         desk.store,
-        lambda conn: desk.consents.withdraw(conn, REALM, "sub-1", "app", NOW),
+        lambda conn: desk.consents.withdraw(conn, REALM, "sub-1", "app", NOW, by="operator"),
         lambda conn: desk.consents.granted(conn, REALM, "sub-1", "app"),
     )
     assert scopes == frozenset()

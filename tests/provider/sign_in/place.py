@@ -29,6 +29,7 @@ from provider import Provider
 from provider.config import ProviderSettings
 from provider.endpoints.login import Login
 from provider.factors.password import PasswordFactor, _unmatched_hash
+from provider.services.users import UserStore
 
 ISSUER = "https://id.example"
 START = 1_800_000_000
@@ -266,15 +267,29 @@ class World:
     lines: list[str] = field(default_factory=list)
 
     @classmethod
-    def make(cls, folder: Path, *, fetcher: Fetcher | None = None, **changes: Any) -> "World":
+    def make(
+        cls,
+        folder: Path,
+        *,
+        fetcher: Fetcher | None = None,
+        user_store: UserStore | None = None,
+        **changes: Any,
+    ) -> "World":
         """A provider over a file in the folder, which is made if it is not there."""
         database = folder / "provider.db"
         if not database.exists():
             shutil.copy(_prepared_database(), database)
-        return cls.over(f"sqlite:///{database}", fetcher=fetcher, **changes)
+        return cls.over(f"sqlite:///{database}", fetcher=fetcher, user_store=user_store, **changes)
 
     @classmethod
-    def over(cls, url: str, *, fetcher: Fetcher | None = None, **changes: Any) -> "World":
+    def over(
+        cls,
+        url: str,
+        *,
+        fetcher: Fetcher | None = None,
+        user_store: UserStore | None = None,
+        **changes: Any,
+    ) -> "World":
         """A provider over that database."""
         document = settings_document(database=url, **changes)
         time, lines = [float(START)], []  # type: list[float], list[str]
@@ -283,6 +298,7 @@ class World:
             clock=lambda: time[0],
             audit=Audit(lines.append, lambda: time[0]),
             fetcher=fetcher,
+            user_store=user_store,
         )
         world = cls(provider, time, lines)
         factor = world.password_factor

@@ -238,7 +238,7 @@ def test_asked_again_and_left_out_is_forgotten(world: World) -> None:
 def withdraw(world: World, client_id: str) -> None:
     parts = world.provider.parts
     with parts.store.begin() as conn:
-        parts.consents.withdraw(conn, parts.realms[0], "sub-alice", client_id, world.now)
+        parts.consents.withdraw(conn, parts.realms[0], "sub-alice", client_id, world.now, by="person")
 
 
 @pytest.mark.row("A-14", "C-13")

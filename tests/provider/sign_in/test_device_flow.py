@@ -600,7 +600,7 @@ def test_consent_that_was_withdrawn_meanwhile_gives_nothing(devices: World) -> N
     done(approve(devices.browser(), started))
     parts = devices.provider.parts
     with parts.store.begin() as conn:
-        assert parts.consents.withdraw(conn, parts.realms[0], "sub-alice", "tv", devices.now)
+        assert parts.consents.withdraw(conn, parts.realms[0], "sub-alice", "tv", devices.now, by="person")
     assert error_of(poll(devices, started)) == (400, "invalid_grant")
     assert rows(devices, "access_tokens") == []
 
