@@ -282,7 +282,7 @@ http {{
 def _our_target(port: int, authority: Authority) -> Target:
     whole = _target(f"https://localhost:{port}", authority)
     # What it cannot be asked yet.
-    return replace(whole, frontchannel=None, session=None)
+    return replace(whole, frontchannel=None)
 
 
 def _our_config(folder: Path, target: Target, database: str) -> Path:
@@ -311,7 +311,8 @@ def _our_clients(target: Target) -> Iterator[dict[str, Any]]:
         yield _our_client(client)
     yield _our_client(target.post, auth_method="client_secret_post")
     for told, how in _logout_clients(target):
-        yield _our_client(told, flows=["authorization_code"], **how)
+        asked = {"session_management": told is target.session}
+        yield _our_client(told, flows=["authorization_code"], **asked, **how)
 
 
 def _our_client(client: Client, **more: Any) -> dict[str, Any]:

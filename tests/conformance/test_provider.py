@@ -26,6 +26,7 @@ ROWS = {
     "formpost-hybrid": _HYBRID,
     "rp-initiated": _LOGOUT,
     "backchannel": _LOGOUT,
+    "session-management": ("S-18", "P-39"),
 }
 
 
