@@ -20,7 +20,7 @@ from werkzeug.routing import Map, MapAdapter, Rule
 from oidcgate.audit import Audit
 from oidcgate.net.fetch import Fetcher
 from oidcgate.protocol.bearer import challenge
-from oidcgate.protocol.errors import InvalidClient, OAuthError, TemporarilyUnavailable
+from oidcgate.protocol.errors import InvalidClient, InvalidToken, OAuthError, TemporarilyUnavailable
 from provider.build import Parts, build
 from provider.config import ProviderSettings, load_settings
 from provider.endpoints.answers import is_for_scripts, json_response
@@ -239,7 +239,7 @@ class Provider:
             headers["Retry-After"] = str(error.retry_after_seconds)
         elif isinstance(error, TemporarilyUnavailable):
             headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
-        elif route.bearer:
+        elif route.bearer or isinstance(error, InvalidToken):
             headers["WWW-Authenticate"] = challenge(error, realm.issuer)
         elif isinstance(error, InvalidClient) and "Authorization" in request.headers:
             headers["WWW-Authenticate"] = f'Basic realm="{realm.issuer}"'

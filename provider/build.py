@@ -213,7 +213,6 @@ def build(
             ("POST", "GET", "PUT", "DELETE"),
             Register(Registrations(store, clients, sectors, clock), audit, networks),
             Face.JSON,
-            bearer=True,
             only=registration_is_on,
         ),
         Route("/healthz", ("GET",), Alive(), Face.JSON, health=True),

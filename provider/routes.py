@@ -29,7 +29,7 @@ class Route:
         any_origin: scripts of any site may read the answer. Only where no cookie counts: whoever sends the
             same from a server is answered the same, so the person's browser adds no right of its own. An
             endpoint can keep single answers from them (`answers.keep_from_scripts`).
-        bearer: errors carry the challenge of RFC 6750.
+        bearer: every error carries the challenge of RFC 6750; elsewhere those of a token alone do.
         health: answered also while the provider is switched off.
         only: in which realms there is such a path; None for all.
     """

@@ -11,10 +11,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from click.testing import CliRunner
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
+from provider.cli.main import main
 from provider.services.passwords import Passwords
 from tests.support.servers import free_port, gunicorn
 from tests.support.user_agent import UserAgent
@@ -81,10 +83,15 @@ class ClientKeys:
 
 @dataclass(frozen=True)
 class ProviderForClients:
-    """The provider's issuer, the keys of its clients, and a browser that stays signed in there."""
+    """The provider's issuer, the keys of its clients, and a browser that stays signed in there.
+
+    Attributes:
+        registration_token: with which clients register themselves.
+    """
 
     issuer: str
     keys: ClientKeys
+    registration_token: str
     browser: UserAgent = field(default_factory=UserAgent)
 
     def answer(self, url: str) -> str:
@@ -109,7 +116,14 @@ def provider_for_clients(folder: Path) -> Iterator[ProviderForClients]:
         env = {"PROVIDER_CONFIG": str(config)}
         log = folder / "provider.log"
         with gunicorn("tests.live.sites.provider_site:application", port=port, log=log, env=env):
-            yield ProviderForClients(issuer, keys)
+            yield ProviderForClients(issuer, keys, _registration_token(config))
+
+
+def _registration_token(config: Path) -> str:
+    command = ["--config", str(config), "client", "registration-token", "add", "--uses", "1000"]
+    said = CliRunner().invoke(main, command)
+    assert said.exit_code == 0, said.output
+    return said.stdout.partition("token: ")[2].strip()
 
 
 @contextmanager
@@ -142,6 +156,9 @@ insecure_allow_http_loopback = true
 database = "sqlite:///{folder / "provider.db"}"
 secret = "n0-real-secret-but-long-enough-for-the-provider-0123456789"
 further_signing_algorithms = {json.dumps(FURTHER_ALGORITHMS)}
+
+[registration]
+enabled = true
 
 [lifetimes]
 device_interval_seconds = 1

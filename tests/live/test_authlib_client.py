@@ -127,6 +127,20 @@ def test_code_flow_refresh_and_revocation(library: Library, client_id: str, meth
         session.refresh_token()
 
 
+@pytest.mark.row("E-23", "P-37")
+def test_a_client_that_registered_itself(library: Library) -> None:
+    bearer = {"access_token": library.provider.registration_token, "token_type": "Bearer"}
+    asked = {"redirect_uris": [REDIRECT], "grant_types": ["authorization_code", "refresh_token"]}
+    told = OAuth2Session(token=bearer, default_timeout=30).post(
+        library.metadata["registration_endpoint"], json=asked
+    ).json()  # fmt: skip
+    session = library.session(told["client_id"], method=told["token_endpoint_auth_method"])
+    session.client_secret = told["client_secret"]
+    claims = library.sign_in(session, prompt="consent")
+    assert claims["preferred_username"] == USER
+    assert session.refresh_token()["access_token"]
+
+
 @pytest.mark.row("S-02")
 def test_assertions_for_the_token_endpoint_need_the_switch(library: Library) -> None:
     # What Authlib signs unless it is told otherwise.

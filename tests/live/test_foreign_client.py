@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import requests
 
 from tests.live import peers
 from tests.live.provider_for_clients import (
@@ -100,6 +101,58 @@ def test_code_flow_userinfo_and_refresh(library: Library, client_id: str, method
         refreshed = library.ask("refresh")
         assert refreshed["rotated"]
         assert refreshed["claims"]["sub"] == signed_in["claims"]["sub"]
+
+
+@pytest.mark.row("E-23", "P-37")
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"])
+def test_a_client_that_registered_itself(library: Library, method: str) -> None:
+    provider = library.provider
+    metadata: dict[str, Any] = {
+        "client_name": "Registered by itself",
+        "redirect_uris": [REDIRECT],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": method,
+        "jwks": provider.keys.public,
+        "software_id": "nobody-asks",
+    }
+    told = library.ask(
+        "register",
+        issuer=provider.issuer,
+        metadata=metadata,
+        method=method,
+        token=provider.registration_token,
+        signing_key=provider.keys.signing["RS256"].as_dict(private=True),
+        redirect_uri=REDIRECT,
+        scope="openid profile email offline_access",
+    )["told"]
+    assert told.items() >= {
+        name: value for name, value in metadata.items() if name != "software_id"
+    }.items()  # fmt: skip
+    assert "software_id" not in told
+    assert ("client_secret" in told) == method.startswith("client_secret")
+    signed_in = library.sign_in(prompt="consent")
+    assert signed_in["claims"]["preferred_username"] == USER
+    assert signed_in["claims"]["aud"] == told["client_id"]
+    assert library.ask("refresh")["rotated"]
+
+    own = {"Authorization": f"Bearer {told['registration_access_token']}"}
+    address = told["registration_client_uri"]
+    assert requests.get(address, headers=own, timeout=30).json()["client_name"] == "Registered by itself"
+    assert requests.delete(address, headers=own, timeout=30).status_code == 204
+    # The second is its word for a 401 with a challenge, which whoever came by the header is sent.
+    refused = library.process.ask("refresh")["error"]
+    assert refused in ("invalid_client", "OAUTH_WWW_AUTHENTICATE_CHALLENGE")
+
+
+@pytest.mark.row("E-23")
+def test_a_client_that_may_not_register_is_told_why(library: Library) -> None:
+    asked = {"issuer": library.provider.issuer, "method": "none", "metadata": {"redirect_uris": [REDIRECT]}}
+    nobody = library.process.ask("register", **asked)
+    assert nobody["error"] == "OAUTH_WWW_AUTHENTICATE_CHALLENGE"
+    token = library.provider.registration_token
+    metadata = {"redirect_uris": ["http://client.example/"]}
+    wrong = library.process.ask("register", **{**asked, "metadata": metadata}, token=token)
+    assert wrong["error"] == "invalid_redirect_uri"
 
 
 @pytest.mark.row("S-21", "E-08")

@@ -64,6 +64,21 @@ const steps = {
     subject = undefined;
     return { metadata: configuration.serverMetadata() };
   },
+  async register(given) {
+    settings = given;
+    configuration = await client.dynamicClientRegistration(
+      new URL(settings.issuer),
+      settings.metadata,
+      // With the secret that comes of it.
+      await authentications[settings.method](),
+      {
+        initialAccessToken: settings.token,
+        execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],
+      },
+    );
+    subject = undefined;
+    return { told: configuration.clientMetadata() };
+  },
   async start({ parameters = {} }) {
     verifier = client.randomPKCECodeVerifier();
     state = client.randomState();

@@ -122,7 +122,9 @@ def test_nobody_registers_without_a_token(world: World, header: str | None) -> N
 
 def test_a_token_is_good_so_often_and_so_long_and_a_refusal_uses_nothing(world: World) -> None:
     twice, short = initial_token(world, uses=2), initial_token(world, life_seconds=60)
-    assert error_of(register(world, {"redirect_uris": ["http://x.example/"]}, token=twice))[0] == 400
+    refused = register(world, {"redirect_uris": ["http://x.example/"]}, token=twice)
+    assert error_of(refused) == (400, "invalid_redirect_uri")
+    assert "WWW-Authenticate" not in refused.headers
     assert [register(world, token=twice).status_code for _ in range(3)] == [201, 201, 401]
     world.clock.move(59)
     assert register(world, token=short).status_code == 201
