@@ -42,6 +42,11 @@ class RegistrationSettings:
     auth_methods: tuple[str, ...] = setting(
         default=AUTH_METHODS, choices=AUTH_METHODS, help="How they may prove themselves."
     )
+    insecure_token_endpoint_audience: bool = setting(
+        default=False,
+        help="Take assertions of theirs that name the token endpoint as `aud` in place of the issuer, as the "
+        "OpenID certification's do.",
+    )
     application_types: tuple[str, ...] = setting(
         default=("web",),
         choices=APPLICATION_TYPES,

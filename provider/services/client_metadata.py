@@ -52,7 +52,7 @@ NEVER_SET: Final[Mapping[str, str]] = {
     "client_secret_sha256": "made here, if there is one",
     "enabled": "the operator's",
     "trusted": "people are asked before a stranger learns anything",
-    "insecure_token_endpoint_audience": "insecure",
+    "insecure_token_endpoint_audience": "the policy's, for all of them",
     "require_pkce": "the operator's; who uses PKCE anyway loses nothing",
     "restricted_scopes": "the operator's: takes away",
     "allowed_users": "the operator's: takes away",

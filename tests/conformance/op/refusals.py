@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from tests.conformance.op.browser import Callback, Journey, Page
 from tests.conformance.op.outcome import Failure, Skipped, need
+from tests.conformance.op.registration import Registered
 from tests.conformance.op.registry import module
 from tests.conformance.op.run import Parameters, Run
 
@@ -74,9 +75,14 @@ def unsigned_object(claims: Parameters) -> str:
     return ".".join((*parts, ""))
 
 
-def _supports(run: Run) -> bool:
+def _only_signed(run: Run) -> bool:
+    """Whether the metadata says that unsigned objects are not read."""
+    return "none" not in run.metadata.get("request_object_signing_alg_values_supported", ["none"])
+
+
+def _supports(run: Run, algorithm: str = "none") -> bool:
     offered = run.metadata.get("request_parameter_supported", False)
-    return bool(offered) and "none" in run.supported("request_object_signing_alg_values_supported")
+    return bool(offered) and algorithm in run.supported("request_object_signing_alg_values_supported")
 
 
 def _rejected(run: Run, callback: Callback, request: Parameters, error: str) -> None:
@@ -90,6 +96,8 @@ def _rejected(run: Run, callback: Callback, request: Parameters, error: str) -> 
 
 @module("oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported")
 def _unsigned_request_object(run: Run) -> None:
+    if _only_signed(run):
+        raise Skipped("unsigned request objects are not in request_object_signing_alg_values_supported")
     inner = run.parameters()
     # state and nonce are in the object alone: an answer without them shows that it was ignored.
     request = {name: value for name, value in inner.items() if name not in ("state", "nonce")}
@@ -120,10 +128,15 @@ def _request_uri(run: Run) -> None:
 
 @module("oidcc-ensure-request-object-with-redirect-uri")
 def _redirect_uri_inside(run: Run) -> None:
-    inner = run.parameters()
-    elsewhere = f"{run.client.redirect_uri.partition('?')[0]}/{secrets.token_urlsafe(6)}"
-    request = {**inner, "redirect_uri": elsewhere}
-    request |= {"request": unsigned_object({**inner, "iss": run.client.client_id, "aud": run.target.issuer})}
+    client, inner = run.client, run.parameters()
+    elsewhere = f"{client.redirect_uri.partition('?')[0]}/{secrets.token_urlsafe(6)}"
+    claims = {**inner, "iss": client.client_id, "aud": run.target.issuer}
+    algorithm, made = "none", unsigned_object(claims)
+    if _only_signed(run):
+        if not isinstance(client, Registered):
+            raise Skipped("request objects are to be signed, and the client has no key")
+        algorithm, made = "RS256", client.key.sign(claims)
+    request = {**inner, "redirect_uri": elsewhere, "request": made}
     browser = run.target.browser(elsewhere)
     try:
         journey = run.authorize(request, browser)
@@ -135,5 +148,5 @@ def _redirect_uri_inside(run: Run) -> None:
         need(journey.end.uri == right, f"the unregistered redirect URI was followed: {journey.end}", clause)
         run.accepted(journey, inner)
         return
-    need(not _supports(run), f"the request object is supported and came to {journey.end}", clause)
+    need(not _supports(run, algorithm), f"the request object is supported and came to {journey.end}", clause)
     error_page(run, journey, clause)

@@ -8,6 +8,7 @@ import pytest
 
 from provider.services.client_secrets import secret_hash
 from provider.services.opaque import token_hash
+from tests.provider.asserting import claims, key, presenting, public, sign
 from tests.provider.registering import (
     CALLBACK,
     GOOD,
@@ -18,7 +19,7 @@ from tests.provider.registering import (
     registered,
     registering,
 )
-from tests.provider.world import World, basic, error_of
+from tests.provider.world import ISSUER, World, basic, error_of
 
 METADATA = "/.well-known/openid-configuration"
 ELSEWHERE = "https://new.example/elsewhere"
@@ -100,6 +101,26 @@ def test_it_signs_people_in(world: World) -> None:
         headers={"Authorization": basic(told["client_id"], told["client_secret"])},
     )
     assert gone.status_code == 200
+
+
+@pytest.mark.row("P-07", "P-13")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_it_signs_for_the_token_endpoint_where_the_policy_says_so(database: Path, allowed: bool) -> None:
+    world = registering(database, registration={"insecure_token_endpoint_audience": allowed})
+    jwks = public(key("RSA", "k1"))
+    told = registered(world, token_endpoint_auth_method="private_key_jwt", jwks=jwks)
+    # It may change itself, whatever it was given.
+    assert manage(world, "PUT", told, changed(told, client_name="Newer")).status_code == 200
+    client_id = told["client_id"]
+    form = {
+        "grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": "v" * 43,
+        "code": world.code(client_id=client_id, redirect_uri=CALLBACK),
+    }  # fmt: skip
+    said = claims(world, iss=client_id, sub=client_id, aud=f"{ISSUER}/token")
+    assertion = sign(said, key("RSA", "k1"), "RS256")
+    response = world.token({**form, **presenting(assertion)}, auth=None)
+    assert response.status_code == (200 if allowed else 401), response.text
+    world.provider.parts.store.dispose()
 
 
 BAD_TOKENS = [
