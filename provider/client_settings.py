@@ -14,6 +14,7 @@ from typing import Any, Final
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, setting
 from provider.catalogue_settings import DEFAULT_SCOPES
+from provider.client_about import AboutRules
 from provider.client_crypto import AUTH_METHODS, CryptoRules
 from provider.client_logout import LogoutRules
 from provider.client_request_objects import RequestObjectRules
@@ -38,11 +39,21 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@+-]{1,100}")
 
 
 @dataclass(frozen=True)
-class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules):
+class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules, AboutRules):
     """One application."""
 
     client_id: str = setting(help="The identifier that the application sends.")
     name: str = setting(default="", help="Shown on the sign-in and consent pages; default: the client_id.")
+    client_uri: str = setting(default="", help="Its home page, a link on the pages that ask about it.")
+    logo_uri: str = setting(
+        default="", help="An image shown beside its name; the browser fetches it from there, https."
+    )
+    policy_uri: str = setting(default="", help="What it does with what it learns of people, a link likewise.")
+    tos_uri: str = setting(default="", help="Its terms of use, a link likewise.")
+    contacts: tuple[str, ...] = setting(default=(), help="E-mail addresses of whoever looks after it.")
+    initiate_login_uri: str = setting(
+        default="", help="Where others may send people to have it begin a sign-in; https. Kept for readers."
+    )
     enabled: bool = setting(default=True, help="false: refused everywhere, and its live tokens stop.")
     application_type: str = setting(
         default="web",
@@ -137,6 +148,17 @@ class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules)
         default="rfc8176",
         choices=ACR_PROFILES,
         help="The names of `acr` and `amr` in its requests and tokens.",
+    )
+    default_max_age: int | None = setting(
+        default=None,
+        minimum=0,
+        help="Seconds after which people sign in anew for it, where a request says no max_age.",
+    )
+    require_auth_time: bool = setting(
+        default=False, help="Its ID tokens need auth_time. They have it anyway; kept for readers."
+    )
+    default_acr_values: tuple[str, ...] = setting(
+        default=(), help="The acr_values of a request that says none, in its acr_profile's words."
     )
     id_token_claims: tuple[str, ...] | None = setting(
         default=None,
@@ -249,6 +271,7 @@ class ClientSettings(CryptoRules, RequestObjectRules, LogoutRules, SubjectRules)
             yield Problem("jwks_uri", keys, wrong, "give the https URL of the keys as it would be sent")
         yield from self.request_uri_problems(allow_http_loopback)
         yield from self.sector_uri_problems(allow_http_loopback)
+        yield from self.about_problems(allow_http_loopback)
 
     def second_factor_problems(self, realm_mode: str) -> Iterator[Problem]:
         """What is wrong with its mode in a realm of that mode."""

@@ -37,6 +37,7 @@ from provider.catalogue_settings import (
 )
 from provider.client_rules import ALL_SCOPES
 from provider.client_settings import TRY_OUT, ClientSettings
+from provider.information_settings import InformationSettings
 from provider.logout_settings import LogoutSettings
 from provider.outbound_settings import OutboundSettings
 from provider.property_settings import (
@@ -90,6 +91,9 @@ class RealmSettings(SigningSettings):
     subjects: SubjectSettings = setting(factory=SubjectSettings, help="How people are named to applications.")
     account: AccountSettings = setting(
         factory=AccountSettings, help="The pages on which people look after their own account."
+    )
+    information: InformationSettings = setting(
+        factory=InformationSettings, help="Pages for whoever connects applications."
     )
     audience: str = setting(
         default="", help="`aud` of access tokens for no API in particular; default: the issuer."

@@ -20,8 +20,9 @@ STANDARD_MEMBERS: Final = frozenset((*OAuthMetadata.REGISTERED_CLAIMS, *OpenIDMe
 SAID_BY_THE_SERVER: Final = (
     "registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at",
 )  # fmt: skip
-# Authlib takes a scheme of an app's own for no URL; all others are judged more strictly by `urls`.
-_NOT_FOR_AUTHLIB: Final = frozenset({"redirect_uris"})
+# Authlib takes a scheme of an app's own for no URL, nor one that leads to a part of a page; `urls` judges all
+# of them more strictly.
+_NOT_FOR_AUTHLIB: Final = frozenset({"redirect_uris", "client_uri", "policy_uri", "tos_uri"})
 #: As many types as there are, twice over.
 _MOST_TYPES: Final = 20
 

@@ -70,6 +70,16 @@ def endpoint_problem(url: str, *, insecure_allow_http_loopback: bool = False) ->
     return _scheme_problem(parts, insecure_allow_http_loopback)
 
 
+def link_problem(url: str, *, insecure_allow_http_loopback: bool = False) -> str | None:
+    """Return why `url` cannot be a link that people follow, or None. Query and fragment are allowed.
+
+    Every scheme but https, and http to loopback under the switch, is refused: `javascript:` among them
+    (P-03).
+    """
+    parts = _parse(url)
+    return parts if isinstance(parts, str) else _scheme_problem(parts, insecure_allow_http_loopback)
+
+
 def redirect_uri_problem(uri: str, *, allow_http_loopback: bool, native: bool = False) -> str | None:
     """Return why `uri` may not be registered as a redirect target, or None.
 

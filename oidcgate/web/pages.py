@@ -75,6 +75,7 @@ class Pages:
         language: str,
         form_action: Iterable[str] = (),
         script: str = "",
+        images: Iterable[str] = (),
         **context: object,
     ) -> "werkzeug.Response":
         """Render one page.
@@ -88,10 +89,11 @@ class Pages:
                 `https:` alone allows every https origin, for a chain of hops nobody can list.
             script: the one inline script this page runs, allowed by its hash and given to the template as
                 `script`.
+            images: URLs of the images that this page shows; any of the same origins may load.
             context: what the template needs; its first lines say what that is.
 
         Raises:
-            ValueError: a `form_action` is no absolute URL.
+            ValueError: a `form_action` or one of `images` is no absolute URL.
             jinja2.UndefinedError: the template needs a name that is not in `context`.
         """
         import markupsafe
@@ -107,7 +109,7 @@ class Pages:
         response = werkzeug.Response(body, status=status, content_type="text/html; charset=utf-8")
         response.headers["Content-Language"] = language
         response.headers["Content-Security-Policy"] = content_security_policy(
-            style=self.style, script=script, form_action=form_action
+            style=self.style, script=script, form_action=form_action, images=images
         )
         response.headers["Cache-Control"] = "no-store"
         # Never a path or a query (a code may be in it), yet not `no-referrer`: that would make the browser
@@ -130,25 +132,28 @@ def content_security_policy(
     style: str = "",
     script: str = "",
     form_action: Iterable[str] = (),
+    images: Iterable[str] = (),
     frame_ancestors: Iterable[str] = (),
 ) -> str:
-    """Write the policy of a page that loads nothing, and runs `script` at most.
+    """Write the policy of a page that loads nothing but images, and runs `script` at most.
 
     Args:
+        images: URLs with the origins of those that are not written into the page.
         frame_ancestors: URLs with the origins of the pages that may frame it; nobody may without.
 
     Raises:
-        ValueError: a `form_action` or one of `frame_ancestors` is no absolute URL.
+        ValueError: a `form_action` or one of the others is no absolute URL.
 
     Spec: W3C Content Security Policy Level 3.
     """
     targets = dict.fromkeys(["'self'", *map(policy_source, form_action)])
+    shown = dict.fromkeys(["data:", *map(policy_source, images)])
     ancestors = [policy_source(url) for url in frame_ancestors] or ["'none'"]
     directives = [
         "default-src 'none'",
         *([f"style-src {_hash_source(style)}"] if style else []),
         *([f"script-src {_hash_source(script)}"] if script else []),
-        "img-src data:",
+        f"img-src {' '.join(shown)}",
         f"form-action {' '.join(targets)}",
         f"frame-ancestors {' '.join(ancestors)}",
         "base-uri 'none'",

@@ -50,7 +50,10 @@ class AccountPage:
                 return visit.on()
         expired = visit.posted
         status = 400 if expired else 200
-        return self.desk.show(visit, "account.html", self.csrf, path=PATH, status=status, expired=expired)
+        about = self.desk.screens.about(visit.accepted.target.client)
+        return self.desk.show(
+            visit, "account.html", self.csrf, path=PATH, status=status, expired=expired, **about
+        )
 
 
 def _is_open(step: Step) -> bool:

@@ -159,7 +159,7 @@ class Consent:
             form_action=form_targets(target.redirect_uri),
             action=realm.url("/consent"),
             hidden={"interaction": pending.identifier, "csrf": token},
-            client_name=target.client.name,
+            **self.screens.about(target.client),
             user_name=user.user_name,
             scopes=lines,
             return_host=None if target.redirect_uri is None else shown_destination(target.redirect_uri),

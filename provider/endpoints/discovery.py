@@ -16,6 +16,7 @@ from oidcgate.protocol.response_type import RESPONSE_TYPES
 from provider.client_crypto import AUTH_METHODS
 from provider.endpoints.answers import json_response
 from provider.endpoints.check_session import PATH as CHECK_SESSION
+from provider.information_settings import InformationSettings
 from provider.realm import Realm
 from provider.services.authentication_context import reachable
 from provider.services.frame_origins import FrameOrigins
@@ -71,6 +72,7 @@ class Discovery:
             "response_types_supported": [name for name in RESPONSE_TYPES if implicit or name != "token"],
             "response_modes_supported": [mode.value for mode in ResponseMode],
             "grant_types_supported": [*self.grant_types, "implicit"],
+            **_pages(realm.settings.information),
             "subject_types_supported": list(realm.settings.subjects.types),
             "id_token_signing_alg_values_supported": list(realm.settings.offered_algorithms),
             "id_token_encryption_alg_values_supported": list(KEY_ALGORITHMS),
@@ -100,3 +102,12 @@ class Discovery:
             "require_request_uri_registration": False,
             "authorization_response_iss_parameter_supported": True,
         }  # fmt: skip
+
+
+def _pages(information: InformationSettings) -> dict[str, str]:
+    named = {
+        "op_policy_uri": information.policy_uri,
+        "op_tos_uri": information.tos_uri,
+        "service_documentation": information.documentation,
+    }
+    return {name: uri for name, uri in named.items() if uri}

@@ -165,7 +165,7 @@ class Login:
                 "csrf": self.csrf.issue(form.binding, form.now),
             },
             username=username[:_LONGEST_HINT],
-            client_name=target.client.name,
+            **self.screens.about(target.client),
             problem=problem,
         )
 

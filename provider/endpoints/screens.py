@@ -11,8 +11,9 @@ from werkzeug import Request, Response
 
 from oidcgate.web.pages import Pages
 from provider.catalogue_settings import ScopeSettings
-from provider.pages import ScopeLine
+from provider.pages import About, ScopeLine
 from provider.realm import Realm
+from provider.store.clients import Client
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Screens:
         language: str,
         status: int = 200,
         form_action: Iterable[str] = (),
+        images: Iterable[str] = (),
         retry_after_seconds: int | None = None,
         **context: Any,
     ) -> Response:
@@ -42,6 +44,7 @@ class Screens:
             status=status,
             language=language,
             form_action=form_action,
+            images=images,
             site=realm.site,
             retry_after_seconds=retry_after_seconds,
             **context,
@@ -49,6 +52,13 @@ class Screens:
         if retry_after_seconds is not None:
             response.headers["Retry-After"] = str(retry_after_seconds)
         return response
+
+    @staticmethod
+    def about(client: Client) -> dict[str, Any]:
+        """What `show` needs for a page on which an application says something of itself."""
+        said = About(client.client_uri, client.logo_uri, client.policy_uri, client.tos_uri)
+        images = (client.logo_uri,) if client.logo_uri else ()
+        return {"client_name": client.name, "about": said, "images": images}
 
     def scope_line(self, language: str, scope: ScopeSettings, *, optional: bool) -> ScopeLine:
         """What a page says of a scope: the operator's texts, else ours for a standard one, else its value."""

@@ -124,7 +124,7 @@ class Desk:
         path: str,
         status: int,
         wait: int | None = None,
-        **context: object,
+        **context: Any,
     ) -> Response:
         """Render one of the pages."""
         target = visit.accepted.target
@@ -140,7 +140,5 @@ class Desk:
                 "interaction": visit.pending.identifier,
                 "csrf": csrf.issue(visit.binding, visit.now),
             },
-            client_name=target.client.name,
-            user_name=visit.user.user_name,
-            **context,
+            **{"client_name": target.client.name, "user_name": visit.user.user_name, **context},
         )

@@ -7,10 +7,10 @@ template; None means that the part is left out.
 home.html (200, page-home)
     discovery_url: str
 login.html (200, page-login)
-    action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str or None;
+    action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str; about: About;
     problem: LoginProblem or None; retry_after_seconds: int or None
 account.html (200, page-account)
-    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; expired: bool
+    action: str; hidden: Mapping[str, str]; client_name: str; about: About; user_name: str; expired: bool
 otp.html (200, page-otp)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str;
     problem: FactorProblem or None; retry_after_seconds: int or None
@@ -23,8 +23,8 @@ organization.html (200, page-organization)
     action: str; hidden: Mapping[str, str]; client_name: str; user_name: str;
     organizations: Sequence[OrganizationLine]; expired: bool
 consent.html (200, page-consent)
-    action: str; hidden: Mapping[str, str]; client_name: str; user_name: str; scopes: Sequence[ScopeLine];
-    api: str or None (what it is for, where that is one API in particular);
+    action: str; hidden: Mapping[str, str]; client_name: str; about: About; user_name: str;
+    scopes: Sequence[ScopeLine]; api: str or None (what it is for, where that is one API in particular);
     return_host: str (where the browser goes next, as `responses.shown_destination` says it) or None (nowhere)
 device.html (200, page-device)
     action: str; hidden: Mapping[str, str]; user_code: str ("" for none); problem: DeviceProblem or None;
@@ -203,6 +203,19 @@ class PasswordProblem(StrEnum):
     """Too many people sign in at this moment."""
     EXPIRED = "expired"
     """The form was open for too long, or was not shown to this person here."""
+
+
+class About(NamedTuple):
+    """What an application says of itself beside its name: URLs, "" for each that it does not say.
+
+    They are its own words. A logo is loaded from there by the browser; links open elsewhere and learn nothing
+    of the page they were on.
+    """
+
+    home: str = ""
+    logo: str = ""
+    policy: str = ""
+    terms: str = ""
 
 
 class LoginProblem(StrEnum):

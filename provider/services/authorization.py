@@ -117,7 +117,7 @@ class Authorizations:
             )
         found = InteractionState(
             prompt=frozenset(accepted.request.prompt),
-            max_age_seconds=accepted.request.max_age,
+            max_age_seconds=_max_age(accepted),
             scopes=accepted.reach.scopes,
             to_agree=accepted.to_agree,
             for_another=user is not None and self._for_another(conn, realm, accepted, user),
@@ -230,6 +230,12 @@ class Authorizations:
         # `judge` has locked the session: whatever ends it comes after this, and finds the client.
         take_part(conn, realm.id, session.sid, authorization.client_id, session.expires_at)
         return begin_grant(conn, realm, authorization, now), user
+
+
+def _max_age(accepted: Accepted) -> int | None:
+    """The request's, else what its client is registered for. Spec: OIDC Registration 2 (default_max_age)."""
+    asked = accepted.request.max_age
+    return accepted.target.client.default_max_age if asked is None else asked
 
 
 def _factor(

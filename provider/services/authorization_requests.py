@@ -252,7 +252,7 @@ class AuthorizationRequests:
             reach=reach,
             asked={},
             to_agree=_to_agree(realm, client, reach, {}),
-            wish=Wish(vocabulary=VOCABULARIES[client.acr_profile]),
+            wish=Wish(client.default_acr_values, vocabulary=VOCABULARIES[client.acr_profile]),
             device=device,
             typist=typist_in(pending.row.state),
         )
@@ -277,10 +277,16 @@ class AuthorizationRequests:
 
 
 def _wish(request: AuthorizationRequest, target: ValidatedTarget, claims: ClaimsRequest) -> Wish:
-    """How strong the sign-in should be. The values in `claims` go before those of `acr_values`."""
+    """How strong the sign-in should be. The values in `claims` go before those of `acr_values`.
+
+    Those that the client is registered for are wishes, and only where the request says nothing of its own.
+
+    Spec: OIDC Registration 2 (default_acr_values).
+    """
     asked = claims.acr
+    default = () if asked.essential else target.client.default_acr_values
     return Wish(
-        acr_values=asked.values or request.acr_values,
+        acr_values=asked.values or request.acr_values or default,
         essential=asked.essential,
         amr_values=request.amr_values,
         vocabulary=VOCABULARIES[target.client.acr_profile],

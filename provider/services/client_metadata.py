@@ -33,6 +33,8 @@ MEMBERS: Final[Mapping[str, str]] = {
             "userinfo_signed_response_alg", "userinfo_encrypted_response_alg",
             "userinfo_encrypted_response_enc",
             "subject_type", "sector_identifier_uri",
+            "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts", "initiate_login_uri",
+            "default_max_age", "require_auth_time", "default_acr_values",
             "backchannel_logout_uri", "backchannel_logout_session_required",
             "frontchannel_logout_uri", "frontchannel_logout_session_required",
             "request_uris", "request_object_signing_alg", "request_object_encryption_alg",

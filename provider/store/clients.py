@@ -64,6 +64,15 @@ class Client(ClientRules):
     allowed_groups: tuple[str, ...] = ()
     organizations: bool = True
     second_factor: str = "realm"
+    client_uri: str = ""
+    logo_uri: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+    contacts: tuple[str, ...] = ()
+    initiate_login_uri: str = ""
+    default_max_age: int | None = None
+    require_auth_time: bool = False
+    default_acr_values: tuple[str, ...] = ()
     subject_type: str = "public"
     sector_identifier_uri: str = ""
     session_management: bool = False

@@ -13,6 +13,7 @@ from oidcgate.web.pages import Pages
 from provider.factors.enrolment import qr_code
 from provider.instants import moment
 from provider.pages import (
+    About,
     ApplicationLine,
     DeviceOutcome,
     DeviceProblem,
@@ -38,6 +39,16 @@ PROVIDER = provider_pages()
 FIELDS = {"csrf": "a token", "interaction": "an id"}
 INCIDENT = "7K3F-Q9WD-2MXA"
 OTPAUTH = "otpauth://totp/id.example.com:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example.com"
+NOTHING_SAID = About()
+# The image is in the page, so that a browser asks nobody for it.
+ABOUT = About(
+    home="https://app.example.com/",
+    logo="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'%3E"
+    "%3Ccircle cx='4.5' cy='4.5' r='4' fill='%23a3231c'/%3E%3C/svg%3E",
+    policy="https://app.example.com/privacy?of=people#all",
+    terms="https://app.example.com/terms",
+)
+LINKS = ("client-home", "client-policy", "client-terms")
 SCOPES = (
     ScopeLine("openid", "Know who you are", "An identifier that stays the same", optional=False),
     ScopeLine("profile", "See your profile", "Your name and user name", optional=True),
@@ -88,10 +99,13 @@ def _login(problem: LoginProblem | None, **changes: Any) -> Example:
         "hidden": FIELDS,
         "username": "alice",
         "client_name": "Directory",
+        "about": NOTHING_SAID,
         "problem": problem,
         "retry_after_seconds": None,
     }
-    return _provider("login.html", "page-login", ("username", "password", "login"), **{**context, **changes})
+    links = LINKS if "about" in changes else ()
+    stops = ("username", "password", "login", *links)
+    return _provider("login.html", "page-login", stops, **{**context, **changes})
 
 
 def _otp(problem: FactorProblem | None, **changes: Any) -> Example:
@@ -123,14 +137,15 @@ def _enrol(problem: FactorProblem | None, *, optional: bool = False) -> Example:
     )
 
 
-def _account(expired: bool) -> Example:
+def _account(expired: bool, about: About = NOTHING_SAID) -> Example:
     return _provider(
         "account.html",
         "page-account",
-        ("other", "continue"),
+        ("other", "continue", *(LINKS if about.home else ())),
         action="/login/account",
         hidden=FIELDS,
         client_name="Directory",
+        about=about,
         user_name="alice",
         expired=expired,
     )
@@ -150,14 +165,15 @@ def _organization(expired: bool) -> Example:
     )
 
 
-def _consent(return_host: str | None, api: str | None = None) -> Example:
+def _consent(return_host: str | None, api: str | None = None, about: About = NOTHING_SAID) -> Example:
     return _provider(
         "consent.html",
         "page-consent",
-        ("scope-2", "scope-3", "deny", "allow"),
+        ("scope-2", "scope-3", *(LINKS if about.home else ()), "deny", "allow"),
         action="/consent",
         hidden=FIELDS,
         client_name="Directory",
+        about=about,
         user_name="alice",
         scopes=SCOPES,
         api=api,
@@ -387,10 +403,12 @@ EVERY_PAGE: Mapping[str, Example] = {
         discovery_url="https://id.example.com/.well-known/openid-configuration",
     ),
     "provider-login": _login(None),
-    "provider-login-first": _login(None, username="", client_name=None),
+    "provider-login-first": _login(None, username=""),
+    "provider-login-about": _login(None, about=ABOUT),
     **{f"provider-login-{problem}": _login(problem, retry_after_seconds=300) for problem in LoginProblem},
     "provider-account": _account(False),
     "provider-account-expired": _account(True),
+    "provider-account-about": _account(False, ABOUT),
     "provider-organization": _organization(False),
     "provider-organization-expired": _organization(True),
     "provider-otp": _otp(None),
@@ -412,6 +430,7 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-consent": _consent("app.example.com"),
     "provider-consent-api": _consent("app.example.com", api="Orders"),
     "provider-consent-device": _consent(None),
+    "provider-consent-about": _consent("app.example.com", about=ABOUT),
     "provider-device": _device(None, user_code=""),
     "provider-device-filled-in": _device(None),
     **{f"provider-device-{problem}": _device(problem) for problem in DeviceProblem},

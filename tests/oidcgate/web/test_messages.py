@@ -54,7 +54,7 @@ VARIABLE: Mapping[tuple[Pages, str, str], Iterable[str]] = {
 
 def uses(pages: Pages) -> Iterator[tuple[str, frozenset[str]]]:
     """Every key that the templates of one side look up, with the values given for its placeholders."""
-    for path in [*pages.folder.glob("*.html"), *SHARED_FOLDER.glob("*.html")]:
+    for path in [*pages.folder.rglob("*.html"), *SHARED_FOLDER.glob("*.html")]:
         for call in pages.environment.parse(path.read_text(encoding="utf-8")).find_all(ast.Call):
             if isinstance(call.node, ast.Name) and call.node.name == "t":
                 given = frozenset(pair.key for pair in call.kwargs)

@@ -20,7 +20,7 @@ import oidcgate.proxy.pages
 import provider.pages
 from oidcgate.gate.pages import gate_pages
 from oidcgate.web.pages import content_security_policy, policy_source
-from provider.pages import ErrorKind, form_post, provider_pages
+from provider.pages import About, ErrorKind, form_post, provider_pages
 from tests.oidcgate.web.every_page import EVERY_PAGE, GATE, PROVIDER, PROXY, Example, with_every_text
 
 every_page = pytest.mark.parametrize(
@@ -107,7 +107,12 @@ def test_policy_names_the_page_itself_and_nothing_else(example: Example) -> None
 @every_page
 def test_pages_need_nothing_that_the_policy_refuses(example: Example) -> None:
     for tag, attributes in outline(example).elements:
-        assert tag not in ("img", "iframe", "object", "embed", "base", "audio", "video")
+        if tag == "img":
+            # The one that is not ours: it is told neither where it was shown nor to whom.
+            assert (attributes["id"], attributes["referrerpolicy"]) == ("client-logo", "no-referrer")
+            assert attributes["src"] == example.context["about"].logo
+            continue
+        assert tag not in ("iframe", "object", "embed", "base", "audio", "video")
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
         assert "src" not in attributes
         if tag == "link":
@@ -158,6 +163,41 @@ def test_hostile_texts_stay_text(example: Example) -> None:
     for change in changes.values():
         for text in [change] if isinstance(change, str) else []:
             assert text in everything or text in values
+
+
+@pytest.mark.parametrize("name", ["provider-login", "provider-account", "provider-consent"])
+def test_what_an_application_says_of_itself_stays_an_address(name: str) -> None:
+    about = About(*(f"https://{part}.example/{HOSTILE}" for part in ("home", "logo", "policy", "terms")))
+    page = outline(EVERY_PAGE[name], about=about)
+    assert page.by_id("client-logo")[1]["src"] == about.logo
+    for part in ("home", "policy", "terms"):
+        id, uri = f"client-{part}", getattr(about, part)
+        tag, attributes = page.by_id(id)
+        assert tag == "a"
+        assert attributes == {
+            "id": id,
+            "href": uri,
+            "target": "_blank",
+            "rel": "noopener noreferrer nofollow",
+            "referrerpolicy": "no-referrer",
+        }
+    assert not page.texts.get("script")
+
+
+@pytest.mark.parametrize("name", ["provider-login", "provider-account", "provider-consent"])
+@pytest.mark.parametrize("part", ["home", "policy", "terms", "logo"])
+def test_what_an_application_does_not_say_leaves_nothing(name: str, part: str) -> None:
+    page = outline(EVERY_PAGE[name], about=About(**{part: "https://app.example/x"}))
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    assert ids & {"client-home", "client-policy", "client-terms", "client-logo"} == {f"client-{part}"}
+    assert ("client-links" in ids) is (part != "logo")
+
+
+def test_an_image_is_allowed_from_its_own_origin_alone() -> None:
+    logo = "https://App.Example:8443/a;script-src *"
+    policy = EVERY_PAGE["provider-login"].render(images=(logo,)).headers["Content-Security-Policy"]
+    assert "; img-src data: https://app.example:8443; " in policy
+    assert policy.count("script-src") == 0
 
 
 def test_names_of_others_cannot_rearrange_a_sentence() -> None:
