@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from tests.provider.sign_in.place import BYE, ISSUER, Browser, World, claims, client
@@ -82,6 +83,20 @@ def test_an_api_reads_the_sub_that_the_client_knows(world: World, browser: Brows
     tokens = world.tokens(page)
     assert claims(tokens["access_token"])["sub"] == claims(tokens["id_token"])["sub"]
     assert introspected(world, "asking", tokens["access_token"])["sub"] == claims(tokens["id_token"])["sub"]
+
+
+def test_signed_userinfo_names_its_key_and_the_person_as_the_client_knows_them(tmp_path: Path) -> None:
+    signed = [client("trusted", **PAIRWISE, userinfo_signed_response_alg="RS256")]
+    world = World.make(tmp_path, **{**CHANGES, "clients": signed})
+    tokens = world.tokens(world.browser().signed_in("trusted"))
+    response = world.browser().step(
+        f"{ISSUER}/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}
+    )
+    keys = json.loads(world.browser().step(f"{ISSUER}/jwks").text)["keys"]
+    assert jwt.get_unverified_header(response.text)["kid"] == keys[0]["kid"]
+    key = jwt.PyJWK(keys[0]).key
+    said = jwt.decode(response.text, key, ["RS256"], issuer=ISSUER, audience="trusted")
+    assert said["sub"] == claims(tokens["id_token"])["sub"] != "sub-alice"
 
 
 def test_another_person_has_another(world: World, browser: Browser) -> None:
