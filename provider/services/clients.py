@@ -89,13 +89,19 @@ class Clients:
                 if said is not None:
                     yield said if realm_id == DEFAULT_REALM else f"realm {realm_id}: {said}"
 
-    def find(self, conn: Connection, realm: Realm, client_id: str) -> Client | None:
-        """The client of that id, enabled or not: the caller looks at `enabled`."""
+    def find(
+        self, conn: Connection, realm: Realm, client_id: str, *, for_update: bool = False
+    ) -> Client | None:
+        """The client of that id, enabled or not: the caller looks at `enabled`.
+
+        Args:
+            for_update: Nobody changes one of the database until a transaction that writes has ended.
+        """
         written = self.configured[realm.id].get(client_id)
         # A longer one is in no row, and some databases refuse NUL in a parameter.
         if written is not None or len(client_id) > 100 or "\0" in client_id:
             return written
-        return find_client(conn, realm.id, client_id)
+        return find_client(conn, realm.id, client_id, for_update=for_update)
 
     def find_all(self, conn: Connection, realm: Realm, client_ids: Sequence[str]) -> "list[Client]":
         """Those of these ids that there are, in that order."""

@@ -216,7 +216,7 @@ class Registrations:
             raise TemporarilyUnavailable("no more clients can be registered", detail="max_clients")
 
     def _proven(self, conn: Connection, realm: Realm, client_id: str, token: str) -> Client:
-        client = self.clients.find(conn, realm, client_id)
+        client = self.clients.find(conn, realm, client_id, for_update=True)
         kept = (client.registration_hash if client is not None else None) or _NOBODYS
         equal = hmac.compare_digest(token_hash(token), kept)
         if client is None or client.registration_hash is None or not equal or not client.enabled:

@@ -278,6 +278,33 @@ def test_clients_that_are_none(world: World, told: dict[str, Any], query: str, m
     assert world.browser().get("/register?client_id=" + told["client_id"]).status_code == 401
 
 
+@pytest.mark.row("P-15")
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer", "Bearer ", "Bearer a b", "Bearer \u00e9", "Bearer " + "x" * 60_000, "Bearer a,b", "Basic Og==",
+     "bearer <script>", "Bearer %00", 'Bearer "x"', "Bearer ..", "Bearer {0}x", "Bearer {0}, Bearer {0}",
+     "{0}", "Bearer\t{0}", "Digest {0}", ""],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT", "DELETE"])
+def test_tokens_that_are_none(
+    world: World, token: str, told: dict[str, Any], header: str, method: str
+) -> None:
+    before, path = world.rows("clients"), f"/register?client_id={told['client_id']}"
+    text = header.replace("{0}", token if method == "POST" else told["registration_access_token"])
+    with written(world.events) as log:
+        response = world.browser().open(
+            "/register" if method == "POST" else path,
+            method=method,
+            json={"redirect_uris": [CALLBACK]},
+            headers={"Authorization": text},
+        )
+        assert log.holding([token, told["registration_access_token"]]) is None
+    assert error_of(response) == (401, "invalid_token")
+    assert response.headers["WWW-Authenticate"].startswith('Bearer realm="https://id.example"')
+    assert problem_of(response, ()) is None
+    assert world.rows("clients") == before
+
+
 TEXTS = st.text(max_size=12) | st.sampled_from(
     ["", "code", "code id_token", "authorization_code", "refresh_token", "implicit", "client_credentials",
      "none", "client_secret_post", "private_key_jwt", "client_secret_jwt", "RS256", "HS256", "HS512",

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from oidcgate.protocol.errors import InvalidToken
 from provider.services.housekeeping import INTERVAL_SECONDS
 from provider.services.opaque import token_hash
+from provider.services.registration import Registrations
+from tests.provider.databases import is_postgresql, until, waiting
 from tests.provider.registering import (
     CALLBACK,
     GOOD,
@@ -328,3 +332,26 @@ def test_a_policy_that_became_narrower_holds_for_what_was_registered_before(url:
         assert answer.status_code == 400
     assert manage(narrow, "PUT", told, {**said, "redirect_uris": [CALLBACK]}).status_code == 200
     narrow.provider.parts.store.dispose()
+
+
+def test_what_changes_and_what_deletes_a_client_at_once_come_one_after_the_other(world: World) -> None:
+    told, parts = registered(world), world.provider.parts
+    registrations = Registrations(parts.store, parts.clients, parts.sectors, world.clock)
+    client_id, token = told["client_id"], told["registration_access_token"]
+    said = {"client_id": client_id, "redirect_uris": [CALLBACK], "client_name": "Second"}
+
+    def change() -> str:
+        try:
+            return registrations.replace(world.realm, client_id, token, said).client.name
+        except InvalidToken as error:
+            return error.code
+
+    with ThreadPoolExecutor(1) as second:
+        with parts.store.begin() as conn:
+            parts.clients.remove(conn, world.realm, client_id, world.now)
+            late = second.submit(change)
+            # It has read the client as it still is for others, and waits to change it.
+            until(lambda: not is_postgresql(parts.store) or waiting(parts.store) == 1)
+            assert not late.done()
+        assert late.result(30) == "invalid_token"
+    assert world.rows("clients") == []
