@@ -13,7 +13,12 @@ from sqlalchemy import Connection
 
 from provider.property_settings import PropertySettings
 from provider.realm import Realm
-from provider.store.user_attributes import find_attributes, put_attribute, remove_attribute
+from provider.store.user_attributes import (
+    find_attribute,
+    find_attributes,
+    put_attribute,
+    remove_attribute,
+)
 
 #: How long a text may be where its property sets no limit, in bytes.
 LONGEST_BYTES: Final = 1000
@@ -56,16 +61,15 @@ def write(
     conn: Connection, realm: Realm, user_id: str, values: Mapping[PropertySettings, Any]
 ) -> tuple[str, ...]:
     """Keep these values, None for none; returns the names of the properties that are not as before."""
-    before = written(conn, realm, user_id)
     changed = []
     for declared, value in values.items():
-        if value == before.get(declared.field):
+        name, text = declared.field, None if value is None else json.dumps(value, ensure_ascii=False)
+        if text == find_attribute(conn, realm.id, user_id, name, to_write=True):
             continue
-        if value is None:
-            remove_attribute(conn, realm.id, user_id, declared.field)
+        if text is None:
+            remove_attribute(conn, realm.id, user_id, name)
         else:
-            text = json.dumps(value, ensure_ascii=False)
-            put_attribute(conn, realm.id, user_id, declared.field, text)
+            put_attribute(conn, realm.id, user_id, name, text)
         changed.append(declared.name)
     return tuple(changed)
 

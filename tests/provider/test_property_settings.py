@@ -166,6 +166,41 @@ def test_no_claim_tells_what_the_provider_writes(claim: dict[str, str]) -> None:
     assert line.startswith("claims[0].property: 'consents' is what the provider writes for itself")
 
 
+@pytest.mark.row("S-22", "A-28")
+@pytest.mark.parametrize("name", ["groups", "organizations"])
+def test_nobody_writes_what_opens_applications_to_them(name: str) -> None:
+    found = problems(properties=[{"name": name, "multi_valued": True, "writable": True}])
+    assert f"properties[0].writable: true lets people write {name} themselves" in found[0]
+
+
+@pytest.mark.row("S-22", "A-28")
+@pytest.mark.parametrize("claim", ["email", "email_verified", "phone_number", "phone_number_verified"])
+def test_nobody_writes_what_applications_take_for_verified(claim: str) -> None:
+    kind = "boolean" if claim.endswith("verified") else "string"
+    # People of the file may be said to have it, which is another problem.
+    line = problems(properties=[{"name": claim, "type": kind, "writable": True}])[-1]
+    assert line.startswith(f"claims.{claim}.property: '{claim}' is written by people themselves")
+    (line,) = problems(
+        properties=[{"name": "mine", "type": kind, "writable": True}],
+        claims=[{"name": claim, "property": "mine"}],
+    )
+    assert line.startswith("claims[0].property: 'mine' is written by people themselves")
+
+
+@pytest.mark.row("S-22", "A-28")
+def test_what_people_write_may_be_a_claim() -> None:
+    assert problems(
+        properties=[{"name": "nickname", "writable": True, "display_name": "What friends say"}],
+        claims=[{"name": "called", "property": "nickname"}],
+        scopes=[{"value": "x", "claims": ["called"]}],
+    ) == []  # fmt: skip
+
+
+@pytest.mark.row("S-22")
+def test_two_properties_of_one_attribute_may_be_called_differently() -> None:
+    assert problems(properties=[{"name": "a"}, {"name": "b", "attribute": "a", "display_name": "B"}]) == []
+
+
 SHAPES: dict[str, PropertySettings] = {
     "string": PropertySettings(name="a"),
     "short": PropertySettings(name="a", max_length=4),

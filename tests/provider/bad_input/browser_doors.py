@@ -8,7 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pyotp
 
+from provider.services.my_pages import MyPage
 from provider.store.schema import totp
+from tests.provider.bad_input.account_doors import LEADS_TO, OPENED, PROPERTIES, refused, strangers
 from tests.provider.bad_input.oracle import (
     ERROR_PAGE,
     FINE,
@@ -54,6 +56,7 @@ SETTINGS: dict[str, Any] = {
         for user in settings_document()["users"]
     ],
     "organizations": [{"org_id": "acme"}, {"org_id": "globex"}, {"org_id": "initech"}],
+    "properties": PROPERTIES,
     "resources": [{"audience": API, "scopes": ["read"], "include": ["oidc_scopes"]}],
     "scopes": [{"value": "read"}],
     "second_factor": {"mode": "acr", "enrol_at_sign_in": True},
@@ -246,6 +249,20 @@ def _device_confirm(world: World) -> Visit:
     return _form(world, browser, page, "page-device-confirm", decision="allow")
 
 
+def _mine(page: MyPage) -> Make:
+    def make(world: World) -> Visit:
+        browser, fields, secrets = OPENED[page](world)
+        return Visit(browser, fields, secrets, partial(strangers, world, page))
+
+    return make
+
+
+def _my_overview(world: World) -> Visit:
+    browser = world.browser()
+    browser.signed_in("trusted")
+    return Visit(browser, [("done", "x")])
+
+
 def _plain(world: World) -> Visit:
     return Visit(world.browser(), [])
 
@@ -391,6 +408,39 @@ DOORS: dict[Door, Make] = {
         "device-confirm", "POST", "/device/confirm", OWN, INTERACTION, _csrf("page-device-confirm"),
         _own("decision", ERROR_PAGE, ERROR_PAGE),
     ): _device_confirm,
+    door("my-overview", "GET", MyPage.OVERVIEW, OWN, _own("done", FINE, FINE)): _my_overview,
+    door(
+        "my-profile", "POST", MyPage.PROFILE, OWN, _csrf("page-my-profile"),
+        _own("of-nickname", FINE, FINE, control=refused(MyPage.PROFILE), long=refused(MyPage.PROFILE),
+             but={"turned-around": refused(MyPage.PROFILE)}),
+    ): _mine(MyPage.PROFILE),
+    door(
+        "my-password", "POST", MyPage.PASSWORD, OWN, _csrf("page-my-password"),
+        _own("password", refused(MyPage.PASSWORD, 403), refused(MyPage.PASSWORD, 403)),
+        _own("new_password", refused(MyPage.PASSWORD), refused(MyPage.PASSWORD)),
+        _own("new_password_again", refused(MyPage.PASSWORD), refused(MyPage.PASSWORD)),
+        _own("end_others", FINE, FINE),
+    ): _mine(MyPage.PASSWORD),
+    door(
+        "my-authenticator", "POST", MyPage.AUTHENTICATOR, OWN, _csrf("page-my-authenticator"),
+        _own("decision", ERROR_PAGE, ERROR_PAGE),
+    ): _mine(MyPage.AUTHENTICATOR),
+    door(
+        "my-new-authenticator", "POST", MyPage.NEW_AUTHENTICATOR, OWN, _csrf("page-my-new-authenticator"),
+        _own("otp", refused(MyPage.NEW_AUTHENTICATOR, 403), refused(MyPage.NEW_AUTHENTICATOR, 403),
+             but={"trailing-space": FINE}),
+        _own("waiting", refused(MyPage.NEW_AUTHENTICATOR), refused(MyPage.NEW_AUTHENTICATOR)),
+    ): _mine(MyPage.NEW_AUTHENTICATOR),
+    door(
+        "my-sessions", "POST", MyPage.SESSIONS, OWN, _csrf("page-my-sessions"),
+        _own("sid", ERROR_PAGE, ERROR_PAGE, but={"other-case": FINE}),
+        _own("decision", FINE, FINE),
+    ): _mine(MyPage.SESSIONS),
+    door(
+        "my-applications", "POST", MyPage.APPLICATIONS, OWN, _csrf("page-my-applications"),
+        # Nobody's client has nothing, which is what was asked for.
+        _own("client_id", ERROR_PAGE, FINE, long=ERROR_PAGE, but={"nul": ERROR_PAGE}),
+    ): _mine(MyPage.APPLICATIONS),
     **{
         Door(path.strip("/") or "home", "GET", path, (ANYTHING,), FINE, FINE): _plain
         for path in (
@@ -415,6 +465,7 @@ GOOD: dict[str, str] = {
         ("login", "account", "organization", "enrol", "otp", "consent", "device-confirm"),
         f"{ISSUER}/authorize?interaction=",
     ),
+    **{f"my-{page.name.lower().replace('_', '-')}": address for page, address in LEADS_TO.items()},
 }
 
 

@@ -68,7 +68,18 @@ CASES = [
     for door in DOORS
     for parameter in door.parameters
 ]
-SECRETS = {"password", "csrf", "interaction", "otp", "id_token_hint", "nonce", "code_challenge", "user_code"}
+SECRETS = {
+    "password",
+    "new_password",
+    "waiting",
+    "csrf",
+    "interaction",
+    "otp",
+    "id_token_hint",
+    "nonce",
+    "code_challenge",
+    "user_code",
+}
 
 
 def spoil(world: World, log: Written, door: Door, parameter: Parameter, ids: Collection[str]) -> list[str]:

@@ -167,6 +167,29 @@ def test_on_the_pages_of_the_second_factor_it_is_text(hostile: Hostile) -> None:
     hostile.reads(browser.submit(page, otp=hostile.text), "page-otp", hostile.name, status=403)
 
 
+@pytest.mark.row("P-03", "A-28", "E-26")
+def test_on_the_account_pages_it_is_text(hostile: Hostile) -> None:
+    world, text, name = hostile.world, hostile.text, hostile.name
+    browser = world.browser()
+    login = browser.go(f"{ISSUER}/account")
+    sent = {**login.hidden, "username": name, "password": "demo-alice"}
+    # Of a browser's own word nothing is kept but names of ours.
+    agent = {"User-Agent": f"{text.encode('ascii', 'ignore').decode()[:300]} Firefox/140.0 Linux"}
+    page = browser.step(login.action, sent, headers=agent)
+    page = hostile.reads(browser.go(str(page.location)), "page-my-overview", name)
+    hostile.reads(browser.go(f"{ISSUER}/account/profile"), "page-my-profile", name)
+    hostile.reads(browser.go(f"{ISSUER}/account/password"), "page-my-password", name)
+    hostile.reads(browser.go(f"{ISSUER}/account/authenticator"), "page-my-authenticator", name)
+    hostile.reads(browser.go(f"{ISSUER}/account/authenticator/new"), "page-my-new-authenticator", name)
+    page = hostile.reads(browser.go(f"{ISSUER}/account/sessions"), "page-my-sessions", name)
+    assert "<bdi>Firefox on Linux</bdi>" in page.text
+    asked = choose(browser.authorize("app", scope=f"openid {VALUE}"), browser)
+    assert browser.submit(asked, decision="allow").answer["code"]
+    page = hostile.reads(browser.go(f"{ISSUER}/account/applications"), "page-my-applications", name)
+    page = browser.submit(browser.go(f"{ISSUER}/account/applications"), client_id="app")
+    hostile.reads(page, "page-my-applications", name)
+
+
 @pytest.mark.row("P-03")
 def test_on_the_pages_of_a_device_it_is_text(hostile: Hostile) -> None:
     world = hostile.world

@@ -14,7 +14,7 @@ from provider.app import Provider
 from provider.cli.main import main
 from provider.store import totp
 from provider.store.engine import Store
-from provider.store.grants import GrantRow, find_grant, insert_grant
+from provider.store.grants import AccessTokenRow, GrantRow, find_grant, insert_access_token, insert_grant
 from provider.store.totp import Totp
 from provider.store.users import list_users
 from tests.provider.cli.shell import TOML, Shell, columns
@@ -385,6 +385,56 @@ def test_consents_of_a_person_are_listed_and_withdrawn(shell: Shell) -> None:
     assert "there is no realm" in shell.run("consents", "list", "alice", "--realm", "x", code=1).stderr
     shell.config.write_text(TOML)
     assert shell.run("consents", "list", "alice").stdout.endswith(" bytes, without a limit\n")
+
+
+@pytest.mark.row("E-26", "A-28")
+def test_applications_of_a_person_are_listed_and_everything_is_withdrawn(shell: Shell) -> None:
+    assert shell.run("user", "applications", "Alice").stdout == ""
+    parts = Provider.from_config(
+        shell.config, env={"OIDCPROVIDER_DATABASE": f"sqlite:///{shell.folder}/provider.db"}
+    ).parts
+    (realm,) = parts.realms
+    at, end = 1_800_000_000, 2**40
+    with parts.store.begin() as conn:
+        alice = parts.users.known(conn, realm, "alice").user_id
+        agreed = frozenset({"openid", "email"})
+        parts.consents.remember(conn, realm, alice, "gone", agreed, agreed, at)
+        insert_grant(conn, "default", GrantRow("g-1", "app", alice, "sid", ("openid",), 0, "", (), at, end))
+        insert_access_token(
+            conn, "default", AccessTokenRow("t-1", "g-1", "app", ("openid",), None, at + 60, end)
+        )
+    parts.store.dispose()
+    expected = [
+        ["app", "app", "openid", "2027-01-15 08:00:00Z", "1", "2027-01-15 08:01:00Z"],
+        ["gone", "gone", "email openid", "2027-01-15 08:00:00Z", "0", "-"],
+    ]
+    assert columns(shell.run("user", "applications", "ALICE")) == expected
+    assert columns(shell.run("user", "applications", "--sub", alice)) == expected
+    assert "there is no user 'eve'" in shell.run("user", "applications", "eve", code=1).stderr
+    for wrong in (("alice",), ("alice", "app", "--all")):
+        assert (
+            "name the application, or ask for --all"
+            in shell.run("consents", "withdraw", *wrong, code=2).stderr
+        )
+    result = shell.run("consents", "withdraw", "alice", "--all")
+    assert sorted(result.stdout.splitlines()) == [
+        "app has to ask alice again; grants that ended: 1",
+        "gone has to ask alice again; grants that ended: 0",
+    ]
+    assert result.stderr.count('"by":"operator"') == 2
+    assert shell.run("user", "applications", "alice").stdout == ""
+    again = shell.run("consents", "withdraw", "alice", "--all", code=1)
+    assert "alice has allowed nothing to any application" in again.stderr
+
+
+@pytest.mark.row("A-28")
+def test_how_long_a_password_has_to_be_is_the_realms(shell: Shell) -> None:
+    with shell.config.open("a") as config:
+        config.write('[[realms]]\nname = "b2b"\n[realms.account]\npassword_characters = 12\n')
+    given = {"stdin": "eleven char\n"}
+    result = shell.run("user", "add", "bob", "--realm", "b2b", "--password-stdin", code=1, **given)
+    assert "at least 12 characters" in result.stderr
+    shell.run("user", "add", "bob", "--password-stdin", **given)
 
 
 @pytest.mark.row("S-27")

@@ -3,7 +3,7 @@
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from provider.services.passwords import LONGEST_PASSWORD_BYTES, Passwords
+from provider.services.passwords import LONGEST_PASSWORD_BYTES, Passwords, Weakness, weakness_of
 
 CHEAP = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
@@ -27,3 +27,37 @@ def test_what_may_be_a_password(password: str) -> None:
 def test_what_may_not(password: str) -> None:
     with pytest.raises(ValueError, match="1 to 1024 bytes"):
         CHEAP.hash(password)
+
+
+@pytest.mark.row("A-28")
+@pytest.mark.parametrize(
+    ("password", "weakness"),
+    [
+        ("7 chars", Weakness.SHORT),
+        ("", Weakness.SHORT),
+        ("8 chars.", None),
+        ("\u00e9\u00e8\u00ea\u00eb\u00e0\u00e2\u00e4\u00fc", None),
+        ("ab" * 512, Weakness.GUESSABLE),
+        ("abc" * 341 + "d", None),
+        ("abc" * 341 + "de", Weakness.LONG),
+        ("\ud800 lone surrogates", None),
+        ("password", Weakness.GUESSABLE),
+        ("PassWord1", Weakness.GUESSABLE),
+        ("zxcvbnm1", Weakness.GUESSABLE),
+        ("00000000", Weakness.GUESSABLE),
+        ("password1 and more", None),
+        ("aaaabbbb", Weakness.GUESSABLE),
+        ("aaaabbbc", None),
+        ("aAaAbBbB", Weakness.GUESSABLE),
+        ("alice@example", Weakness.GUESSABLE),
+        ("ALICE@Example", Weakness.GUESSABLE),
+        ("alice@example2", None),
+    ],
+)
+def test_what_a_new_password_has_to_be(password: str, weakness: Weakness | None) -> None:
+    assert weakness_of(password, fewest=8, user_name="Alice@example") is weakness
+
+
+@pytest.mark.row("A-28")
+def test_how_many_characters_is_told() -> None:
+    assert weakness_of("8 chars.", fewest=9, user_name="a") is Weakness.SHORT

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, Table, event, text
 
 from provider.store import device_codes as device_rows
-from provider.store import grants, sessions, sweeping
+from provider.store import grants, person_tokens, sessions, sweeping
 from provider.store.engine import Store
 from provider.store.schema import (
     access_tokens,
@@ -117,6 +117,22 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
     "sessions-of-user": (
         lambda conn: sessions.end_of_user(conn, "default", "user-7", 1),
         "browser_sessions_by_user",
+    ),
+    "live-sessions-of-user": (
+        lambda conn: sessions.list_live(conn, "default", now=1, seen_after=0, user_id="user-7"),
+        "browser_sessions_by_user",
+    ),
+    "tokens-of-user": (
+        lambda conn: person_tokens.held_of_user(conn, "default", "user-7", BEFORE),
+        "grants_by_user",
+    ),
+    "granted-to-clients-of-user": (
+        lambda conn: person_tokens.given_to_clients(conn, "default", "user-7", ["client-57"]),
+        "grants_by_user",
+    ),
+    "clients-of-user": (
+        lambda conn: person_tokens.clients_of_user(conn, "default", "user-7"),
+        "grants_by_user",
     ),
     "successor": (
         lambda conn: grants.find_successor(conn, "default", "before-7"),

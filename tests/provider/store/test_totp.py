@@ -71,6 +71,25 @@ def test_of_eight_processes_one_gets_the_code(stored: Store) -> None:
     assert sorted(in_processes(8, use)) == [0, 1, 1, 1, 1, 1, 1, 1]
 
 
+def test_one_is_replaced_that_is_still_there(stored: Store) -> None:
+    newer = ROW._replace(sealed_secret="newer", last_step=7, enrolled_at=2_000)
+    with stored.begin() as conn:
+        assert not totp.replace(conn, "default", newer, 999)
+        assert not totp.replace(conn, "second", newer, 1_000)
+        assert not totp.replace(conn, "default", newer._replace(user_id="bob"), 1_000)
+        assert totp.find(conn, "default", "alice") == ROW
+        assert totp.replace(conn, "default", newer, 1_000)
+        assert totp.find(conn, "default", "alice") == newer
+
+
+@pytest.mark.row("P-28")
+def test_two_that_overlap_replace_it_once(stored: Store) -> None:
+    def replace(conn: Connection) -> bool:
+        return totp.replace(conn, "default", ROW._replace(enrolled_at=2_000), 1_000)
+
+    assert one_after_the_other(stored, replace, replace) == (True, False)
+
+
 def test_removed_is_gone_and_may_be_set_up_anew(stored: Store) -> None:
     with stored.begin() as conn:
         assert totp.remove(conn, "default", "alice")

@@ -4,7 +4,12 @@ import pytest
 from sqlalchemy import Connection
 
 from provider.store.engine import Store
-from provider.store.user_attributes import find_attribute, put_attribute, remove_attribute
+from provider.store.user_attributes import (
+    find_attribute,
+    find_attributes,
+    put_attribute,
+    remove_attribute,
+)
 from tests.provider.databases import one_after_the_other
 
 MINE = ("r", "sub", "consents")
@@ -42,3 +47,16 @@ def test_who_is_going_to_write_has_it_alone(store: Store, before: str | None) ->
     one_after_the_other(store, add, add)
     with store.read() as conn:
         assert find_attribute(conn, *MINE) == f"{before or ''}++"
+
+
+@pytest.mark.row("A-28")
+def test_several_are_found_at_once(store: Store) -> None:
+    with store.begin() as conn:
+        for number, name in enumerate((MINE, *OTHERS)):
+            put_attribute(conn, *name, str(number))
+    with store.read() as conn:
+        assert find_attributes(conn, "r", "sub", ["consents", "aux_id_10", "none"]) == {
+            "consents": "0",
+            "aux_id_10": "3",
+        }
+        assert find_attributes(conn, "r", "sub", []) == {}
