@@ -70,12 +70,14 @@ from provider.services.clients import Clients
 from provider.services.consents import Consents
 from provider.services.devices import PATH as DEVICE_PATH
 from provider.services.devices import Devices
+from provider.services.encryption_keys import EncryptionKeys
 from provider.services.frame_origins import FrameOrigins
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.services.id_token_hint import IdTokenHints
 from provider.services.introspection import Introspection
 from provider.services.issuing import Issuing
 from provider.services.key_care import CARE_SECONDS, KeyCare
+from provider.services.key_vault import KeyVault
 from provider.services.keyring import SigningKeys
 from provider.services.logout_delivery import LogoutDelivery
 from provider.services.my_pages import MyPage
@@ -83,6 +85,7 @@ from provider.services.passwords import Passwords
 from provider.services.people import People
 from provider.services.registration import PATH as REGISTER
 from provider.services.registration import Registrations
+from provider.services.request_objects import RequestObjects
 from provider.services.responses import ResponseWriter
 from provider.services.revocation import Revocation
 from provider.services.sectors import Sectors
@@ -108,6 +111,7 @@ class Parts:
     applications: Applications
     keys: SigningKeys
     subjects: Subjects
+    encryption_keys: EncryptionKeys
     passwords: Passwords
     screens: Screens
     audit: Audit
@@ -151,7 +155,9 @@ def build(
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
     applications = Applications(clients, consents)
-    keys = SigningKeys(ring, audit)
+    vault = KeyVault(ring)
+    keys = SigningKeys(vault, audit)
+    encryption_keys = EncryptionKeys(store, vault, audit)
     subjects = Subjects(ring)
     passwords = Passwords()
     screens = Screens(provider_pages())
@@ -162,6 +168,7 @@ def build(
     issuing = Issuing(keys, client_tokens, subjects)
     tokens = Tokens(checks, issuing)
     hints = IdTokenHints(keys, clients, secrets)
+    objects = RequestObjects(store, clients, secrets, client_keys, encryption_keys, fetcher, clock)
     devices = Devices(checks, issuing)
     entrance = ClientEntrance(authentication, audit)
     networks = parse_networks(settings.trusted_networks)
@@ -185,6 +192,7 @@ def build(
             applications=applications,
             hints=hints,
             subjects=subjects,
+            objects=objects,
             issuing=issuing,
             devices=devices,
             attempts=attempts,
@@ -195,7 +203,7 @@ def build(
             networks=networks,
         ),
         Route(CHECK_SESSION, ("GET",), CheckSession(frames), Face.PAGE),
-        Route("/jwks", ("GET",), Jwks(store, keys, clock), Face.JSON, any_origin=True),
+        Route("/jwks", ("GET",), Jwks(store, keys, encryption_keys, clock), Face.JSON, any_origin=True),
         *_token_routes(
             store=store,
             entrance=entrance,
@@ -229,6 +237,7 @@ def build(
         applications=applications,
         keys=keys,
         subjects=subjects,
+        encryption_keys=encryption_keys,
         passwords=passwords,
         screens=screens,
         audit=audit,
@@ -236,10 +245,10 @@ def build(
         housekeeping=Housekeeping(
             store, realms, UnusedClients(store, clients, audit), due_at=int(clock()) + INTERVAL_SECONDS
         ),
-        key_care=KeyCare(store, keys, realms, audit, due_at=int(clock()) + CARE_SECONDS),
         logout_delivery=LogoutDelivery(
             store, realms, clients, client_tokens, subjects, fetcher, settings, audit, clock
         ),
+        key_care=KeyCare(store, keys, encryption_keys, realms, audit, due_at=int(clock()) + CARE_SECONDS),
         routes=routes,
     )
 
@@ -253,6 +262,7 @@ def _sign_in_routes(
     applications: Applications,
     hints: IdTokenHints,
     subjects: Subjects,
+    objects: RequestObjects,
     issuing: Issuing,
     devices: Devices,
     attempts: PasswordAttempts,
@@ -306,7 +316,7 @@ def _sign_in_routes(
         networks,
     )
     writer = ResponseWriter(screens.pages)
-    authorize = Authorize(store, requests, authorizations, writer, device_end, screens, audit, clock)
+    authorize = Authorize(store, objects, requests, authorizations, writer, device_end, screens, audit, clock)
     both = ("GET", "POST")
     yield Route("/authorize", both, authorize, Face.PAGE)
     yield Route("/login", both, login, Face.PAGE)

@@ -404,7 +404,7 @@ class ClientRefused(Event):
 
 @dataclass(frozen=True)
 class KeyCreated(Event):
-    """A signing key was made, or taken from the configuration."""
+    """A key to sign with, or to be encrypted to, was made, or taken from the configuration."""
 
     name: ClassVar[str] = "provider.key_created"
     realm: str
@@ -426,7 +426,7 @@ class KeyPromoted(Event):
 
 @dataclass(frozen=True)
 class KeyRetired(Event):
-    """A key stopped signing, and no other took its place: its algorithm is no longer offered."""
+    """A key is not used any more, and no other took its place: its algorithm is no longer offered."""
 
     name: ClassVar[str] = "provider.key_retired"
     realm: str

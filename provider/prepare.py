@@ -32,6 +32,7 @@ def prepare(parts: Parts, now: int) -> None:
         for realm in parts.realms:
             parts.keys.ensure(parts.store, realm, now)
             parts.subjects.ensure(parts.store, realm, now)
+            parts.encryption_keys.ensure(realm, now)
         problems = list(database_problems(parts))
     finally:
         parts.store.dispose()
@@ -59,9 +60,9 @@ def database_problems(parts: Parts) -> Iterator[Problem]:
         for realm in parts.realms:
             for taken in (*parts.clients.collisions(conn, realm), *parts.users.collisions(conn, realm)):
                 yield taken._replace(key=in_realm(parts.realms, realm, taken.key))
-            for kid in parts.keys.unreadable(conn, realm):
+            for kid in parts.keys.vault.unreadable(conn, realm):
                 yield Problem(
-                    "secret", None, f"does not open the signing key {kid} of realm {realm.id}",
+                    "secret", None, f"does not open the key {kid} of realm {realm.id}",
                     "add the secret that was in use when the key was made as a further line",
                 )  # fmt: skip
             if parts.subjects.unreadable(conn, realm):

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64decode
 
 from oidcgate.jose.jwt import MAX_TOKEN_BYTES, JWTError, unverified_header
-from oidcgate.jose.keys import Key, UnusableKey, published_entries, read_key
+from oidcgate.jose.keys import RSA_BITS, Key, UnusableKey, public_members, published_entries, read_key
 from oidcgate.strict_json import NotStrictJSON, parse_object
 
 #: How the content key gets to the reader, best known first. RSA1_5 tells an attacker whether padding was
@@ -88,6 +88,19 @@ class _Pinned(jwe.JWERegistry):
     def __init__(self, alg: str, enc: str) -> None:
         # Unknown header members are ignored, as RFC 7516 4 asks.
         super().__init__(algorithms=(alg, enc), strict_check_header=False)
+
+
+def generate_encryption_key(alg: str) -> Key:
+    """Return a new private key that tokens may be encrypted to with `alg`, one of `KEY_ALGORITHMS`."""
+    return RSAKey.generate_key(RSA_BITS) if alg.startswith("RSA") else ECKey.generate_key("P-256")
+
+
+def encryption_jwk(key: Key, kid: str, alg: str) -> dict[str, Any]:
+    """Return the public JWK of such a key as a key set shows it.
+
+    Spec: RFC 7517 4; OIDC Core 10.2.
+    """
+    return {**public_members(key), "kid": kid, "use": "enc", "alg": alg}
 
 
 def import_encryption_keys(document: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:

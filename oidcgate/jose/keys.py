@@ -23,8 +23,10 @@ SIGNING_ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
 
+#: How long the RSA keys are that we make, and how long others' have to be.
+RSA_BITS: Final = 2048
+
 _MAX_KEYS: Final = 100
-_RSA_BITS: Final = 2048
 # Verification cost grows with the square of the modulus; nobody signs with more.
 _MAX_RSA_BITS: Final = 8192
 _CURVES: Final = {
@@ -74,7 +76,7 @@ def generate_key(alg: str) -> Key:
         return OKPKey.generate_key("Ed25519")
     if alg.startswith("ES"):
         return ECKey.generate_key(cast(Any, _CURVES[alg]))
-    return RSAKey.generate_key(_RSA_BITS)
+    return RSAKey.generate_key(RSA_BITS)
 
 
 def thumbprint_kid(key: Key) -> str:
@@ -131,8 +133,8 @@ def read_key(document: Mapping[str, Any]) -> Key:
             key = jwk.import_key(cast(Any, members))
     except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise UnusableKey(f"the key cannot be read ({type(error).__name__})") from None
-    if isinstance(key, RSAKey) and not _RSA_BITS <= key.public_key.key_size <= _MAX_RSA_BITS:
-        raise UnusableKey(f"an RSA key has to have {_RSA_BITS} to {_MAX_RSA_BITS} bits")
+    if isinstance(key, RSAKey) and not RSA_BITS <= key.public_key.key_size <= _MAX_RSA_BITS:
+        raise UnusableKey(f"an RSA key has to have {RSA_BITS} to {_MAX_RSA_BITS} bits")
     return cast(Key, key)
 
 
@@ -147,14 +149,19 @@ def public_jwk(key: Key, kid: str, alg: str, chain: Sequence[bytes] = ()) -> dic
     """
     if not _fits(key, alg):
         raise UnusableKey(f"{alg!r} does not go with this key")
-    members = key.as_dict(private=False)
     return {
-        **{name: members[name] for name in _PUBLIC_MEMBERS[key.key_type]},
+        **public_members(key),
         "kid": kid,
         "use": "sig",
         "alg": alg,
         **(x5_members(chain) if chain else {}),
     }
+
+
+def public_members(key: Key) -> dict[str, Any]:
+    """Return the members of a JWK that are the public key itself."""
+    members = key.as_dict(private=False)
+    return {name: members[name] for name in _PUBLIC_MEMBERS[key.key_type]}
 
 
 def x5_members(chain: Sequence[bytes]) -> dict[str, Any]:

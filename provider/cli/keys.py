@@ -1,9 +1,13 @@
-"""`oidcgate-provider keys …`: the signing keys. What their states mean is `provider.services.keyring`."""
+"""`oidcgate-provider keys …`: keys that sign, and those that request objects are encrypted to.
+
+What their states mean is `provider.services.keyring`, of the latter `encryption_keys`.
+"""
 
 from pathlib import Path
 
 import click
 
+from oidcgate.jose.jwe import KEY_ALGORITHMS
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from provider.cli.opening import opened, realm_option
 from provider.instants import shown
@@ -13,7 +17,7 @@ from provider.store.keys import KeyRow, list_keys
 
 @click.group()
 def keys() -> None:
-    """Keys that sign tokens."""
+    """Keys that sign tokens, and keys to encrypt to."""
 
 
 @keys.command("list")
@@ -24,7 +28,7 @@ def list_(config: Path, realm_id: str) -> None:
     with opened(config, realm_id) as (parts, realm):
         parts.keys.settle(parts.store, realm, int(parts.clock()))
         with parts.store.read() as conn:
-            rows = list_keys(conn, realm.id)
+            rows = [row for use in ("sig", "enc") for row in list_keys(conn, realm.id, use)]
     for row in rows:
         click.echo("\t".join((row.kid, row.alg, row.state, _when(row))))
 
@@ -35,28 +39,40 @@ def list_(config: Path, realm_id: str) -> None:
 )
 @click.option(
     "--algorithm",
-    type=click.Choice(SIGNING_ALGORITHMS),
+    type=click.Choice((*SIGNING_ALGORITHMS, *KEY_ALGORITHMS)),
     help="Only the key of this algorithm.  [default: of each; keys of algorithms no longer offered retire]",
 )
 @realm_option
 @click.pass_obj
 def rotate(config: Path, at_once: bool, algorithm: str | None, realm_id: str) -> None:
-    """Publish new keys, which sign from tomorrow on."""
+    """Publish new keys, which sign from tomorrow on.
+
+    Those to encrypt to take the place of the ones before at once, which still open for a day.
+    """
     with opened(config, realm_id) as (parts, realm):
         now = int(parts.clock())
-        algorithms = realm.settings.key_algorithms if algorithm is None else (algorithm,)
+        encrypting = realm.settings.request_objects.encryption_algorithms
+        algorithms = (*realm.settings.key_algorithms, *encrypting) if algorithm is None else (algorithm,)
         refused: list[RotationRefused] = []
-        made: list[KeyRow] = []
+        said: list[str] = []
+        retired: list[str] = []
         for alg in algorithms:
             try:
-                made.append(parts.keys.rotate(parts.store, realm, alg, now, at_once=at_once))
+                if alg in KEY_ALGORITHMS:
+                    parts.encryption_keys.rotate(realm, alg, now)
+                    said.append(f"{alg}: a new key takes the place of the one before, which opens for a day")
+                else:
+                    row = parts.keys.rotate(parts.store, realm, alg, now, at_once=at_once)
+                    said.append(f"{alg}: {_said(row)}")
             except RotationRefused as error:
                 refused.append(error)
-        retired = parts.keys.retire_unoffered(parts.store, realm, now) if algorithm is None else []
-        if refused and not made and not retired:
+        if algorithm is None:
+            retired += parts.keys.retire_unoffered(parts.store, realm, now)
+            retired += parts.encryption_keys.retire_unoffered(realm, now)
+        if refused and not said and not retired:
             raise next((error for error in refused if isinstance(error, RotationPending)), refused[0])
-    for row in made:
-        click.echo(f"{row.alg}: {_said(row)}")
+    for line in said:
+        click.echo(line)
     for refusal in refused:
         click.echo(str(refusal))
     for kid in retired:
@@ -72,5 +88,8 @@ def _said(row: KeyRow) -> str:
 
 def _when(row: KeyRow) -> str:
     if row.state == "retired":
-        return f"published until {shown(row.published_until or 0)}"
+        until = shown(row.published_until or 0)
+        return f"published until {until}" if row.use == "sig" else f"opens until {until}"
+    if row.use == "enc":
+        return f"since {shown(row.not_before)}"
     return f"{'signs from' if row.state == 'next' else 'since'} {shown(row.not_before)}"

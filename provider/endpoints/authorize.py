@@ -2,10 +2,10 @@
 
 A request that needs the person is stored and sent on to a page next door (`login`, `account`, `otp`, `enrol`,
 `no_factor`, `organization`, `consent`); these come back here as `/authorize?interaction=…`, where everything
-is judged anew. Here is no form and no password. What is asked is judged by
-`provider.services.authorization_requests`, what follows by `provider.services.authorization`. A device whose
-code was typed (`device`) goes the same way and ends in a page (`device_end`), and so does somebody on the way
-to their own account pages (`my_desk`).
+is judged anew. Here is no form and no password. What is asked is read by `provider.services.request_objects`
+where it comes as a token, and judged by `provider.services.authorization_requests`; what follows by
+`provider.services.authorization`. A device whose code was typed (`device`) goes the same way and ends in a
+page (`device_end`), and so does somebody on the way to their own account pages (`my_desk`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -50,7 +50,8 @@ from provider.services.pending import (
     load_request,
     store_request,
 )
-from provider.services.responses import ResponseWriter, ValidatedTarget, see_other
+from provider.services.request_objects import RequestObjects
+from provider.services.responses import PageError, ResponseWriter, ValidatedTarget, see_other
 from provider.services.session_management import UNTOLD, Told, follow, tell
 from provider.store.engine import Store
 
@@ -74,6 +75,7 @@ class Authorize:
     """The authorization endpoint. Spec: RFC 6749 3.1; OIDC Core 3.1.2."""
 
     store: Store
+    objects: RequestObjects
     requests: AuthorizationRequests
     authorizations: Authorizations
     writer: ResponseWriter
@@ -100,7 +102,11 @@ class Authorize:
 
     def _begin(self, realm: Realm, request: Request, pairs: list[tuple[str, str]]) -> Response:
         raw = parse_authorization_request(pairs)
-        accepted = self._accept(realm, request, raw)
+        try:
+            asked = self.objects.asked(realm, raw)
+        except OAuthError as error:
+            return self._refuse(realm, request, self._target_beside(realm, raw, error), error)
+        accepted = self._accept(realm, request, asked)
         if isinstance(accepted, Response):
             return accepted
         if request.method == "POST":
@@ -108,10 +114,10 @@ class Authorize:
             # find nobody signed in. The browser comes again by GET, with them.
             now = int(self.clock())
             with self.store.begin() as conn:
-                pending = _store(conn, realm, accepted, pairs, None, now)
+                pending = _store(conn, realm, accepted, None, now)
             return see_other(_page(realm, "/authorize", pending))
         browser = this_browser(realm, request.headers.get("Cookie", ""))
-        return self._answer(realm, request, accepted, browser, pairs, None)
+        return self._answer(realm, request, accepted, browser, None)
 
     def _resume(self, realm: Realm, request: Request, identifier: str) -> Response:
         browser = this_browser(realm, request.headers.get("Cookie", ""))
@@ -122,10 +128,20 @@ class Authorize:
             return self._answer_device(realm, request, pending)
         if pending.kind is Kind.ACCOUNT:
             return self._answer_account(realm, request, pending)
-        accepted = self._accept(realm, request, parse_authorization_request(pending.parameters))
+        raw = parse_authorization_request(pending.parameters, signed=pending.signed)
+        accepted = self._accept(realm, request, raw)
         if isinstance(accepted, Response):
             return accepted
-        return self._answer(realm, request, accepted, browser, pending.parameters, pending)
+        return self._answer(realm, request, accepted, browser, pending)
+
+    def _target_beside(self, realm: Realm, raw: RawRequest, error: OAuthError) -> ValidatedTarget:
+        """Where the parameters beside a refused request object lead; it itself leads nowhere (P-02)."""
+        with self.store.read() as conn:
+            try:
+                return self.requests.target(conn, realm, raw)
+            except PageError as page:
+                refusal = f"{error.code}: {error.detail or error.description}"
+                raise PageError(page.kind, detail=f"{refusal}; {page.detail}") from None
 
     def _accept(self, realm: Realm, request: Request, raw: RawRequest) -> AcceptedRequest | Response:
         with self.store.read() as conn:
@@ -144,7 +160,6 @@ class Authorize:
         request: Request,
         accepted: AcceptedRequest,
         browser: Browser,
-        pairs: list[tuple[str, str]],
         pending: Pending | None,
     ) -> Response:
         """Do what is next.
@@ -164,7 +179,7 @@ class Authorize:
             )
             step = judged.step
             if isinstance(step, Ask):
-                pending = pending or _store(conn, realm, accepted, pairs, browser, now)
+                pending = pending or _store(conn, realm, accepted, browser, now)
                 response = see_other(_page(realm, _PAGES[type(step)], pending))
                 if browser.is_new:
                     response.headers.add("Set-Cookie", browser_cookie(realm, browser))
@@ -221,7 +236,6 @@ def _store(
     conn: Connection,
     realm: Realm,
     accepted: AcceptedRequest,
-    pairs: list[tuple[str, str]],
     browser: Browser | None,
     now: int,
 ) -> Pending:
@@ -230,11 +244,12 @@ def _store(
         conn,
         realm,
         Kind.AUTHORIZE,
-        pairs,
+        accepted.raw.pairs,
         browser=browser,
         client_id=target.client.client_id,
         redirect_uri=target.redirect_uri,
         now=now,
+        signed=accepted.raw.signed,
     )
 
 

@@ -12,12 +12,14 @@ from werkzeug import Request, Response
 from oidcgate.jose.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS
+from oidcgate.protocol.request_object import UNSIGNED
 from oidcgate.protocol.response_type import RESPONSE_TYPES
 from provider.client_crypto import AUTH_METHODS
 from provider.endpoints.answers import json_response
 from provider.endpoints.check_session import PATH as CHECK_SESSION
 from provider.information_settings import InformationSettings
 from provider.realm import Realm
+from provider.request_object_settings import RequestObjectSettings
 from provider.services.authentication_context import reachable
 from provider.services.frame_origins import FrameOrigins
 from provider.services.registration import PATH as REGISTER
@@ -30,7 +32,7 @@ MAX_AGE_SECONDS: Final = 300
 @dataclass(frozen=True)
 class Discovery:
     """Spec: OIDC Discovery 1.0 section 3, 4; RFC 8414 section 2, 3; RFC 9207 section 3;
-        RFC 8628 section 4; OIDC Session Management 1.0 section 3.3.
+        RFC 8628 section 4; RFC 9101 section 10.5; OIDC Session Management 1.0 section 3.3.
 
     Attributes:
         grant_types: the table of the token endpoint.
@@ -97,9 +99,7 @@ class Discovery:
                 *claims,
             ],
             "claims_parameter_supported": True,
-            "request_parameter_supported": False,
-            "request_uri_parameter_supported": False,
-            "require_request_uri_registration": False,
+            **_request_objects(realm.settings.request_objects),
             "authorization_response_iss_parameter_supported": True,
         }  # fmt: skip
 
@@ -111,3 +111,22 @@ def _pages(information: InformationSettings) -> dict[str, str]:
         "service_documentation": information.documentation,
     }
     return {name: uri for name, uri in named.items() if uri}
+
+
+def _request_objects(settings: RequestObjectSettings) -> dict[str, Any]:
+    """What is said of them. Where a request URI is taken, it is a registered one."""
+    said: dict[str, Any] = {
+        "request_parameter_supported": settings.by_value,
+        "request_uri_parameter_supported": settings.by_reference,
+        "require_request_uri_registration": settings.by_reference,
+    }
+    if settings.enabled:
+        unsigned = (UNSIGNED,) if settings.insecure_allow_unsigned else ()
+        said["request_object_signing_alg_values_supported"] = [
+            *SIGNING_ALGORITHMS, *HMAC_ALGORITHMS, *unsigned
+        ]  # fmt: skip
+        said["require_signed_request_object"] = settings.require_signed
+    if settings.encryption_algorithms:
+        said["request_object_encryption_alg_values_supported"] = list(settings.encryption_algorithms)
+        said["request_object_encryption_enc_values_supported"] = list(CONTENT_ALGORITHMS)
+    return said

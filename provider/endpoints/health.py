@@ -33,7 +33,7 @@ class Ready:
         """200, or 503 with what is missing."""
         try:
             with self.store.read() as conn:
-                locked = self.keys.unreadable(conn, realm)
+                locked = self.keys.vault.unreadable(conn, realm)
                 present = bool(self.keys.key_set(conn, realm, 0)["keys"])
         except StoreUnavailable:
             return _not_ready("database")

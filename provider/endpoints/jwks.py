@@ -1,4 +1,7 @@
-"""`/jwks`: the public keys of a realm. Which are published is `provider.services.keyring`."""
+"""`/jwks`: the public keys of a realm.
+
+Which are published is `provider.services.keyring`, of those to encrypt to `encryption_keys`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from werkzeug import Request, Response
 
 from provider.endpoints.answers import json_response
 from provider.realm import Realm
+from provider.services.encryption_keys import EncryptionKeys
 from provider.services.keyring import KEY_SET_MAX_AGE_SECONDS, SigningKeys
 from provider.store.engine import Store
 
@@ -17,6 +21,7 @@ class Jwks:
 
     store: Store
     keys: SigningKeys
+    encryption_keys: EncryptionKeys
     clock: Callable[[], float]
 
     def __call__(self, realm: Realm, _request: Request) -> Response:
@@ -24,5 +29,6 @@ class Jwks:
         now = int(self.clock())
         self.keys.settle(self.store, realm, now)
         with self.store.read() as conn:
-            document = self.keys.key_set(conn, realm, now)
+            signing = self.keys.key_set(conn, realm, now)["keys"]
+            document = {"keys": [*signing, *self.encryption_keys.published(conn, realm)]}
         return json_response(document, cache_control=f"public, max-age={KEY_SET_MAX_AGE_SECONDS}")

@@ -3,7 +3,8 @@
 Two phases, each with a class of error of its own: `target` finds out where an answer may go (`PageError`),
 `accept` judges everything else but the person (`OAuthError`, which goes there by redirect). What a page has
 stored is judged by the same rules again (`stored`, `device`). Parameters are parsed by
-`oidcgate.protocol.authorization`; what follows from an accepted request is `authorization`.
+`oidcgate.protocol.authorization`, those that come as a token were read by `request_objects`; what follows
+from an accepted request is `authorization`.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ from provider.services.id_token_hint import IdTokenHints
 from provider.services.my_pages import MyPage, ourselves, page_in
 from provider.services.pending import Kind, Pending
 from provider.services.progress import typist_in
+from provider.services.request_objects import has_to_sign
 from provider.services.responses import (
     AccountTarget,
     DeviceTarget,
@@ -77,11 +79,13 @@ class AcceptedRequest(Accepted):
 
     Attributes:
         required_sub: Whom the `id_token_hint` or the claims parameter names, as the client knows them.
+        raw: What is kept of it while a person is busy.
     """
 
     target: ValidatedTarget
     response_type: ResponseType
     required_sub: str | None
+    raw: RawRequest
 
     @property
     def silent(self) -> bool:
@@ -173,6 +177,8 @@ class AuthorizationRequests:
         """
         request = complete(raw)
         client = target.client
+        if has_to_sign(realm, client) and not raw.signed:
+            raise InvalidRequest("This client has to send a signed request object.")
         response_type = _response_type(realm, client, request)
         if request.nonce is not None and "\0" in request.nonce:
             # Kept until the code is redeemed, and PostgreSQL keeps none in a text.
@@ -200,6 +206,7 @@ class AuthorizationRequests:
             wish=_wish(request, target, claims),
             response_type=response_type,
             required_sub=self._required_sub(conn, realm, target, request.id_token_hint, claims.sub),
+            raw=raw,
         )
 
     def stored(self, conn: Connection, realm: Realm, pending: Pending) -> Accepted:
@@ -213,6 +220,7 @@ class AuthorizationRequests:
         if pending.kind is Kind.ACCOUNT:
             return self.account(realm, pending)
         raw = parse_authorization_request(pending.parameters)
+        raw = parse_authorization_request(pending.parameters, signed=pending.signed)
         target = self.target(conn, realm, raw)
         try:
             return self.accept(conn, realm, target, raw)

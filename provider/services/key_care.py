@@ -17,6 +17,7 @@ from oidcgate.jose.certificates import chain_ends_at
 from provider.events import CertificateEnding
 from provider.instants import shown
 from provider.realm import Realm
+from provider.services.encryption_keys import EncryptionKeys
 from provider.services.keyring import PUBLISH_AHEAD_SECONDS, RotationRefused, SigningKeys
 from provider.store.engine import Store, StoreUnavailable
 from provider.store.keys import KeyRow, claim_telling, delete_retired_keys, list_keys
@@ -83,6 +84,7 @@ class KeyCare:
 
     store: Store
     keys: SigningKeys
+    encryption_keys: EncryptionKeys
     realms: Sequence[Realm]
     audit: Audit
     due_at: int
@@ -122,6 +124,7 @@ class KeyCare:
 
     def _tend(self, realm: Realm, now: int) -> None:
         self.keys.settle(self.store, realm, now)
+        self.encryption_keys.tend(realm, now)
         with self.store.read() as conn:
             rows = list_keys(conn, realm.id)
         for row in _outlived(realm, rows, now):

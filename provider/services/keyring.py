@@ -2,11 +2,10 @@
 
 For each algorithm of the realm a key is `next` (published, does not sign yet), then `current` (signs), then
 `retired` (published until the last token it signed has ended). A certificate and key of the configuration are
-such a key too, for the realm's usual algorithm. Signing itself is `oidcgate.jose`, sealing
-`oidcgate.web.sealing`, the rows `provider.store.keys`.
+such a key too, for the realm's usual algorithm. Signing itself is `oidcgate.jose`, sealing `key_vault`, the
+rows `provider.store.keys`; keys that others encrypt to are `encryption_keys`.
 """
 
-import json
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
@@ -24,15 +23,13 @@ from oidcgate.jose.keys import (
     Key,
     VerificationKey,
     generate_key,
-    import_key,
-    private_jwk,
     public_jwk,
     thumbprint_kid,
 )
 from oidcgate.protocol.errors import ServerError
-from oidcgate.web.sealing import KeyRing, Sealer
 from provider.events import KeyCreated, KeyPromoted, KeyRetired
 from provider.realm import Realm
+from provider.services.key_vault import KeyVault
 from provider.store.engine import Store
 from provider.store.keys import (
     KeyRow,
@@ -93,16 +90,12 @@ class SigningKeys:
     """The keys of every realm.
 
     Attributes:
-        secrets: seals the private parts; they open under any of its keys.
-        loaded: keys that were opened or read, by realm, kid and whether the private part is there.
+        vault: seals the private parts.
         found: who signs, by realm and algorithm.
     """
 
-    secrets: KeyRing
+    vault: KeyVault
     audit: Audit
-    loaded: "LRUCache[tuple[str, str, bool], Key]" = field(
-        default_factory=lambda: LRUCache(maxsize=512), repr=False
-    )
     found: "LRUCache[tuple[str, str], _Found]" = field(
         default_factory=lambda: LRUCache(maxsize=256), repr=False
     )
@@ -221,7 +214,7 @@ class SigningKeys:
         row = next(iter(_all_due(rows, now)), None) or _in_state(rows, alg, "current")
         if row is None:
             raise ServerError(detail=f"realm {realm.id} has no signing key for {alg}")
-        signer = Signer(row.kid, row.alg, self._private(realm, row))
+        signer = Signer(row.kid, row.alg, self.vault.private(realm, row))
         until = min([now + SIGNER_SECONDS, *(other.not_before for other in rows if other.not_before > now)])
         with self.lock:
             self.found[realm.id, alg] = _Found(signer, now, until)
@@ -243,14 +236,9 @@ class SigningKeys:
         """
         rows = list_keys(conn, realm.id)
         return tuple(
-            VerificationKey(self._public(realm, row), row.kid, row.alg)
+            VerificationKey(self.vault.public(realm, row), row.kid, row.alg)
             for row in (rows if published_at is None else _published(rows, published_at))
         )
-
-    def unreadable(self, conn: Connection, realm: Realm) -> list[str]:
-        """The kids of keys that the configured secret does not open."""
-        rows = [row for row in list_keys(conn, realm.id) if row.state != "retired"]
-        return [row.kid for row in rows if self._open(realm, row) is None]
 
     def pair_in_the_way(self, conn: Connection, realm: Realm) -> str | None:
         """The algorithm for which the configured pair signs already, if it is not the configured one.
@@ -308,7 +296,7 @@ class SigningKeys:
         self, realm: Realm, key: Key, public: dict[str, Any], state: str, now: int, not_before: int
     ) -> KeyRow:
         kid = public["kid"]
-        sealed = self._sealer(realm, kid).seal(json.dumps(private_jwk(key)).encode(), now)
+        sealed = self.vault.seal(realm, kid, key, now)
         return KeyRow(kid, "sig", public["alg"], state, not_before, None, sealed, public, now)
 
     def _promote(
@@ -326,34 +314,6 @@ class SigningKeys:
             self.found.clear()
         for event in events:
             self.audit.emit(event)
-
-    def _private(self, realm: Realm, row: KeyRow) -> Key:
-        return self._loaded(realm, row, private=True)
-
-    def _public(self, realm: Realm, row: KeyRow) -> Key:
-        return self._loaded(realm, row, private=False)
-
-    def _loaded(self, realm: Realm, row: KeyRow, *, private: bool) -> Key:
-        with self.lock:
-            key = self.loaded.get((realm.id, row.kid, private))
-        if key is None:
-            document: Mapping[str, Any] = row.public_jwk
-            if private:
-                opened = self._open(realm, row)
-                if opened is None:
-                    raise ServerError(detail=f"the configured secret does not open signing key {row.kid}")
-                document = json.loads(opened)
-            key = import_key(document)
-            with self.lock:
-                self.loaded[realm.id, row.kid, private] = key
-        return key
-
-    def _open(self, realm: Realm, row: KeyRow) -> bytes | None:
-        return None if row.sealed_private is None else self._sealer(realm, row.kid).open(row.sealed_private)
-
-    def _sealer(self, realm: Realm, kid: str) -> Sealer:
-        # Bound to its realm and kid: a sealed key that is copied to another row does not open there.
-        return Sealer(self.secrets, "provider-signing-key", f"{realm.id}/{kid}")
 
 
 def _all_due(rows: Iterable[KeyRow], now: int) -> list[KeyRow]:

@@ -49,8 +49,13 @@ class Pending:
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
-        """The request's parameters as they came."""
+        """The request's parameters as they came; of one with a request object, what came of both."""
         return [(name, value) for name, value in self.row.request["parameters"]]
+
+    @property
+    def signed(self) -> bool:
+        """Whether the client had signed them: the object itself is gone, and may have ended since."""
+        return bool(self.row.request.get("signed"))
 
 
 def store_request(
@@ -63,6 +68,7 @@ def store_request(
     client_id: str,
     redirect_uri: str,
     now: int,
+    signed: bool = False,
 ) -> Pending:
     """Store an accepted request.
 
@@ -71,6 +77,7 @@ def store_request(
             cross-site POST in which our cookies are absent.
         client_id: For the operator; "" where the client is not known.
         redirect_uri: Likewise.
+        signed: The client has signed the parameters.
     """
     identifier = new_token()
     row = Interaction(
@@ -78,7 +85,11 @@ def store_request(
         browser_hash=UNCLAIMED if browser is None else token_hash(browser.token),
         client_id=client_id,
         redirect_uri=redirect_uri,
-        request={"kind": kind.value, "parameters": [[name, value] for name, value in parameters]},
+        request={
+            "kind": kind.value,
+            "parameters": [[name, value] for name, value in parameters],
+            "signed": signed,
+        },
         state={},
         created_at=now,
         expires_at=now + realm.settings.lifetimes.interaction_seconds,

@@ -23,7 +23,7 @@ class Interaction:
     """One stored request.
 
     Attributes:
-        request: The accepted request: {"kind": …, "parameters": [[name, value], …]}.
+        request: The accepted request: {"kind": …, "parameters": [[name, value], …], "signed": …}.
         state: What the person did so far (see `provider.services.authorization`).
     """
 

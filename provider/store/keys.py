@@ -1,4 +1,7 @@
-"""Rows of `keys`. What a state means, and when it changes, is `provider.services.keyring`."""
+"""Rows of `keys`. What a state means, and when it changes, is `provider.services.keyring`.
+
+Of those that open what was encrypted to them it is `provider.services.encryption_keys`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +15,13 @@ from provider.store.schema import keys
 
 @dataclass(frozen=True)
 class KeyRow:
-    """A signing key.
+    """A key that signs, or one that opens what was encrypted to it.
 
     Attributes:
-        state: next (published, does not sign yet), current (signs) or retired (published until
-            `published_until`).
-        sealed_private: the private part, sealed under the provider's secret; None once retired.
+        use: `sig` or `enc`.
+        state: next (published, does not sign yet), current (signs, or is encrypted to) or retired (published,
+            or still opens, until `published_until`).
+        sealed_private: the private part, sealed under the provider's secret; None once it stopped to sign.
     """
 
     kid: str
@@ -31,15 +35,15 @@ class KeyRow:
     created_at: int
 
 
-def list_keys(conn: Connection, realm_id: str, *, for_update: bool = False) -> list[KeyRow]:
-    """Every key of the realm, in the order in which they sign.
+def list_keys(conn: Connection, realm_id: str, use: str = "sig", *, for_update: bool = False) -> list[KeyRow]:
+    """Every key of the realm that signs (`enc`: that opens), in the order in which they begin to.
 
     `for_update` keeps others who ask so from changing or adding keys until the transaction ends.
     """
     if for_update:
         lock_names(conn, [f"keys {realm_id}"])
-    query = select(keys).where(keys.c.realm_id == realm_id).order_by(keys.c.not_before, keys.c.kid)
-    return [_key_row(row) for row in conn.execute(query)]
+    query = select(keys).where(keys.c.realm_id == realm_id, keys.c.use == use)
+    return [_key_row(row) for row in conn.execute(query.order_by(keys.c.not_before, keys.c.kid))]
 
 
 def list_signing_keys(conn: Connection, realm_id: str, alg: str) -> list[KeyRow]:
@@ -99,10 +103,13 @@ def claim_telling(conn: Connection, realm_id: str, kid: str, now: int, told_befo
     return conn.execute(query.where(free).values(told_at=now)).rowcount == 1
 
 
-def retire_key(conn: Connection, realm_id: str, kid: str, published_until: int) -> None:
-    """Stop a current key from signing: the public part stays until `published_until`, the private goes."""
+def retire_key(
+    conn: Connection, realm_id: str, kid: str, published_until: int, *, keep_private: bool = False
+) -> None:
+    """Stop a current key: it stays until `published_until`, without its private part if that is not kept."""
     query = update(keys).where(keys.c.realm_id == realm_id, keys.c.kid == kid, keys.c.state == "current")
-    conn.execute(query.values(state="retired", published_until=published_until, sealed_private=None))
+    gone: dict[str, None] = {} if keep_private else {"sealed_private": None}
+    conn.execute(query.values(state="retired", published_until=published_until, **gone))
 
 
 def promote_key(conn: Connection, realm_id: str, kid: str, not_before: int) -> None:

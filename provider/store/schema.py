@@ -89,9 +89,9 @@ keys: Final = Table(
     Column("alg", String(16), nullable=False),
     Column("state", String(8), nullable=False),
     Column("not_before", _INSTANT, nullable=False),
-    # When it stops being published; set as the key is retired.
+    # When it stops being published, or to open what was encrypted to it; set as the key is retired.
     Column("published_until", _INSTANT),
-    # Empty once retired: what never signs again need not be kept.
+    # Empty once retired: what never signs again need not be kept. One that opens is kept until then.
     Column("sealed_private", Text),
     Column("public_jwk", JSON, nullable=False),
     Column("created_at", _INSTANT, nullable=False),

@@ -26,10 +26,20 @@ from oidcgate.jose.jwe import (
     choose_encryption_key,
     decrypt,
     encrypt,
+    encryption_jwk,
+    generate_encryption_key,
     import_encryption_keys,
 )
 from oidcgate.jose.jwt import MAX_TOKEN_BYTES, sign
-from oidcgate.jose.keys import Key, UnusableKey, generate_key, private_jwk, public_jwk, read_key
+from oidcgate.jose.keys import (
+    Key,
+    UnusableKey,
+    generate_key,
+    import_public_keys,
+    private_jwk,
+    public_jwk,
+    read_key,
+)
 from tests.oidcgate.jose import encrypted_vectors as vectors
 from tests.oidcgate.jose.test_jwt import segment
 from tests.oidcgate.jose.test_keys import short_rsa
@@ -507,3 +517,15 @@ def test_ephemeral_keys_are_judged_for_each_curve() -> None:
         token = encrypt(SIGNED, EncryptionKey(KEYS[name], "k", None), "ECDH-ES", "A128GCM")
         assert refusal(token, {"k": EC}) is JWEFailure.DECRYPTION
     assert jwe.MAX_ENCRYPTED_TOKEN_BYTES < 2 * MAX_TOKEN_BYTES
+
+
+@pytest.mark.parametrize("alg", KEY_ALGORITHMS)
+def test_a_key_of_our_own_is_published_to_encrypt_to(alg: str) -> None:
+    key = generate_encryption_key(alg)
+    document = encryption_jwk(key, "ours", alg)
+    assert (document["kid"], document["use"], document["alg"]) == ("ours", "enc", alg)
+    assert not {"d", "p", "q"} & document.keys()
+    (found,) = import_encryption_keys({"keys": [document]})
+    assert (found.kid, found.alg, found.use) == ("ours", alg, "enc")
+    assert decrypt(encrypt(SIGNED, found, alg, "A128GCM"), {"ours": key}, (alg,), ("A128GCM",)) == SIGNED
+    assert import_public_keys({"keys": [document]}) == ()

@@ -1,6 +1,8 @@
 """Discovery, key set and health: what they say, who may read them, what may be kept."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from authlib.oidc.discovery import OpenIDProviderMetadata
@@ -66,6 +68,36 @@ def test_discovery_says_what_there_is(world: World) -> None:
         assert algorithms == document["token_endpoint_auth_signing_alg_values_supported"]
     absent = ("registration_endpoint", "check_session_iframe")
     assert not document.keys() & set(absent)
+
+
+def _of_objects(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if "request_" in name or "_request" in name}
+
+
+def test_request_objects_are_said_as_they_are_taken(database: Path) -> None:
+    off = World.over(database).browser().get(METADATA).get_json()
+    assert _of_objects(off) == {
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "require_request_uri_registration": False,
+    }
+    objects = {"by_value": True, "encryption_algorithms": ["ECDH-ES"], "insecure_allow_unsigned": True}
+    said = _of_objects(World.over(database, request_objects=objects).browser().get(METADATA).get_json())
+    assert said["request_object_signing_alg_values_supported"][-1] == "none"
+    assert {"RS256", "ES256", "HS256"} <= set(said["request_object_signing_alg_values_supported"])
+    assert said["request_object_encryption_alg_values_supported"] == ["ECDH-ES"]
+    assert "A128CBC-HS256" in said["request_object_encryption_enc_values_supported"]
+    assert (said["request_parameter_supported"], said["request_uri_parameter_supported"]) == (True, False)
+    assert said["require_request_uri_registration"] is said["require_signed_request_object"] is False
+    objects = {"by_reference": True, "require_signed": True}
+    said = _of_objects(World.over(database, request_objects=objects).browser().get(METADATA).get_json())
+    assert "none" not in said.pop("request_object_signing_alg_values_supported")
+    assert said == {
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "require_signed_request_object": True,
+    }
 
 
 @pytest.mark.row("E-23")

@@ -132,7 +132,7 @@ def test_rotation_is_reported(world: World) -> None:
 
 def test_another_secret_is_a_start_up_error(database: Path, world: World) -> None:
     other = "another-" + SECRET
-    with pytest.raises(SettingsError, match="does not open the signing key"):
+    with pytest.raises(SettingsError, match="does not open the key"):
         World.over(database, secret=other)
     both = World.over(database, secret=f"{other}\n{SECRET}")
     assert "id_token" in both.tokens()
@@ -378,5 +378,5 @@ def test_realms_share_no_key(database: Path) -> None:
     with parts.store.begin() as conn:
         conn.execute(keys.delete().where(keys.c.realm_id == "other"))
         conn.execute(keys.update().where(keys.c.kid == ours).values(realm_id="other"))
-    with pytest.raises(SettingsError, match="does not open the signing key"):
+    with pytest.raises(SettingsError, match="does not open the key"):
         World.over(database, realms=[{"name": "other", "signing_algorithm": "ES256"}])
