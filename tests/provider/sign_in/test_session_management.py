@@ -372,6 +372,22 @@ class TestWhatTheSilentCookieDoesNotOpen:
         assert "code" in browser.step(authorize_url("trusted", prompt="none")).answer, "goes on"
 
     @pytest.mark.row("S-18")
+    def test_no_route_at_all(self, world: World, stranger: Browser) -> None:
+        """Each answers as it does a browser without a cookie: own pages lead to the sign-in, for one."""
+        paths = set()
+        for route in world.provider.parts.routes:
+            for method in route.methods:
+                data = "client_id=spa" if method == "POST" else None
+                answers = [each.step(ISSUER + route.path, data) for each in (stranger, world.browser())]
+                shapes = [
+                    (page.status, page.main_id, re.sub("=.*", "", page.location or "")) for page in answers
+                ]
+                assert shapes[0] == shapes[1], (method, route.path)
+                assert "alice" not in answers[0].text
+                paths.add(route.path)
+        assert {"/account", "/account/password", "/consent", "/end_session"} <= paths
+
+    @pytest.mark.row("S-18")
     def test_no_device(self, stranger: Browser) -> None:
         assert stranger.go(f"{ISSUER}/device").main_id == "page-device"
 
