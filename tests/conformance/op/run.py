@@ -202,7 +202,7 @@ class Run:
 
     def _pairs(self, callback: Callback, redirect_uri: str) -> Pairs:
         place = self.variant.place
-        callback = _without_its_own_query(callback, redirect_uri)
+        callback = without_its_own_query(callback, redirect_uri)
         need(
             callback.method == ("POST" if place == "form" else "GET"),
             f"the answer is {callback}",
@@ -411,7 +411,7 @@ class Run:
         return claims
 
 
-def _without_its_own_query(callback: Callback, redirect_uri: str) -> Callback:
+def without_its_own_query(callback: Callback, redirect_uri: str) -> Callback:
     """The request that left for a client, less the query that its redirect URI has. Spec: RFC 6749 3.1.2."""
     query = list(callback.query)
     for pair in parse_qsl(urlsplit(redirect_uri).query, keep_blank_values=True):
