@@ -34,6 +34,7 @@ ROWS = {
     "rp-initiated": _LOGOUT,
     "backchannel": _LOGOUT,
     "session-management": ("S-18", "P-39"),
+    "3rdparty-init": ("P-39",),
 }
 
 
