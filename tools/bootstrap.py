@@ -164,9 +164,13 @@ WAYS: tuple[Callable[[Path], bool], ...] = (
 def make_venv(venv: Path, ways: Sequence[Callable[[Path], bool]] = WAYS) -> None:
     """Makes an environment that has pip, by the first way that works.
 
+    A link to another checkout's environment is taken away first: making one clears the folder it is made in.
+
     Raises:
         BootstrapError: none did; the text names the packages to install.
     """
+    if venv.is_symlink():
+        venv.unlink()
     for way in ways:
         if way(venv):
             return

@@ -55,6 +55,21 @@ def test_when_no_way_is_open_the_text_names_the_packages_and_nothing_is_left(tmp
     assert not (tmp_path / "v").exists()
 
 
+@pytest.mark.slow
+def test_an_environment_that_another_checkout_lent_stays_as_it_is(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "kept").touch()
+    venv = tmp_path / ".venv"
+    venv.symlink_to(theirs)
+
+    make_venv(venv)
+
+    assert works(venv)
+    assert not venv.is_symlink()
+    assert [path.name for path in theirs.iterdir()] == ["kept"]
+
+
 def test_an_environment_without_pip_does_not_count_as_made(tmp_path: Path) -> None:
     assert bare(tmp_path / "v")
 
