@@ -48,9 +48,9 @@ _ALIEN = "http://id.example/clients/1"
 ROWS: dict[str, Row] = {}
 
 
-def add(module: str, lies: dict[str, tuple[Lie, str]]) -> None:
+def add(module: str, lies: dict[str, tuple[Lie, str]], client_auth: str = "private_key_jwt") -> None:
     for name, (lie, names) in lies.items():
-        ROWS[f"{module}-{name}"] = Row(module, lie, names, registers=True)
+        ROWS[f"{module}-{name}"] = Row(module, lie, names, registers=True, client_auth=client_auth)
 
 
 def one_by_one(values: Iterable[str]) -> Callable[[object], str]:
@@ -143,12 +143,24 @@ add("oidcc-server", {
         says("registration", redirect_uris=[REDIRECT_URIS[1]]),
         "redirect_uris is registered as",
     ),
+    "more-redirect-uris": (
+        says("registration", redirect_uris=list(REDIRECT_URIS)),
+        "redirect_uris is registered as",
+    ),
+    "no-grant-type": (says("registration", grant_types=["implicit"]), "grant_types is registered as"),
+    "no-response-type": (says("registration", response_types=GONE), "response_types is registered as None"),
     "another-method": (
         says("registration", token_endpoint_auth_method="client_secret_basic"),
         "token_endpoint_auth_method is registered as",
     ),
     "another-name": (says("registration", client_name=ELSE), "client_name is registered as"),
 })  # fmt: skip
+for method in ("client_secret_basic", "client_secret_post", "client_secret_jwt"):
+    words = method.replace("_", "-")
+    add("oidcc-server", {
+        f"{words}-without-secret": (says("registration", client_secret=GONE), "client_secret is missing"),
+        f"{words}-with-another-secret": (says("registration", client_secret=ELSE * 3), "'invalid_client'"),
+    }, method)  # fmt: skip
 add("oidcc-registration-logo-uri", {
     "not-shown": (rewrites("<img", "<span"), "does not show the logo"),
     "another": (rewrites("logo.png", "logo.gif"), "does not show the logo"),

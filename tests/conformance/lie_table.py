@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.conformance.lies import (
@@ -53,11 +53,12 @@ class Row:
     response_type: str = "code"
     response_mode: str = "default"
     registers: bool = False
+    client_auth: str = "private_key_jwt"
 
     @property
     def entry(self) -> Entry:
         if self.registers:
-            return Entry("lies", DYNAMIC, self.module)
+            return Entry("lies", replace(DYNAMIC, client_auth=self.client_auth), self.module)
         method = (
             "client_secret_post" if self.module.endswith("-client-secret-post") else "client_secret_basic"
         )

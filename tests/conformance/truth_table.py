@@ -157,6 +157,10 @@ DYNAMIC_WAYS: dict[str, Otherwise] = {
     "a-client-without-name": _to_clients(
         "oidcc-server", says("registration", client_name=GONE, contacts=GONE)
     ),
+    "more-than-was-asked-for": _to_clients(
+        "oidcc-server",
+        says("registration", grant_types=lambda old: ["implicit", *old], response_types=["id_token", "code"]),
+    ),
     "more-grant-types-than-announced": _to_clients(
         "oidcc-server", says("metadata", grant_types_supported=GONE)
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 from tests.conformance.op import (
     accepted,
@@ -133,6 +134,7 @@ _LISTS: dict[str, dict[str, list[str]]] = {
 PLANS = (
     "basic", "config", "implicit", "hybrid", "formpost-basic", "formpost-implicit", "formpost-hybrid",
     "dynamic", "rp-initiated", "backchannel", "frontchannel", "session-management", "3rdparty-init",
+    "matrix",
 )  # fmt: skip
 #: Plan → what it needs to know of the target beside the three clients and the person.
 NEEDS = {
@@ -142,10 +144,16 @@ NEEDS = {
     "frontchannel": ("frontchannel",),
     "session-management": ("session",),
     "3rdparty-init": ("registration",),
+    "matrix": ("registration",),
 }
 #: The plans whose modules register the clients that they need, and how these come.
-REGISTERING = ("dynamic", "3rdparty-init")
+REGISTERING = ("dynamic", "3rdparty-init", "matrix")
 DYNAMIC = Variant("code", client_auth="private_key_jwt", registration="dynamic")
+#: The ways to ask and to authenticate, each of which a client may register for.
+_RESPONSE_TYPES = (
+    "code", "id_token", "id_token token", "code id_token", "code token", "code id_token token",
+)  # fmt: skip
+_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt")
 
 
 @dataclass(frozen=True)
@@ -162,6 +170,12 @@ class Entry:
 
 def entries(plan: str) -> Iterator[Entry]:
     """The modules of a plan in their order."""
+    if plan == "matrix":
+        for response_type, method in product(_RESPONSE_TYPES, _METHODS):
+            yield Entry(
+                plan, Variant(response_type, client_auth=method, registration="dynamic"), "oidcc-server"
+            )
+        return
     form_post = plan.startswith("formpost-")
     for response_type, names in _LISTS[plan.removeprefix("formpost-")].items():
         variant = Variant(response_type, "form_post" if form_post else "default")
