@@ -21,10 +21,7 @@ from provider.store.clients import Client
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 #: Standard members that are left out: nothing here would be done with them.
-NOT_UNDERSTOOD = {
-    "software_id", "software_version", "contacts", "client_uri", "logo_uri", "policy_uri", "tos_uri",
-    "initiate_login_uri", "default_max_age", "require_auth_time", "default_acr_values",
-}  # fmt: skip
+NOT_UNDERSTOOD = {"software_id", "software_version"}
 CLIENT = Client(
     client_id="x",
     enabled=True,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, event, text
 
+from provider.store import clients, grants, person_tokens, sessions, sweeping
 from provider.store import device_codes as device_rows
-from provider.store import grants, person_tokens, sessions, sweeping
 from provider.store.engine import Store
 from provider.store.schema import (
     access_tokens,
@@ -39,6 +39,7 @@ def filled(store: Store, request: pytest.FixtureRequest) -> Iterator[Store]:
         with store.begin() as conn:
             conn.execute(text(_filling(table, request.param, is_postgresql(store))))
     with store.begin() as conn:
+        conn.execute(text(_clients(request.param, is_postgresql(store))))
         conn.execute(text("ANALYZE"))
     yield store
     # Before the database is taken away.
@@ -66,8 +67,21 @@ def _filling(table: Table, count: int, with_json: bool) -> str:
         values.get(column.name, kinds.get(str(column.type), f"'{column.name}-' || n")) for column in columns
     )
     names = ", ".join(column.name for column in columns)
-    numbers = f"WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {count - 1})"  # noqa: S608
+    numbers = _numbers(count)
     return f"INSERT INTO {table.name} ({names}) {numbers} SELECT {made} FROM s"  # noqa: S608 (names of ours)
+
+
+def _clients(count: int, with_json: bool) -> str:
+    """Clients, one in a hundred of which registered itself; to nearly all of these nothing was ever given."""
+    names = "realm_id, client_id, enabled, settings, created_at, registration_hash"
+    settings = "CAST('{}' AS json)" if with_json else "'{}'"
+    registered = "CASE WHEN n % 100 = 0 THEN 'hash-' || n END"
+    values = f"'default', 'client-' || n, TRUE, {settings}, n, {registered}"
+    return f"INSERT INTO clients ({names}) {_numbers(count)} SELECT {values} FROM s"  # noqa: S608
+
+
+def _numbers(count: int) -> str:
+    return f"WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {count - 1})"  # noqa: S608
 
 
 def plans(store: Store, act: Callable[[Connection], object]) -> str:
@@ -146,6 +160,12 @@ STATEMENTS: dict[str, tuple[Act, str]] = {
         lambda conn: device_rows.count_waiting(conn, "default", "client-7", BEFORE),
         "device_codes_by_client",
     ),
+    "unused-clients": (
+        lambda conn: clients.find_unused(conn, "default", before=BEFORE, limit=500),
+        "clients_registered",
+    ),
+    "clients-in-use": (lambda conn: clients.note_use(conn, "default", 1), "clients_registered"),
+    "registered-clients": (lambda conn: clients.count_registered(conn, "default"), "clients_registered"),
     **{
         f"sweep-{table.name}": (
             lambda conn, table=table: sweeping.sweep(conn, "default", table, before=BEFORE, limit=500),
@@ -185,7 +205,9 @@ def test_no_table_is_read_as_a_whole_when_there_are_many_rows(filled: Store) -> 
     for name, (act, index) in STATEMENTS.items():
         said = plans(filled, act)
         assert index in said, (name, said)
-        assert whole not in said, (name, said)
+        # The keys that a statement itself names are no table.
+        tables = [line for line in said.splitlines() if "CONSTANT ROWS" not in line]
+        assert not any(whole in line for line in tables), (name, said)
 
 
 def test_every_kind_of_row_that_is_swept_is_looked_at_here() -> None:
