@@ -45,6 +45,11 @@ class ClientRules:
         hosts = {_owned_host(uri, self.application_type) for uri in self.redirect_uris}
         return hosts.pop() if len(hosts) == 1 else None
 
+    @property
+    def subject_sector(self) -> str | None:
+        """The sector by which it knows people; None where it knows them as every public client does."""
+        return self.sector if self.subject_type == "pairwise" else None
+
 
 def _owned_host(redirect_uri: str, application_type: str) -> str | None:
     parts = urlsplit(redirect_uri)

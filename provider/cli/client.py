@@ -180,7 +180,10 @@ def set_(config: Path, client_id: str, pairs: tuple[str, ...], new_secret: bool,
     _show_once(changed)
     click.echo(f"{client_id} is changed", err=True)
     if before is not None and people_are_others(before, changed.client):
-        click.echo("Its people have another sub from now on: it will take them for strangers.", err=True)
+        click.echo(
+            "Its people have another sub from now on, and what it was given before is not good any more.",
+            err=True,
+        )
 
 
 @client.command()

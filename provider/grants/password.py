@@ -84,6 +84,7 @@ class PasswordGrant:
             acr=sign_in.acr,
             amr=sign_in.amr,
             api=reach.audience,
+            sector=client.subject_sector,
         )
         with self.store.begin() as conn:
             reason = _why_not(conn, call, rule, user)

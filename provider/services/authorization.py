@@ -226,6 +226,7 @@ class Authorizations:
             api=accepted.reach.audience,
             claims=without_claims_of(realm.catalogue, accepted.asked, step.left_out),
             org_id=step.org_id,
+            sector=accepted.target.client.subject_sector,
         )
         # `judge` has locked the session: whatever ends it comes after this, and finds the client.
         take_part(conn, realm.id, session.sid, authorization.client_id, session.expires_at)

@@ -341,10 +341,7 @@ class Clients:
 
 def people_are_others(before: Client, after: Client) -> bool:
     """Whether a change of a client changes the `sub` of its people."""
-    named = [
-        (one.subject_type, one.sector if one.subject_type == "pairwise" else None) for one in (before, after)
-    ]
-    return named[0] != named[1]
+    return before.subject_sector != after.subject_sector
 
 
 def deprecation(client: Client) -> str | None:

@@ -56,6 +56,7 @@ class Authorization:
         api: the audience of the API that access tokens are for.
         claims: those asked for one by one, by place (`id_token`, `userinfo`).
         org_id: the organization that the person signed in for.
+        sector: the client's, where it knows people as those of its sector do.
     """
 
     client_id: str
@@ -68,6 +69,7 @@ class Authorization:
     api: str | None = None
     claims: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_CLAIMS)
     org_id: str | None = None
+    sector: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def new_grant(realm: Realm, authorization: Authorization, now: int) -> GrantRow:
         api=authorization.api,
         claims=authorization.claims,
         org_id=authorization.org_id,
+        sector=authorization.sector,
         created_at=now,
         expires_at=now + life_seconds,
     )

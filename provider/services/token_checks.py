@@ -141,6 +141,10 @@ class TokenChecks:
             return "API closed"
         if grant.user_id is None:
             return Subject(client, None)
+        if grant.sector != client.subject_sector:
+            # Refreshed, or asked for claims, it would name the person otherwise than before: to a sector that
+            # they never signed in for.
+            return "people are others to the client since"
         user = self.users.find(conn, realm, grant.user_id)
         if user is None or not user.active:
             return "user inactive"

@@ -24,6 +24,7 @@ class GrantRow:
         sid: None where there was no browser.
         api: The audience of the API that its access tokens are for.
         claims: Those asked for one by one, by place.
+        sector: By which the client knew the person; None where it knew them as every public client does.
     """
 
     grant_id: str
@@ -39,6 +40,7 @@ class GrantRow:
     api: str | None = None
     claims: Mapping[str, Sequence[str]] = field(default_factory=dict)
     org_id: str | None = None
+    sector: str | None = None
     revoked_at: int | None = None
     revoke_reason: str | None = None
 

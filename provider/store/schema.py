@@ -233,6 +233,8 @@ grants: Final = Table(
     # Claims asked for one by one: {"id_token": [...], "userinfo": [...]}.
     Column("claims", JSON, nullable=False),
     Column("org_id", String(100)),
+    # Of the client as it was then, where it is pairwise: it says who the person is to it.
+    Column("sector", String(255)),
     Column("created_at", _INSTANT, nullable=False),
     Column("expires_at", _INSTANT, nullable=False),
     Column("revoked_at", _INSTANT),

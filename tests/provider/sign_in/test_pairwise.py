@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.provider.sign_in.place import BYE, ISSUER, Browser, World, claims, client
+from tests.provider.sign_in.place import BYE, CALLBACK, ISSUER, VERIFIER, Browser, World, claims, client
 from tests.provider.sign_in.test_device_flow import approve
 from tests.provider.sign_in.test_end_session import asks, end_session_url
 
@@ -142,6 +142,56 @@ def test_a_hint_from_when_the_client_was_public_names_nobody(tmp_path: Path) -> 
     assert "code" in browser.authorize("trusted", prompt="none").answer
     # Signing out asks, and then works.
     assert asks(browser.go(end_session_url(id_token_hint=hint)))
+
+
+ELSEWHERE = "https://bank.example/cb"
+
+
+@pytest.mark.row("P-13")
+@pytest.mark.parametrize(
+    ("before", "after", "still_good"),
+    [
+        pytest.param({}, PAIRWISE, False, id="public-to-pairwise"),
+        pytest.param(PAIRWISE, {}, False, id="pairwise-to-public"),
+        pytest.param(PAIRWISE, {**PAIRWISE, "redirect_uris": [ELSEWHERE]}, False, id="to-another-host"),
+        pytest.param(
+            PAIRWISE,
+            {**PAIRWISE, "sector_identifier_uri": "https://bank.example/sector.json"},
+            False,
+            id="to-a-named-sector",
+        ),
+        pytest.param(
+            PAIRWISE,
+            {**PAIRWISE, "redirect_uris": ["https://app.example/cb", "https://app.example/other"]},
+            True,
+            id="same-sector",
+        ),
+        pytest.param({}, {"redirect_uris": ["https://app.example/cb", ELSEWHERE]}, True, id="public"),
+    ],
+)
+def test_what_was_given_in_one_sector_names_nobody_in_another(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], still_good: bool
+) -> None:
+    flows = ["authorization_code", "refresh_token", "introspection"]
+
+    def started(**changes: Any) -> World:
+        clients = [client("trusted", **{"trusted": True, "flows": flows, **changes})]
+        return World.make(tmp_path, **{**CHANGES, "clients": clients})
+
+    first = started(**before)
+    browser = first.browser()
+    tokens = first.tokens(browser.signed_in("trusted", scope="openid offline_access"))
+    code = browser.authorize("trusted").answer["code"]
+    first.close()
+    world = started(**after)
+    form = {
+        "grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER
+    }  # fmt: skip
+    status = 200 if still_good else 400
+    assert world.userinfo_status(tokens["access_token"]) == (200 if still_good else 401)
+    assert introspected(world, "trusted", tokens["refresh_token"])["active"] is still_good
+    assert world.post_token(form).status_code == status
+    assert world.refresh(tokens["refresh_token"]).status_code == status
 
 
 @pytest.mark.row("S-19")
