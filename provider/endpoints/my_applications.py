@@ -70,8 +70,8 @@ class MyApplicationsPage:
             # A scope that was taken out of the configuration is no longer granted to anybody.
             scopes=[
                 self.desk.screens.scope_line(language, known[scope], optional=False)
-                for scope in application.scopes
-                if scope in known
+                for scope in known
+                if scope in application.scopes
             ],
             agreed=application.agreed,
             since=moment(application.since),
