@@ -3,6 +3,8 @@
 Names are stable; values are ids, never a secret, password, code, token or cookie. A user name is reported
 only when it belongs to somebody: what is typed into that field by mistake is often the password.
 
+`client_id` is "" where somebody was on the way to their account pages, and not to an application.
+
 How an event is written is `oidcgate.audit`; who emits it is the endpoint or service that did the thing, after
 it was committed.
 """

@@ -32,6 +32,11 @@ _from_stdin = click.option(
 )
 
 
+_by_sub = click.option(
+    "--sub", "by_sub", is_flag=True, help="NAME is a `sub`: for people who are in a store of your own."
+)
+
+
 @user.command()
 @click.argument("name")
 @click.option(
@@ -122,9 +127,7 @@ def password(config: Path, name: str | None, print_hash: bool, password_stdin: b
 
 @user.command()
 @click.argument("name")
-@click.option(
-    "--sub", "by_sub", is_flag=True, help="NAME is a `sub`: for people who are in a store of your own."
-)
+@_by_sub
 @realm_option
 @click.pass_obj
 def applications(config: Path, name: str, by_sub: bool, realm_id: str) -> None:
@@ -147,21 +150,23 @@ def applications(config: Path, name: str, by_sub: bool, realm_id: str) -> None:
 
 @user.command("remove-totp")
 @click.argument("name")
+@_by_sub
 @realm_option
 @click.pass_obj
-def remove_totp(config: Path, name: str, realm_id: str) -> None:
+def remove_totp(config: Path, name: str, by_sub: bool, realm_id: str) -> None:
     """Remove a person's authenticator, lost or stolen; sessions and tokens end.
 
     Where `second_factor.enrol_at_sign_in` is on they set up another one when a code is asked for next.
     """
     with opened(config, realm_id) as (parts, realm):
         with parts.store.begin() as conn:
-            changed = parts.users.remove_second_factor(conn, realm, name, int(parts.clock()))
-        if changed is not None:
-            parts.audit.emit(FactorRemoved(realm.id, changed.user_id, "totp", "operator"))
-    if changed is None:
+            user_id = name if by_sub else parts.users.known(conn, realm, name).user_id
+            removed = parts.users.remove_second_factor(conn, realm, user_id, int(parts.clock()))
+        if removed:
+            parts.audit.emit(FactorRemoved(realm.id, user_id, "totp", "operator"))
+    if not removed:
         raise click.ClickException(f"{name} has no authenticator")
-    click.echo(f"{changed.user_name} has no authenticator any more")
+    click.echo(f"{name} has no authenticator any more")
 
 
 def _set_active(config: Path, name: str, realm_id: str, active: bool) -> None:

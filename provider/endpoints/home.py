@@ -9,11 +9,12 @@ from werkzeug import Request, Response
 
 from provider.endpoints.screens import Screens
 from provider.realm import Realm
+from provider.services.my_pages import MyPage
 
 
 @dataclass(frozen=True)
 class Home:
-    """One page, which leads to the discovery document. People begin at their application."""
+    """One page, which leads to the account pages and to the discovery document."""
 
     screens: Screens
 
@@ -23,5 +24,6 @@ class Home:
             realm,
             "home.html",
             language=self.screens.language(request),
+            account_url=realm.url(MyPage.OVERVIEW),
             discovery_url=realm.url("/.well-known/openid-configuration"),
         )

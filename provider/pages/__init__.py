@@ -5,7 +5,7 @@ values that the form sends along (the CSRF token and the interaction among them)
 template; None means that the part is left out.
 
 home.html (200, page-home)
-    discovery_url: str
+    account_url: str; discovery_url: str
 login.html (200, page-login)
     action: str; hidden: Mapping[str, str]; username: str ("" for none); client_name: str; about: About;
     problem: LoginProblem or None; retry_after_seconds: int or None

@@ -176,19 +176,16 @@ class Users:
         """Replace the password of a person of the database."""
         set_password_hash(conn, realm.id, user.user_id, password_hash)
 
-    def remove_second_factor(self, conn: Connection, realm: Realm, name: str, now: int) -> User | None:
-        """Forget a person's authenticator, those in the file included; None when there was none.
+    @staticmethod
+    def remove_second_factor(conn: Connection, realm: Realm, user_id: str, now: int) -> bool:
+        """Forget a person's authenticator, whoever keeps the rest of them; False when there was none.
 
         It may be in other hands, so sessions and tokens end.
-
-        Raises:
-            UnknownObject: there is nobody of that name.
         """
-        user = self.known(conn, realm, name)
-        if not totp.remove(conn, realm.id, user.user_id):
-            return None
-        end_everything(conn, realm, user.user_id, now, "second_factor_removed")
-        return user
+        if not totp.remove(conn, realm.id, user_id):
+            return False
+        end_everything(conn, realm, user_id, now, "second_factor_removed")
+        return True
 
     def collisions(self, conn: Connection, realm: Realm) -> Iterable[Problem]:
         """Names and ids that are both in the file and in the database."""

@@ -178,11 +178,24 @@ def test_user_remove_totp(shell: Shell, name: str) -> None:
         assert totp.add(conn, "default", Totp(user_id, "sealed", 1, 1))
     store.dispose()
     result = shell.run("user", "remove-totp", name)
-    assert result.stdout == f"{name.lower()} has no authenticator any more\n"
+    assert result.stdout == f"{name} has no authenticator any more\n"
     (event,) = [json.loads(line) for line in result.stderr.splitlines()]
     assert (event["event"], event["user_id"]) == ("provider.factor_removed", user_id)
     assert "has no authenticator" in shell.run("user", "remove-totp", name, code=1).stderr
     assert "there is no user" in shell.run("user", "remove-totp", "nobody", code=1).stderr
+
+
+@pytest.mark.row("E-28")
+def test_the_authenticator_of_somebody_in_a_store_of_ones_own_is_removed(shell: Shell) -> None:
+    shell.run("user", "list")
+    store = Store(f"sqlite:///{shell.folder / 'provider.db'}")
+    with store.begin() as conn:
+        assert totp.add(conn, "default", Totp("sub-elsewhere", "sealed", 1, 1))
+    store.dispose()
+    result = shell.run("user", "remove-totp", "--sub", "sub-elsewhere")
+    assert result.stdout == "sub-elsewhere has no authenticator any more\n"
+    assert '"by":"operator"' in result.stderr
+    assert "has no authenticator" in shell.run("user", "remove-totp", "--sub", "sub-elsewhere", code=1).stderr
 
 
 def test_a_hash_for_the_file(shell: Shell) -> None:

@@ -23,7 +23,7 @@ from tests.provider.sign_in.my_pages import (
     sids,
     with_authenticator,
 )
-from tests.provider.sign_in.place import ISSUER, World
+from tests.provider.sign_in.place import ISSUER, World, settings_document
 
 
 @pytest.mark.row("A-28", "E-26")
@@ -284,3 +284,20 @@ def test_what_was_done_is_said_to_nobody_else(world: World) -> None:
     assert done(browser.go(f"{ISSUER}/account/password?done=password_changed")) is None
     world.sleep(61)
     assert done(browser.go(page.url)) is None
+
+
+@pytest.mark.row("S-27", "A-28")
+def test_the_pages_of_another_realm_are_another_account(tmp_path: Path) -> None:
+    second = {"name": "second", "users": settings_document()["users"]}
+    world = World.make(tmp_path, realms=[second])
+    browser, page = inside(world, MyPage.SESSIONS)
+    there = f"{ISSUER}/r/second{MyPage.SESSIONS}"
+    shown = browser.go(there)
+    assert shown.main_id == "page-login"
+    shown = browser.sign_in(shown)
+    assert (shown.url, shown.main_id) == (there, "page-my-sessions")
+    # The form of the one is none of the other, and signing out of the one is not signing out of the other.
+    assert browser.go(there, {**page.hidden, "decision": "everywhere"}).status == 400
+    assert browser.submit(shown, decision="everywhere").main_id == "page-logged-out"
+    assert at(browser).main_id == "page-my-overview"
+    world.close()
