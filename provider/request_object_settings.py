@@ -31,7 +31,8 @@ class RequestObjectSettings:
     )
     insecure_allow_unsigned: bool = setting(
         default=False,
-        help='Take tokens that nobody has signed from clients with request_object_signing_alg = "none".',
+        help='Take tokens that nobody has signed, from clients with request_object_signing_alg = "none" or '
+        "without one.",
     )
 
     @property

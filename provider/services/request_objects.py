@@ -120,8 +120,13 @@ class RequestObjects:
         token = value or self._fetched(realm, client, uri or "")
         if token.count(".") == _ENCRYPTED_DOTS:
             token = self.encryption_keys.opened(realm, client, token, now)
-        verified = self._verified(realm, client, token, by_value=bool(value), now=now)
-        signed = object_algorithm(client) != UNSIGNED
+            if _says_unsigned(token):
+                # Anybody has the key that it was encrypted to (P-08).
+                raise InvalidRequestObject("what is encrypted has to be signed")
+        if _says_unsigned(token):
+            verified, signed = _unsigned(realm, client, token, by_value=bool(value)), False
+        else:
+            verified, signed = self._verified(realm, client, token, now), True
         skew = realm.settings.lifetimes.clock_skew_seconds
         rules = ObjectRules(client.client_id, realm.issuer, signed, skew)
         check_object_claims(verified.header, verified.claims, rules, now)
@@ -149,28 +154,41 @@ class RequestObjects:
             raise InvalidRequestObject("the request object is too long")
         return token
 
-    def _verified(self, realm: Realm, client: Client, token: str, *, by_value: bool, now: int) -> VerifiedJWT:
+    def _verified(self, realm: Realm, client: Client, token: str, now: int) -> VerifiedJWT:
         """Header and claims, if they are signed in the one way in which this client signs them."""
         alg = object_algorithm(client)
         try:
-            unsigned = unverified_header(token)["alg"] == UNSIGNED
-            if unsigned and not realm.settings.request_objects.insecure_allow_unsigned:
-                raise (RequestNotSupported if by_value else RequestUriNotSupported)(
-                    "request objects have to be signed"
-                )
-            if alg == UNSIGNED:
-                return unsigned_object(token)
+            # What can never be good costs no fetch.
+            header = accepted_header(token, () if alg == UNSIGNED else (alg,))
             if alg in HMAC_ALGORITHMS:
                 secrets = [secret.reveal() for secret in self.secrets.accepted(realm, client, now)]
                 return verify_hmac(token, secrets, (alg,))
-            # What can never be good costs no fetch.
-            kid = accepted_header(token, (alg,)).get("kid")
-            return verify(token, self.client_keys.verification_keys(client, kid), (alg,))
+            return verify(token, self.client_keys.verification_keys(client, header.get("kid")), (alg,))
         except JWTError as error:
             raise InvalidRequestObject(f"request object: {error.detail}") from None
         except ClientKeysUnavailable as error:
             detail = f"request object: {error}"
             raise InvalidRequestObject("no key of this client could be had", detail=detail) from None
+
+
+def _says_unsigned(token: str) -> bool:
+    try:
+        return bool(unverified_header(token)["alg"] == UNSIGNED)
+    except JWTError:
+        return False
+
+
+def _unsigned(realm: Realm, client: Client, token: str, *, by_value: bool) -> VerifiedJWT:
+    """Header and claims of an object that nobody has signed, where the realm and the client let it be one.
+
+    A client that names no algorithm lets it: OIDC Registration 2 has any algorithm mean any.
+    """
+    if not realm.settings.request_objects.insecure_allow_unsigned:
+        not_supported = RequestNotSupported if by_value else RequestUriNotSupported
+        raise not_supported("request objects have to be signed")
+    if client.request_object_signing_alg not in ("", UNSIGNED) or has_to_sign(realm, client):
+        raise InvalidRequestObject("this client has to sign its request objects")
+    return unsigned_object(token)
 
 
 def has_to_sign(realm: Realm, client: Client) -> bool:

@@ -1,4 +1,4 @@
-"""What the provider reads as a signed token, forged in every way: hints, assertions, access tokens.
+"""What the provider reads as a signed token, forged in every way: hints, assertions, access tokens, requests.
 
 One table of forgeries for all readers. Each reader first takes the same token in its good form from the same
 hands, so that what it refuses is refused for the forgery.
@@ -17,10 +17,12 @@ from werkzeug.test import TestResponse
 from oidcgate.jose.keys import Key
 from provider.realm import Realm
 from tests.provider.asserting import JWT_BEARER, key, public
-from tests.provider.bad_input.forging import ENDS, FORGERIES, Forge, hs256
+from tests.provider.bad_input.forging import ENDS, FORGERIES, Forge, hs256, with_x
 from tests.provider.bad_input.watching import problem_of
 from tests.provider.endpoints.apis import CLIENTS, ORDERS, as_client, robot, world_with_apis
-from tests.provider.sign_in.place import BYE, ISSUER, Browser, authorize_url
+from tests.provider.sign_in.objects import OURS, TAKEN, asked, beside, signed
+from tests.provider.sign_in.objects import clients as sending_clients
+from tests.provider.sign_in.place import BYE, CALLBACK, ISSUER, Browser, authorize_url
 from tests.provider.sign_in.place import World as Place
 from tests.provider.world import World, copy_database, error_of
 
@@ -247,3 +249,64 @@ def test_no_forged_hint_is_believed(place: tuple[Place, Browser, Forge], id: str
     assert (page.status, page.main_id, page.location) == (200, "page-logout", None), page.text[:300]
     assert problem_of(page.response, (f"{ISSUER}/",)) is None
     assert "code" in browser.step(asked).answer
+
+
+# Request objects
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Browser]]:
+    """A provider that takes objects in every way, and a browser in which Alice is signed in."""
+    taken = {**TAKEN, "encryption_algorithms": ["RSA-OAEP", "RSA-OAEP-256"]}
+    clients = [one for one in sending_clients() if one["client_id"] in ("signer", "second")]
+    clients[0] |= {
+        "request_object_encryption_alg": "RSA-OAEP",
+        "request_object_encryption_enc": "A128GCM",
+    }
+    world = Place.make(tmp_path_factory.mktemp("objects"), request_objects=taken, clients=clients)
+    browser = world.browser()
+    browser.sign_in(browser.go(beside(request=signed())))
+    yield world, browser
+    world.close()
+
+
+OBJECTS: dict[str, Callable[[Forge], str]] = {
+    # Of whom `sub` speaks is nothing to it, and it may do without an end.
+    **{id: forged for id, forged in FORGERIES.items() if not id.startswith("sub-")},
+    **{id: forged for id, forged in ENDS.items() if id != "exp-missing"},
+    "type-of-an-access-token": lambda f: f.headed(typ="at+jwt"),
+    "type-of-a-logout-token": lambda f: f.headed(typ="logout+jwt"),
+    "type-of-an-assertion": lambda f: f.headed(typ="client-authentication+jwt"),
+    "type-a-list": lambda f: f.headed(typ=["JWT"]),
+    "an-assertion": lambda f: f.saying(sub="signer"),
+    "client-of-another": lambda f: f.saying(client_id="second"),
+    "client-a-list": lambda f: f.saying(client_id=["signer"]),
+    "request-inside": lambda f: f.saying(request=f.token()),
+    "redirect-uri-a-list": lambda f: f.saying(redirect_uri=[CALLBACK]),
+    "redirect-uri-an-object": lambda f: f.saying(redirect_uri={"href": CALLBACK}),
+    "claims-parameter-a-text": lambda f: f.saying(claims="{}"),
+    "max-age-true": lambda f: f.saying(max_age=True),
+    "max-age-huge": lambda f: f.token(claims=with_x({**f.claims, "max_age": 0}, b"9" * 5000)),
+}  # fmt: skip
+#: One who is asked for nothing in particular is asked by `client_id` inside.
+_STILL_NAMED = {"iss-missing"}
+
+
+@pytest.mark.row("P-14", "P-08", "P-02")
+@pytest.mark.parametrize("id", [id for id in OBJECTS if id not in _STILL_NAMED])
+def test_no_forged_request_object_is_followed(objects: tuple[Place, Browser], id: str) -> None:
+    world, browser = objects
+    other: Any = key("RSA", "second")
+    forge = Forge(
+        {"alg": "RS256", "kid": "ours"},
+        {**asked("signer"), "exp": world.now + 60, "state": "inside"},
+        jwk_private(OURS), STRANGE, jwk_private(other), "second",
+    )  # fmt: skip
+    assert browser.step(beside(request=forge.token())).answer["state"] == "inside"
+    token = OBJECTS[id](forge)
+    refused = browser.step(beside(request=token, redirect_uri=CALLBACK, state="outside"))
+    assert refused.answer["error"] == "invalid_request_object", refused.answer
+    assert refused.answer["state"] == "outside"
+    page = browser.step(beside(request=token))
+    assert (page.status, page.main_id, page.location) == (400, "page-error", None)
+    assert [problem_of(one.response, (CALLBACK,)) for one in (refused, page)] == [None, None]

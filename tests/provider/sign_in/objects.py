@@ -20,7 +20,10 @@ def clients(*, sealing: bool = False) -> list[dict[str, Any]]:
     """Those of the tests, each with its way to sign; one that encrypts, where the realm has a key for it."""
     signer = {"jwks": public(OURS), "trusted": True, "request_uris": [REQUEST_URI]}
     return [
-        client("signer", **signer, redirect_uris=[CALLBACK, f"{CALLBACK}/inside"]),
+        client(
+            "signer", **signer, request_object_signing_alg="RS256",
+            redirect_uris=[CALLBACK, f"{CALLBACK}/inside"],
+        ),
         client("asks", **{**signer, "trusted": False}),
         client("strict", **signer, require_signed_request_object=True),
         client("second", jwks=public(key("RSA", "second")), trusted=True),

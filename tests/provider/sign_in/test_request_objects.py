@@ -114,6 +114,8 @@ def test_without_openid_beside_it_nothing_else_counts(browser: Browser) -> None:
     [
         pytest.param("hasher", lambda: signed("hasher", "HS256", CLIENT_SECRET), id="secret"),
         pytest.param("unsigned", unsigned, id="unsigned"),
+        pytest.param("keyless", lambda: unsigned("keyless"), id="unsigned-where-nothing-was-said"),
+        pytest.param("second", lambda: signed("second", signer=key("RSA", "second")), id="usual-algorithm"),
         pytest.param(
             "signer", lambda: sign(asked("signer"), OURS, "RS256", typ="oauth-authz-req+jwt"), id="typ"
         ),
