@@ -10,6 +10,7 @@ import pyotp
 
 from provider.services.my_pages import MyPage
 from provider.store.schema import totp
+from tests.provider.asserting import public
 from tests.provider.bad_input.account_doors import LEADS_TO, OPENED, PROPERTIES, refused, strangers
 from tests.provider.bad_input.oracle import (
     ERROR_PAGE,
@@ -20,6 +21,7 @@ from tests.provider.bad_input.oracle import (
     Sent,
     Shown,
 )
+from tests.provider.sign_in.objects import OURS, REQUEST_URI, signed
 from tests.provider.sign_in.place import (
     BYE,
     CALLBACK,
@@ -42,6 +44,13 @@ CLIENTS = [
     client("strict", trusted=True, second_factor="required"),
     client("other", trusted=True, redirect_uris=[OTHER_URI], post_logout_redirect_uris=[OTHER_BYE]),
     client("tv", flows=["device_code"], redirect_uris=[]),
+    client(
+        "sender",
+        trusted=True,
+        jwks=public(OURS),
+        request_object_signing_alg="RS256",
+        request_uris=[REQUEST_URI],
+    ),
 ]
 SECOND = {
     "name": "second",
@@ -60,6 +69,7 @@ SETTINGS: dict[str, Any] = {
     "resources": [{"audience": API, "scopes": ["read"], "include": ["oidc_scopes"]}],
     "scopes": [{"value": "read"}],
     "second_factor": {"mode": "acr", "enrol_at_sign_in": True},
+    "request_objects": {"by_value": True, "by_reference": True},
     "throttle": {"account_failures": 1000, "network_failures": 100_000, "devices_per_client": 100_000},
 }
 # Where any answer may lead: ourselves, and what is registered.
@@ -120,6 +130,18 @@ def _hints(world: World) -> dict[str, str]:
 
 def _authorize(world: World) -> Visit:
     return Visit(world.browser(), _asking("trusted"), (), partial(_asked_by_others, world))
+
+
+def _authorize_object(world: World) -> Visit:
+    """What is beside the object is said in it too; without it, it would be a request as well."""
+    said = {"scope": "openid", "redirect_uri": CALLBACK, "state": "s-1", "request": signed("sender")}
+    fields = [("client_id", "sender"), ("response_type", "code"), *said.items()]
+
+    def of_others() -> dict[str, dict[str, str]]:
+        theirs = {"client": signed("other"), "realm": signed("sender", aud=f"{ISSUER}/r/second")}
+        return {"request": theirs, "client_id": _asked_by_others(world)["client_id"]}
+
+    return Visit(world.browser(), fields, (), of_others)
 
 
 def _authorize_signed_in(world: World) -> Visit:
@@ -271,6 +293,9 @@ ANYTHING = Parameter("foo")
 SENT = Sent("invalid_request")
 # Nothing but a page as long as client and address are not known to belong together (P-02).
 NOBODY, NOWHERE = Shown(400, "page-error"), Shown(400, "page-error")
+NOT_AN_OBJECT = Sent("invalid_request_object")
+# A whole token, so it may be as long as one.
+OBJECT = Parameter("request", other=NOT_AN_OBJECT, long=NOT_AN_OBJECT)
 AUTHORIZE = (
     ANYTHING,
     Parameter("client_id", absent=NOBODY, other=NOBODY, malformed=NOBODY),
@@ -292,8 +317,8 @@ AUTHORIZE = (
     Parameter("claims", "{}", other=SENT, but={"object": FINE, "trailing-space": FINE}),
     Parameter("ui_locales"),
     Parameter("display"),
-    Parameter("request", other=Sent("request_not_supported")),
-    Parameter("request_uri", other=Sent("request_uri_not_supported")),
+    OBJECT,
+    Parameter("request_uri", other=Sent("invalid_request_uri")),
     Parameter("registration", other=Sent("registration_not_supported")),
 )  # fmt: skip
 NONCE = Parameter("nonce")
@@ -344,6 +369,18 @@ DOORS: dict[Door, Make] = {
     authorize("authorize-post", "POST", NONCE, ORGANIZATION, *RESPONSE): _authorize,
     authorize("authorize-signed-in", "GET", NONCE, NOT_A_MEMBER, *RESPONSE): _authorize_signed_in,
     authorize("authorize-hybrid", "GET", Parameter("nonce", absent=SENT), NOT_A_MEMBER): _authorize_hybrid,
+    door(
+        "authorize-object", "GET", "/authorize",
+        ANYTHING,
+        OBJECT,
+        Parameter("client_id", absent=NOBODY, other=NOBODY, malformed=NOBODY),
+        # The object says it too, and goes before; but nothing is read twice, and nothing that is too long.
+        Parameter("redirect_uri", malformed=NOWHERE),
+        Parameter("response_type", other=NOT_AN_OBJECT, but={"trailing-space": FINE}),
+        Parameter("scope"),
+        Parameter("state"),
+        malformed=SENT,
+    ): _authorize_object,
     door("login-shown", "GET", "/login", OWN, INTERACTION): _login_shown,
     door(
         "login",
@@ -458,6 +495,7 @@ DOORS: dict[Door, Make] = {
 #: Where the answer to a good request goes, by door; the others show a page of ours.
 GOOD: dict[str, str] = {
     "authorize": f"{ISSUER}/login?interaction=",
+    "authorize-object": f"{ISSUER}/login?interaction=",
     "authorize-post": f"{ISSUER}/authorize?interaction=",
     "device": f"{ISSUER}/device/confirm?interaction=",
     "end-post": f"{ISSUER}/end_session?interaction=",
