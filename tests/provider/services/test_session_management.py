@@ -90,7 +90,8 @@ def test_the_silent_cookie_belongs_to_the_session_cookie_of_the_answer() -> None
         pytest.param(("silent", "state"), None, True, ["state", "silent"], id="silent-and-over"),
         pytest.param(("silent", "state"), None, False, [], id="not-to-be-seen"),
         pytest.param(("silent", "state", "browser"), None, False, ["state", "silent"], id="signed-out"),
-        pytest.param((), None, True, ["state"], id="nothing-came"),
+        pytest.param((), None, True, [], id="silent-and-nothing-came"),
+        pytest.param(("browser",), None, True, ["state"], id="silent-and-nobody-there"),
     ],
 )
 def test_which_cookies_an_answer_sets(
@@ -133,7 +134,7 @@ def test_which_cookies_an_answer_to_another_client_sets(
 def test_what_a_client_is_given_fits_the_state_that_the_browser_is_given(
     session: BrowserSession | None,
 ) -> None:
-    told = tell(SECURE, TARGET, "", session, silent=True)
+    told = tell(SECURE, TARGET, header(SECURE, browser=new_token()), session, silent=True)
     state = value_of(told.cookies[0])
     _, _, salt = told.parameters["session_state"].partition(".")
     assert len(salt) == 22, "128 bits"
@@ -144,7 +145,7 @@ def test_what_a_client_is_given_fits_the_state_that_the_browser_is_given(
 
 @pytest.mark.row("S-18")
 def test_the_state_of_nobody_stays_as_it_is() -> None:
-    told = tell(SECURE, TARGET, "", None, silent=True)
+    told = tell(SECURE, TARGET, header(SECURE, browser=new_token()), None, silent=True)
     state = value_of(told.cookies[0])
     assert state.startswith("out-")
     assert len(state) == len("out-") + 43
