@@ -160,6 +160,9 @@ further_signing_algorithms = {json.dumps(FURTHER_ALGORITHMS)}
 [registration]
 enabled = true
 
+[request_objects]
+by_value = true
+
 [lifetimes]
 device_interval_seconds = 1
 
@@ -211,6 +214,15 @@ def _clients(keys: ClientKeys, keys_uri: str) -> dict[str, dict[str, Any]]:
         "hybrid": {**pages, **secret, "flows": ["hybrid", "refresh_token"]},
         "implicit": {**pages, "auth_method": "none", "flows": ["implicit"]},
         "signed_userinfo": {**confidential, "userinfo_signed_response_alg": "RS256"},
+        **{
+            f"signs_requests-{algorithm}": {
+                **confidential,
+                "jwks": keys.public,
+                "request_object_signing_alg": algorithm,
+                "require_signed_request_object": True,
+            }
+            for algorithm in keys.signing
+        },
         "robot": {**secret, "flows": ["client_credentials", "revocation"], "scopes": [SCOPE_OF_API]},
         "api": {**secret, "flows": ["introspection"]},
         "password": {**secret, "flows": ["password", "refresh_token"], "trusted": True},

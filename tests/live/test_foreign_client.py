@@ -103,6 +103,17 @@ def test_code_flow_userinfo_and_refresh(library: Library, client_id: str, method
         assert refreshed["claims"]["sub"] == signed_in["claims"]["sub"]
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_what_is_asked_for_is_signed(library: Library, algorithm: str) -> None:
+    key = library.provider.keys.signing[algorithm].as_dict(private=True)
+    library.become(f"signs_requests-{algorithm}", request_key=key)
+    url = library.ask("start", parameters={"max_age": "600", "claims": '{"userinfo":{"email":null}}'})["url"]
+    assert parse_qs(urlsplit(url).query).keys() == {"client_id", "request"}
+    signed_in = library.ask("callback", url=library.provider.answer(url), max_age="600")
+    assert signed_in["claims"]["preferred_username"] == USER
+    assert library.ask("userinfo")["claims"]["email"] == "alice@id.example"
+
+
 @pytest.mark.row("E-23", "P-37")
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"])
 def test_a_client_that_registered_itself(library: Library, method: str) -> None:

@@ -87,15 +87,19 @@ const steps = {
       code_challenge: await client.calculatePKCECodeChallenge(verifier),
       code_challenge_method: "S256",
     };
-    const url = client.buildAuthorizationUrl(configuration, {
+    const asked = {
       redirect_uri: settings.redirect_uri,
       scope: settings.scope,
       state,
       nonce,
       ...(settings.response_type === "id_token" ? {} : pkce),
       ...parameters,
-    });
-    return { url: url.href };
+    };
+    if (settings.request_key) {
+      const key = { key: await jose.importJWK(settings.request_key), kid: settings.request_key.kid };
+      return { url: (await client.buildAuthorizationUrlWithJAR(configuration, asked, key)).href };
+    }
+    return { url: client.buildAuthorizationUrl(configuration, asked).href };
   },
   async callback({ url, body, max_age }) {
     const input = body
