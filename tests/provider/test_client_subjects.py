@@ -138,3 +138,28 @@ def test_what_is_right(subjects: dict[str, Any], changes: dict[str, Any]) -> Non
 def test_what_is_wrong(subjects: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
     (found,) = wrong(subjects, **changes)
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(PAIRWISE, "app.example", id="pairwise"),
+        pytest.param({}, None, id="public"),
+        pytest.param({"sector_identifier_uri": SECTOR}, None, id="public-of-a-named-sector"),
+    ],
+)
+def test_only_pairwise_clients_know_people_by_a_sector(changes: dict[str, Any], expected: str | None) -> None:
+    assert parse(ClientSettings, client(**changes)).subject_sector == expected
+
+
+def test_http_on_this_machine_needs_the_switch() -> None:
+    uri = "http://localhost:8000/sector.json"
+    said = parse(ClientSettings, client(sector_identifier_uri=uri))
+    (problem,) = said.sector_uri_problems(False)
+    assert (problem.key, problem.value) == ("sector_identifier_uri", uri)
+    assert list(said.sector_uri_problems(True)) == []
+
+
+def test_every_type_that_is_offered_is_named() -> None:
+    (problem,) = parse(ClientSettings, client()).subject_problems(("pairwise", "other"))
+    assert problem.fix == "use pairwise or other, or add it to subjects.types"
