@@ -20,7 +20,7 @@ CLASSES = [
 def test_each_code_belongs_to_one_class() -> None:
     # Forbidden is UnauthorizedClient with another status.
     codes = [each.code for each in CLASSES if each is not errors.Forbidden]
-    assert len(set(codes)) == len(codes) == 26
+    assert len(set(codes)) == len(codes) == 28
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def test_each_code_belongs_to_one_class() -> None:
         ("authorization_pending", 400),
         ("slow_down", 400),
         ("expired_token", 400),
+        ("invalid_client_metadata", 400),
+        ("invalid_redirect_uri", 400),
     ],
 )
 def test_statuses(code: str, status: int) -> None:
