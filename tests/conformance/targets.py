@@ -66,6 +66,10 @@ _POST = Client(
 _SECOND = Client(
     "second", "a-secret-of-the-client-named-second-0123456789-abcde", "https://second.example/callback"
 )
+#: The one claim that stands in ID tokens as well, for applications that find people by it.
+_NAME_IN_USERINFO = {"name": "preferred_username", "into": ["userinfo"]}
+#: Clients name no algorithm for their objects; the certification sends unsigned ones.
+_REQUEST_OBJECTS = "[request_objects]\nby_value = true\nby_reference = true\ninsecure_allow_unsigned = true\n"
 #: Where our provider finds the modules.
 _NEIGHBOUR = "modules.example"
 #: Nobody waits longer than so.
@@ -230,7 +234,7 @@ def ours(folder: Path, authority: Authority) -> Iterator[Target]:
     port = free_port()
     # Clients that register themselves are not to name this machine.
     target = _our_target(port, authority, _NEIGHBOUR)
-    config = _our_config(folder, target, f"sqlite:///{folder / 'provider.db'}")
+    config = _our_config(folder, target, f"sqlite:///{folder / 'provider.db'}", request_objects=True)
     set_ahead(folder, 0)
     with gunicorn(
         "tests.live.sites.judged_provider_site:application",
@@ -325,7 +329,7 @@ def _our_target(port: int, authority: Authority, modules: str = "localhost") -> 
     return replace(whole, frontchannel=None)
 
 
-def _our_config(folder: Path, target: Target, database: str) -> Path:
+def _our_config(folder: Path, target: Target, database: str, *, request_objects: bool = False) -> Path:
     from provider.services.passwords import Passwords
 
     secret = folder / "secret"
@@ -338,15 +342,13 @@ def _our_config(folder: Path, target: Target, database: str) -> Path:
         f'issuer = "{target.issuer}"\ndatabase = "{database}"\nsecret_file = "{secret}"\n'
         + "".join(_toml("clients", client) for client in _our_clients(target))
         + _toml("users", person)
-        # The one claim that stands in ID tokens as well, for applications that find people by it.
-        + _toml("claims", {"name": "preferred_username", "into": ["userinfo"]})
+        + _toml("claims", _NAME_IN_USERINFO)
         # Clients are on this machine, those that are told of sign-outs and those that register themselves.
         + f'[outbound]\nca_file = "{target.ca_file}"\nallow_networks = ["127.0.0.0/8"]\n'
         + "[registration]\nenabled = true\ninsecure_token_endpoint_audience = true\n"
         + 'flows = ["authorization_code", "implicit", "hybrid", "refresh_token"]\n'
         + '[subjects]\ntypes = ["public", "pairwise"]\n'
-        # Static clients name no algorithm for their objects; the certification sends unsigned ones.
-        + "[request_objects]\nby_value = true\nby_reference = true\ninsecure_allow_unsigned = true\n"
+        + (_REQUEST_OBJECTS if request_objects else "")
     )
     return path
 
