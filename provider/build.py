@@ -80,6 +80,7 @@ from provider.services.key_care import CARE_SECONDS, KeyCare
 from provider.services.key_vault import KeyVault
 from provider.services.keyring import SigningKeys
 from provider.services.logout_delivery import LogoutDelivery
+from provider.services.logout_requests import LogoutRequests
 from provider.services.my_pages import MyPage
 from provider.services.passwords import Passwords
 from provider.services.people import People
@@ -201,6 +202,7 @@ def build(
             audit=audit,
             clock=clock,
             networks=networks,
+            frame_seconds=settings.logout.frame_seconds,
         ),
         Route(CHECK_SESSION, ("GET",), CheckSession(frames), Face.PAGE),
         Route("/jwks", ("GET",), Jwks(store, keys, encryption_keys, clock), Face.JSON, any_origin=True),
@@ -271,6 +273,7 @@ def _sign_in_routes(
     audit: Audit,
     clock: Callable[[], float],
     networks: tuple[Network, ...],
+    frame_seconds: int,
 ) -> Iterator[Route]:
     """The pages, and the endpoints that lead to them."""
     requests = AuthorizationRequests(clients, hints)
@@ -301,7 +304,17 @@ def _sign_in_routes(
     consent = Consent(
         store, requests, authorizations, consents, csrf("provider.consent"), screens, audit, clock
     )
-    end = EndSession(store, clients, people, hints, subjects, csrf("provider.logout"), screens, audit, clock)
+    end = EndSession(
+        store,
+        LogoutRequests(clients, hints, subjects),
+        clients,
+        people,
+        csrf("provider.logout"),
+        screens,
+        audit,
+        clock,
+        frame_seconds,
+    )
     device_end = DeviceEnd(authorizations, screens, audit)
     device = DevicePages(
         store,

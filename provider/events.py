@@ -242,7 +242,10 @@ class RequestRefused(Event):
 
 @dataclass(frozen=True)
 class LoggedOut(Event):
-    """A browser session was ended. `client_id` is the application that asked, None for the person alone."""
+    """A browser session was ended. `client_id` is the application that asked.
+
+    It is None where the person asked by themselves, or an operator did.
+    """
 
     name: ClassVar[str] = "provider.logged_out"
     realm: str

@@ -1,4 +1,4 @@
-"""RP-initiated logout: the request, built by the relying party and read by the provider.
+"""RP-initiated logout: the request, built by the relying party and read by the provider; and its frames.
 
 Whether a post-logout target is registered, and whose session ends, is the provider's to decide.
 """
@@ -51,6 +51,18 @@ def build_end_session_url(
         "state": state if post_logout_redirect_uri else None,
     }
     return with_query(endpoint, {name: value for name, value in values.items() if value})
+
+
+def build_frontchannel_logout_url(uri: str, *, issuer: str, sid: str | None) -> str:
+    """Return what a frame loads so that a client ends its session; a query that the URI has is kept.
+
+    Args:
+        uri: The client's `frontchannel_logout_uri`.
+        sid: Which session has ended; None where the client did not ask to be told.
+
+    Spec: OIDC Front-Channel Logout 1.0 section 2.
+    """
+    return with_query(uri, {} if sid is None else {"iss": issuer, "sid": sid})
 
 
 def parse_end_session_request(pairs: Iterable[tuple[str, str]]) -> EndSessionRequest:

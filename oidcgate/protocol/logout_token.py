@@ -98,7 +98,7 @@ def check_logout_token(
 
     Spec: OIDC Back-Channel Logout 2.6; RFC 8725 3.11.
     """
-    typ = header.get("typ", "JWT")
+    typ = header.get("typ", TYPE)
     if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in _TYPES:
         raise _refused("it is another kind of token")
     if claims.get("iss") != rules.issuer:

@@ -28,6 +28,9 @@ SHARED_FOLDER = Path(__file__).parent / "templates"
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
 _SCHEME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
+# With all other headers below the 4096 bytes that some proxies take.
+_MOST_FRAME_CHARACTERS = 2048
+
 
 @dataclass(frozen=True)
 class Pages:
@@ -74,6 +77,7 @@ class Pages:
         status: int = 200,
         language: str,
         form_action: Iterable[str] = (),
+        frame_src: Iterable[str] = (),
         script: str = "",
         images: Iterable[str] = (),
         **context: object,
@@ -87,13 +91,14 @@ class Pages:
             form_action: URLs that a form of this page may lead to besides this origin, redirects after the
                 POST included: Chromium applies the policy to every hop. A URL counts with its origin;
                 `https:` alone allows every https origin, for a chain of hops nobody can list.
+            frame_src: URLs that frames of this page load; each counts with its origin.
             script: the one inline script this page runs, allowed by its hash and given to the template as
                 `script`.
             images: URLs of the images that this page shows; any of the same origins may load.
             context: what the template needs; its first lines say what that is.
 
         Raises:
-            ValueError: a `form_action` or one of `images` is no absolute URL.
+            ValueError: a URL of the policy is no absolute one.
             jinja2.UndefinedError: the template needs a name that is not in `context`.
         """
         import markupsafe
@@ -109,7 +114,7 @@ class Pages:
         response = werkzeug.Response(body, status=status, content_type="text/html; charset=utf-8")
         response.headers["Content-Language"] = language
         response.headers["Content-Security-Policy"] = content_security_policy(
-            style=self.style, script=script, form_action=form_action, images=images
+            style=self.style, script=script, form_action=form_action, frame_src=frame_src, images=images
         )
         response.headers["Cache-Control"] = "no-store"
         # Never a path or a query (a code may be in it), yet not `no-referrer`: that would make the browser
@@ -133,32 +138,45 @@ def content_security_policy(
     script: str = "",
     form_action: Iterable[str] = (),
     images: Iterable[str] = (),
+    frame_src: Iterable[str] = (),
     frame_ancestors: Iterable[str] = (),
 ) -> str:
-    """Write the policy of a page that loads nothing but images, and runs `script` at most.
+    """Write the policy of a page that loads nothing but images and frames, and runs `script` at most.
 
     Args:
         images: URLs with the origins of those that are not written into the page.
+        frame_src: URLs that it loads in frames. Where their origins would be too long for a header, their
+            schemes stand in for them.
         frame_ancestors: URLs with the origins of the pages that may frame it; nobody may without.
 
     Raises:
-        ValueError: a `form_action` or one of the others is no absolute URL.
+        ValueError: a URL is no absolute one.
 
     Spec: W3C Content Security Policy Level 3.
     """
     targets = dict.fromkeys(["'self'", *map(policy_source, form_action)])
     shown = dict.fromkeys(["data:", *map(policy_source, images)])
+    frames = _frame_sources(frame_src)
     ancestors = [policy_source(url) for url in frame_ancestors] or ["'none'"]
     directives = [
         "default-src 'none'",
         *([f"style-src {_hash_source(style)}"] if style else []),
         *([f"script-src {_hash_source(script)}"] if script else []),
+        *([f"frame-src {frames}"] if frames else []),
         f"img-src {' '.join(shown)}",
         f"form-action {' '.join(targets)}",
         f"frame-ancestors {' '.join(ancestors)}",
         "base-uri 'none'",
     ]
     return "; ".join(directives)
+
+
+def _frame_sources(urls: Iterable[str]) -> str:
+    origins = dict.fromkeys(map(policy_source, urls))
+    every = " ".join(origins)
+    if len(every) <= _MOST_FRAME_CHARACTERS:
+        return every
+    return " ".join(dict.fromkeys(f"{one.partition(':')[0]}:" for one in origins))
 
 
 def policy_source(url: str) -> str:

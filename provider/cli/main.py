@@ -14,6 +14,7 @@ from provider.cli.init import init
 from provider.cli.keys import keys
 from provider.cli.realm import realm
 from provider.cli.serve import serve
+from provider.cli.sessions import sessions_
 from provider.cli.user import user
 from provider.config import CONFIG_VARIABLE
 
@@ -36,5 +37,5 @@ def main(context: click.Context, config: Path) -> None:
     context.obj = config
 
 
-for command in (serve, check, init, client, user, consents, keys, realm):
+for command in (serve, check, init, client, user, consents, sessions_, keys, realm):
     main.add_command(command)

@@ -4,9 +4,9 @@ An application that shows an ID token of this very session is believed: the sess
 back. Whatever else arrives may come from anybody (a link, an image, a leaked token), so the person is asked
 first. What is asked about is a stored request; the form names it and carries nothing of it.
 
-Of tokens only those of the application that asked are revoked, and only those granted in this session
-(`provider.services.logout.end_session`). Where a sign-out may lead is decided in
-`provider.services.responses`.
+What is believed of a request is `provider.services.logout_requests`, what ends `provider.services.logout`.
+The answer of a sign-out carries the frames of the front channel: in the page that says so, or in one that
+leads back to the application when they have loaded, and a few seconds later when they do not.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.protocol.logout import EndSessionRequest, parse_end_session_request
+from oidcgate.protocol.logout import build_frontchannel_logout_url, parse_end_session_request
 from oidcgate.web.csrf import CsrfTokens
 from provider.endpoints.parameters import form_pairs, own_fields, query_pairs
 from provider.endpoints.screens import Screens
 from provider.events import LoggedOut, LogoutNotReturned
-from provider.pages import LogoutProblem
+from provider.pages import GO_ON_SCRIPT, LogoutProblem
 from provider.realm import Realm
 from provider.services.browser_session import (
     Browser,
@@ -31,8 +31,8 @@ from provider.services.browser_session import (
     this_browser,
 )
 from provider.services.clients import Clients
-from provider.services.id_token_hint import Hint, IdTokenHints
-from provider.services.logout import end_session
+from provider.services.logout import end_session, framed_clients
+from provider.services.logout_requests import LogoutRequests, Wish
 from provider.services.pending import (
     Kind,
     Pending,
@@ -43,13 +43,10 @@ from provider.services.pending import (
 )
 from provider.services.responses import (
     PostLogoutTarget,
-    after_logout,
     form_targets,
     see_other,
-    validate_post_logout,
 )
 from provider.services.session_management import signed_out_cookies
-from provider.services.subjects import Subjects
 from provider.services.users import UserStore
 from provider.store.clients import Client
 from provider.store.engine import Store
@@ -62,39 +59,23 @@ _REQUEST: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a request asks for, as far as it is believed.
-
-    Attributes:
-        hint: The ID token that came with it, if it is ours and fits the client.
-        client: Who asks; None when nobody is named, or not believably.
-        target: Where to lead back to, if that is registered for the client.
-        refused: Why a named address is not followed; "" when none is named or it is followed.
-    """
-
-    hint: Hint | None
-    client: Client | None
-    target: PostLogoutTarget | None
-    refused: str
-
-
-@dataclass(frozen=True)
 class EndSession:
     """The end-session endpoint. Spec: OIDC RP-Initiated Logout 1.0 section 2.
 
     Attributes:
         csrf: Tokens of the purpose `provider.logout`.
+        frame_seconds: How long the page with the frames waits before it leads on.
     """
 
     store: Store
+    requests: LogoutRequests
     clients: Clients
     users: UserStore
-    hints: IdTokenHints
-    subjects: Subjects
     csrf: CsrfTokens
     screens: Screens
     audit: Audit
     clock: Callable[[], float]
+    frame_seconds: int
 
     def __call__(self, realm: Realm, request: Request) -> Response:
         """Sign out, or ask.
@@ -135,23 +116,23 @@ class EndSession:
         cookies = request.headers.get("Cookie", "")
         browser = this_browser(realm, cookies)
         now = int(self.clock())
-        asked = None
+        asked, framed = None, list[Client]()
         with self.store.begin() as conn:
             pending = load_request(conn, realm, (Kind.END_SESSION,), fields.get("interaction"), browser, now)
             session = live_session(conn, realm, cookies, now)
-            wish = self._wish(conn, realm, parse_end_session_request(pending.parameters))
+            wish = self.requests.judge(conn, realm, parse_end_session_request(pending.parameters))
             if session is not None:
                 question = self._question(conn, realm, browser, pending, session)
                 lifetime = realm.settings.lifetimes.interaction_seconds
                 if self.csrf.check(fields.get("csrf"), question.binding, lifetime, now):
-                    end_session(conn, realm, session, now, asked_by=_asked_by(wish))
+                    framed = self._end(conn, realm, session, wish, now)
                 else:
                     asked = question
             if asked is None:
                 finish_request(conn, realm, pending, now)
         if asked is not None:
             return self._ask(realm, request, asked, wish, LogoutProblem.EXPIRED, now)
-        return self._done(realm, request, wish, session, wish.target)
+        return self._done(realm, request, wish, session, framed, wish.target)
 
     def _judge(
         self,
@@ -163,52 +144,28 @@ class EndSession:
         now: int,
     ) -> Response:
         wanted = parse_end_session_request(pairs)
-        asked = None
+        asked, framed = None, list[Client]()
         with self.store.begin() as conn:
-            wish = self._wish(conn, realm, wanted)
+            wish = self.requests.judge(conn, realm, wanted)
             session = live_session(conn, realm, request.headers.get("Cookie", ""), now)
-            if session is not None and (wish.refused or not self._is_of(conn, realm, wish, session)):
+            if session is not None and not self.requests.needs_no_question(conn, realm, wish, session):
                 pending = pending or _store(conn, realm, pairs, browser, now)
                 asked = self._question(conn, realm, browser, pending, session)
             elif session is not None:
-                end_session(conn, realm, session, now, asked_by=_asked_by(wish))
+                framed = self._end(conn, realm, session, wish, now)
             if pending is not None and asked is None:
                 finish_request(conn, realm, pending, now)
         if asked is not None:
             problem = LogoutProblem.NOT_RETURNING if wish.refused else None
             return self._ask(realm, request, asked, wish, problem, now)
-        # Nobody was asked, so only a hint of ours can lead back.
-        return self._done(realm, request, wish, session, wish.target if wish.hint is not None else None)
+        return self._done(realm, request, wish, session, framed, wish.unasked_target)
 
-    def _wish(self, conn: Connection, realm: Realm, wanted: EndSessionRequest) -> Wish:
-        hint, client_id, refused = None, wanted.client_id, ""
-        if wanted.id_token_hint is not None:
-            hint = self.hints.read(conn, realm, wanted.id_token_hint)
-            if hint is None:
-                # It claims to come from somebody and does not: nothing else in it is believed either.
-                client_id, refused = None, "id_token_hint is not one of ours"
-            elif client_id is not None and client_id not in hint.audiences:
-                hint, client_id, refused = None, None, "client_id is not the one of id_token_hint"
-            elif client_id is None and len(hint.audiences) == 1:
-                client_id = hint.audiences[0]
-        client = None if client_id is None else self.clients.find(conn, realm, client_id)
-        uri = wanted.post_logout_redirect_uri
-        if uri is None:
-            return Wish(hint, client, None, "")
-        target = validate_post_logout(client, uri, wanted.state)
-        if target is None and not refused:
-            registered = [] if client is None else list(client.post_logout_redirect_uris)
-            refused = (
-                f"post_logout_redirect_uri {uri[:300]!r} is not registered; registered are {registered!r}"
-            )
-        return Wish(hint, client, target, refused)
-
-    def _is_of(self, conn: Connection, realm: Realm, wish: Wish, session: BrowserSession) -> bool:
-        """Whether the hint was given for this very session, so that nobody has to be asked."""
-        hint, client = wish.hint, wish.client
-        if hint is None or client is None or hint.sid != session.sid:
-            return False
-        return hint.sub == self.subjects.of(conn, realm, client, session.user_id)
+    def _end(
+        self, conn: Connection, realm: Realm, session: BrowserSession, wish: Wish, now: int
+    ) -> list[Client]:
+        """End the session; returns the clients that are told by frames."""
+        end_session(conn, realm, session, now, asked_by=wish.asked_by)
+        return framed_clients(conn, realm, self.clients, session)
 
     def _question(
         self, conn: Connection, realm: Realm, browser: Browser, pending: Pending, session: BrowserSession
@@ -226,7 +183,7 @@ class EndSession:
         now: int,
     ) -> Response:
         if wish.refused:
-            self.audit.emit(LogoutNotReturned(realm.id, _asked_by(wish), wish.refused))
+            self.audit.emit(LogoutNotReturned(realm.id, wish.asked_by, wish.refused))
         response = self.screens.show(
             realm,
             "logout.html",
@@ -252,20 +209,32 @@ class EndSession:
         request: Request,
         wish: Wish,
         session: BrowserSession | None,
+        framed: list[Client],
         target: PostLogoutTarget | None,
     ) -> Response:
+        frames = []
         if session is not None:
-            self.audit.emit(LoggedOut(realm.id, session.user_id, session.sid, _asked_by(wish)))
-        if target is not None:
-            response = after_logout(target)
-        else:
+            self.audit.emit(LoggedOut(realm.id, session.user_id, session.sid, wish.asked_by))
+            frames = [_frame(realm, client, session) for client in framed]
+        language = self.screens.language(request)
+        if target is None:
+            response = self.screens.show(
+                realm, "logged_out.html", language=language, frame_src=frames, frames=frames
+            )
+        elif frames:
             response = self.screens.show(
                 realm,
-                "logged_out.html",
-                language=self.screens.language(request),
-                client_name=None,
-                return_url=None,
+                "logging_out.html",
+                language=language,
+                frame_src=frames,
+                script=GO_ON_SCRIPT,
+                frames=frames,
+                next_url=target.url,
+                client_name=target.client.name,
+                seconds=self.frame_seconds,
             )
+        else:
+            response = see_other(target.url)
         for cookie in signed_out_cookies(realm, request.headers.get("Cookie", ""), session):
             response.headers.add("Set-Cookie", cookie)
         return response
@@ -288,8 +257,11 @@ class _Question:
         return " ".join(parts)
 
 
-def _asked_by(wish: Wish) -> str | None:
-    return None if wish.client is None else wish.client.client_id
+def _frame(realm: Realm, client: Client, session: BrowserSession) -> str:
+    named = client.frontchannel_logout_session_required
+    return build_frontchannel_logout_url(
+        client.frontchannel_logout_uri, issuer=realm.issuer, sid=session.sid if named else None
+    )
 
 
 def _store(

@@ -37,6 +37,9 @@ logout.html (200, page-logout)
     action: str; hidden: Mapping[str, str]; user_name: str or None; client_name: str or None;
     problem: LogoutProblem or None
 logged_out.html (200, page-logged-out)
+    frames: Sequence[str]
+logging_out.html (200, page-logging-out)
+    frames: Sequence[str]; next_url: str; client_name: str; seconds: int; script: Markup
 error.html (the error's status, page-error)
     kind: ErrorKind; incident: str; retry_after_seconds: int or None
 my_base.html (the frame of the account pages, which give it this)
@@ -90,6 +93,16 @@ if TYPE_CHECKING:
 
 # Taken from the prototype: a response parameter named "submit" would hide the form's own method.
 FORM_POST_SCRIPT = 'HTMLFormElement.prototype.submit.call(document.getElementById("form-post"))'
+
+
+# The page is left when every frame has loaded, and when one does not, after the seconds that the link names.
+# Without scripts the browser's own refresh does the former, and the link both.
+GO_ON_SCRIPT = (
+    'const next=document.getElementById("continue");'
+    "const go=()=>location.replace(next.href);"
+    'addEventListener("load",go);'
+    "setTimeout(go,1000*next.dataset.seconds)"
+)
 
 
 class ScopeLine(NamedTuple):

@@ -132,7 +132,7 @@ class LogoutDelivery:
             return any(logout_notices.has_work(conn, realm.id, now) for realm in self.realms)
 
     def _deliver(self, pool: ThreadPoolExecutor) -> int:
-        flying: dict[Future[Sent], _Taken] = {}
+        flying: dict[Future[Sent | None], _Taken] = {}
         room = _AHEAD * self.settings.logout.parallel
         handled = 0
         while True:
@@ -144,7 +144,10 @@ class LogoutDelivery:
             if not flying and not landed:
                 return handled
             done, _ = wait(flying, timeout=_COLLECT_SECONDS)
-            landed += [(flying.pop(future), future.result()) for future in done]
+            for future in done:
+                taken_one, sent = flying.pop(future), future.result()
+                if sent is not None:
+                    landed.append((taken_one, sent))
             handled += len(landed)
             self._settle(landed)
 
@@ -193,7 +196,7 @@ class LogoutDelivery:
     @property
     def _lease_seconds(self) -> int:
         # Each thread works off what was taken ahead for it, each of which may last until its time is over.
-        return 30 + round((_AHEAD + 2) * self.settings.outbound.timeout_seconds)
+        return 5 + round((_AHEAD + 2) * self.settings.outbound.timeout_seconds)
 
     def _prepare(self, taken: Sequence[_Taken], landed: list[tuple[_Taken, Sent]]) -> Iterator[_Ready]:
         """What is needed to send each; what nobody can be told of lands at once."""
@@ -219,9 +222,11 @@ class LogoutDelivery:
                     continue
                 yield _Ready(one, told, sub, signer)
 
-    def _send(self, ready: _Ready) -> Sent:
-        """One attempt, in a thread of the pool."""
-        (realm, notice, _), client, sub, signer = ready
+    def _send(self, ready: _Ready) -> Sent | None:
+        """One attempt, in a thread of the pool; None where somebody else may have the notice by now."""
+        (realm, notice, until), client, sub, signer = ready
+        if self.clock() + self.settings.outbound.timeout_seconds > until:
+            return None
         try:
             self.client_tokens.prepare_id_tokens(client)
             encrypt = self.client_tokens.id_token_encrypter(client)

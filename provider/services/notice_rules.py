@@ -102,4 +102,4 @@ def jti_of(realm_id: str, sid: str, client_id: str) -> str:
     A session ends once, so its name and the client's are enough; nothing has to be kept for it.
     """
     named = "\0".join(("logout", realm_id, sid, client_id))
-    return base64.urlsafe_b64encode(hashlib.sha256(named.encode()).digest()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(hashlib.sha256(named.encode()).digest()).decode().removesuffix("=")

@@ -208,6 +208,11 @@ class PostLogoutTarget:
         if self.proof is not _PROOF:
             raise TypeError("a PostLogoutTarget comes from validate_post_logout only")
 
+    @property
+    def url(self) -> str:
+        """Where the browser goes: with the `state` that was sent and nothing else."""
+        return with_query(self.uri, {} if self.state is None else {"state": self.state})
+
 
 def validate_post_logout(client: Client | None, uri: str, state: str | None) -> PostLogoutTarget | None:
     """Check a `post_logout_redirect_uri`: byte-equal to one registered for this enabled client, else None.
@@ -219,15 +224,11 @@ def validate_post_logout(client: Client | None, uri: str, state: str | None) -> 
     return PostLogoutTarget(client, uri, state, _PROOF)
 
 
-def after_logout(target: PostLogoutTarget) -> Response:
-    """Lead the browser back to the application, with the `state` it sent and nothing else."""
-    return see_other(with_query(target.uri, {} if target.state is None else {"state": target.state}))
-
-
 def see_other(location: str) -> Response:
     """A redirect after which the browser always sends GET, and which is neither kept nor told as a referrer.
 
-    To pages of our own. Answers to clients go through `ResponseWriter`.
+    To pages of our own, and back to an application after a sign-out (`PostLogoutTarget`). Answers to clients
+    go through `ResponseWriter`.
     """
     response = Response("", status=303, content_type="text/plain; charset=utf-8")
     response.headers["Location"] = location

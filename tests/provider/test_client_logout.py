@@ -1,6 +1,5 @@
 """Where a client may be told that a session has ended."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +39,10 @@ def test_what_is_no_address_to_be_told_at(name: str, uri: str) -> None:
     # A front-channel one is of another origin, too.
     found = problems(**{name: uri})
     assert found
-    assert all(line.startswith(f"clients[0].{name}: ") for line in found)
+    # A password in it is not shown.
+    shown = "" if "u:p" in uri else f"{uri!r} "
+    assert all(line.startswith(f"clients[0].{name}: {shown}") for line in found)
+    assert found[0].endswith("; give the https URL of the application that ends its session")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,10 @@ def test_what_may_be_framed_is_of_the_application(uri: str) -> None:
 )
 def test_nothing_else_is_framed_and_a_post_may_go_anywhere(uri: str) -> None:
     assert problems(backchannel_logout_uri=uri) == []
-    (found,) = problems(frontchannel_logout_uri=uri)
-    assert "is not on the scheme, host and port of a redirect URI" in found
+    assert problems(frontchannel_logout_uri=uri) == [
+        f"clients[0].frontchannel_logout_uri: {uri!r} is not on the scheme, host and port of a redirect URI; "
+        "move it there, or register a redirect URI of that origin"
+    ]
 
 
 def test_loopback_needs_the_named_switch() -> None:
@@ -75,10 +79,8 @@ def test_loopback_needs_the_named_switch() -> None:
 
 
 @pytest.mark.row("S-19")
-def test_discovery_says_that_clients_are_told_and_of_which_session(
-    tmp_path: Path, made_database: Path
-) -> None:
-    document = World.over(made_database).browser().get("/.well-known/openid-configuration").get_json()
+def test_discovery_says_that_clients_are_told_and_of_which_session(world: World) -> None:
+    document = world.browser().get("/.well-known/openid-configuration").get_json()
     for channel in ("backchannel", "frontchannel"):
         assert document[f"{channel}_logout_supported"] is True
         assert document[f"{channel}_logout_session_supported"] is True

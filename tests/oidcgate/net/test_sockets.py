@@ -515,3 +515,143 @@ def test_a_session_that_ends_leaves_the_shared_connections_open() -> None:
                 assert session.get(f"http://127.0.0.1:{peer.port}/x").json() == {"a": 1}
         assert peer.connections == 1
         fetch.close()
+
+
+def post(peer: Peer, **changes: object) -> int:
+    return fetcher(**changes).post_form(
+        f"http://127.0.0.1:{peer.port}/out?tenant=canary", {"logout_token": "a.b.c"}
+    )
+
+
+def only_the_head(head: bytes, more: Script | None = None) -> Script:
+    def script(conversation: Conversation) -> None:
+        conversation.request()
+        conversation.send(head)
+        if more is not None:
+            more(conversation)
+
+    return script
+
+
+@pytest.mark.row("P-09")
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (200, b"OK"),
+        (200, b""),
+        (200, b"<html>fine</html>"),
+        (400, b'{"error":"invalid_request"}'),
+        (500, b"x"),
+    ],
+)
+def test_of_a_posted_form_the_status_counts_whatever_comes_with_it(status: int, said: bytes) -> None:
+    head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(said))
+    with Peer(once_and_close(head + said)) as peer:
+        assert post(peer) == status
+
+
+def test_a_form_says_what_it_has_to_and_its_connection_is_used_again() -> None:
+    heard: list[bytes] = []
+
+    def script(conversation: Conversation) -> None:
+        while data := conversation.request():
+            if b"a.b.c" not in data:
+                data += conversation.connection.recv(4096)
+            heard.append(data)
+            conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+
+    with Peer(script) as peer:
+        fetch = fetcher()
+        for _ in range(3):
+            assert fetch.post_form(f"http://127.0.0.1:{peer.port}/out", {"logout_token": "a.b.c"}) == 200
+        assert peer.connections == 1
+        fetch.close()
+    assert len(heard) == 3
+    assert heard[0].startswith(b"POST /out HTTP/1.1\r\n")
+    assert b"Content-Type: application/x-www-form-urlencoded" in heard[0]
+    assert heard[0].endswith(b"logout_token=a.b.c")
+
+
+@pytest.mark.row("P-09")
+def test_a_gigabyte_behind_the_status_is_not_read() -> None:
+    sent = 0
+
+    def flood(conversation: Conversation) -> None:
+        nonlocal sent
+        chunk = b"x" * 65_536
+        for _ in range(16_384):
+            conversation.send(chunk)
+            sent += len(chunk)
+
+    with Peer(only_the_head(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", flood)) as peer:
+        assert post(peer) == 200
+    assert sent < 20_000_000  # what fits into the buffers of two sockets
+
+
+@pytest.mark.row("P-09")
+@pytest.mark.parametrize(
+    "length",
+    [
+        pytest.param(b"Content-Length: 900", id="short"),
+        pytest.param(b"Transfer-Encoding: chunked", id="chunked"),
+    ],
+)
+def test_what_drips_behind_the_status_is_not_waited_for_longer_than_a_call(length: bytes) -> None:
+    script = only_the_head(b"HTTP/1.1 204 X\r\n" + length + b"\r\n\r\n", lambda one: one.drip(b"x" * 500))
+    with Peer(script) as peer:
+        started = time.monotonic()
+        assert post(peer) == 204
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.row("P-09")
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param(lambda one: (one.request(), one.hang()), FetchFailure.TIMEOUT, id="hangs"),
+        pytest.param(
+            lambda one: (one.request(), one.drip(HEAD * 99)), FetchFailure.TIMEOUT, id="drips-its-head"
+        ),
+        pytest.param(lambda one: one.request(), FetchFailure.CONNECTION, id="closes"),
+        pytest.param(
+            once_and_close(b"HTTP/1.1 302 X\r\nLocation: /else\r\nContent-Length: 0\r\n\r\n"),
+            FetchFailure.REDIRECT,
+            id="redirects",
+        ),
+    ],
+)
+def test_a_form_that_gets_no_answer_says_why(script: Script, reason: FetchFailure) -> None:
+    with Peer(script) as peer:
+        with pytest.raises(FetchError) as caught:
+            post(peer)
+        assert peer.connections == 1
+    assert caught.value.reason is reason
+    assert "canary" not in str(caught.value)
+    assert "a.b.c" not in str(caught.value)
+
+
+@pytest.mark.row("P-09")
+@pytest.mark.parametrize(
+    "url", ["http://app.example/", "https://u:p@app.example/", "ftp://app.example/", "https://", "x"]
+)
+def test_a_form_goes_nowhere_else(url: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        Fetcher(AddressRules()).post_form(url, {})
+    assert caught.value.reason is FetchFailure.REFUSED_URL
+
+
+@pytest.mark.row("P-09")
+def test_a_form_goes_to_no_inner_address_and_to_nobody_without_the_right_certificate(
+    authority: Authority, tls_peer: Peer
+) -> None:
+    url, names = f"https://id.test:{tls_peer.port}/out", {"id_test": [["127.0.0.1"]]}
+
+    def why(fetch: Fetcher) -> FetchFailure:
+        with pytest.raises(FetchError) as caught:
+            fetch.post_form(url, {"logout_token": "a.b.c"})
+        return caught.value.reason
+
+    assert why(secure(authority, Names(**names), AddressRules())) is FetchFailure.REFUSED_ADDRESS
+    assert tls_peer.connections == 0
+    assert why(secure(None, Names(**names))) is FetchFailure.TLS
+    assert secure(authority, Names(**names)).post_form(url, {"logout_token": "a.b.c"}) == 200

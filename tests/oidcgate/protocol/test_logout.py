@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oidcgate.protocol.errors import InvalidRequest
-from oidcgate.protocol.logout import EndSessionRequest, build_end_session_url, parse_end_session_request
+from oidcgate.protocol.logout import (
+    EndSessionRequest,
+    build_end_session_url,
+    build_frontchannel_logout_url,
+    parse_end_session_request,
+)
 
 text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
 
@@ -73,3 +78,15 @@ def test_a_repeated_oversized_or_broken_parameter_is_refused(name: str) -> None:
         with pytest.raises(InvalidRequest, match=name):
             parse_end_session_request(pairs)
     assert "canary" not in repr(parse_end_session_request([("id_token_hint", "canary")]))
+
+
+@pytest.mark.parametrize(
+    ("uri", "sid", "url"),
+    [
+        ("https://a.example/out", None, "https://a.example/out"),
+        ("https://a.example/out", "s 1", "https://a.example/out?iss=https%3A%2F%2Fid.example&sid=s+1"),
+        ("https://a.example/out?t=1", "s", "https://a.example/out?t=1&iss=https%3A%2F%2Fid.example&sid=s"),
+    ],
+)
+def test_a_frame_says_which_session_of_whom_or_nothing(uri: str, sid: str | None, url: str) -> None:
+    assert build_frontchannel_logout_url(uri, issuer="https://id.example", sid=sid) == url

@@ -479,7 +479,16 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-my-applications-none": _my_applications(),
     "provider-logout": _logout(None),
     **{f"provider-logout-{problem}": _logout(problem) for problem in LogoutProblem},
-    "provider-logged-out": _provider("logged_out.html", "page-logged-out", ()),
+    "provider-logged-out": _provider("logged_out.html", "page-logged-out", (), frames=()),
+    "provider-logging-out": _provider(
+        "logging_out.html",
+        "page-logging-out",
+        ("continue",),
+        frames=(),
+        next_url="https://app.example.com/bye",
+        client_name="Directory",
+        seconds=3600,
+    ),
     **{
         f"provider-error-{kind}": _provider(
             "error.html", "page-error", (), kind=kind, incident=INCIDENT, retry_after_seconds=120

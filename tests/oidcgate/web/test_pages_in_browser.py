@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 from werkzeug.wsgi import responder
 
-from provider.pages import form_post
+from provider.pages import GO_ON_SCRIPT, form_post
 from tests.oidcgate.web.every_page import EVERY_PAGE, PROVIDER, Example, with_every_text
 from tests.support.chromium import chromium, page_of
 
@@ -50,6 +50,8 @@ class Site:
 
     def __init__(self) -> None:
         self.posted: list[tuple[str | None, dict[str, str]]] = []
+        self.framed: list[str] = []
+        self.over = threading.Event()
         self.host = ""
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
@@ -68,6 +70,25 @@ class Site:
             return Response(status=204)
         if request.path == "/landed":
             return Response("<title>landed</title>", content_type="text/html")
+        if request.path.startswith("/frame"):
+            self.framed.append(request.full_path)
+            if request.path == "/frame-that-hangs":
+                self.over.wait(30)
+            return Response("<title>framed</title>", content_type="text/html")
+        if request.path == "/logging-out":
+            names = ("frame?iss=x&sid=y", request.args["frame"])
+            frames = [f"http://localhost:{self.port}/{name}" for name in names]
+            return PROVIDER.render(
+                "logging_out.html",
+                language="en",
+                frame_src=frames,
+                script=GO_ON_SCRIPT,
+                site="id.example",
+                frames=frames,
+                next_url=f"http://localhost:{self.port}/landed?state=a+b",
+                client_name="Directory",
+                seconds=int(request.args["seconds"]),
+            )
         if request.path == "/form-post":
             return form_post(
                 PROVIDER,
@@ -269,3 +290,34 @@ def test_incident_number_is_taken_whole_by_one_click(page: Page, site: Site) -> 
     open_page(page, site, "/page/provider-error-server_error")
     page.click("main code")
     assert page.evaluate("() => getSelection().toString()") == "7K3F-Q9WD-2MXA"
+
+
+@pytest.mark.row("S-19")
+def test_a_sign_out_goes_on_when_every_frame_has_loaded(page: Page, site: Site) -> None:
+    site.framed.clear()
+    page.goto(f"http://{site.host}/logging-out?frame=frame-two&seconds=3600", wait_until="commit")
+    page.wait_for_url(f"http://localhost:{site.port}/landed?state=a+b")
+    assert sorted(site.framed) == ["/frame-two?", "/frame?iss=x&sid=y"]
+
+
+@pytest.mark.row("S-19")
+def test_a_sign_out_goes_on_when_a_frame_never_loads(site: Site, browser: BrowserContext) -> None:
+    page = page_of(browser)
+    site.framed.clear()
+    page.goto(f"http://{site.host}/logging-out?frame=frame-that-hangs&seconds=1", wait_until="commit")
+    page.wait_for_url(f"http://localhost:{site.port}/landed?state=a+b")
+    assert sorted(site.framed) == ["/frame-that-hangs?", "/frame?iss=x&sid=y"]
+    site.over.set()
+    page.context.new_page()
+    page.close()
+
+
+@pytest.mark.row("S-19")
+def test_a_sign_out_goes_on_for_who_runs_no_scripts(page: Page, site: Site) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+    page.goto(f"http://{site.host}/logging-out?frame=frame-two&seconds=1", wait_until="commit")
+    page.wait_for_url(f"http://localhost:{site.port}/landed?state=a+b")
+    page.goto(f"http://{site.host}/logging-out?frame=frame-two&seconds=3600")
+    page.click("#continue")
+    page.wait_for_url(f"http://localhost:{site.port}/landed?state=a+b")

@@ -402,3 +402,31 @@ def test_signing_out_while_a_sign_in_is_open_asks_for_the_password_again(
     assert consent.main_id == "page-consent"
     browser.submit(browser.go(end_session_url()))
     assert browser.submit(consent, decision="allow").main_id == "page-login"
+
+
+@pytest.mark.row("S-19", "S-20", "S-21")
+def test_what_introspection_and_revocation_say_after_a_sign_out(tmp_path: Path) -> None:
+    flows = ["authorization_code", "refresh_token", "introspection", "revocation"]
+    clients = [client("trusted", trusted=True, flows=flows), client("app", trusted=True, flows=flows)]
+    world = World.make(tmp_path, clients=clients)
+    browser = world.browser()
+    scope = "openid offline_access"
+    mine = world.tokens(browser.signed_in(scope=scope))
+    others = world.tokens(browser.authorize("app", scope=scope), "app")
+
+    def active(tokens: dict[str, Any], client_id: str) -> list[bool]:
+        return [
+            world.post_token({"token": tokens[kind]}, client_id, "/introspect").get_json()["active"]
+            for kind in ("access_token", "refresh_token")
+        ]
+
+    assert active(mine, "trusted") == active(others, "app") == [True, True]
+    assert says_signed_out(browser.go(end_session_url(id_token_hint=mine["id_token"])))
+
+    assert active(mine, "trusted") == [False, False]
+    assert active(others, "app") == [True, True]
+    for kind in ("access_token", "refresh_token"):
+        assert world.post_token({"token": mine[kind]}, "trusted", "/revoke").status_code == 200
+    assert world.post_token({"token": others["refresh_token"]}, "app", "/revoke").status_code == 200
+    assert active(others, "app") == [False, False]
+    world.close()
