@@ -67,6 +67,12 @@ TYPES = [
         id="twice-and-more-than-is-needed",
     ),
     pytest.param(
+        {"grant_types": [CODE, "implicit"], "response_types": ["id_token"]},
+        ["id_token"],
+        ["implicit"],
+        id="a-code-that-nobody-asks-for",
+    ),
+    pytest.param(
         {"grant_types": ["implicit", CODE], "response_types": ["code", "id_token"]},
         ["code", "id_token"],
         ["implicit", CODE],

@@ -1,6 +1,8 @@
 """The one table between a client's settings and its own words: nothing is forgotten or slips through."""
 
+import json
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -151,10 +153,17 @@ def test_what_a_client_is_told() -> None:
         "grant_types": ["authorization_code"],
         "response_types": ["code"],
     }
-    named = replace(CLIENT, name="Shop", jwks={"keys": [1]}, id_token_signed_response_alg="ES256")
+    named = replace(
+        CLIENT, name="Shop", jwks=MappingProxyType({"keys": [1]}), id_token_signed_response_alg="ES256"
+    )
     assert told(named).items() >= {
         "client_name": "Shop", "jwks": {"keys": [1]}, "id_token_signed_response_alg": "ES256",
     }.items()  # fmt: skip
+
+
+def test_what_a_client_is_told_can_be_written_as_json() -> None:
+    told_of = told(replace(CLIENT, jwks=MappingProxyType({"keys": []})))
+    assert json.loads(json.dumps(told_of)) == told_of
 
 
 def test_what_a_client_is_told_of_its_flows() -> None:

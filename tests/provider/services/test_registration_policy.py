@@ -8,7 +8,7 @@ import pytest
 from oidcgate.settings import Problem, parse
 from provider.client_settings import ClientSettings
 from provider.registration_settings import RegistrationSettings
-from provider.services.registration_policy import allowed_scopes, policy_checks
+from provider.services.registration_policy import allowed_scopes, policy_checks, policy_powers
 
 REALM_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access", "orders")
 PLAIN = ClientSettings(client_id="x", redirect_uris=("https://a.example/cb",))
@@ -127,6 +127,7 @@ HOSTS = {"redirect_hosts": ["app.example.com", "*.apps.example"], **NATIVE}
         pytest.param("https://a.b.apps.example/cb", True, id="far-below"),
         pytest.param("https://apps.example/cb", False, id="not-below-but-itself"),
         pytest.param("https://xapps.example/cb", False, id="ends-alike"),
+        pytest.param("https://evilpp.example.com/cb", False, id="ends-like-the-named-one"),
         pytest.param("https://app.example.com.evil.example/cb", False, id="begins-alike"),
         pytest.param("https://evil.example/app.example.com", False, id="elsewhere"),
         pytest.param("https://app.example.com@evil.example/", True, id="no-url-which-others-refuse"),
@@ -166,3 +167,47 @@ def test_every_switch_that_is_insecure_is_an_operators() -> None:
 )
 def test_scopes_that_may_be_asked_for(said: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     assert allowed_scopes(RegistrationSettings(scopes=said), REALM_SCOPES) == allowed
+
+
+def test_what_is_not_among_the_allowed_is_named() -> None:
+    assert [problem.value for problem in found(replace(PLAIN, scopes=("openid", "orders")))] == ["orders"]
+
+
+def test_one_insecure_switch_is_the_policys_to_give() -> None:
+    client = replace(PLAIN, insecure_token_endpoint_audience=True)
+    policy = RegistrationSettings(insecure_token_endpoint_audience=True)
+    assert policy_powers(policy) == ("insecure_token_endpoint_audience",)
+    assert policy_powers(RegistrationSettings()) == ()
+    assert found(client, insecure_token_endpoint_audience=True) == []
+    assert keys(replace(client, trusted=True), insecure_token_endpoint_audience=True) == ["trusted"]
+
+
+def test_every_address_is_looked_at_and_the_wrong_one_is_named() -> None:
+    uris = ("com.example.app:/cb", "https://evil.example/")
+    client = replace(PLAIN, application_type="native", redirect_uris=uris)
+    (problem,) = found(client, **HOSTS)
+    assert (problem.key, problem.value) == ("redirect_uris[1]", "https://evil.example/")
+    assert problem.message
+    assert problem.fix == "ask whoever runs the provider"
+    (problem,) = found(replace(PLAIN, redirect_uris=(THIS_MACHINE,)))
+    assert problem.value == THIS_MACHINE
+
+
+COLLECTING = {"flows": ("device_code",), "subject_type": "pairwise"}
+LISTED = {"sector_identifier_uri": "https://a.example/sector"}
+SECTORS = [
+    pytest.param({**COLLECTING}, ["sector_identifier_uri"], id="collected-and-nothing-lists-it"),
+    pytest.param({**COLLECTING, "flows": ("password",)}, ["sector_identifier_uri"], id="password"),
+    pytest.param({**COLLECTING, **LISTED}, [], id="listed"),
+    pytest.param(
+        {**COLLECTING, **LISTED, "redirect_uris": ()}, ["sector_identifier_uri"], id="lists-nothing"
+    ),
+    pytest.param({**COLLECTING, "flows": ("authorization_code",)}, [], id="answered-at-its-host"),
+    pytest.param({**COLLECTING, "subject_type": "public"}, [], id="public"),
+]
+
+
+@pytest.mark.parametrize(("changes", "problems"), SECTORS)
+def test_a_sector_is_shown_where_no_answer_shows_it(changes: dict[str, Any], problems: list[str]) -> None:
+    policy = {"flows": ["authorization_code", "device_code", "password"]}
+    assert keys(replace(PLAIN, **changes), **policy) == problems
