@@ -6,6 +6,7 @@ On two sites over TLS, with and without third-party cookies: what only a browser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -80,6 +81,25 @@ def sign_out_elsewhere(page: Page, sites: Sites) -> None:
     tab.click("#logout")
     expect(tab.locator("main#page-logged-out")).to_be_visible()
     tab.close()
+
+
+def sign_out_here(page: Page, sites: Sites) -> list[str]:
+    """Sign out by the library, and come back; returns the application's cookies that are left.
+
+    On the way its page for sign-outs is loaded in a frame of the provider.
+    """
+    sid = page.evaluate("async () => (await spa.manager.getUser()).profile.sid")
+    with (
+        page.expect_request(lambda request: request.url.startswith(f"{sites.app_url}/out")) as seen,
+        page.expect_navigation(url=f"{sites.app_url}/"),
+    ):
+        page.evaluate("() => void spa.manager.signoutRedirect()")
+    page.wait_for_selector("body[data-ready]")
+    parts = urlsplit(seen.value.url)
+    assert sorted(parse_qsl(parts.query)) == [("iss", sites.issuer), ("sid", sid)]
+    assert seen.value.resource_type == "document"
+    assert seen.value.headers["referer"] == f"{sites.issuer}/", "framed by the provider"
+    return [cookie["name"] for cookie in page.context.cookies(sites.app_url)]
 
 
 def ask(page: Page, message: str | None = None) -> Any:
@@ -202,6 +222,17 @@ class TestWithThirdPartyCookies:
         for path in ("/", "/login", "/authorize?client_id=spa", "/end_session", "/device", signing_in):
             assert framed(page, sites.issuer + path) == REFUSED, path
 
+    @pytest.mark.row("S-19")
+    def test_a_sign_out_reaches_the_application_in_a_frame(
+        self, sites: Sites, browser: BrowserContext
+    ) -> None:
+        page = fresh(browser)
+        sign_in(page, sites)
+        assert "signed-in" in [cookie["name"] for cookie in browser.cookies(sites.app_url)]
+
+        assert "signed-in" not in sign_out_here(page, sites)
+        assert renew(page) == {"error": "login_required"}
+
 
 class TestWithoutThirdPartyCookies:
     """The browser shows frames none of our cookies: it is said that nothing can be told, and nobody loses."""
@@ -232,3 +263,14 @@ class TestWithoutThirdPartyCookies:
         page.click("#sign-in")
         page.wait_for_url(f"{sites.app_url}/")
         expect(page.locator("#user")).to_have_text("Signed in as Alice Example.")
+
+    @pytest.mark.row("S-19")
+    def test_a_sign_out_in_a_frame_is_heard_and_ends_no_session_of_cookies(
+        self, sites: Sites, browser: BrowserContext
+    ) -> None:
+        """The frame is the application's third party now: its page is asked for, without its cookies."""
+        page = fresh(browser)
+        sign_in(page, sites)
+
+        assert "signed-in" in sign_out_here(page, sites)
+        assert renew(page) == {"error": "login_required"}

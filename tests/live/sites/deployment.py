@@ -73,6 +73,9 @@ auth_method = "none"
 trusted = true
 session_management = true
 redirect_uris = ["{app_url}/callback", "{app_url}/silent"]
+post_logout_redirect_uris = ["{app_url}/"]
+frontchannel_logout_uri = "{app_url}/out"
+frontchannel_logout_session_required = true
 """
     provider_config = _write_provider_config(folder, issuer, client)
     with (

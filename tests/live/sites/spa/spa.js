@@ -6,6 +6,7 @@ const manager = new oidc.UserManager({
   client_id: "spa",
   redirect_uri: `${location.origin}/callback`,
   silent_redirect_uri: `${location.origin}/silent`,
+  post_logout_redirect_uri: `${location.origin}/`,
   scope: "openid profile",
   loadUserInfo: true,
   // Only where people are: the other two pages are there for a moment, one of them in a frame.
