@@ -233,7 +233,7 @@ def ours(folder: Path, authority: Authority) -> Iterator[Target]:
     """Run our provider until the block ends."""
     port = free_port()
     # Clients that register themselves are not to name this machine.
-    target = _our_target(port, authority, _NEIGHBOUR)
+    target = _target(f"https://localhost:{port}", authority, _NEIGHBOUR)
     config = _our_config(folder, target, f"sqlite:///{folder / 'provider.db'}", request_objects=True)
     set_ahead(folder, 0)
     with gunicorn(
@@ -274,7 +274,7 @@ def _initial_access_token(config: Path) -> str:
 def deployed(folder: Path, authority: Authority, database: str) -> Iterator[Target]:
     """Run our provider as its manual says until the block ends: `serve`, and nginx in front for TLS."""
     port, behind = free_port(), free_port()
-    target = _our_target(port, authority)
+    target = _target(f"https://localhost:{port}", authority)
     config = _our_config(folder, target, database)
     with (
         running(
@@ -321,12 +321,6 @@ http {{
         folder / "nginx.log",
     ]
     return running(command, port=port, log=folder / "nginx.out", cwd=folder)
-
-
-def _our_target(port: int, authority: Authority, modules: str = "localhost") -> Target:
-    whole = _target(f"https://localhost:{port}", authority, modules)
-    # What it cannot be asked yet.
-    return replace(whole, frontchannel=None)
 
 
 def _our_config(folder: Path, target: Target, database: str, *, request_objects: bool = False) -> Path:

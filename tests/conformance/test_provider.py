@@ -31,6 +31,7 @@ ROWS = {
     "matrix": ("P-13", "P-39"),
     "rp-initiated": _LOGOUT,
     "backchannel": _LOGOUT,
+    "frontchannel": _LOGOUT,
     "session-management": ("S-18", "P-39"),
     "3rdparty-init": ("P-39",),
 }
