@@ -141,8 +141,8 @@ def asked_by(outer: RawRequest, claims: Mapping[str, Any], *, signed: bool, alon
     named = {name for name, _ in inside}
     _refuse_contradiction(outer, dict(inside))
     alone = alone or _OPENID not in _words(outer.parameters.get("scope"))
-    left = {"client_id"} if alone else {name for name, _ in outer.pairs} - named - {*_NAMING}
-    kept = [(name, value) for name, value in outer.pairs if name in left or name == "client_id"]
+    gone = {*named, *_NAMING}
+    kept = [(name, v) for name, v in outer.pairs if name == "client_id" or not (alone or name in gone)]
     added = [(name, value) for name, value in inside if name != "client_id"]
     return parse_authorization_request([*kept, *added], signed=signed)
 
@@ -240,7 +240,7 @@ def _refuse_contradiction(outer: RawRequest, inside: Mapping[str, str]) -> None:
 
 
 def _words(text: str | None) -> frozenset[str]:
-    return frozenset((text or "").split(" ")) - {""}
+    return frozenset((text or "").split())
 
 
 def _check_audience(claims: Mapping[str, Any], rules: ObjectRules) -> None:
