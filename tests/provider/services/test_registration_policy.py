@@ -88,6 +88,7 @@ ALLOWED = [
     pytest.param({"redirect_uris": ("https://a.example/",) * 30}, {"max_uris": 30}, id="more-by-policy"),
     pytest.param({"jwks_uri": "https://a.example/" + "x" * 2030}, {}, id="as-long-as-may-be"),
     pytest.param({"name": "K\u00e4seladen \u4e16\u754c \U0001f6d2" + "x" * 180}, {}, id="a-name"),
+    pytest.param({"name": "x" * 200}, {}, id="as-long-a-name-as-may-be"),
     pytest.param({"name": ""}, {}, id="no-name"),
     pytest.param({"require_pkce": True, "restricted_scopes": ("email",)}, {}, id="what-an-operator-took"),
 ]
