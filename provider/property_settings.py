@@ -8,7 +8,7 @@ Here live names, defaults and what a value has to be; who reads the values of pe
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from oidcgate.settings import Problem, cross_check, setting
@@ -25,6 +25,9 @@ ORGANIZATION_NAMES: Final = "organization_names"
 _BELIEVED: Final = frozenset({"groups", ORGANIZATIONS})
 #: The attribute that the provider writes consents into, unless the realm names another.
 CONSENTS: Final = "consents"
+
+#: What a property is called, which says nothing of its values.
+_TITLES: Final = ("name", "attribute", "display_name")
 
 _KINDS: Final[Mapping[str, type]] = {"string": str, "integer": int, "boolean": bool, "object": Mapping}
 
@@ -58,7 +61,7 @@ class PropertySettings:
 
     @cross_check
     def _named(self) -> Iterable[Problem]:
-        for key in ("name", "attribute", "display_name"):
+        for key in _TITLES:
             value = getattr(self, key)
             if len(value) > 100 or not value.isprintable() or value != value.strip():
                 yield Problem(
@@ -164,8 +167,9 @@ def shape_problems(written: tuple[PropertySettings, ...]) -> Iterator[Problem]:
                 )  # fmt: skip
 
 
-def _shape_of(entry: PropertySettings) -> PropertySettings:
-    return replace(entry, name="", attribute="", display_name="")
+def _shape_of(entry: PropertySettings) -> tuple[object, ...]:
+    names = (one.name for one in fields(PropertySettings))
+    return tuple(getattr(entry, name) for name in names if name not in _TITLES)
 
 
 def believed_problems(written: tuple[PropertySettings, ...]) -> Iterator[Problem]:

@@ -113,6 +113,12 @@ def test_the_tables_are_known_and_the_start_is_good() -> None:
 @given(spoilt())
 @example({**document(), "scopes": [{"value": "read", "claims": ["read", "read"]}]})
 @example({**document(), "users": [{"user_name": "alice", "attributes": {"label": float("nan")}}]})
+@example(
+    {
+        **document(),
+        "properties": [{"name": "team"}, {"name": "squad", "attribute": "team", "display_name": 7}],
+    }
+)
 def test_whatever_is_written_is_settings_or_problems(data: dict[str, Any]) -> None:
     read, problems = None, ""
     try:
