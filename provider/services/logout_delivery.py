@@ -45,7 +45,7 @@ _log = logging.getLogger("provider")
 PER_CLIENT: Final = 4
 #: How many notices are taken ahead for each thread, so that none waits for the database.
 _AHEAD: Final = 4
-#: Of how many sessions the notices are written in one transaction, which is how long a lock is held.
+#: Of how many sessions the notices are written before it is looked what is due.
 _SESSIONS: Final = 10
 #: How many clients are looked at in one transaction.
 _VISITS: Final = 64
@@ -155,10 +155,15 @@ class LogoutDelivery:
         """Write the notices of sessions that have ended, and lease what is due."""
         now = int(self.clock())
         until = now + self._lease_seconds
+        for realm in self.realms:
+            configured = self.clients.configured_with(realm, BACK_CHANNEL)
+            for _ in range(_SESSIONS):
+                # One in each transaction: sign-outs wait for its lock, and no longer than that takes.
+                with self.store.begin() as conn:
+                    some = logout_notices.write_due(conn, realm.id, BACK_CHANNEL, configured, now, sessions=1)
+                if not some:
+                    break
         with self.store.begin() as conn:
-            for realm in self.realms:
-                configured = self.clients.configured_with(realm, BACK_CHANNEL)
-                logout_notices.write_due(conn, realm.id, BACK_CHANNEL, configured, now, sessions=_SESSIONS)
             return list(self._lease(conn, room, flying, now, until))
 
     def _lease(
