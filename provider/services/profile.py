@@ -63,7 +63,7 @@ def write(
     """Keep these values, None for none; returns the names of the properties that are not as before."""
     changed = []
     for declared, value in values.items():
-        name, text = declared.field, None if value is None else json.dumps(value, ensure_ascii=False)
+        name, text = declared.field, None if value is None else json.dumps(value)
         if text == find_attribute(conn, realm.id, user_id, name, to_write=True):
             continue
         if text is None:

@@ -48,6 +48,15 @@ def test_what_is_typed_is_a_value(declared: PropertySettings, text: str, value: 
     found = value_of(declared, text)
     assert (found, type(found)) == (value, type(value))
     assert value is None or declared.value_problem(value) is None
+    # What is shown of it is taken again.
+    assert value_of(declared, text_of(declared, value)) == value
+
+
+def test_what_is_shown_of_a_value() -> None:
+    assert text_of(LINES, ["a", "b"]) == "a\nb"
+    assert text_of(NUMBER, 7) == "7"
+    assert text_of(TEXT, "Al") == "Al"
+    assert (text_of(YES_NO, True), text_of(YES_NO, False)) == ("true", "false")
 
 
 @pytest.mark.row("A-28", "S-22")
