@@ -129,7 +129,8 @@ def lease(
     if rows:
         taken = update(logout_notices).where(
             _notices.realm_id == realm_id,
-            tuple_(_notices.sid, _notices.client_id).in_([(row.sid, row.client_id) for row in rows]),
+            _notices.client_id == client_id,
+            _notices.sid.in_([row.sid for row in rows]),
         )
         conn.execute(taken.values(leased_until=until, attempts=_notices.attempts + 1))
     return [_notice(row, attempts=row.attempts + 1) for row in rows]
@@ -188,6 +189,8 @@ def give_up_older(conn: Connection, realm_id: str, before: int, now: int, *, lim
     if rows:
         query = update(logout_notices).where(
             _notices.realm_id == realm_id,
+            # By itself as well: SQLite finds no pairs by an index.
+            _notices.sid.in_([row.sid for row in rows]),
             tuple_(_notices.sid, _notices.client_id).in_([(row.sid, row.client_id) for row in rows]),
         )
         conn.execute(query.values(failed_at=now))
