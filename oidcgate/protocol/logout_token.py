@@ -60,12 +60,12 @@ class LogoutTokenClaims:
 
 
 def logout_token_claims(
-    *, issuer: str, client_id: str, sub: str, sid: str, jti: str, now: int, lifetime_seconds: int = 120
+    *, issuer: str, client_id: str, sub: str | None, sid: str, jti: str, now: int, lifetime_seconds: int = 120
 ) -> dict[str, Any]:
     """Return the claims of a new logout token about one session of one person.
 
     Args:
-        sub: As the client knows the person.
+        sub: As the client knows the person; None leaves it to `sid`.
         jti: The same each time the same notice is sent.
         lifetime_seconds: From `now`, which is when it is sent; two minutes, as the specification advises.
 
@@ -73,7 +73,7 @@ def logout_token_claims(
     """
     return {
         "iss": issuer,
-        "sub": sub,
+        **({} if sub is None else {"sub": sub}),
         "aud": client_id,
         "iat": now,
         "exp": now + lifetime_seconds,

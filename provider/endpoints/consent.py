@@ -88,9 +88,13 @@ class Consent:
             if not isinstance(judged.step, AskConsent) or judged.user is None:
                 return _go_on(realm, pending)
             asked = judged.step.scopes
-            # The person and the scopes are part of it: another account in this browser, or a consent that was
-            # withdrawn meanwhile, changes what would be agreed to, so the page is shown anew.
-            binding = " ".join((realm.id, pending.identifier, browser.token, judged.user.user_id, *asked))
+            # The person, the face of the client and the scopes are part of it: another account in this
+            # browser, a client that changed itself or a consent that was withdrawn meanwhile changes what
+            # would be agreed to, so the page is shown anew.
+            face = str(accepted.target.client.consents_from)
+            binding = " ".join(
+                (realm.id, pending.identifier, browser.token, judged.user.user_id, face, *asked)
+            )
             lifetime = realm.settings.lifetimes.interaction_seconds
             answered = posted and self.csrf.check(fields.get("csrf"), binding, lifetime, now)
             if answered:
@@ -129,7 +133,7 @@ class Consent:
             answer.asked,
             answer.agreed,
             now,
-            made_at=client.created_at,
+            made_at=client.consents_from,
         )
         return (answered,) if not_stored is None else (answered, not_stored)
 

@@ -113,7 +113,7 @@ class Authorizations:
         granted: frozenset[str] = frozenset()
         if user is not None and consent_needed:
             granted = self.consents.granted(
-                conn, realm, user.user_id, client.client_id, made_at=client.created_at
+                conn, realm, user.user_id, client.client_id, made_at=client.consents_from
             )
         found = InteractionState(
             prompt=frozenset(accepted.request.prompt),

@@ -216,6 +216,7 @@ class Clients:
             enabled=current.enabled,
             created_at=current.created_at,
             own_tokens_from=current.own_tokens_from,
+            face_from=current.face_from,
             registration_hash=current.registration_hash,
             initial_token_id=current.initial_token_id,
             used_at=current.used_at,

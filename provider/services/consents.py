@@ -73,8 +73,8 @@ class Consents:
         """The scopes that this person agreed to for this client earlier, where that is remembered.
 
         Args:
-            made_at: When there came to be this client. What was agreed to before was for another one, of the
-                same id and gone since.
+            made_at: When there came to be this client, as what it is now (`Client.consents_from`). What was
+                agreed to before was for another one, of the same id and gone since.
         """
         if not realm.settings.consent.store:
             return frozenset()

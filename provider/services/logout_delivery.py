@@ -75,7 +75,7 @@ class _Ready(NamedTuple):
 
     taken: _Taken
     client: Client
-    sub: str
+    sub: str | None
     signer: TokenSigner
 
 
@@ -220,12 +220,24 @@ class LogoutDelivery:
                     landed.append((one, _NOBODY))
                     continue
                 try:
-                    sub = self.subjects.of(conn, one.realm, told, one.notice.user_id)
+                    sub = self._sub(conn, one, told)
                     signer = self.client_tokens.id_token_signer(conn, one.realm, told, now)
                 except ServerError as error:
                     landed.append((one, Sent(None, f"not signed: {error.detail}")))
                     continue
                 yield _Ready(one, told, sub, signer)
+
+    def _sub(self, conn: Connection, one: _Taken, told: Client) -> str | None:
+        """As the client knows whose session it was; None for one that registered itself, which has `sid`.
+
+        That one says where notices go, on whatever host, and may have moved to another sector since the
+        person was there: it would be told by what name somebody else knows them.
+
+        Spec: OIDC Back-Channel Logout 2.4.
+        """
+        if told.registration_hash is not None:
+            return None
+        return self.subjects.of(conn, one.realm, told, one.notice.user_id)
 
     def _send(self, ready: _Ready) -> Sent | None:
         """One attempt, in a thread of the pool; None where somebody else may have the notice by now."""

@@ -9,7 +9,7 @@ import hmac
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -26,7 +26,7 @@ from provider.services.opaque import new_token, token_hash
 from provider.services.registration_policy import allowed_scopes, policy_checks, policy_powers
 from provider.services.sectors import Sectors
 from provider.services.throttle import registration_scopes_of, take_attempt
-from provider.store.clients import Client, count_registered
+from provider.store.clients import Client, count_registered, update_client
 from provider.store.engine import Store, lock_names
 from provider.store.initial_tokens import is_good_initial_token, use_initial_token
 
@@ -36,6 +36,8 @@ _log = logging.getLogger("provider")
 PATH: Final = "/register"
 #: Nobody's: compared with where there is no client, so that this takes as long.
 _NOBODYS: Final = token_hash("")
+#: What people agree to is for who has these: what they are told, where it goes, and by what name of them.
+_FACE: Final = ("name", "redirect_uris", "subject_sector")
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Registrations:
         """Put what a client says of itself now in place of everything it said before.
 
         What an operator set and no member says stays; its secret stays too, and is made where there is none
-        in the form that is needed now.
+        in the form that is needed now. Where it says otherwise who it is, people are asked anew.
 
         Raises:
             InvalidToken: as for `read`.
@@ -178,6 +180,11 @@ class Registrations:
             made = self.clients.change(
                 conn, realm, client_id, wanted, now, missing_secret=True, checks=_checks(realm)
             )
+            if any(getattr(current, name) != getattr(made.client, name) for name in _FACE):
+                # Later than any consent so far, be it of this very second, and than any change.
+                face_from = max(now, current.face_from) + 1
+                made = made._replace(client=replace(made.client, face_from=face_from))
+                update_client(conn, realm.id, made.client)
             registered = Registered(made, token)
             check_with_authlib(registered.document(realm))
         return registered

@@ -109,14 +109,13 @@ def _proven_sector(client: ClientSettings) -> Iterator[Problem]:
     """A sector's `sub` of a person goes to who was shown to belong to it, and nobody else.
 
     What is answered at a redirect URI reaches that host alone; what is collected in another way would reach
-    whoever named the host.
+    whoever named the host, and the array of a sector, which everybody may read and name.
     """
-    collects = set(client.flows) & _COLLECTING
-    listed = client.sector_identifier_uri and client.redirect_uris
-    if client.subject_type == "pairwise" and collects and not listed:
+    collects = sorted(set(client.flows) & _COLLECTING)
+    if client.subject_type == "pairwise" and collects:
         yield Problem(
-            "sector_identifier_uri", None, "is needed, with redirect_uris that it lists, for such flows",
-            _ASK,
+            "subject_type", client.subject_type,
+            f"is not for applications that register themselves with {' and '.join(collects)}", _ASK,
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class Client(ClientRules):
         old_secret_hash, old_sealed_secret, old_secret_until: The secret before, and until when it is good.
         read_only: it is written in `provider.toml`.
         own_tokens_from: Tokens that it got for itself before this instant are not good any more.
+        face_from: What people agreed to before this instant was for a client that said otherwise who it is.
         registration_hash: Of the token by which it manages its registration; None for one that an operator
             added.
         initial_token_id: The token with which it registered; None where anybody may.
@@ -90,6 +91,7 @@ class Client(ClientRules):
     request_object_encryption_enc: str = ""
     require_signed_request_object: bool = False
     own_tokens_from: int = 0
+    face_from: int = 0
     registration_hash: str | None = field(default=None, repr=False)
     initial_token_id: str | None = None
     used_at: int | None = None
@@ -98,6 +100,11 @@ class Client(ClientRules):
     def is_unused(self) -> bool:
         """It registered itself, and is not known to have been given anything: it may be removed in time."""
         return self.registration_hash is not None and self.used_at is None
+
+    @property
+    def consents_from(self) -> int:
+        """Since when what people agreed to is for this client, as what it is now."""
+        return max(self.created_at, self.face_from)
 
     @property
     def needs_pkce(self) -> bool:

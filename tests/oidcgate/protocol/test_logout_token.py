@@ -44,6 +44,8 @@ def test_what_is_built_says_what_it_has_to() -> None:
     assert made == CLAIMS
     assert TYPE == "logout+jwt"
     assert check_logout_token(HEADER, made, RULES, NOW) == LogoutTokenClaims("alice", "s-1", "j-1", NOW + 120)
+    made = logout_token_claims(issuer=ISSUER, client_id="app", sub=None, sid="s-1", jti="j-1", now=NOW)
+    assert made == altered(sub=MISSING)
 
 
 @pytest.mark.parametrize(

@@ -197,11 +197,12 @@ def test_every_address_is_looked_at_and_the_wrong_one_is_named() -> None:
 COLLECTING = {"flows": ("device_code",), "subject_type": "pairwise"}
 LISTED = {"sector_identifier_uri": "https://a.example/sector"}
 SECTORS = [
-    pytest.param({**COLLECTING}, ["sector_identifier_uri"], id="collected-and-nothing-lists-it"),
-    pytest.param({**COLLECTING, "flows": ("password",)}, ["sector_identifier_uri"], id="password"),
-    pytest.param({**COLLECTING, **LISTED}, [], id="listed"),
+    pytest.param({**COLLECTING}, ["subject_type"], id="collected-and-nothing-lists-it"),
+    pytest.param({**COLLECTING, "flows": ("password",)}, ["subject_type"], id="password"),
+    pytest.param({**COLLECTING, **LISTED}, ["subject_type"], id="named-an-array-that-lists-it"),
+    pytest.param({**COLLECTING, **LISTED, "redirect_uris": ()}, ["subject_type"], id="lists-nothing"),
     pytest.param(
-        {**COLLECTING, **LISTED, "redirect_uris": ()}, ["sector_identifier_uri"], id="lists-nothing"
+        {**COLLECTING, "flows": ("authorization_code", "device_code")}, ["subject_type"], id="among-others"
     ),
     pytest.param({**COLLECTING, "flows": ("authorization_code",)}, [], id="answered-at-its-host"),
     pytest.param({**COLLECTING, "subject_type": "public"}, [], id="public"),
@@ -209,6 +210,8 @@ SECTORS = [
 
 
 @pytest.mark.parametrize(("changes", "problems"), SECTORS)
-def test_a_sector_is_shown_where_no_answer_shows_it(changes: dict[str, Any], problems: list[str]) -> None:
+def test_a_pairwise_client_is_answered_at_the_host_of_its_sector_alone(
+    changes: dict[str, Any], problems: list[str]
+) -> None:
     policy = {"flows": ["authorization_code", "device_code", "password"]}
     assert keys(replace(PLAIN, **changes), **policy) == problems
