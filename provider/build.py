@@ -63,7 +63,7 @@ from provider.services.applications import Applications
 from provider.services.authenticate_client import ClientAuthentication
 from provider.services.authorization import Authorizations
 from provider.services.authorization_requests import AuthorizationRequests
-from provider.services.client_keys import ClientKeys, client_fetcher
+from provider.services.client_keys import ClientKeys
 from provider.services.client_secrets import ClientSecrets
 from provider.services.client_tokens import ClientTokens
 from provider.services.clients import Clients
@@ -82,6 +82,7 @@ from provider.services.keyring import SigningKeys
 from provider.services.logout_delivery import LogoutDelivery
 from provider.services.logout_requests import LogoutRequests
 from provider.services.my_pages import MyPage
+from provider.services.outbound import Outbound, outbound_of
 from provider.services.passwords import Passwords
 from provider.services.people import People
 from provider.services.registration import PATH as REGISTER
@@ -149,9 +150,9 @@ def build(
     realms = realms_of(settings)
     secrets = ClientSecrets(ring)
     clients = Clients.from_settings(settings, secrets)
-    fetcher = fetcher or client_fetcher(settings)
-    client_keys = ClientKeys(fetcher, clock)
-    sectors = Sectors(fetcher)
+    outbound = outbound_of(settings) if fetcher is None else Outbound.through(fetcher)
+    client_keys = ClientKeys(outbound, clock)
+    sectors = Sectors(outbound)
     authentication = ClientAuthentication(store, clients, secrets, client_keys, clock)
     users = Users.from_settings(settings)
     consents = Consents(ring, audit)
@@ -169,7 +170,7 @@ def build(
     issuing = Issuing(keys, client_tokens, subjects)
     tokens = Tokens(checks, issuing)
     hints = IdTokenHints(keys, clients, secrets)
-    objects = RequestObjects(store, clients, secrets, client_keys, encryption_keys, fetcher, clock)
+    objects = RequestObjects(store, clients, secrets, client_keys, encryption_keys, outbound, clock)
     devices = Devices(checks, issuing)
     entrance = ClientEntrance(authentication, audit)
     networks = parse_networks(settings.trusted_networks)
@@ -248,7 +249,7 @@ def build(
             store, realms, UnusedClients(store, clients, audit), due_at=int(clock()) + INTERVAL_SECONDS
         ),
         logout_delivery=LogoutDelivery(
-            store, realms, clients, client_tokens, subjects, fetcher, settings, audit, clock
+            store, realms, clients, client_tokens, subjects, outbound, settings, audit, clock
         ),
         key_care=KeyCare(store, keys, encryption_keys, realms, audit, due_at=int(clock()) + CARE_SECONDS),
         routes=routes,

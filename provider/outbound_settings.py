@@ -17,7 +17,12 @@ class OutboundSettings:
 
     allow_networks: tuple[str, ...] = setting(
         default=(),
-        help="Networks they may be in beside the public internet, such as 10.1.0.0/16.",
+        help="Networks they may be in beside the public internet, such as 10.1.0.0/16. Clients that "
+        "registered themselves may not.",
+    )
+    registered_allow_networks: tuple[str, ...] = setting(
+        default=(),
+        help="Networks that clients which registered themselves may be in beside the public internet.",
     )
     ca_file: Path | None = setting(
         default=None, help="A PEM bundle to check their certificates against, instead of the public ones."
@@ -28,16 +33,14 @@ class OutboundSettings:
 
     @cross_check
     def _real_networks(self) -> Iterable[Problem]:
-        for position, network in enumerate(self.allow_networks):
-            try:
-                ipaddress.ip_network(network)
-            except ValueError as error:
-                yield Problem(
-                    f"allow_networks[{position}]",
-                    network,
-                    f"is no network: {error}",
-                    "write it as 10.0.0.0/8",
-                )
+        for name in ("allow_networks", "registered_allow_networks"):
+            for position, network in enumerate(getattr(self, name)):
+                try:
+                    ipaddress.ip_network(network)
+                except ValueError as error:
+                    yield Problem(
+                        f"{name}[{position}]", network, f"is no network: {error}", "write it as 10.0.0.0/8"
+                    )
 
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:

@@ -6,6 +6,7 @@ How it is fetched is a field, so that this room opens no connection. Which key f
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from oidcgate.jose.jwe import EncryptionKey, choose_encryption_key, import_encryption_keys
@@ -14,6 +15,15 @@ from oidcgate.jose.keys import VerificationKey, import_public_keys
 
 class KeysUnavailable(Exception):
     """No key set was ever fetched, and now is not the time or did not work. The cause, if any, is chained."""
+
+
+class TooManyWait(KeysUnavailable):
+    """The asker would have had to wait, and was not to."""
+
+
+#: What a thread is in while it may have to wait; says whether it may.
+Turn = AbstractContextManager[bool]
+_ANYBODY: Turn = nullcontext(True)
 
 
 class _Snapshot(NamedTuple):
@@ -36,7 +46,8 @@ class RemoteKeySet:
     Attempts, good or bad, are at least `cooldown_seconds` apart, so a flood of tokens with invented kids
     costs the issuer nothing. One exception: a set that was fetched for no such reason may have changed a
     moment later, so the first thing that is missing in it is looked for at once. When a fetch fails, the old
-    keys stay.
+    keys stay. Whoever may have to wait, or to fetch, does so inside of a `turn` that the caller makes; where
+    that says False the old keys serve, or nothing does.
 
     Args:
         fetch: Returns the key set document, or raises.
@@ -62,39 +73,46 @@ class RemoteKeySet:
         # The last attempt worked, and was not made because something was missing.
         self._unhurried = False
 
-    def keys_for(self, kid: str | None) -> tuple[VerificationKey, ...]:
+    def keys_for(self, kid: str | None, turn: Turn = _ANYBODY) -> tuple[VerificationKey, ...]:
         """Return all known keys, after fetching anew if none is called `kid` or they are old.
 
         The key may still be missing: then the caller's verification says so.
 
         Raises:
             KeysUnavailable: There are no keys at all.
+            TooManyWait: It would have to be waited for, and `turn` says no.
         """
-        return self._snapshot_that(lambda found: found.knows(kid)).keys
+        return self._snapshot_that(lambda found: found.knows(kid), turn).keys
 
-    def encryption_key(self, alg: str) -> EncryptionKey | None:
+    def encryption_key(self, alg: str, turn: Turn = _ANYBODY) -> EncryptionKey | None:
         """Return the key to encrypt to with `alg`, after fetching anew if none fits or they are old.
 
         Raises:
             KeysUnavailable: There are no keys at all.
+            TooManyWait: It would have to be waited for, and `turn` says no.
         """
-        return self._snapshot_that(lambda found: found.reader(alg) is not None).reader(alg)
+        return self._snapshot_that(lambda found: found.reader(alg) is not None, turn).reader(alg)
 
     def known_encryption_key(self, alg: str) -> EncryptionKey | None:
         """Return the key to encrypt to with `alg` if one was fetched before; fetches nothing."""
         return None if self._snapshot is None else self._snapshot.reader(alg)
 
-    def _snapshot_that(self, serves: Callable[[_Snapshot], bool]) -> _Snapshot:
+    def _snapshot_that(self, serves: Callable[[_Snapshot], bool], turn: Turn) -> _Snapshot:
         snapshot = self._snapshot
-        if snapshot is not None and serves(snapshot):
-            if not self._old(snapshot) or not self._fetching.acquire(blocking=False):
-                return snapshot
-        else:
-            self._fetching.acquire()
-        try:
-            return self._renewed(serves)
-        finally:
-            self._fetching.release()
+        usable = snapshot if snapshot is not None and serves(snapshot) else None
+        if usable is not None and not self._old(usable):
+            return usable
+        with turn as free:
+            if usable is None:
+                if not free:
+                    raise TooManyWait("enough threads wait already")
+                self._fetching.acquire()
+            elif not free or not self._fetching.acquire(blocking=False):
+                return usable
+            try:
+                return self._renewed(serves)
+            finally:
+                self._fetching.release()
 
     def _old(self, snapshot: _Snapshot) -> bool:
         return self._clock() - snapshot.fetched_at >= self._ttl_seconds

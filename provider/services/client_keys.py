@@ -1,8 +1,8 @@
 """The public keys of clients: those written in their settings, and those they publish at their `jwks_uri`.
 
 Fetching one takes as long as somebody else's server likes, so it never happens while a transaction is open:
-whoever will need a key inside one asks `prepare` before, and inside is given what is remembered. Where calls
-may go is `oidcgate.net`; which key fits is `oidcgate.jose`.
+whoever will need a key inside one asks `prepare` before, and inside is given what is remembered. Few threads
+wait for one client, whatever its addresses are called (`outbound`); which key fits is `oidcgate.jose`.
 """
 
 import threading
@@ -15,15 +15,13 @@ from cachetools import LRUCache
 
 from oidcgate.jose.jwe import encrypt
 from oidcgate.jose.keys import UnusableKey, VerificationKey, import_public_keys
-from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
-from oidcgate.net.fetch import AddressRules, Fetcher
+from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet, TooManyWait
+from oidcgate.net.fetch import Fetcher
 from oidcgate.protocol.errors import TemporarilyUnavailable
 from provider.client_crypto import DEFAULT_ENC
-from provider.config import ProviderSettings
+from provider.services.outbound import Outbound, busy
 from provider.store.clients import Client
 
-#: How long an answer may be: a hundred keys with certificates.
-MAX_KEY_SET_BYTES: Final = 200_000
 #: After so long a key set is fetched anew without a reason: a key that a client took back is gone by then.
 KEY_SET_SECONDS: Final = 600
 
@@ -37,12 +35,14 @@ class ClientKeys:
     """Keys of clients, for all threads of a process.
 
     Attributes:
-        sets: what was fetched, by URL; bounded, the longest unused goes first.
+        sets: what was fetched, by what asks and URL; bounded, the longest unused goes first.
     """
 
-    fetcher: Fetcher
+    outbound: Outbound
     clock: Callable[[], float]
-    sets: "LRUCache[str, RemoteKeySet]" = field(default_factory=lambda: LRUCache(maxsize=1000), repr=False)
+    sets: "LRUCache[tuple[Fetcher, str], RemoteKeySet]" = field(
+        default_factory=lambda: LRUCache(maxsize=1000), repr=False
+    )
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def verification_keys(self, client: Client, kid: str | None) -> tuple[VerificationKey, ...]:
@@ -53,6 +53,7 @@ class ClientKeys:
 
         Raises:
             ClientKeysUnavailable: there are none, or they could not be fetched.
+            TemporarilyUnavailable: enough threads wait for this client's servers.
         """
         if not client.jwks_uri:
             try:
@@ -60,7 +61,9 @@ class ClientKeys:
             except UnusableKey as error:
                 raise ClientKeysUnavailable(f"jwks: {error}") from None
         try:
-            return self._set(client.jwks_uri).keys_for(kid)
+            return self._set(client).keys_for(kid, self.outbound.one_more(client.client_id))
+        except TooManyWait:
+            raise busy() from None
         except KeysUnavailable as error:
             raise _unfetched(error) from None
 
@@ -76,7 +79,9 @@ class ClientKeys:
         if not alg:
             return
         try:
-            key = self._set(client.jwks_uri).encryption_key(alg)
+            key = self._set(client).encryption_key(alg, self.outbound.one_more(client.client_id))
+        except TooManyWait:
+            raise busy() from None
         except KeysUnavailable as error:
             raise TemporarilyUnavailable(_CANNOT, detail=str(_unfetched(error))) from None
         if key is None:
@@ -94,40 +99,28 @@ class ClientKeys:
         """
         if not alg:
             return None
-        key = self._set(client.jwks_uri).known_encryption_key(alg)
+        key = self._set(client).known_encryption_key(alg)
         if key is None:
             raise _no_key(client, alg)
         return partial(encrypt, key=key, alg=alg, enc=enc or DEFAULT_ENC)
 
-    def _set(self, url: str) -> RemoteKeySet:
+    def _set(self, client: Client) -> RemoteKeySet:
+        # What was fetched for one that an operator wrote down, maybe from within, is not for another.
+        which = self.outbound.of(client), client.jwks_uri
         with self.lock:
-            found = self.sets.get(url)
+            found = self.sets.get(which)
             if found is None:
-                found = self.sets[url] = RemoteKeySet(
-                    partial(self._fetch, url), self.clock, ttl_seconds=KEY_SET_SECONDS
+                found = self.sets[which] = RemoteKeySet(
+                    partial(_fetch, *which), self.clock, ttl_seconds=KEY_SET_SECONDS
                 )
             return found
 
-    def _fetch(self, url: str) -> Mapping[str, Any]:
-        return self.fetcher.get_json(url).document
+
+def _fetch(fetcher: Fetcher, url: str) -> Mapping[str, Any]:
+    return fetcher.get_json(url).document
 
 
 _CANNOT: Final = "the answer cannot be encrypted for the client"
-
-
-def client_fetcher(settings: ProviderSettings) -> Fetcher:
-    """What fetches from addresses that clients gave."""
-    outbound = settings.outbound
-    rules = AddressRules(
-        allow_private=outbound.allow_networks,
-        insecure_allow_http_loopback=settings.insecure_allow_http_loopback,
-    )
-    return Fetcher(
-        rules,
-        total_seconds=outbound.timeout_seconds,
-        max_bytes=MAX_KEY_SET_BYTES,
-        ca_file=outbound.ca_file,
-    )
 
 
 def _no_key(client: Client, alg: str) -> TemporarilyUnavailable:

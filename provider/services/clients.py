@@ -132,6 +132,28 @@ class Clients:
         """How many there are, enabled or not."""
         return len(self.configured[realm.id]) + count_clients(conn, realm.id)
 
+    def judge(
+        self,
+        realm: Realm,
+        said: Mapping[str, Any],
+        current: Client | None = None,
+        *,
+        checks: tuple[Check, ...] = (),
+    ) -> None:
+        """Judge settings as `add` and `change` do, before others are asked because of them; writes nothing.
+
+        Args:
+            current: The client as it is, where that is going to be changed.
+            checks: further rules over what results.
+
+        Raises:
+            SettingsError: they are wrong.
+        """
+        before = {} if current is None else {name: getattr(current, name) for name in _ALIKE}
+        said = {"subject_type": realm.settings.subjects.default, "client_id": "new", **before, **said}
+        secret = new_client_secret() if _needing(said).needs_secret else None
+        self._read(realm, {**said, "client_secret": secret}, checks)
+
     def add(
         self,
         conn: Connection,

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from oidcgate.audit import Audit, Event
-from oidcgate.net.fetch import Fetcher, FetchError
+from oidcgate.net.fetch import FetchError
 from oidcgate.protocol.errors import OAuthError, ServerError
 from oidcgate.protocol.logout_token import TYPE, logout_token_claims
 from provider.config import ProviderSettings
@@ -33,6 +33,7 @@ from provider.services.clients import Clients
 from provider.services.logout import BACK_CHANNEL
 from provider.services.minting import TokenSigner
 from provider.services.notice_rules import GivenUp, Later, Limits, Sent, jti_of, verdict
+from provider.services.outbound import Outbound
 from provider.services.subjects import Subjects
 from provider.store import logout_notices
 from provider.store.clients import Client
@@ -95,7 +96,7 @@ class LogoutDelivery:
     clients: Clients
     client_tokens: ClientTokens
     subjects: Subjects
-    fetcher: Fetcher
+    outbound: Outbound
     settings: ProviderSettings
     audit: Audit
     clock: Callable[[], float]
@@ -257,7 +258,7 @@ class LogoutDelivery:
             )
             token = signer.sign(claims, typ=TYPE)
             form = {"logout_token": token if encrypt is None else encrypt(token)}
-            return Sent(self.fetcher.post_form(client.backchannel_logout_uri, form))
+            return Sent(self.outbound.of(client).post_form(client.backchannel_logout_uri, form))
         except FetchError as error:
             return Sent(error.status, f"{error.reason}: {error.detail}")
         except OAuthError as error:

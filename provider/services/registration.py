@@ -15,7 +15,13 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from oidcgate.protocol.bearer import NoToken
-from oidcgate.protocol.errors import InvalidRequest, InvalidToken, SlowDown, TemporarilyUnavailable
+from oidcgate.protocol.errors import (
+    InvalidClientMetadata,
+    InvalidRequest,
+    InvalidToken,
+    SlowDown,
+    TemporarilyUnavailable,
+)
 from oidcgate.protocol.registration import SAID_BY_THE_SERVER, check_with_authlib
 from oidcgate.settings import Check, SettingsError
 from provider.realm import Realm
@@ -115,20 +121,24 @@ class Registrations:
         Raises:
             InvalidToken: it was used up meanwhile.
             InvalidRedirectUri, InvalidClientMetadata: what would result may not be.
-            TemporarilyUnavailable: there are as many as there may be.
+            TemporarilyUnavailable: there are as many as there may be, or the array of a sector is waited for.
 
         Spec: RFC 7591 3.1, 3.2; OIDC Registration 3.1, 3.2.
         """
         now, access_token = int(self.clock()), new_token()
         wanted = self._wanted(realm, metadata)
-        with _in_its_words():
-            self.sectors.check(wanted)
+        with self.store.read() as conn:
+            self._room(conn, realm)
+        who = "anybody" if token is None else token_hash(token)
+        self._judge(realm, wanted, None, f"registration {realm.id} {who}")
         with self.store.begin() as conn, _in_its_words():
             token_id = None
             if token is not None:
                 token_id = use_initial_token(conn, realm.id, token_hash(token), now)
                 if token_id is None:
                     raise InvalidToken(_NOT_GOOD, detail="initial access token")
+            # Counted by one at a time, so that there is never one too many.
+            lock_names(conn, [f"registrations {realm.id}"])
             self._room(conn, realm)
             registration = Registration(token_hash(access_token), token_id)
             made = self.clients.add(
@@ -171,8 +181,7 @@ class Registrations:
         wanted = self._wanted(realm, metadata)
         # Proven first: nobody else has us ask other servers.
         known = self.read(realm, client_id, token).client
-        with _in_its_words():
-            self.sectors.check(wanted, known)
+        self._judge(realm, wanted, known, client_id)
         with self.store.begin() as conn, _in_its_words():
             current = self._proven(conn, realm, client_id, token)
             if "client_secret" in metadata and not _is_secret_of(current, metadata["client_secret"]):
@@ -202,6 +211,16 @@ class Registrations:
             self.clients.remove(conn, realm, client_id, int(self.clock()))
         return client
 
+    def _judge(self, realm: Realm, wanted: Mapping[str, Any], current: Client | None, who: str) -> None:
+        """Refuse what may not be; only what else might has the array of its sector asked for."""
+        with _in_its_words():
+            self.clients.judge(realm, wanted, current, checks=_checks(realm))
+        try:
+            self.sectors.check(wanted, current, stranger=who)
+        except SettingsError as error:
+            # One text for every reason: what was found would tell a stranger what there is in our network.
+            raise InvalidClientMetadata(_NO_SECTOR, detail=str(error)) from None
+
     @staticmethod
     def _wanted(realm: Realm, metadata: Mapping[str, Any]) -> dict[str, Any]:
         policy = realm.settings.registration
@@ -213,8 +232,6 @@ class Registrations:
 
     @staticmethod
     def _room(conn: Connection, realm: Realm) -> None:
-        # Counted by one at a time, so that there is never one too many.
-        lock_names(conn, [f"registrations {realm.id}"])
         most = realm.settings.registration.max_clients
         if count_registered(conn, realm.id) >= most:
             _log.warning(
@@ -231,6 +248,7 @@ class Registrations:
         return client
 
 
+_NO_SECTOR: Final = "sector_identifier_uri: leads to no JSON array that lists every redirect URI"
 _NOT_GOOD: Final = "the token is not good here"
 
 

@@ -5,16 +5,13 @@ What such a token has to say, and what becomes of the parameters beside it, is
 (`authorization_requests`). Keys of clients are `client_keys`, ours to open with `encryption_keys`.
 """
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from oidcgate.jose.jwt import JWTError, VerifiedJWT, accepted_header, unverified_header, verify
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac
-from oidcgate.net.fetch import Fetcher, FetchError
+from oidcgate.net.fetch import FetchError
 from oidcgate.protocol.authorization import RawRequest
 from oidcgate.protocol.errors import (
     InvalidRequest,
@@ -22,7 +19,6 @@ from oidcgate.protocol.errors import (
     InvalidRequestUri,
     RequestNotSupported,
     RequestUriNotSupported,
-    TemporarilyUnavailable,
 )
 from oidcgate.protocol.parameters import MAX_TOKEN_CHARACTERS
 from oidcgate.protocol.request_object import (
@@ -40,46 +36,12 @@ from provider.services.client_keys import ClientKeys, ClientKeysUnavailable
 from provider.services.client_secrets import ClientSecrets
 from provider.services.clients import Clients
 from provider.services.encryption_keys import EncryptionKeys
+from provider.services.outbound import Outbound, busy
 from provider.store.clients import Client
 from provider.store.engine import Store
 
-#: How many objects of one client a process fetches at the same time: its server, when it is slow, must not
-#: hold the threads that serve everybody else.
-FETCHES_PER_CLIENT: Final = 4
 _ACCEPT: Final = f"application/{TYPE}, application/jwt;q=0.9, */*;q=0.1"
-_BUSY_RETRY_SECONDS: Final = 1
 _ENCRYPTED_DOTS: Final = 4
-
-
-@dataclass(frozen=True)
-class Fetches:
-    """Which clients' objects are being fetched now, by realm and client, and how many of each."""
-
-    running: Counter[tuple[str, str]] = field(default_factory=Counter)
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @contextmanager
-    def one_more(self, realm: Realm, client: Client) -> Iterator[None]:
-        """Count a fetch for as long as it takes.
-
-        Raises:
-            TemporarilyUnavailable: there are enough of this client.
-        """
-        who = (realm.id, client.client_id)
-        with self.lock:
-            if self.running[who] >= FETCHES_PER_CLIENT:
-                raise TemporarilyUnavailable(
-                    "too many request objects of this client are being fetched",
-                    retry_after_seconds=_BUSY_RETRY_SECONDS,
-                )
-            self.running[who] += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.running[who] -= 1
-                if not self.running[who]:
-                    del self.running[who]
 
 
 @dataclass(frozen=True)
@@ -91,9 +53,8 @@ class RequestObjects:
     secrets: ClientSecrets
     client_keys: ClientKeys
     encryption_keys: EncryptionKeys
-    fetcher: Fetcher
+    outbound: Outbound
     clock: Callable[[], float]
-    fetches: Fetches = field(default_factory=Fetches)
 
     def asked(self, realm: Realm, raw: RawRequest) -> RawRequest:
         """The request that is meant: the one as it came, where no object came that the realm takes.
@@ -117,7 +78,7 @@ class RequestObjects:
         if client is None:
             return raw  # whoever looks for the target says so
         now = int(self.clock())
-        token = value or self._fetched(realm, client, uri or "")
+        token = value or self._fetched(client, uri or "")
         if token.count(".") == _ENCRYPTED_DOTS:
             token = self.encryption_keys.opened(realm, client, token, now)
             if _says_unsigned(token):
@@ -137,14 +98,16 @@ class RequestObjects:
             client = self.clients.find(conn, realm, client_id)
         return client if client is not None and client.enabled else None
 
-    def _fetched(self, realm: Realm, client: Client, presented: str) -> str:
+    def _fetched(self, client: Client, presented: str) -> str:
         """What is at a request URI. Kept is nothing of it: an object is asked for once."""
         found = registered_request_uri(client.request_uris, presented)
         if found is None:
             raise InvalidRequestUri("request_uri is not one that this client has registered")
-        with self.fetches.one_more(realm, client):
+        with self.outbound.one_more(client.client_id) as free:
+            if not free:
+                raise busy()
             try:
-                content = self.fetcher.get_content(found.address, _ACCEPT)
+                content = self.outbound.of(client).get_content(found.address, _ACCEPT)
             except FetchError as error:
                 raise InvalidRequestUri("request_uri gives no request object", detail=str(error)) from None
         if not found.is_of(content):

@@ -12,6 +12,7 @@ from typing import Any
 from oidcgate.net.fetch import Fetcher, FetchError
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.strict_json import NotStrictJSON, parse_array
+from provider.services.outbound import Outbound, busy
 from provider.store.clients import Client
 
 
@@ -19,9 +20,9 @@ from provider.store.clients import Client
 class Sectors:
     """Asks other servers for sectors."""
 
-    fetcher: Fetcher
+    outbound: Outbound
 
-    def check(self, said: Mapping[str, Any], current: Client | None = None) -> None:
+    def check(self, said: Mapping[str, Any], current: Client | None = None, *, stranger: str = "") -> None:
         """Refuse settings whose sector does not know them. May fetch; call it outside of a transaction.
 
         Nothing is asked where no sector is named, or where the one of now was asked about all redirect URIs
@@ -30,9 +31,11 @@ class Sectors:
         Args:
             said: What is going to be said of a client.
             current: The client as it is, where that is going to be changed.
+            stranger: Who says it, where that is no operator: few threads wait for one.
 
         Raises:
             SettingsError: the URI leads to no array of texts, or a redirect URI is not in it.
+            TemporarilyUnavailable: enough threads wait for this stranger's servers.
 
         Spec: OIDC Registration 5; OIDC Core 8.1.
         """
@@ -44,7 +47,14 @@ class Sectors:
         known = current is not None and current.sector_identifier_uri == uri
         if current is not None and known and all(one in current.redirect_uris for one in uris):
             return
-        self._ask(uri, uris)
+        if not stranger:
+            fetcher = self.outbound.operators if current is None else self.outbound.of(current)
+            _ask(fetcher, uri, uris)
+            return
+        with self.outbound.one_more(stranger) as free:
+            if not free:
+                raise busy()
+            _ask(self.outbound.strangers, uri, uris)
 
     def confirm(self, client: Client) -> None:
         """Ask again about a client as it is.
@@ -53,18 +63,18 @@ class Sectors:
             SettingsError: as for `check`.
         """
         if client.sector_identifier_uri:
-            self._ask(client.sector_identifier_uri, client.redirect_uris)
+            _ask(self.outbound.of(client), client.sector_identifier_uri, client.redirect_uris)
 
-    def _ask(self, uri: str, uris: "list[Any] | tuple[Any, ...]") -> None:
-        try:
-            listed = parse_array(self.fetcher.get_content(uri, "application/json"))
-        except (FetchError, NotStrictJSON) as error:
-            # The reason is for the operator: told to a stranger, it would say what there is in our network.
-            raise SettingsError([_problem(uri, "leads to no JSON array", f"see to it: {error}")]) from None
-        missing = [one for one in uris if one not in listed]
-        if missing:
-            fix = f"add {', '.join(map(repr, missing))} to the array"
-            raise SettingsError([_problem(uri, "does not list every redirect URI", fix)])
+
+def _ask(fetcher: Fetcher, uri: str, uris: "list[Any] | tuple[Any, ...]") -> None:
+    try:
+        listed = parse_array(fetcher.get_content(uri, "application/json"))
+    except (FetchError, NotStrictJSON) as error:
+        raise SettingsError([_problem(uri, "leads to no JSON array", f"see to it: {error}")]) from None
+    missing = [one for one in uris if one not in listed]
+    if missing:
+        fix = f"add {', '.join(map(repr, missing))} to the array"
+        raise SettingsError([_problem(uri, "does not list every redirect URI", fix)])
 
 
 def _problem(uri: str, message: str, fix: str) -> Problem:

@@ -339,6 +339,7 @@ def _our_config(folder: Path, target: Target, database: str, *, request_objects:
         + _toml("claims", _NAME_IN_USERINFO)
         # Clients are on this machine, those that are told of sign-outs and those that register themselves.
         + f'[outbound]\nca_file = "{target.ca_file}"\nallow_networks = ["127.0.0.0/8"]\n'
+        + 'registered_allow_networks = ["127.0.0.0/8"]\n'
         + "[registration]\nenabled = true\ninsecure_token_endpoint_audience = true\n"
         + 'flows = ["authorization_code", "implicit", "hybrid", "refresh_token"]\n'
         + '[subjects]\ntypes = ["public", "pairwise"]\n'

@@ -14,7 +14,7 @@ from jwcrypto import jwe, jwk
 
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
-from provider.services.client_keys import MAX_KEY_SET_BYTES
+from provider.services.outbound import MAX_BYTES
 from tests.provider.world import APP_SECRET, ISSUER, REDIRECT_URI, VERIFIER, World
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class KeyServer:
 
     def fetcher(self) -> Fetcher:
         """What asks it without a socket."""
-        return Fetcher(AddressRules(), adapter=WSGIAdapter(self), max_bytes=MAX_KEY_SET_BYTES)
+        return Fetcher(AddressRules(), adapter=WSGIAdapter(self), max_bytes=MAX_BYTES)
 
 
 def client(**changes: Any) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from jwcrypto import jwk
 
 from oidcgate.jose.keys import generate_key, public_jwk
-from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
+from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet, TooManyWait
 
 JWK = public_jwk(generate_key("ES256"), "?", "ES256")
 
@@ -181,6 +182,35 @@ def test_nobody_waits_for_the_renewal_of_keys_that_are_there() -> None:
     go_on.set()
     renewing.join(10)
     assert kids(keys, "a") == ["a", "b"]
+    assert issuer.calls == 2
+
+
+def test_who_must_not_wait_is_told_at_once_unless_old_keys_serve() -> None:
+    issuer, clock = Issuer("a"), Clock()
+    keys = remote(issuer, clock)
+    no = nullcontext(False)
+    fetching, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        fetching.set()
+        assert go_on.wait(10)
+
+    issuer.before = hang
+    first = threading.Thread(target=keys.keys_for, args=("a",))
+    first.start()
+    assert fetching.wait(10)
+    with pytest.raises(TooManyWait):
+        keys.keys_for("a", no)
+    go_on.set()
+    first.join(10)
+    assert [key.kid for key in keys.keys_for("a", no)] == ["a"]
+    for kid, alg in (("b", ""), (None, "RSA-OAEP")):
+        with pytest.raises(TooManyWait):
+            keys.encryption_key(alg, no) if alg else keys.keys_for(kid, no)
+    clock.now += 3600
+    assert [key.kid for key in keys.keys_for("a", no)] == ["a"]
+    assert issuer.calls == 1
+    assert kids(keys, "a") == ["a"]
     assert issuer.calls == 2
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from oidcgate.net.fetch import Fetcher
 from provider.config import ProviderSettings
+from provider.services.outbound import Outbound
 from tests.provider.cli.shell import Shell
 from tests.provider.services.test_sectors import ONE, SECTOR, TWO, SectorServer
 
@@ -17,10 +17,10 @@ def server(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> SectorServer:
     """Who answers for sectors; the realm offers pairwise subjects."""
     made = SectorServer(json.dumps([ONE, TWO]).encode())
 
-    def fetcher(_settings: ProviderSettings) -> Fetcher:
-        return made.fetcher()
+    def outbound(_settings: ProviderSettings) -> Outbound:
+        return Outbound.through(made.fetcher())
 
-    monkeypatch.setattr("provider.build.client_fetcher", fetcher)
+    monkeypatch.setattr("provider.build.outbound_of", outbound)
     text = shell.config.read_text()
     offered = 'subjects.types = ["public", "pairwise"]'
     shell.config.write_text(text.replace("[[clients]]", f"{offered}\n[[clients]]", 1))

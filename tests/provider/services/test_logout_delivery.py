@@ -19,6 +19,7 @@ from oidcgate.net.wsgi import WSGIAdapter
 from oidcgate.protocol.logout_token import LogoutTokenClaims, LogoutTokenRules, check_logout_token
 from provider.services.logout import end_every_session, end_everything, end_named
 from provider.services.logout_delivery import LogoutDelivery
+from provider.services.outbound import Outbound
 from provider.store import logout_notices
 from provider.store.logout_notices import Notice
 from provider.store.schema import browser_sessions, session_clients
@@ -551,7 +552,9 @@ def test_a_client_that_hangs_keeps_nobody_else_waiting(file_url: str, receiver: 
             others.set()
         return said
 
-    delivery(world).fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60)
+    delivery(world).outbound = Outbound.through(
+        Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60)
+    )
     names = [*(f"hangs-{number}" for number in range(6)), "trusted", "second"]
     for _ in range(5):
         sign_out(signed_in(world, *names)[0])

@@ -12,7 +12,7 @@ import pytest
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
 from oidcgate.settings import SettingsError
-from provider.services.client_keys import MAX_KEY_SET_BYTES
+from provider.services.outbound import MAX_BYTES, Outbound
 from provider.services.sectors import Sectors
 from tests.provider.registering import manage, register, registered, registering
 from tests.provider.world import World, error_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECTOR = "https://sector.example/uris.json"
 ONE, TWO = "https://a.example/cb", "https://b.example/cb"
 PAIRWISE = {"subjects": {"types": ["public", "pairwise"]}}
+NO_SECTOR = "sector_identifier_uri: leads to no JSON array that lists every redirect URI"
 SAID = {"sector_identifier_uri": SECTOR, "redirect_uris": [ONE, TWO]}
 
 
@@ -44,12 +45,12 @@ class SectorServer:
         return [self.body]
 
     def fetcher(self) -> Fetcher:
-        return Fetcher(AddressRules(), adapter=WSGIAdapter(self), max_bytes=MAX_KEY_SET_BYTES)
+        return Fetcher(AddressRules(), adapter=WSGIAdapter(self), max_bytes=MAX_BYTES)
 
 
 def refused(server: SectorServer, said: dict[str, Any] = SAID) -> str:
     with pytest.raises(SettingsError) as caught:
-        Sectors(server.fetcher()).check(said)
+        Sectors(Outbound.through(server.fetcher())).check(said)
     (problem,) = caught.value.problems
     assert (problem.key, problem.value) == ("sector_identifier_uri", said["sector_identifier_uri"])
     return f"{problem.message}; {problem.fix}"
@@ -57,8 +58,8 @@ def refused(server: SectorServer, said: dict[str, Any] = SAID) -> str:
 
 def test_an_array_that_lists_all_is_right_whatever_else_it_lists() -> None:
     server = SectorServer()
-    Sectors(server.fetcher()).check(SAID)
-    Sectors(server.fetcher()).check({**SAID, "redirect_uris": (TWO,)})
+    Sectors(Outbound.through(server.fetcher())).check(SAID)
+    Sectors(Outbound.through(server.fetcher())).check({**SAID, "redirect_uris": (TWO,)})
     assert server.asked == [SECTOR, SECTOR]
 
 
@@ -73,7 +74,7 @@ def test_an_array_that_lists_all_is_right_whatever_else_it_lists() -> None:
 )
 def test_what_names_no_sector_or_is_judged_elsewhere_asks_nobody(said: dict[str, Any]) -> None:
     server = SectorServer()
-    Sectors(server.fetcher()).check(said)
+    Sectors(Outbound.through(server.fetcher())).check(said)
     assert server.asked == []
 
 
@@ -88,7 +89,7 @@ def test_what_names_no_sector_or_is_judged_elsewhere_asks_nobody(said: dict[str,
         pytest.param(SectorServer(json.dumps({"uris": [ONE, TWO]}).encode()), "not an array", id="object"),
         pytest.param(SectorServer(b"<html>"), "not JSON", id="page"),
         pytest.param(SectorServer(b"[" * 50_000), "not JSON", id="bomb"),
-        pytest.param(SectorServer(json.dumps(["x" * MAX_KEY_SET_BYTES]).encode()), "too_large", id="long"),
+        pytest.param(SectorServer(json.dumps(["x" * MAX_BYTES]).encode()), "too_large", id="long"),
         pytest.param(SectorServer(status="404 Not Found"), "status 404", id="not-found"),
         pytest.param(SectorServer(status="500 Oh"), "status 500", id="broken"),
         pytest.param(
@@ -115,7 +116,7 @@ def test_what_is_no_sector(server: SectorServer, reason: str) -> None:
 def test_nothing_is_fetched_from_inside(uri: str) -> None:
     inner = Fetcher(AddressRules(), resolver=lambda host, port: [ip_address("192.168.0.7")])
     with pytest.raises(SettingsError, match="refused_"):
-        Sectors(inner).check({**SAID, "sector_identifier_uri": uri})
+        Sectors(Outbound.through(inner)).check({**SAID, "sector_identifier_uri": uri})
 
 
 def world_of(database: Path, server: SectorServer) -> World:
@@ -152,7 +153,7 @@ def test_oidcc_registration_sector_bad(database: Path, subject_type: str) -> Non
     world = world_of(database, SectorServer(json.dumps([ONE]).encode()))
     response = register(world, {**WANTED, "subject_type": subject_type})
     assert error_of(response) == (400, "invalid_client_metadata")
-    assert response.get_json()["error_description"].startswith("sector_identifier_uri: does not list")
+    assert response.get_json()["error_description"] == NO_SECTOR
     assert world.rows("clients") == []
 
 
@@ -165,8 +166,31 @@ def test_a_stranger_is_not_told_what_is_inside(database: Path) -> None:
         response = register(world, {**WANTED, "sector_identifier_uri": uri})
         assert response.status_code == 400
         told.add(response.get_data())
-    assert told == {b'{"error":"invalid_client_metadata","error_description":'
-                    b'"sector_identifier_uri: leads to no JSON array"}'}  # fmt: skip
+    assert told == {f'{{"error":"invalid_client_metadata","error_description":"{NO_SECTOR}"}}'.encode()}
+
+
+@pytest.mark.row("P-09", "P-13")
+@pytest.mark.parametrize(
+    ("said", "registration", "status"),
+    [
+        pytest.param({"scope": "nothing-of-ours"}, {}, 400, id="scope"),
+        pytest.param({"grant_types": ["password"]}, {}, 400, id="flow"),
+        pytest.param({"sector_identifier_uri": "https://127.0.0.1/x"}, {}, 400, id="this-machine"),
+        pytest.param({"redirect_uris": ["https://*.example/"]}, {}, 400, id="rule-of-every-client"),
+        pytest.param({}, {"max_clients": 1}, 503, id="no-room"),
+    ],
+)
+def test_nobody_is_asked_because_of_what_may_not_be_registered(
+    database: Path, said: dict[str, Any], registration: dict[str, Any], status: int
+) -> None:
+    server = SectorServer()
+    world = registering(database, fetcher=server.fetcher(), registration=registration, **PAIRWISE)
+    told = registered(world)
+    assert register(world, {**WANTED, **said}).status_code == status
+    if said:
+        changed = {"client_id": told["client_id"], **WANTED, **said}
+        assert manage(world, "PUT", told, changed).status_code == status
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("method", ["wrong-token", "no-token"])

@@ -13,8 +13,7 @@ import pytest
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
 from oidcgate.protocol.request_object import content_hash
-from provider.services.client_keys import MAX_KEY_SET_BYTES
-from provider.services.request_objects import FETCHES_PER_CLIENT
+from provider.services.outbound import MAX_BYTES, WAITING_PER_CLIENT
 from provider.store.engine import Store
 from tests.provider.sign_in.objects import ELSEWHERE, REQUEST_URI, TAKEN, beside, clients, signed
 from tests.provider.sign_in.place import CALLBACK, Browser, World
@@ -50,7 +49,7 @@ Place = tuple[World, Browser, ObjectServer]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     server = ObjectServer()
-    fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(server), max_bytes=MAX_KEY_SET_BYTES)
+    fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(server), max_bytes=MAX_BYTES)
     world = World.make(
         tmp_path_factory.mktemp("request-uri"), clients=clients(), request_objects=TAKEN, fetcher=fetcher
     )
@@ -250,13 +249,13 @@ def test_a_slow_client_holds_few_threads(place: Place) -> None:
 
     server.while_asked = slow
     url = beside(request_uri=REQUEST_URI, redirect_uri=CALLBACK)
-    waiting = [threading.Thread(target=lambda: world.browser().step(url)) for _ in range(FETCHES_PER_CLIENT)]
+    waiting = [threading.Thread(target=lambda: world.browser().step(url)) for _ in range(WAITING_PER_CLIENT)]
     for thread in waiting:
         thread.start()
     for _ in waiting:
         assert entered.acquire(timeout=30)
     refused(world.browser().step(url), "temporarily_unavailable")
-    assert len(server.asked) == FETCHES_PER_CLIENT
+    assert len(server.asked) == WAITING_PER_CLIENT
     other = threading.Thread(target=lambda: world.browser().step(beside("unsigned", request_uri=REQUEST_URI)))
     other.start()
     assert entered.acquire(timeout=30)
