@@ -52,10 +52,9 @@ class Applications:
         agreed = {entry.client_id: entry for entry in self.consents.of(conn, realm, user_id).consents}
         held = held_of_user(conn, realm.id, user_id, now)
         given = given_to_clients(conn, realm.id, user_id, held.keys() - agreed.keys())
-        names = {}
-        for client_id in agreed.keys() | given.keys():
-            client = self.clients.find(conn, realm, client_id)
-            names[client_id] = client_id if client is None else client.name or client_id
+        ids = sorted(agreed.keys() | given.keys())
+        known = {client.client_id: client.name for client in self.clients.find_all(conn, realm, ids)}
+        names = {client_id: known.get(client_id) or client_id for client_id in ids}
         return joined(names, agreed, given, held)
 
     def revoke(

@@ -13,6 +13,7 @@ from oidcgate.settings import Secret
 from provider.client_rules import ClientRules
 from provider.store.engine import to_be_judged
 from provider.store.schema import clients, grants
+from provider.store.statements import portions
 
 
 @dataclass(frozen=True)
@@ -142,15 +143,10 @@ def find_client(
     return None if row is None else _client(row)
 
 
-#: How many ids are asked for at once; there is a limit to what one statement may be given.
-_AT_ONCE: Final = 500
-
-
 def find_clients(conn: Connection, realm_id: str, client_ids: Sequence[str]) -> dict[str, Client]:
     """Those of the given ids that have a row, by id, enabled or not."""
     found: dict[str, Client] = {}
-    for start in range(0, len(client_ids), _AT_ONCE):
-        asked = client_ids[start : start + _AT_ONCE]
+    for asked in portions(client_ids):
         query = select(clients).where(clients.c.realm_id == realm_id, clients.c.client_id.in_(asked))
         found |= {row.client_id: _client(row) for row in conn.execute(query)}
     return found

@@ -9,7 +9,7 @@ When to try again is `provider.services.notice_rules`, sending `provider.service
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,8 +29,11 @@ from sqlalchemy import (
 
 from provider.store.participants import beside_clients, wanting
 from provider.store.schema import browser_sessions, clients, logout_notices, session_clients
+from provider.store.statements import BesideIndexes
 
 _notices = logout_notices.c
+#: How many rows of a long list are held at once.
+_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -218,21 +221,21 @@ def count(conn: Connection, realm_id: str) -> tuple[int, int, int]:
 
 
 def list_notices(
-    conn: Connection, realm_id: str, *, failed: bool, client_id: str | None = None, page: int = 1000
+    conn: Connection, realm_id: str, *, failed: bool, client_id: str | None = None
 ) -> Iterator[Notice]:
-    """Those that wait or those that failed, by client."""
+    """Those that wait or those that failed, by client, read a few at a time."""
     query = select(logout_notices).where(
         _notices.realm_id == realm_id,
         _notices.failed_at.is_not(None) if failed else _notices.failed_at.is_(None),
     )
     if client_id is not None:
         query = query.where(_notices.client_id == client_id)
-    query = query.order_by(_notices.client_id, _notices.sid).limit(page)
-    place = tuple_(_notices.client_id, _notices.sid)
-    rows = conn.execute(query).all()
-    while rows:
-        yield from map(_notice, rows)
-        rows = conn.execute(query.where(place > (rows[-1].client_id, rows[-1].sid))).all()
+    # One statement: each page of several would look for its place among all of them anew.
+    rows = conn.execute(
+        query.order_by(_notices.client_id, BesideIndexes(_notices.sid)),
+        execution_options={"yield_per": _AT_ONCE},
+    )
+    yield from map(_notice, rows)
 
 
 def _free_now(realm_id: str, now: int) -> ColumnElement[bool]:

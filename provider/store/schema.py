@@ -186,7 +186,21 @@ logout_notices: Final = Table(
         sqlite_where=text("failed_at IS NULL"),
         postgresql_where=text("failed_at IS NULL"),
     ),
-    Index("logout_notices_failed", "realm_id", "failed_at"),
+    Index(
+        "logout_notices_by_age",
+        "realm_id",
+        "created_at",
+        sqlite_where=text("failed_at IS NULL"),
+        postgresql_where=text("failed_at IS NULL"),
+    ),
+    # Without those that wait: SQLite would take them for few, and find them by this one.
+    Index(
+        "logout_notices_failed",
+        "realm_id",
+        "failed_at",
+        sqlite_where=text("failed_at IS NOT NULL"),
+        postgresql_where=text("failed_at IS NOT NULL"),
+    ),
 )
 
 interactions: Final = Table(

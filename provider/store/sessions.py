@@ -10,10 +10,11 @@ by whatever way, cannot forget it (`provider.store.logout_notices`).
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from provider.store import schema
 from provider.store.engine import to_be_judged
+from provider.store.statements import BesideIndexes
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,13 @@ def list_live(
     query = select(table).where(
         table.c.realm_id == realm_id,
         table.c.ended_at.is_(None),
-        table.c.expires_at > now,
+        BesideIndexes(table.c.expires_at) > now,
         table.c.seen_at > seen_after,
-        table.c.sid > after,
     )
+    sid: ColumnElement[str] = table.c.sid
     if user_id is not None:
-        query = query.where(table.c.user_id == user_id)
-    return [_session(row) for row in conn.execute(query.order_by(table.c.sid).limit(limit))]
+        query, sid = query.where(table.c.user_id == user_id), BesideIndexes(table.c.sid)
+    return [_session(row) for row in conn.execute(query.where(sid > after).order_by(sid).limit(limit))]
 
 
 def _session(row: Row[Any]) -> BrowserSession:

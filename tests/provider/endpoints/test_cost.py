@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event
 
-from tests.provider.world import World, error_of
+from provider.store import grants
+from tests.provider.world import ALICE, World, error_of
 
 
 def statements(world: World, act: Callable[[], object]) -> list[str]:
@@ -65,3 +66,46 @@ def test_signing_out_looks_at_one_client_however_many_there_are(world: World) ->
 
     assert sign_out() == alone
     assert alone
+
+
+@pytest.mark.row("P-26", "E-26")
+def test_the_applications_of_a_person_cost_the_same_however_many_there_are(world: World) -> None:
+    parts, realm = world.provider.parts, world.realm
+
+    def use(number: int) -> None:
+        """One that was never asked for consent, and one that was, neither of the file."""
+        trusted, asked = (f"{kind}-{number}" for kind in ("trusted", "asked"))
+        agreed = frozenset({"openid"})
+        with parts.store.begin() as conn:
+            for client_id in (trusted, asked):
+                said = {"client_id": client_id, "redirect_uris": ["https://client.example/cb"]}
+                parts.clients.add(conn, realm, said, world.now)
+            parts.consents.remember(conn, realm, ALICE, asked, agreed, agreed, world.now)
+            grants.insert_grant(
+                conn,
+                realm.id,
+                grants.GrantRow(
+                    trusted, trusted, ALICE, None, ("openid",), 0, "", (), world.now, world.now + 9
+                ),
+            )
+            grants.insert_access_token(
+                conn,
+                realm.id,
+                grants.AccessTokenRow(trusted, trusted, trusted, ("openid",), None, world.now, world.now + 9),
+            )
+
+    def listed() -> tuple[int, int]:
+        with parts.store.read() as conn:
+            found: list[object] = []
+            sent = statements(
+                world, lambda: found.extend(parts.applications.of(conn, realm, ALICE, world.now))
+            )
+        return len(found), len(sent)
+
+    use(0)
+    few, cost = listed()
+    for number in range(1, 20):
+        use(number)
+
+    assert few == 2
+    assert listed() == (40, cost)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event, insert
 
 from provider.services.logout import BACK_CHANNEL
-from provider.store import logout_notices, participants, sessions
+from provider.store import logout_notices, participants, schema, sessions
 from provider.store.clients import Client, insert_client, set_client_enabled
 from provider.store.engine import Store
 from provider.store.logout_notices import Notice
@@ -202,7 +202,7 @@ def test_what_has_failed_is_kept_and_may_be_sent_again(told: Store) -> None:
         for notice in lease(conn):
             settled(conn, "failed", notice)
         assert lease(conn, now=NOW + 10_000) == []
-        failed = list(logout_notices.list_notices(conn, R, failed=True, page=1))
+        failed = list(logout_notices.list_notices(conn, R, failed=True))
         assert [(one.sid, one.reason, one.failed_at) for one in failed] == [
             ("sid-1", "status 400", NOW),
             ("sid-2", "status 400", NOW),
@@ -211,6 +211,21 @@ def test_what_has_failed_is_kept_and_may_be_sent_again(told: Store) -> None:
         assert logout_notices.retry_failed(conn, R, NOW + 5, client_id="b") == 0
         assert logout_notices.retry_failed(conn, R, NOW + 5) == 2
         assert [one.attempts for one in lease(conn, now=NOW + 5)] == [1, 1]
+
+
+@pytest.mark.row("P-26")
+@pytest.mark.parametrize("client_id", [None, "many"])
+def test_a_list_of_any_length_is_one_statement(store: Store, client_id: str | None) -> None:
+    names = sorted(f"sid-{number}" for number in range(2_500))
+    rows = [{"realm_id": R, **vars(Notice(sid, "many", "sub-1", 0, 0, 0))} for sid in reversed(names)]
+    sent: list[str] = []
+    with store.begin() as conn:
+        conn.execute(insert(schema.logout_notices), rows)
+    with store.read() as conn:
+        event.listen(conn, "before_cursor_execute", lambda *seen: sent.append(seen[2]))
+        found = logout_notices.list_notices(conn, R, failed=False, client_id=client_id)
+        assert [one.sid for one in found] == names
+    assert len([one for one in sent if not one.startswith("BEGIN")]) == 1
 
 
 def test_what_is_too_old_is_given_up_unless_it_is_on_its_way(told: Store) -> None:
