@@ -32,6 +32,7 @@ class Catalogue:
     claims: Mapping[str, ClaimSettings]
     resources: Mapping[str, ResourceSettings]
     organizations: Mapping[str, OrganizationSettings]
+    open_to_registered: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -40,11 +41,16 @@ class Catalogue:
         claims: Iterable[ClaimSettings],
         resources: Iterable[ResourceSettings],
         organizations: Iterable[OrganizationSettings],
+        open_to_registered: Iterable[str] = (),
     ) -> "Catalogue":
         """Join what is written with what is standard.
 
         A claim that belongs to scopes is there as long as one of them is: with the scope `address` switched
         off, or `gender` left out of `profile`, nobody is given that claim.
+
+        Args:
+            open_to_registered: The APIs that applications which registered themselves may have tokens for
+                beside those that list them.
         """
         joined = {
             value: ScopeSettings(value=value, claims=STANDARD_SCOPE_CLAIMS[value]) for value in DEFAULT_SCOPES
@@ -68,6 +74,7 @@ class Catalogue:
             },
             resources={resource.audience: resource for resource in resources},
             organizations={organization.org_id: organization for organization in organizations},
+            open_to_registered=frozenset(open_to_registered),
         )
 
     def api(self, audience: str | None) -> ResourceSettings | None:
@@ -77,6 +84,18 @@ class Catalogue:
             KeyError: there is none of that audience, which must never be taken for none in particular.
         """
         return None if audience is None else self.resources[audience]
+
+    def is_open(self, api: ResourceSettings, client_id: str, *, registered: bool) -> bool:
+        """Whether tokens for an API may be given to that application.
+
+        Args:
+            registered: It registered itself: "every application" does not mean strangers.
+        """
+        if not api.enabled:
+            return False
+        if api.clients:
+            return client_id in api.clients
+        return not registered or api.audience in self.open_to_registered
 
     def of_apis(self) -> frozenset[str]:
         """The scopes that mean something at some API, and so nothing without it."""

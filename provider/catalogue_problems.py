@@ -114,6 +114,26 @@ def resource_problems(
             )  # fmt: skip
 
 
+def opened_problems(catalogue: Catalogue, audiences: Sequence[str]) -> Iterator[Problem]:
+    """APIs opened to applications that register themselves, where that means nothing.
+
+    Args:
+        audiences: `registration.audiences`.
+    """
+    for index, audience in enumerate(audiences):
+        api = catalogue.resources.get(audience)
+        if api is None:
+            yield Problem(
+                f"registration.audiences[{index}]", audience, "is no API of this realm",
+                "take it away, or add it under [[resources]]",
+            )  # fmt: skip
+        elif api.clients:
+            yield Problem(
+                f"registration.audiences[{index}]", audience, "lists the only applications that may use it",
+                "add theirs to its clients, or take its clients away",
+            )  # fmt: skip
+
+
 def organization_problems(
     catalogue: Catalogue, properties: Mapping[str, PropertySettings]
 ) -> Iterator[Problem]:

@@ -132,7 +132,9 @@ class ResourceSettings:
     enabled: bool = setting(default=True, help="false: no token is given for it any more.")
     scopes: tuple[str, ...] = setting(default=(), help="The scopes that mean something there.")
     clients: tuple[str, ...] = setting(
-        default=(), help="The only applications that may ask for tokens for it; none: every one."
+        default=(),
+        help="The only applications that may ask for tokens for it; none: every one, but of those that "
+        "registered themselves none unless registration.audiences names it.",
     )
     require_consent: bool = setting(default=True, help="false: people are not asked about its scopes.")
     access_token_format: str = setting(
@@ -155,10 +157,6 @@ class ResourceSettings:
     def title(self) -> str:
         """What people read."""
         return self.name or self.audience
-
-    def is_open_to(self, client_id: str) -> bool:
-        """Whether tokens for it may be given to that application."""
-        return self.enabled and (not self.clients or client_id in self.clients)
 
     @cross_check
     def _absolute(self) -> Iterable[Problem]:

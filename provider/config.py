@@ -23,6 +23,7 @@ from oidcgate.web.sealing import KeyRing, WeakSecret
 from provider.catalogue import Catalogue
 from provider.catalogue_problems import (
     claim_problems,
+    opened_problems,
     organization_problems,
     resource_problems,
     scope_problems,
@@ -202,7 +203,9 @@ class RealmSettings(SigningSettings):
     @cached_property
     def catalogue(self) -> Catalogue:
         """Scopes, claims, APIs and organizations, the standard ones among them."""
-        return Catalogue.of(self.scopes, self.claims, self.resources, self.organizations)
+        return Catalogue.of(
+            self.scopes, self.claims, self.resources, self.organizations, self.registration.audiences
+        )
 
     @cross_check
     def _catalogue_apart(self) -> Iterable[Problem]:
@@ -217,6 +220,7 @@ class RealmSettings(SigningSettings):
         yield from scope_problems(catalogue, self.scopes)
         yield from claim_problems(catalogue, self.claims, properties, self.consent.attribute)
         yield from resource_problems(catalogue, self.resources, self.key_algorithms)
+        yield from opened_problems(catalogue, self.registration.audiences)
         yield from organization_problems(catalogue, properties)
 
     @cross_check

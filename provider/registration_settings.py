@@ -39,6 +39,11 @@ class RegistrationSettings:
         help='The scopes that they may ask for, and are given where they name none; ["*"] for all that the '
         "realm has.",
     )
+    audiences: tuple[str, ...] = setting(
+        default=(),
+        help="The APIs that they may ask for tokens for, of those that list no `clients`; none: only those "
+        "that list them.",
+    )
     auth_methods: tuple[str, ...] = setting(
         default=AUTH_METHODS, choices=AUTH_METHODS, help="How they may prove themselves."
     )

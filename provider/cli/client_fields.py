@@ -55,7 +55,7 @@ def lines(client: Client, now: int) -> Iterator[tuple[str, str]]:
     """Every setting of a client with what it is, but for its secret, of which it says how it is kept."""
     yield "client_id", client.client_id
     yield "kept in", origin(client)
-    if client.registration_hash is not None:
+    if client.registered_itself:
         yield "registered", _registered(client)
     yield "secret", _secret(client, now)
     for name in _KINDS:
@@ -65,7 +65,7 @@ def lines(client: Client, now: int) -> Iterator[tuple[str, str]]:
 
 def origin(client: Client) -> str:
     """Where a client is written down, and by whom: `registered` ones are in the database too."""
-    if client.registration_hash is not None:
+    if client.registered_itself:
         return "registered"
     return "file" if client.read_only else "database"
 

@@ -8,7 +8,6 @@ once a code of it was right. On the way to an application this is `enrol`; what 
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
 from werkzeug import Request, Response
 
 from oidcgate.audit import Event
@@ -21,7 +20,7 @@ from provider.instants import moment
 from provider.pages import ErrorKind, FactorProblem, MyNotice
 from provider.realm import Realm
 from provider.services.authentication_context import OTP
-from provider.services.browser_session import strengthen_session
+from provider.services.browser_session import renew_session, strengthen_session
 from provider.services.my_pages import MyPage
 from provider.services.responses import PageError, see_other
 from provider.store import totp
@@ -101,7 +100,7 @@ class MyAuthenticatorPages:
                 if found is None
                 else totp.replace(conn, realm.id, made, found.enrolled_at)
             )
-            token = _strengthened(conn, visit) if kept else None
+            renewed = strengthen_session(conn, realm, visit.session, OTP, now) if kept else None
         if not kept:
             # Another tab was first: nobody replaces what they have not seen.
             return self._show(visit, found, new_secret(), FactorProblem.EXPIRED)
@@ -110,16 +109,17 @@ class MyAuthenticatorPages:
         if found is None:
             event = FactorEnrolled(realm.id, user_id, TOTP, "", network)
         self.desk.audit.emit(event)
-        return self.desk.done(visit, MyNotice.AUTHENTICATOR_ADDED, MyPage.AUTHENTICATOR, token=token)
+        return self.desk.done(visit, MyNotice.AUTHENTICATOR_ADDED, MyPage.AUTHENTICATOR, renewed=renewed)
 
     def _remove(self, visit: MyVisit) -> Response:
         realm, user_id = visit.realm, visit.user.user_id
         with self.desk.store.begin() as conn:
             removed = totp.remove(conn, realm.id, user_id)
+            renewed = renew_session(conn, realm, visit.session, visit.now) if removed else None
         if not removed:
             return see_other(realm.url(visit.page))
         self.desk.audit.emit(FactorRemoved(realm.id, user_id, TOTP, "person"))
-        return self.desk.done(visit, MyNotice.AUTHENTICATOR_REMOVED)
+        return self.desk.done(visit, MyNotice.AUTHENTICATOR_REMOVED, renewed=renewed)
 
     def _show(
         self, visit: MyVisit, found: Totp | None, secret: str, problem: FactorProblem | None = None
@@ -152,11 +152,3 @@ def _removable(realm: Realm) -> bool:
 def _shown(found: Totp | None) -> str:
     """What a form is bound to: the authenticator that the page spoke of."""
     return "none" if found is None else str(found.enrolled_at)
-
-
-def _strengthened(conn: Connection, visit: MyVisit) -> str | None:
-    """Note the second factor in the session; its new cookie, or None when it is noted or was signed out."""
-    if OTP in visit.session.amr:
-        return None
-    made = strengthen_session(conn, visit.realm, visit.session, OTP, visit.now)
-    return None if made is None else made[1]

@@ -146,19 +146,24 @@ class MyDesk:
         return client_network(request.remote_addr, request.headers, self.trusted_networks)
 
     def done(
-        self, visit: MyVisit, notice: MyNotice, page: MyPage | None = None, *, token: str | None = None
+        self,
+        visit: MyVisit,
+        notice: MyNotice,
+        page: MyPage | None = None,
+        *,
+        renewed: tuple[BrowserSession, str] | None = None,
     ) -> Response:
         """To a page (by default the same one) that says what was done.
 
         Args:
-            token: The cookie of a stronger session.
+            renewed: The session with its new cookie, if it was given one.
         """
         # Bound to the session: a link cannot make the page say to somebody else that something was done.
         said = self.csrf.issue(_notice_binding(visit, notice), visit.now)
         response = see_other(visit.realm.url(f"{page or visit.page}?{_DONE}={said}"))
-        if token is not None:
+        if renewed is not None:
             cookies = visit.request.headers.get("Cookie", "")
-            for cookie in signed_in_cookies(visit.realm, cookies, visit.session, token):
+            for cookie in signed_in_cookies(visit.realm, cookies, *renewed):
                 response.headers.add("Set-Cookie", cookie)
         return response
 

@@ -4,7 +4,7 @@ The one they have is tried as at sign-in, counted and slowed by the same counter
 `provider.services.passwords`. Where the password is kept elsewhere (`PasswordStore`) the page says so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from werkzeug import Request, Response
@@ -15,10 +15,12 @@ from provider.factors.password import Busy
 from provider.factors.password_attempt import CHANGED, Attempt, PasswordAttempts, Right, Slowed, Wrong
 from provider.pages import MyNotice, PasswordProblem
 from provider.realm import Realm
+from provider.services.browser_session import renew_session
 from provider.services.logout import end_everything
 from provider.services.my_pages import MyPage
 from provider.services.passwords import weakness_of
 from provider.services.users import PasswordStore
+from provider.store.sessions import BrowserSession
 
 _FIELDS: Final = ("password", "new_password", "new_password_again", "end_others")
 _STATUS: Final = {
@@ -80,27 +82,35 @@ class MyPasswordPage:
             new_hash = self.attempts.factor.hash(new)
         except Busy:
             return self._show(visit, PasswordProblem.BUSY, wait=_BUSY_RETRY_SECONDS)
-        ended = self._change(visit, keeper, outcome, new_hash)
-        if ended is None:
+        changed = self._change(visit, keeper, outcome, new_hash)
+        if changed is None:
             # Another tab was first, or an operator: what was right is the password no more.
             self.desk.audit.emit(LoginFailed(realm.id, user.user_id, "", CHANGED, network))
             return self._show(visit, PasswordProblem.WRONG)
-        self.desk.audit.emit(PasswordChanged(realm.id, user.user_id, visit.session.sid, ended, network))
-        return self.desk.done(visit, MyNotice.PASSWORD_CHANGED)
+        self.desk.audit.emit(
+            PasswordChanged(realm.id, user.user_id, visit.session.sid, changed.ended, network)
+        )
+        return self.desk.done(visit, MyNotice.PASSWORD_CHANGED, renewed=changed.renewed)
 
-    def _change(self, visit: MyVisit, keeper: PasswordStore, right: Right, new_hash: str) -> int | None:
-        """Replace the password and end what is to end: how many sessions; None where the proof is no more."""
+    def _change(
+        self, visit: MyVisit, keeper: PasswordStore, right: Right, new_hash: str
+    ) -> "_Changed | None":
+        """Replace the password and this session's cookie, and end what is to end; None where the proof is no
+        more.
+        """
         realm = visit.realm
         with self.desk.store.begin() as conn:
             if not right.settle(conn, realm):
                 return None
             keeper.keep_password(conn, realm, right.user, new_hash)
+            # Whoever has copied the cookie of this session is to be out as well as those elsewhere.
+            renewed = renew_session(conn, realm, visit.session, visit.now)
             if "end_others" not in visit.fields:
-                return 0
-            keep = visit.session.sid
-            return len(
-                end_everything(conn, realm, visit.user.user_id, visit.now, "password_changed", keep=keep)
-            )
+                return _Changed(0, renewed)
+            # One that somebody else has renewed meanwhile may be theirs: it ends as well.
+            keep = None if renewed is None else visit.session.sid
+            ended = end_everything(conn, realm, visit.user.user_id, visit.now, "password_changed", keep=keep)
+            return _Changed(len(ended), renewed)
 
     def _show(
         self, visit: MyVisit, problem: PasswordProblem | None = None, *, wait: int | None = None
@@ -115,6 +125,14 @@ class MyPasswordPage:
             problem=problem,
             wait=wait,
         )
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """What a change did: how many sessions it ended, and this one with its new cookie, unless it is over."""
+
+    ended: int
+    renewed: tuple[BrowserSession, str] | None = field(repr=False)
 
 
 def _problem(visit: MyVisit, old: str, new: str) -> PasswordProblem | None:

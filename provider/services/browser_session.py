@@ -221,18 +221,29 @@ def strengthen_session(
     Returns:
         The session and its new cookie value; None when it was signed out meanwhile.
     """
-    token = new_token()
     used = with_method(session.amr, method)
-    stronger = replace(
-        session,
-        session_hash=token_hash(silent_token(token)),
-        acr=state(PLAIN, used).acr,
-        amr=used,
-        seen_at=now,
-    )
-    if not sessions.renew(conn, realm.id, session.session_hash, stronger):
+    return renew_session(conn, realm, replace(session, acr=state(PLAIN, used).acr, amr=used), now)
+
+
+def renew_session(
+    conn: Connection, realm: Realm, session: BrowserSession, now: int
+) -> tuple[BrowserSession, str] | None:
+    """Put a live session under a new cookie, so that a copy of the one before is dead in this transaction.
+
+    Its name, `auth_time` and absolute end stay.
+
+    Args:
+        session: As it is to be, still under the hash of the cookie before.
+
+    Returns:
+        The session and its new cookie value; None when it was signed out, or renewed by somebody else,
+        meanwhile.
+    """
+    token = new_token()
+    renewed = replace(session, session_hash=token_hash(silent_token(token)), seen_at=now)
+    if not sessions.renew(conn, realm.id, session.session_hash, renewed):
         return None
-    return stronger, token
+    return renewed, token
 
 
 def _well_formed(token: str | None) -> str | None:

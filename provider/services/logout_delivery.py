@@ -236,7 +236,7 @@ class LogoutDelivery:
 
         Spec: OIDC Back-Channel Logout 2.4.
         """
-        if told.registration_hash is not None:
+        if told.registered_itself:
             return None
         return self.subjects.of(conn, one.realm, told, one.notice.user_id)
 

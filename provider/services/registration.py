@@ -253,7 +253,7 @@ _NOT_GOOD: Final = "the token is not good here"
 
 
 def _checks(realm: Realm) -> tuple[Check, ...]:
-    return policy_checks(realm.settings.registration, realm.settings.scope_names)
+    return policy_checks(realm.settings.registration, realm.settings.scope_names, realm.issuer)
 
 
 def _is_secret_of(client: Client, presented: object) -> bool:

@@ -28,11 +28,14 @@ _COLLECTING: Final = frozenset({"device_code", "password"})
 _URLS: Final = tuple(entry.name for entry in fields(ClientSettings) if entry.name.endswith(("_uri", "_uris")))
 
 
-def policy_checks(policy: RegistrationSettings, realm_scopes: tuple[str, ...]) -> tuple[Check, ...]:
+def policy_checks(
+    policy: RegistrationSettings, realm_scopes: tuple[str, ...], issuer: str
+) -> tuple[Check, ...]:
     """The rules, each to be asked on its own about `ClientSettings`.
 
     Args:
         realm_scopes: Those that the realm has.
+        issuer: Of the realm; all realms are on its origin.
     """
     allowed = allowed_scopes(policy, realm_scopes)
     return (
@@ -43,6 +46,7 @@ def policy_checks(policy: RegistrationSettings, realm_scopes: tuple[str, ...]) -
         lambda client: _powers(client, policy_powers(policy)),
         lambda client: _hosts(client, policy),
         lambda client: _loopback(client, policy),
+        lambda client: _elsewhere(client, issuer),
         lambda client: _proven_sector(client),
         *(_bounded(name, policy.max_uris) for name in MEMBERS.values()),
         lambda client: _shown_to_people(client),
@@ -97,12 +101,25 @@ def _loopback(client: ClientSettings, policy: RegistrationSettings) -> Iterator[
     """Spec: OIDC Registration 2 (`application_type`): web applications are not on the person's machine."""
     if policy.insecure_allow_http_loopback:
         return
+    for name, key, uri in _addresses(client):
+        if urls.is_loopback_url(uri) and not (name in _REDIRECTS and client.application_type == "native"):
+            yield Problem(key, uri, "leads to this machine", _ASK)
+
+
+def _elsewhere(client: ClientSettings, issuer: str) -> Iterator[Problem]:
+    """No address of the provider is an application's, to be framed, fetched or answered as one of its own."""
+    own = urls.origin(issuer)
+    for _, key, uri in _addresses(client):
+        if urls.origin(uri) == own:
+            yield Problem(key, uri, "is an address of the provider itself", "use one of the application")
+
+
+def _addresses(client: ClientSettings) -> Iterator[tuple[str, str, str]]:
+    """Every URL of a client: the setting, the place in it, the URL."""
     for name in _URLS:
         value = getattr(client, name)
         for index, uri in enumerate((value,) if isinstance(value, str) else value):
-            if urls.is_loopback_url(uri) and not (name in _REDIRECTS and client.application_type == "native"):
-                key = name if isinstance(value, str) else f"{name}[{index}]"
-                yield Problem(key, uri, "leads to this machine", _ASK)
+            yield name, name if isinstance(value, str) else f"{name}[{index}]", uri
 
 
 def _proven_sector(client: ClientSettings) -> Iterator[Problem]:

@@ -132,15 +132,24 @@ def api_named(catalogue: Catalogue, client: Client, audience: str) -> ResourceSe
         InvalidTarget: it is unknown, switched off, or not open to this client; the answer does not say which.
     """
     api = catalogue.resources.get(audience)
-    if api is None or not api.is_open_to(client.client_id):
-        if api is None:
-            why = "is not among the resources"
-        else:
-            why = "does not list this client" if api.enabled else "is switched off"
-        raise InvalidTarget(
-            "This API is unknown, or not open to this client.", detail=f"the API {audience!r} {why}"
-        )
-    return api
+    if api is not None and is_open(catalogue, client, api):
+        return api
+    if api is None:
+        why = "is not among the resources"
+    elif not api.enabled:
+        why = "is switched off"
+    elif api.clients:
+        why = "does not list this client"
+    else:
+        why = "is not open to clients that registered themselves"
+    raise InvalidTarget(
+        "This API is unknown, or not open to this client.", detail=f"the API {audience!r} {why}"
+    )
+
+
+def is_open(catalogue: Catalogue, client: Client, api: ResourceSettings) -> bool:
+    """Whether tokens for an API may be given to a client."""
+    return catalogue.is_open(api, client.client_id, registered=client.registered_itself)
 
 
 def gives_refresh_tokens(client: Client, api: ResourceSettings | None) -> bool:

@@ -20,7 +20,7 @@ from provider.services.issuing import CLIENT_ITSELF
 from provider.services.keyring import SigningKeys
 from provider.services.opaque import jti_hash, token_hash
 from provider.services.organizations import memberships
-from provider.services.scopes import gives_refresh_tokens
+from provider.services.scopes import gives_refresh_tokens, is_open
 from provider.services.users import UserStore
 from provider.store.clients import Client
 from provider.store.grants import (
@@ -204,4 +204,4 @@ def may_refresh(realm: Realm, client: Client, grant: GrantRow) -> bool:
 
 def _is_open(realm: Realm, client: Client, audience: str) -> bool:
     api = realm.catalogue.resources.get(audience)
-    return api is not None and api.is_open_to(client.client_id)
+    return api is not None and is_open(realm.catalogue, client, api)

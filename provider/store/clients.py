@@ -100,7 +100,12 @@ class Client(ClientRules):
     @property
     def is_unused(self) -> bool:
         """It registered itself, and is not known to have been given anything: it may be removed in time."""
-        return self.registration_hash is not None and self.used_at is None
+        return self.registered_itself and self.used_at is None
+
+    @property
+    def registered_itself(self) -> bool:
+        """No operator added it."""
+        return self.registration_hash is not None
 
     @property
     def consents_from(self) -> int:

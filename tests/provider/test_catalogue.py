@@ -497,3 +497,19 @@ def test_a_claim_is_there_for_a_reason(scopes: list[ScopeSettings], claims: list
         assert claim.into
         # Either a scope opens it, or the operator wrote it for everybody and never behind a scope.
         assert name in opened or (name in written and name not in standard | off)
+
+
+@pytest.mark.row("P-13")
+@pytest.mark.parametrize(
+    ("api", "said"),
+    [
+        pytest.param({"audience": f"{API}/other"}, "is no API of this realm", id="unknown"),
+        pytest.param(
+            {"audience": API, "clients": ["x"]}, "lists the only applications that may use it", id="listed"
+        ),
+    ],
+)
+def test_only_an_api_that_lists_nobody_is_opened_to_who_registers(api: dict[str, Any], said: str) -> None:
+    (problem,) = found(resources=[api], registration={"audiences": [API]})
+    assert (problem.key, problem.value, problem.message) == ("registration.audiences[0]", API, said)
+    assert found(resources=[{"audience": API}], registration={"audiences": [API]}) == []

@@ -348,7 +348,7 @@ def beyond_the_policy(world: World) -> list[str]:
             if one_of.secret_hash is not None:
                 values["client_secret_sha256"] = one_of.secret_hash
             plain = ClientSettings(**values)
-            for check in policy_checks(realm.settings.registration, realm.settings.scope_names):
+            for check in policy_checks(realm.settings.registration, realm.settings.scope_names, realm.issuer):
                 found += [f"{problem.key}: {problem.message}" for problem in check(plain)]
             if one_of.sealed_secret is None:
                 parse(ClientSettings, values)

@@ -24,6 +24,7 @@ from tests.provider.registering import (
 from tests.provider.world import ALICE, VERIFIER, World, basic, error_of
 
 DAY = 86_400
+API = "https://api.example"
 POLICY = {
     "flows": [
         "authorization_code",
@@ -34,8 +35,8 @@ POLICY = {
         "revocation",
     ],
     "scopes": ["*"],
+    "audiences": [API],
 }
-API = "https://api.example"
 FLOWS = ["authorization_code", "refresh_token"]
 
 
@@ -355,3 +356,29 @@ def test_what_changes_and_what_deletes_a_client_at_once_come_one_after_the_other
             assert not late.done()
         assert late.result(30) == "invalid_token"
     assert world.rows("clients") == []
+
+
+@pytest.mark.row("P-13", "S-52")
+def test_an_api_that_the_policy_opens_no_more_is_closed_to_them_at_once(url: str) -> None:
+    resources = [{"audience": API, "scopes": ["orders"]}]
+    scopes = [{"value": "orders"}]
+    world = registering(url, registration=POLICY, resources=resources, scopes=scopes)
+    flows = ["authorization_code", "refresh_token", "client_credentials"]
+    told = registered(world, grant_types=flows)
+    code = world.code(
+        client_id=told["client_id"], redirect_uri=CALLBACK, scope=("orders", "offline_access"), api=API
+    )
+    redeem = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+    given = world.token({**redeem, "code_verifier": VERIFIER}, auth=auth(told)).get_json()
+    closed = {name: value for name, value in POLICY.items() if name != "audiences"}
+    later = registering(url, registration=closed, resources=resources, scopes=scopes)
+    for form, error in (
+        ({"grant_type": "client_credentials", "scope": "orders", "resource": API}, "invalid_target"),
+        ({"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}, "invalid_grant"),
+    ):
+        assert error_of(later.token(form, auth=auth(told))) == (400, error)
+    listed = [{**resources[0], "clients": [told["client_id"]]}]
+    by_name = registering(url, registration=closed, resources=listed, scopes=scopes)
+    assert itself(by_name, told)
+    for made in (world, later, by_name):
+        made.provider.parts.store.dispose()

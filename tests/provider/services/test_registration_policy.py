@@ -14,11 +14,12 @@ REALM_SCOPES = ("openid", "profile", "email", "address", "phone", "offline_acces
 PLAIN = ClientSettings(client_id="x", redirect_uris=("https://a.example/cb",))
 NATIVE: dict[str, Any] = {"application_types": ["web", "native"]}
 THIS_MACHINE = "http://localhost:8000/cb"
+ISSUER = "https://id.example/r/one"
 
 
 def found(client: ClientSettings, **policy: Any) -> list[Problem]:
     settings = parse(RegistrationSettings, policy)
-    return [problem for check in policy_checks(settings, REALM_SCOPES) for problem in check(client)]
+    return [problem for check in policy_checks(settings, REALM_SCOPES, ISSUER) for problem in check(client)]
 
 
 def keys(client: ClientSettings, **policy: Any) -> list[str]:
@@ -215,3 +216,43 @@ def test_a_pairwise_client_is_answered_at_the_host_of_its_sector_alone(
 ) -> None:
     policy = {"flows": ["authorization_code", "device_code", "password"]}
     assert keys(replace(PLAIN, **changes), **policy) == problems
+
+
+@pytest.mark.row("P-13")
+@pytest.mark.parametrize(
+    ("uri", "fine"),
+    [
+        pytest.param("https://id.example/login", False, id="a-page"),
+        pytest.param(
+            "https://ID.example:443/r/other/end_session", False, id="of-another-realm-written-otherwise"
+        ),
+        pytest.param("https://id.example", False, id="bare"),
+        pytest.param("https://id.example:8443/", True, id="another-port"),
+        pytest.param("https://id.example.evil.example/", True, id="begins-alike"),
+        pytest.param("https://app.id.example/", True, id="below"),
+    ],
+)
+def test_no_address_of_the_provider_is_an_applications(uri: str, fine: bool) -> None:
+    for name in (
+        "redirect_uris",
+        "post_logout_redirect_uris",
+        "request_uris",
+        "frontchannel_logout_uri",
+        "backchannel_logout_uri",
+        "jwks_uri",
+        "initiate_login_uri",
+        "logo_uri",
+    ):
+        one = (uri,) if name.endswith("uris") else uri
+        key = f"{name}[0]" if name.endswith("uris") else name
+        problems = found(replace(PLAIN, **{name: one}))
+        assert [(problem.key, problem.value) for problem in problems] == ([] if fine else [(key, uri)])
+        assert all("the provider itself" in problem.message and problem.fix for problem in problems)
+
+
+def test_on_this_machine_another_port_is_another_application() -> None:
+    policy = RegistrationSettings(insecure_allow_http_loopback=True)
+    checks = policy_checks(policy, REALM_SCOPES, "http://localhost:9000")
+    for port, keys_found in ((8000, []), (9000, ["redirect_uris[0]"])):
+        client = replace(PLAIN, redirect_uris=(f"http://localhost:{port}/cb",))
+        assert [problem.key for check in checks for problem in check(client)] == keys_found

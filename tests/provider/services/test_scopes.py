@@ -267,3 +267,44 @@ def test_never_more_than_was_asked_for_and_is_allowed(
     elsewhere = CATALOGUE.of_apis() - set(reach.api.scopes if reach.api is not None else ())
     assert not elsewhere & set(reach.scopes)
     assert set(of_access_token(reach.scopes, reach.api)) <= set(reach.scopes)
+
+
+OPENED = replace(CATALOGUE, open_to_registered=frozenset({ORDERS.audience, OFF.audience, CLOSED.audience}))
+
+
+@pytest.mark.row("S-52", "P-13")
+@pytest.mark.parametrize(
+    ("catalogue", "audience", "changes", "why"),
+    [
+        pytest.param(
+            CATALOGUE,
+            ORDERS.audience,
+            {},
+            "is not open to clients that registered themselves",
+            id="lists-none",
+        ),
+        pytest.param(
+            OPENED,
+            STOCK.audience,
+            {},
+            "is not open to clients that registered themselves",
+            id="another-is-open",
+        ),
+        pytest.param(OPENED, ORDERS.audience, {}, None, id="opened-by-the-policy"),
+        pytest.param(OPENED, OFF.audience, {}, "is switched off", id="opened-and-off"),
+        pytest.param(OPENED, CLOSED.audience, {}, "does not list this client", id="lists-others"),
+        pytest.param(CATALOGUE, CLOSED.audience, {"client_id": "else"}, None, id="lists-this-one"),
+        pytest.param(CATALOGUE, ORDERS.audience, {"registration_hash": None}, None, id="of-an-operator"),
+    ],
+)
+def test_every_application_does_not_mean_those_that_registered_themselves(
+    catalogue: Catalogue, audience: str, changes: dict[str, Any], why: str | None
+) -> None:
+    stranger = replace(client(), **{"registration_hash": "h" * 64, **changes})
+    if why is None:
+        assert api_named(catalogue, stranger, audience).audience == audience
+        return
+    with pytest.raises(InvalidTarget) as caught:
+        api_named(catalogue, stranger, audience)
+    assert caught.value.detail == f"the API {audience!r} {why}"
+    assert caught.value.description == "This API is unknown, or not open to this client."

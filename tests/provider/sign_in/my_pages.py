@@ -71,6 +71,14 @@ def change(browser: Browser, page: Page, **fields: str) -> Page:
     )
 
 
+def copied(world: World, browser: Browser) -> Browser:
+    """Somebody who has every cookie of a browser."""
+    thief = world.browser()
+    for cookie in list(browser.client._cookies.values()):
+        thief.client.set_cookie(cookie.key, cookie.value, domain="id.example")
+    return thief
+
+
 def sids(page: Page) -> list[str]:
     """The sessions that a page lists."""
     return re.findall(r'name="sid" value="([^"]+)"', page.text)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.provider.sign_in.place import BYE, ISSUER, Browser, Page, World, claims, client
 
+#: Neither the top window nor another one is theirs to lead elsewhere.
+SANDBOX = 'sandbox="allow-scripts allow-same-origin allow-forms"'
 OUT = "https://app.example/out"
 
 
@@ -48,7 +50,8 @@ def signed_in(world: World, *client_ids: str) -> tuple[Browser, dict[str, Any]]:
 
 def frames(page: Page) -> list[str]:
     return [
-        unescape(found) for found in re.findall(r'<iframe src="([^"]*)" title="" hidden></iframe>', page.text)
+        unescape(found)
+        for found in re.findall(rf'<iframe src="([^"]*)" {SANDBOX} title="" hidden></iframe>', page.text)
     ]
 
 

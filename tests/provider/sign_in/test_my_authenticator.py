@@ -11,13 +11,14 @@ from tests.provider.sign_in.my_pages import (
     SECOND_FACTOR,
     at,
     code,
+    copied,
     done,
     inside,
     rows,
     secret_on,
     with_authenticator,
 )
-from tests.provider.sign_in.place import World
+from tests.provider.sign_in.place import Page, World
 
 
 @pytest.mark.row("E-28", "A-28")
@@ -137,3 +138,25 @@ def test_where_there_is_no_second_factor_there_is_none_to_set_up(world: World) -
     browser, page = inside(world, MyPage.AUTHENTICATOR)
     assert "nothing to set up" in page.text
     assert at(browser, MyPage.NEW_AUTHENTICATOR).status == 404
+
+
+@pytest.mark.row("E-28", "A-28")
+def test_each_change_leaves_a_copied_cookie_dead(tmp_path: Path) -> None:
+    world = World.make(tmp_path, second_factor=SECOND_FACTOR)
+    browser, _ = inside(world, MyPage.NEW_AUTHENTICATOR)
+
+    def set_up() -> Page:
+        page = at(browser, MyPage.NEW_AUTHENTICATOR)
+        return browser.submit(page, otp=code(world, secret_on(page)))
+
+    def remove() -> Page:
+        return browser.submit(at(browser, MyPage.AUTHENTICATOR), decision="remove")
+
+    for step in (set_up, set_up, remove):
+        thief = copied(world, browser)
+        assert at(thief).main_id == "page-my-overview"
+        assert done(step())
+        assert at(thief).main_id == "page-login"
+        assert at(browser).main_id == "page-my-overview"
+        world.sleep(60)
+    world.close()

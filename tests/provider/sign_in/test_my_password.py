@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
+from provider.services.browser_session import renew_session
 from provider.services.my_pages import MyPage
+from provider.store import sessions
 from provider.store.users import User
 from tests.provider.sign_in.my_pages import (
     NEW,
     a_person_of_the_database,
     at,
     change,
+    copied,
     done,
     inside,
+    rows,
 )
 from tests.provider.sign_in.place import ISSUER, World
 
@@ -40,6 +44,48 @@ def test_a_password_is_changed_and_ends_everything_elsewhere(world: World) -> No
     fresh = world.browser()
     assert fresh.sign_in(at(fresh), "dora").status == 403
     assert fresh.sign_in(at(fresh), "dora", NEW).main_id == "page-my-overview"
+
+
+@pytest.mark.row("A-28")
+@pytest.mark.parametrize("end_others", ["yes", ""])
+def test_a_copied_cookie_of_this_session_is_dead(world: World, end_others: str) -> None:
+    a_person_of_the_database(world)
+    browser, page = inside(world, MyPage.PASSWORD, "dora")
+    thief = copied(world, browser)
+    assert at(thief).main_id == "page-my-overview"
+    sid = rows(world, "browser_sessions")[0]["sid"]
+    assert done(change(browser, page, end_others=end_others)) == "Your password is changed."
+    assert at(thief).main_id == "page-login"
+    assert thief.authorize("trusted").main_id == "page-login"
+    # For the applications it is the same session, and what was open in another tab goes on.
+    assert at(browser).main_id == "page-my-overview"
+    assert [row["sid"] for row in rows(world, "browser_sessions") if row["ended_at"] is None] == [sid]
+    assert "code" in browser.authorize("trusted").answer
+
+
+@pytest.mark.row("A-28", "P-28")
+@pytest.mark.parametrize(("end_others", "left"), [("yes", 0), ("", 1)], ids=["ends", "stays"])
+def test_a_session_that_somebody_renewed_meanwhile_is_not_kept_as_ones_own(
+    world: World, end_others: str, left: int
+) -> None:
+    a_person_of_the_database(world)
+    browser, page = inside(world, MyPage.PASSWORD, "dora")
+    parts, check = world.provider.parts, world.password_factor.check
+
+    def renewed_first(user: User | None, password: str) -> Any:
+        with parts.store.begin() as conn:
+            (session,) = sessions.list_live(conn, "default", now=world.now, seen_after=0)
+            assert renew_session(conn, parts.realms[0], session, world.now)
+        return check(user, password)
+
+    world.password_factor.check = renewed_first  # type: ignore[method-assign]
+    before = browser.session_cookie
+    change(browser, page, end_others=end_others)
+    world.password_factor.check = check  # type: ignore[method-assign]
+    assert world.events("password_changed")[0]["sessions"] == 1 - left
+    assert len([row for row in rows(world, "browser_sessions") if row["ended_at"] is None]) == left
+    assert browser.session_cookie == before
+    assert at(browser).main_id == "page-login"
 
 
 @pytest.mark.row("A-28")
