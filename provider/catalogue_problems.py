@@ -40,6 +40,7 @@ def claim_problems(
         consent_attribute: Where consents are kept.
     """
     positions = {claim.name: position for position, claim in enumerate(written)}
+    opened = {name for scope in catalogue.scopes.values() for name in scope.claims or ()}
     for name, position in positions.items():
         if name not in catalogue.claims:
             yield Problem(
@@ -65,6 +66,12 @@ def claim_problems(
                 key, claim.property,
                 f"is written by people themselves, and applications take {name} for verified",
                 "map the claim to a property that is not writable",
+            )  # fmt: skip
+        elif found.writable and name not in opened:
+            # Every application would be told, and no person asked, what people write for some of them.
+            yield Problem(
+                key, claim.property, "is written by people themselves, and no scope opens the claim",
+                f'add [[scopes]] with claims = ["{name}"], or map the claim to another',
             )  # fmt: skip
         elif name in _OF_OPENID_CONNECT:
             wanted = STANDARD_TYPES.get(name, "string")

@@ -40,6 +40,11 @@ OF_THE_PROVIDER = (
     "client-authentication",
     "encrypted-tokens",
     "register-applications",
+    "account-pages",
+    "pairwise-subjects",
+    "request-objects",
+    "sign-out",
+    "third-party-cookies",
 )
 EVERY_PAGE = sorted(PAGES.rglob("*.md"))
 

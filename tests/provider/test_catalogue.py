@@ -215,6 +215,11 @@ WRONG = [
         id="claim-of-what-the-provider-writes",
     ),
     pytest.param(
+        {"properties": [{"name": "motto", "writable": True}], "claims": [{"name": "motto"}]},
+        "claims[0].property: 'motto' is written by people themselves, and no scope opens the claim",
+        id="claim-that-people-write-and-everybody-is-told",
+    ),
+    pytest.param(
         {"claims": [{"name": "email", "property": "shoe"}]},
         "claims[0].property: 'shoe' is no property; add",
         id="standard-claim-of-no-property",
