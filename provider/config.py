@@ -6,7 +6,6 @@ modules of settings next door. Reading the file is `oidcgate.settings`; turning 
 only.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate.jose.keys import UnusableKey, thumbprint_kid
+from oidcgate.net.addresses import network_problem
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, load, setting
 from oidcgate.web.sealing import KeyRing, WeakSecret
@@ -343,15 +343,8 @@ class ProviderSettings(RealmSettings):
     @cross_check
     def _real_networks(self) -> Iterable[Problem]:
         for position, network in enumerate(self.trusted_networks):
-            try:
-                ipaddress.ip_network(network)
-            except ValueError as error:
-                yield Problem(
-                    f"trusted_networks[{position}]",
-                    network,
-                    f"is no network: {error}",
-                    "write it as 10.0.0.0/8",
-                )
+            if problem := network_problem(network):
+                yield Problem(f"trusted_networks[{position}]", network, *problem)
 
     @cross_check
     def _realms_apart(self) -> Iterable[Problem]:

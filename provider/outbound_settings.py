@@ -3,11 +3,11 @@
 Names and defaults only. What keeps such a call from reaching inner servers is `oidcgate.net`.
 """
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from oidcgate.net.addresses import network_problem
 from oidcgate.settings import Problem, cross_check, setting
 
 
@@ -35,12 +35,8 @@ class OutboundSettings:
     def _real_networks(self) -> Iterable[Problem]:
         for name in ("allow_networks", "registered_allow_networks"):
             for position, network in enumerate(getattr(self, name)):
-                try:
-                    ipaddress.ip_network(network)
-                except ValueError as error:
-                    yield Problem(
-                        f"{name}[{position}]", network, f"is no network: {error}", "write it as 10.0.0.0/8"
-                    )
+                if problem := network_problem(network):
+                    yield Problem(f"{name}[{position}]", network, *problem)
 
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:

@@ -87,6 +87,23 @@ class AddressRules:
         )
 
 
+def network_problem(text: str) -> tuple[str, str] | None:
+    """What keeps `text` from being a network, and what to do about it; None when it is one."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        return f"is no network: {error}", f"write it as {_meant_by(text)}"
+    return None
+
+
+def _meant_by(text: str) -> str:
+    """The network that an address with a length stands in; an example where there is none."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return "10.0.0.0/8"
+
+
 def _reached_by(address: Address) -> list[Address]:
     """The address and every IPv4 address a gateway would take out of it."""
     reached: list[Address] = [address]

@@ -219,7 +219,7 @@ class EndSession:
         language = self.screens.language(request)
         if target is None:
             response = self.screens.show(
-                realm, "logged_out.html", language=language, frame_src=frames, frames=frames
+                realm, "logged_out.html", language=language, frame_src=frames, frames=frames, everywhere=False
             )
         elif frames:
             response = self.screens.show(

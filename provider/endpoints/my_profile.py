@@ -15,7 +15,7 @@ from provider.pages import MyNotice, ProfileLine, ProfileProblem
 from provider.property_settings import PropertySettings
 from provider.realm import Realm
 from provider.services.my_pages import MyPage
-from provider.services.profile import NotTaken, editable, kind_of, text_of, value_of, write
+from provider.services.profile import NotTaken, editable, kind_of, longest, text_of, value_of, write
 
 #: What is shown of somebody beside what they write themselves.
 _SHOWN: Final = ("name", "email", "phone_number")
@@ -99,6 +99,8 @@ class MyProfilePage:
             kind=kind_of(declared) or "text",
             value=text,
             problem=problems.get(declared),
+            longest=longest(declared),
+            exact=declared.fixed_length,
         )
 
     def _label(self, visit: MyVisit, name: str) -> str:

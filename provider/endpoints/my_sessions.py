@@ -66,8 +66,10 @@ class MySessionsPage:
         with self.desk.store.begin() as conn:
             ended = end_everything(conn, realm, user_id, visit.now, "signed_out_everywhere")
         self.desk.audit.emit(SignedOutEverywhere(realm.id, user_id, len(ended)))
-        # To the page that says so: nobody is signed in here any more, so it asks nothing.
-        response = see_other(realm.url("/end_session"))
+        screens = self.desk.screens
+        response = screens.show(
+            realm, "logged_out.html", language=screens.language(visit.request), frames=(), everywhere=True
+        )
         cookies = visit.request.headers.get("Cookie", "")
         for cookie in signed_out_cookies(realm, cookies, visit.session):
             response.headers.add("Set-Cookie", cookie)

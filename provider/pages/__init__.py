@@ -37,7 +37,7 @@ logout.html (200, page-logout)
     action: str; hidden: Mapping[str, str]; user_name: str or None; client_name: str or None;
     problem: LogoutProblem or None
 logged_out.html (200, page-logged-out)
-    frames: Sequence[str]
+    frames: Sequence[str]; everywhere: bool
 logging_out.html (200, page-logging-out)
     frames: Sequence[str]; next_url: str; client_name: str; seconds: int; script: Markup
 error.html (the error's status, page-error)
@@ -175,6 +175,8 @@ class ProfileLine(NamedTuple):
         field: The name of its form field.
         kind: `text`, `lines` (one value a line), `number` or `choice` (yes, no, or nothing said).
         value: What the field is filled in with.
+        longest: How long a text may be, in bytes.
+        exact: Whether it has to be as long as that.
     """
 
     field: str
@@ -182,6 +184,8 @@ class ProfileLine(NamedTuple):
     kind: str
     value: str
     problem: ProfileProblem | None
+    longest: int
+    exact: bool
 
 
 class MyNotice(StrEnum):

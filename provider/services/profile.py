@@ -48,6 +48,11 @@ def kind_of(declared: PropertySettings) -> str | None:
     return {"string": "text", "integer": "number", "boolean": "choice"}.get(declared.type)
 
 
+def longest(declared: PropertySettings) -> int:
+    """How long a text may be, in bytes."""
+    return declared.max_length or LONGEST_BYTES
+
+
 def written(conn: Connection, realm: Realm, user_id: str) -> dict[str, Any]:
     """What a person has written, by attribute. Whether each is still what its property says is not judged."""
     names = {entry.field for entry in realm.settings.own_properties}
@@ -114,6 +119,6 @@ def _entry(declared: PropertySettings, text: str) -> Any:
         return _CHOICES[text]
     if not text.isprintable():
         raise NotTaken("characters")
-    if len(text.encode("utf-8", "surrogatepass")) > (declared.max_length or LONGEST_BYTES):
+    if len(text.encode("utf-8", "surrogatepass")) > longest(declared):
         raise NotTaken("length")
     return text

@@ -81,7 +81,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.realm_settings": ("oidcgate.settings",),
     "provider.property_settings": ("oidcgate.settings",),
     "provider.catalogue_settings": ("oidcgate.settings",),
-    "provider.outbound_settings": ("oidcgate.settings",),
+    "provider.outbound_settings": ("oidcgate.settings", "oidcgate.net.addresses"),
     "provider.logout_settings": ("oidcgate.settings",),
     "provider.client_rules": (),
     "provider.client_logout": ("oidcgate.settings", "oidcgate.protocol"),
@@ -134,6 +134,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.instants": (),
     "provider.signing_settings": ("oidcgate.settings", "oidcgate.jose", "provider.instants"),
     "provider.config": (
+        "oidcgate.net.addresses",
         *GROUND,
         "oidcgate.web",
         "oidcgate.jose",

@@ -195,6 +195,11 @@ def test_nothing_is_encrypted_unless_it_is_asked_for() -> None:
     ("outbound", "problem"),
     [
         ({"allow_networks": ["10.0.0.0/33"]}, "outbound.allow_networks[0]: '10.0.0.0/33' is no network"),
+        (
+            {"allow_networks": ["127.0.0.1/8"]},
+            "outbound.allow_networks[0]: '127.0.0.1/8' is no network: 127.0.0.1/8 has host bits set; "
+            "write it as 127.0.0.0/8",
+        ),
         ({"ca_file": "/nowhere/ca.pem"}, "outbound.ca_file: '/nowhere/ca.pem' is not a file"),
         ({"timeout_seconds": 0}, "outbound.timeout_seconds: 0.0 is less than 0.1"),
     ],

@@ -251,10 +251,10 @@ def _mine(here: str, stops: tuple[str, ...], **context: Any) -> Example:
 
 def _my_profile(problem: ProfileProblem | None, **changes: Any) -> Example:
     lines = (
-        ProfileLine("of-nickname", "Nickname", "text", "Al", problem),
-        ProfileLine("of-floors", "Floors", "lines", "1\n2", None),
-        ProfileLine("of-age", "Age", "number", "42", None),
-        ProfileLine("of-listed", "In the directory", "choice", "true", None),
+        ProfileLine("of-nickname", "Nickname", "text", "Al", problem, 40, False),
+        ProfileLine("of-floors", "Floors", "lines", "1\n2", None, 1000, False),
+        ProfileLine("of-age", "Age", "number", "42", None, 1000, False),
+        ProfileLine("of-listed", "In the directory", "choice", "true", None, 1000, False),
     )
     context = {
         "action": "/account/profile",
@@ -399,7 +399,8 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-home": _provider(
         "home.html",
         "page-home",
-        ("discovery",),
+        ("account", "discovery"),
+        account_url="https://id.example.com/account",
         discovery_url="https://id.example.com/.well-known/openid-configuration",
     ),
     "provider-login": _login(None),
@@ -479,7 +480,10 @@ EVERY_PAGE: Mapping[str, Example] = {
     "provider-my-applications-none": _my_applications(),
     "provider-logout": _logout(None),
     **{f"provider-logout-{problem}": _logout(problem) for problem in LogoutProblem},
-    "provider-logged-out": _provider("logged_out.html", "page-logged-out", (), frames=()),
+    "provider-logged-out": _provider("logged_out.html", "page-logged-out", (), frames=(), everywhere=False),
+    "provider-logged-out-everywhere": _provider(
+        "logged_out.html", "page-logged-out", (), frames=(), everywhere=True
+    ),
     "provider-logging-out": _provider(
         "logging_out.html",
         "page-logging-out",

@@ -45,7 +45,9 @@ VARIABLE: Mapping[tuple[Pages, str, str], Iterable[str]] = {
     (PROVIDER, "my_base.html", "page"): [name for name in MINE if name != "new_authenticator"],
     (PROVIDER, "my_base.html", "notice"): MyNotice,
     (PROVIDER, "my_account.html", "page"): [name for name in MINE if name != "overview"],
-    (PROVIDER, "my_profile.html", "problem"): ProfileProblem,
+    (PROVIDER, "my_profile.html", "problem"): [
+        one for one in ProfileProblem if one is not ProfileProblem.LENGTH
+    ],
     (PROVIDER, "my_password.html", "name"): ["password", "new_password", "new_password_again"],
     (PROVIDER, "my_password.html", "problem"): PasswordProblem,
     (PROVIDER, "my_new_authenticator.html", "problem"): FactorProblem,

@@ -21,13 +21,17 @@ PROPERTIES = [
     {"name": "age", "type": "integer", "writable": True},
     {"name": "listed", "type": "boolean", "writable": True},
     {"name": "badge"},
+    {"name": "seal", "writable": True, "max_length": 4, "fixed_length": True},
 ]
 
 
 @pytest.mark.row("A-28", "S-22")
 def test_what_people_write_is_what_applications_are_told(tmp_path: Path) -> None:
     world = World.make(
-        tmp_path, properties=PROPERTIES, claims=[{"name": "floors"}, {"name": "motto"}, {"name": "listed"}]
+        tmp_path,
+        properties=PROPERTIES,
+        claims=[{"name": "floors"}, {"name": "motto"}, {"name": "listed"}],
+        scopes=[{"value": "profile", "claims": ["nickname", "floors", "motto", "listed"]}],
     )
     browser, page = inside(world, MyPage.PROFILE)
     assert "a@example" in page.text
@@ -69,8 +73,9 @@ def userinfo(world: World, browser: Browser) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("field", "text", "said"),
     [
-        pytest.param("of-nickname", "Älexandra", "too long, or too short", id="long"),
-        pytest.param("of-motto", "x" * 1001, "too long, or", id="too-long"),
+        pytest.param("of-nickname", "Älexandra", "There is room for 8 plain letters", id="long"),
+        pytest.param("of-motto", "x" * 1001, "There is room for 1000 plain letters", id="too-long"),
+        pytest.param("of-seal", "abc", "It has to be 4 plain letters", id="too-short"),
         pytest.param("of-motto", "a\u202eb", "cannot be shown", id="turned-around"),
         pytest.param("of-age", "1.5", "no whole number", id="fraction"),
         pytest.param("of-age", "٣", "no whole number", id="other-digits"),

@@ -96,6 +96,7 @@ def test_signing_out_everywhere_ends_all_of_it(world: World) -> None:
     browser, page = inside(world, MyPage.SESSIONS)
     page = browser.submit(page, decision="everywhere")
     assert (page.main_id, browser.session_cookie) == ("page-logged-out", None)
+    assert "in all browsers, and no application keeps access to your account" in page.text
     assert at(elsewhere).main_id == "page-login"
     assert world.refresh(tokens["refresh_token"]).status_code == 400
     assert world.userinfo_status(tokens["access_token"]) == 401
