@@ -38,6 +38,7 @@ def test_a_provider_starts_with_it(copied: Path, monkeypatch: pytest.MonkeyPatch
             document = Client(provider).get(path, base_url="https://id.example.com").get_json()
             assert document["issuer"] == issuer
     finally:
+        provider.end_background()
         provider.parts.store.dispose()
 
 
