@@ -123,7 +123,11 @@ class Provider:
     def begin_background(self) -> None:
         """Begin what is done beside requests, in this process; the first answer does so by itself."""
         if self._background is not None:
-            self._background.begin()
+            try:
+                self._background.begin()
+            except RuntimeError as error:
+                # The host has no thread left, or the process ends: an answer does not depend on it.
+                _log.error("this process does not tell clients of sign-outs: %s", error)
 
     def end_background(self) -> None:
         """End it: what is on its way is waited for, as long as a call may last."""

@@ -32,14 +32,18 @@ class Background:
         self._begun_by = 0
 
     def begin(self) -> None:
-        """See to it that the thread of this process runs; a fork takes none along."""
+        """See to it that the thread of this process runs; a fork takes none along.
+
+        Raises:
+            RuntimeError: no thread can be started now; the next call tries again.
+        """
         if self._begun_by == os.getpid():
             return
         with self._lock:
             if self._begun_by != os.getpid():
-                self._begun_by = os.getpid()
-                self._thread = threading.Thread(target=self._run, name="provider-background", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="provider-background", daemon=True)
+                thread.start()
+                self._thread, self._begun_by = thread, os.getpid()
 
     def end(self, patience_seconds: float) -> None:
         """End the thread of this process, after what it is at, if that does not take longer."""

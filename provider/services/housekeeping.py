@@ -31,7 +31,7 @@ from provider.store.schema import (
     session_clients,
     throttle,
 )
-from provider.store.sweeping import sweep
+from provider.store.sweeping import Place, sweep
 
 _log = logging.getLogger("provider")
 
@@ -51,6 +51,7 @@ class Housekeeping:
 
     Attributes:
         due_at: when to look next. Processes that started together look together, and leave each other's rows.
+        places: where to go on, for each realm and table of which not everything was looked at.
     """
 
     store: Store
@@ -58,6 +59,7 @@ class Housekeeping:
     unused: UnusedClients
     due_at: int
     batch: int = BATCH
+    places: dict[tuple[str, str], Place] = field(default_factory=dict, repr=False)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def is_due(self, now: int) -> bool:
@@ -92,10 +94,13 @@ class Housekeeping:
             if removed == self.batch:
                 self.due_at = now
             for table, before in _ends(realm, now):
+                after = self.places.pop((realm.id, table.name), None)
                 with self.store.begin() as conn:
-                    some = sweep(conn, realm.id, table, before=before, limit=self.batch)
-                deleted += some
-                if some == self.batch:
+                    swept = sweep(conn, realm.id, table, before=before, limit=self.batch, after=after)
+                deleted += swept.deleted
+                if swept.place is not None:
+                    self.places[realm.id, table.name] = swept.place
+                if swept.more:
                     self.due_at = now
         return deleted
 

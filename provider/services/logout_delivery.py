@@ -52,10 +52,14 @@ _SESSIONS: Final = 10
 _VISITS: Final = 64
 #: How long results are collected before they are written down together.
 _COLLECT_SECONDS: Final = 0.05
+#: How long a database in trouble is left alone while there is something to be written down.
+_TROUBLE_SECONDS: Final = 0.5
 #: How often notices that have become too old are looked for, and how many go in one transaction.
 _OLD_EVERY_SECONDS: Final = 60
 _OLD_AT_ONCE: Final = 500
-_NOBODY: Final = Sent(None, "the client is gone, is disabled, or has no backchannel_logout_uri any more")
+_NOBODY: Final = Sent(
+    None, "the client is gone, is disabled, or has no backchannel_logout_uri any more", final=True
+)
 
 
 class _Taken(NamedTuple):
@@ -69,6 +73,19 @@ class _Taken(NamedTuple):
     def target(self) -> tuple[str, str]:
         """Whom it is for."""
         return self.realm.id, self.notice.client_id
+
+
+class _Turn(NamedTuple):
+    """A client that has a notice to be sent now, in the realm of that number."""
+
+    number: int
+    realm: Realm
+    client_id: str
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Who it is."""
+        return self.realm.id, self.client_id
 
 
 class _Ready(NamedTuple):
@@ -88,7 +105,7 @@ class LogoutDelivery:
         chance: Numbers between 0 and 1.
         proven: Clients that have answered well since they last failed.
         place: The realm and the client that had their turn last.
-        stopping: Set to end after what is on its way.
+        stopping: Set to end after what is on its way; what waits for a thread is given back.
     """
 
     store: Store
@@ -111,7 +128,8 @@ class LogoutDelivery:
         """Send everything that is due, and what becomes due meanwhile; returns how many were handled.
 
         One thread of a process does it at a time; to others it says 0. A database in trouble is left alone
-        until the next time: what was on its way is sent again when its lease is over.
+        until the next time. What has become of a notice is kept until it can be written down, or until the
+        lease is over and somebody sends it again.
         """
         if not self.lock.acquire(blocking=False):
             return 0
@@ -130,33 +148,56 @@ class LogoutDelivery:
     def _has_work(self) -> bool:
         now = int(self.clock())
         with self.store.read() as conn:
-            return any(logout_notices.has_work(conn, realm.id, now) for realm in self.realms)
+            return any(
+                logout_notices.has_untold(conn, realm.id)
+                or logout_notices.due_clients(conn, realm.id, "", now, limit=1)
+                for realm in self.realms
+            )
 
     def _deliver(self, pool: ThreadPoolExecutor) -> int:
         flying: dict[Future[Sent | None], _Taken] = {}
+        landed: list[tuple[_Taken, Sent]] = []
         room = _AHEAD * self.settings.logout.parallel
         handled = 0
         while True:
-            landed: list[tuple[_Taken, Sent]] = []
-            if len(flying) <= room // 2 and not self.stopping.is_set():
-                taken = self._take(room - len(flying), list(flying.values()))
-                for ready in self._prepare(taken, landed):
-                    flying[pool.submit(self._send, ready)] = ready.taken
+            # Nothing more while what became of others could not be written down.
+            if not landed and len(flying) <= room // 2 and not self.stopping.is_set():
+                try:
+                    taken = self._take(room - len(flying), list(flying.values()))
+                    for ready in self._prepare(taken, landed):
+                        flying[pool.submit(self._send, ready)] = ready.taken
+                except StoreUnavailable:
+                    if not flying and not landed:
+                        raise
             if not flying and not landed:
                 return handled
             done, _ = wait(flying, timeout=_COLLECT_SECONDS)
+            unsent: list[_Taken] = []
             for future in done:
                 taken_one, sent = flying.pop(future), future.result()
-                if sent is not None:
+                if sent is None:
+                    unsent.append(taken_one)
+                else:
                     landed.append((taken_one, sent))
-            handled += len(landed)
-            self._settle(landed)
+            self._give_back(unsent)
+            left = self._settle(landed)
+            handled += len(landed) - len(left)
+            landed = left
+            if landed and not flying and self.stopping.is_set():
+                return handled
+            if landed:
+                self.stopping.wait(_TROUBLE_SECONDS)
 
     def _take(self, room: int, flying: Sequence[_Taken]) -> list[_Taken]:
-        """Write the notices of sessions that have ended, and lease what is due."""
+        """Write the notices of sessions that have ended, and lease what is due.
+
+        It is asked every few milliseconds while something is on its way, so it looks before it writes.
+        """
         now = int(self.clock())
-        until = now + self._lease_seconds
         for realm in self.realms:
+            with self.store.read() as conn:
+                if not logout_notices.has_untold(conn, realm.id):
+                    continue
             configured = self.clients.configured_with(realm, BACK_CHANNEL)
             for _ in range(_SESSIONS):
                 # One in each transaction: sign-outs wait for its lock, and no longer than that takes.
@@ -164,40 +205,55 @@ class LogoutDelivery:
                     some = logout_notices.write_due(conn, realm.id, BACK_CHANNEL, configured, now, sessions=1)
                 if not some:
                     break
+        busy = Counter(taken.target for taken in flying)
+        with self.store.read() as conn:
+            turns = self._turns(conn, now)
+        wanted = [turn for turn in turns if self._allowed(turn.target, busy) > 0]
+        if turns:
+            self.place = turns[-1].number, turns[-1].client_id
+        if not wanted:
+            return []
         with self.store.begin() as conn:
-            return list(self._lease(conn, room, flying, now, until))
+            return list(self._lease(conn, wanted, busy, room, now))
+
+    def _turns(self, conn: Connection, now: int) -> list[_Turn]:
+        """The clients whose turn it is, after the one that had it last: once around at most."""
+        first, after = self.place
+        turns: list[_Turn] = []
+        for step in range(len(self.realms) + 1):
+            number = (first + step) % len(self.realms)
+            realm = self.realms[number]
+            found = logout_notices.due_clients(
+                conn, realm.id, "" if step else after, now, limit=_VISITS - len(turns)
+            )
+            around = step == len(self.realms)
+            turns += [_Turn(number, realm, one) for one in found if not around or one <= after]
+            if len(turns) == _VISITS:
+                break
+        return turns
+
+    def _allowed(self, target: tuple[str, str], busy: Counter[tuple[str, str]]) -> int:
+        """How many more notices of this client may be on their way."""
+        if target in self.proven:
+            return PER_CLIENT - busy[target]
+        unproven = sum(count for one, count in busy.items() if one not in self.proven)
+        return min(1 - busy[target], self.settings.logout.parallel // 2 - unproven)
 
     def _lease(
-        self, conn: Connection, room: int, flying: Sequence[_Taken], now: int, until: int
+        self, conn: Connection, turns: Sequence[_Turn], busy: Counter[tuple[str, str]], room: int, now: int
     ) -> Iterator[_Taken]:
-        busy = Counter(taken.target for taken in flying)
-        unproven = sum(count for target, count in busy.items() if target not in self.proven)
-        index, after = self.place
-        rounds = 0
-        for _ in range(_VISITS):
-            realm = self.realms[index]
-            client_id = logout_notices.next_client(conn, realm.id, after, now)
-            if client_id is None:
-                index, after, rounds = (index + 1) % len(self.realms), "", rounds + 1
-                if rounds > len(self.realms):
-                    break
+        until = now + self._lease_seconds
+        for number, realm, client_id in turns:
+            limit = min(self._allowed((realm.id, client_id), busy), room)
+            if limit <= 0:
                 continue
-            after = client_id
-            target = (realm.id, client_id)
-            if target in self.proven:
-                limit = PER_CLIENT - busy[target]
-            else:
-                limit = min(1 - busy[target], self.settings.logout.parallel // 2 - unproven)
-            limit = min(limit, room)
-            if limit > 0:
-                found = logout_notices.lease(conn, realm.id, client_id, now, until=until, limit=limit)
-                busy[target] += len(found)
-                room -= len(found)
-                unproven += 0 if target in self.proven else len(found)
-                yield from (_Taken(realm, notice, until) for notice in found)
+            found = logout_notices.lease(conn, realm.id, client_id, now, until=until, limit=limit)
+            busy[realm.id, client_id] += len(found)
+            room -= len(found)
+            yield from (_Taken(realm, notice, until) for notice in found)
             if room <= 0:
+                self.place = number, client_id
                 break
-        self.place = index, after
 
     @property
     def _lease_seconds(self) -> int:
@@ -241,9 +297,9 @@ class LogoutDelivery:
         return self.subjects.of(conn, one.realm, told, one.notice.user_id)
 
     def _send(self, ready: _Ready) -> Sent | None:
-        """One attempt, in a thread of the pool; None where somebody else may have the notice by now."""
+        """One attempt, in a thread of the pool; None where it is not made: there is no time left for it."""
         (realm, notice, until), client, sub, signer = ready
-        if self.clock() + self.settings.outbound.timeout_seconds > until:
+        if self.stopping.is_set() or self.clock() + self.settings.outbound.timeout_seconds > until:
             return None
         try:
             self.client_tokens.prepare_id_tokens(client)
@@ -268,43 +324,64 @@ class LogoutDelivery:
             _log.error("a logout notice was not sent", exc_info=error)
             return Sent(None, f"fault: {type(error).__name__}")
 
-    def _settle(self, landed: Sequence[tuple[_Taken, Sent]]) -> None:
-        """Write down what became of each, then report it."""
+    def _give_back(self, unsent: Sequence[_Taken]) -> None:
+        """Let others send what we did not; where that cannot be said, they wait for the end of the lease."""
+        for realm in self.realms:
+            mine = [taken.notice for taken in unsent if taken.realm.id == realm.id]
+            try:
+                if mine:
+                    with self.store.begin() as conn:
+                        logout_notices.give_back(conn, realm.id, mine)
+            except StoreUnavailable as error:
+                _log.info("logout notices were not given back: %s", error.detail)
+
+    def _settle(self, landed: Sequence[tuple[_Taken, Sent]]) -> list[tuple[_Taken, Sent]]:
+        """Write down what became of each, then report it; returns what is to be written down later."""
+        left: list[tuple[_Taken, Sent]] = []
+        for realm in self.realms:
+            mine = [(taken, sent) for taken, sent in landed if taken.realm.id == realm.id]
+            try:
+                if mine:
+                    self._settle_in(realm, mine)
+            except StoreUnavailable as error:
+                _log.info("what became of logout notices is not written down yet: %s", error.detail)
+                now = self.clock()
+                left += [(taken, sent) for taken, sent in mine if taken.until > now]
+        return left
+
+    def _settle_in(self, realm: Realm, landed: Sequence[tuple[_Taken, Sent]]) -> None:
         now = int(self.clock())
         events: list[Event] = []
         limits = Limits(self.settings.logout.attempts, self.settings.logout.give_up_seconds)
-        for realm in self.realms:
-            done, later, failed = list[Notice](), list[tuple[Notice, str, int]](), list[tuple[Notice, str]]()
-            for taken, sent in landed:
-                notice = taken.notice
-                if taken.realm.id != realm.id:
-                    continue
-                (self.proven.add if sent.taken or sent.refused else self.proven.discard)(taken.target)
-                outcome = verdict(
-                    sent,
-                    attempts=notice.attempts,
-                    created_at=notice.created_at,
-                    limits=limits,
-                    now=now,
-                    chance=self.chance(),
-                )
-                told = realm.id, notice.client_id, notice.sid, notice.attempts
-                if isinstance(outcome, Later):
-                    later.append((notice, str(sent), outcome.due_at))
-                elif isinstance(outcome, GivenUp):
-                    failed.append((notice, str(sent)))
-                    events.append(LogoutNoticeFailed(*told, str(sent)))
-                else:
-                    done.append(notice)
-                    events.append(LogoutNoticeSent(*told))
-            if done or later or failed:
-                with self.store.begin() as conn:
-                    logout_notices.settle_done(conn, realm.id, done)
-                    logout_notices.settle_later(conn, realm.id, later)
-                    logout_notices.settle_failed(conn, realm.id, failed, now)
-                    # Whoever did not take this one will not take the next one now.
-                    held = {notice.client_id: due_at for notice, _, due_at in later}
-                    logout_notices.put_off(conn, realm.id, held)
+        done, later, failed = list[Notice](), list[tuple[Notice, str, int]](), list[tuple[Notice, str]]()
+        for taken, sent in landed:
+            notice = taken.notice
+            # Nobody waits for one that is not there, either.
+            well = sent.taken or sent.refused or sent.final
+            (self.proven.add if well else self.proven.discard)(taken.target)
+            outcome = verdict(
+                sent,
+                attempts=notice.attempts,
+                created_at=notice.created_at,
+                limits=limits,
+                now=now,
+                chance=self.chance(),
+            )
+            told = realm.id, notice.client_id, notice.sid, notice.attempts
+            if isinstance(outcome, Later):
+                later.append((notice, str(sent), outcome.due_at))
+            elif isinstance(outcome, GivenUp):
+                failed.append((notice, str(sent)))
+                events.append(LogoutNoticeFailed(*told, str(sent)))
+            else:
+                done.append(notice)
+                events.append(LogoutNoticeSent(*told))
+        with self.store.begin() as conn:
+            logout_notices.settle_done(conn, realm.id, done)
+            logout_notices.settle_later(conn, realm.id, later)
+            logout_notices.settle_failed(conn, realm.id, failed, now)
+            # Whoever did not take this one will not take the next one now.
+            logout_notices.put_off(conn, realm.id, {notice.client_id: due_at for notice, _, due_at in later})
         for event in events:
             self.audit.emit(event)
 

@@ -24,10 +24,12 @@ class Sent:
     Attributes:
         status: What the client answered; None when nothing came.
         reason: What was in the way, in one word or two; "" for an answer.
+        final: Nobody is there to be told, and trying again changes nothing.
     """
 
     status: int | None
     reason: str = ""
+    final: bool = False
 
     @property
     def taken(self) -> bool:
@@ -81,7 +83,7 @@ def verdict(
     if sent.taken:
         return Done()
     over = attempts >= limits.attempts or now >= created_at + limits.give_up_seconds
-    if sent.refused or over:
+    if sent.refused or sent.final or over:
         return GivenUp()
     return Later(now + pause_seconds(attempts, chance))
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -106,20 +107,28 @@ def write_due(
     return len(found)
 
 
-def has_work(conn: Connection, realm_id: str, now: int) -> bool:
-    """Whether there are notices to be written, or to be sent now."""
+def has_untold(conn: Connection, realm_id: str) -> bool:
+    """Whether a session has ended whose notices are not written."""
     ended = browser_sessions.c
     untold = select(literal(1)).where(
         ended.realm_id == realm_id, ended.ended_at.is_not(None), ended.told_at.is_(None)
     )
-    due = select(literal(1)).where(_sendable(realm_id, now))
-    return any(conn.execute(query.limit(1)).first() is not None for query in (untold, due))
+    return conn.execute(untold.limit(1)).first() is not None
 
 
-def next_client(conn: Connection, realm_id: str, after: str, now: int) -> str | None:
-    """The first client after that id which has a notice to be sent now."""
-    query = select(_notices.client_id).where(_sendable(realm_id, now), _notices.client_id > after)
-    return conn.scalars(query.order_by(_notices.client_id).limit(1)).first()
+def due_clients(conn: Connection, realm_id: str, after: str, now: int, *, limit: int) -> Sequence[str]:
+    """The first clients after that id which have a notice to be sent now."""
+    # From client to client, a step of the index each: of one that is put off any number may wait.
+    following = select(func.min(_notices.client_id).label("client_id")).where(
+        _notices.realm_id == realm_id, _notices.failed_at.is_(None)
+    )
+    waiting = following.where(_notices.client_id > after).cte("waiting", recursive=True)
+    last = waiting.c.client_id
+    step = following.where(_notices.client_id > last).scalar_subquery()
+    waiting = waiting.union_all(select(step).where(last.is_not(None)))
+    here = waiting.c.client_id
+    due = exists().where(_sendable(realm_id, now), _notices.client_id == here)
+    return conn.scalars(select(here).where(due).order_by(here).limit(limit)).all()
 
 
 def lease(
@@ -137,6 +146,13 @@ def lease(
         )
         conn.execute(taken.values(leased_until=until, attempts=_notices.attempts + 1))
     return [_notice(row, attempts=row.attempts + 1) for row in rows]
+
+
+def give_back(conn: Connection, realm_id: str, notices: Sequence[Notice]) -> None:
+    """Undo the lease of notices that were not begun to be sent."""
+    if notices:
+        query = _free(realm_id).values(attempts=_notices.attempts - 1)
+        conn.execute(query, [_key(notice) for notice in notices])
 
 
 def settle_done(conn: Connection, realm_id: str, notices: Sequence[Notice]) -> None:
@@ -161,15 +177,18 @@ def settle_failed(conn: Connection, realm_id: str, notices: Iterable[tuple[Notic
 
 
 def put_off(conn: Connection, realm_id: str, clients_until: Mapping[str, int]) -> None:
-    """Send nothing to these clients before their instants."""
+    """Send nothing to these clients before their instants, but what somebody is sending now."""
+    # Whoever sends the others writes down what became of them, and then does this: two that waited for each
+    # other's rows would stand still.
     query = update(logout_notices).where(
         _notices.realm_id == realm_id,
         _notices.client_id == bindparam("of_client"),
         _notices.failed_at.is_(None),
+        _notices.leased_until.is_(None),
         _notices.due_at < bindparam("at"),
     )
     if clients_until:
-        values = [{"of_client": client_id, "at": until} for client_id, until in clients_until.items()]
+        values = [{"of_client": client_id, "at": until} for client_id, until in sorted(clients_until.items())]
         conn.execute(query.values(due_at=bindparam("at")), values)
 
 

@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, delete, exists, select, tuple_
 
@@ -57,32 +57,63 @@ ENDED: Final[Mapping[Table, Column[int]]] = {
     initial_tokens: initial_tokens.c.expires_at,
     revoked_tokens: revoked_tokens.c.expires_at,
 }
-#: What may go only when nothing else wants it.
-_ONLY: Final[Mapping[Table, Callable[[int], ColumnElement[bool]]]] = {
+#: What may go only when it says so itself.
+_DONE: Final[Mapping[Table, Callable[[int], ColumnElement[bool]]]] = {
     throttle: lambda before: throttle.c.blocked_until < before,
     browser_sessions: lambda _before: _told(),
-    session_clients: lambda _before: ~_awaited(),
-    grants: lambda _before: ~_hanging(),
 }
+#: What may go only when nothing else wants it.
+_ALONE: Final[Mapping[Table, Callable[[], ColumnElement[bool]]]] = {
+    session_clients: lambda: ~_awaited(),
+    grants: lambda: ~_hanging(),
+}
+#: The end and the key of a row.
+Place = tuple[Any, ...]
 
 
-def sweep(conn: Connection, realm_id: str, table: Table, *, before: int, limit: int) -> int:
-    """Delete at most `limit` rows that had ended before `before`, the oldest first; returns how many.
+class Swept(NamedTuple):
+    """What a sweep did.
+
+    Attributes:
+        deleted: How many rows went.
+        more: Whether there may be more.
+        place: Where to go on then; None: from the beginning, for all that was looked at is gone.
+    """
+
+    deleted: int
+    more: bool
+    place: Place | None
+
+
+def sweep(
+    conn: Connection, realm_id: str, table: Table, *, before: int, limit: int, after: Place | None = None
+) -> Swept:
+    """Delete at most `limit` rows that had ended before `before`, the oldest first.
 
     Rows that somebody else is changing, or sweeping, are left for the next time.
+
+    Args:
+        after: The place of the last sweep, so that rows which have to stay hide no others.
     """
     ended = ENDED[table]
     key = [column for column in table.primary_key.columns if column.name != "realm_id"]
-    old = select(*key).where(table.c.realm_id == realm_id, ended < before).order_by(ended).limit(limit)
+    old = select(ended, *key).where(table.c.realm_id == realm_id, ended < before)
+    if table in _DONE:
+        old = old.where(_DONE[table](before))
+    paged = table in _ALONE
+    old = old.order_by(ended, *key) if paged else old.order_by(ended)
+    if after is not None:
+        # The end by itself as well: SQLite finds no pairs by an index.
+        old = old.where(ended >= after[0], tuple_(ended, *key) > after)
     # Two statements: one with a limit inside the other may be run more than once, and delete more; and what
     # hangs on a row is looked up for these few, not for a whole table.
-    found = [tuple(row) for row in conn.execute(old.with_for_update(skip_locked=True))]
+    found = [tuple(row) for row in conn.execute(old.limit(limit).with_for_update(skip_locked=True))]
     if not found:
-        return 0
-    query = delete(table).where(table.c.realm_id == realm_id, key[0].in_([row[0] for row in found]))
+        return Swept(0, False, None)
+    query = delete(table).where(table.c.realm_id == realm_id, key[0].in_([row[1] for row in found]))
     if len(key) > 1:
-        # Beside the first by itself: SQLite finds no pairs by an index.
-        query = query.where(tuple_(*key).in_(found))
-    if table in _ONLY:
-        query = query.where(_ONLY[table](before))
-    return conn.execute(query).rowcount
+        query = query.where(tuple_(*key).in_([row[1:] for row in found]))
+    if paged:
+        query = query.where(_ALONE[table]())
+    more = len(found) == limit
+    return Swept(conn.execute(query).rowcount, more, found[-1] if more and paged else None)

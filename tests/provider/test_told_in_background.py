@@ -4,6 +4,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from oidcgate.audit import Audit
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
@@ -55,6 +57,24 @@ def test_a_client_is_told_without_anybody_waiting_for_it(database: Path) -> None
     provider.end_background()
     assert threads() <= others
     parts.store.dispose()
+
+
+def test_an_answer_does_not_depend_on_it(
+    database: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = parse(ProviderSettings, config(database, clients=[APP]))
+    provider = Provider.from_settings(settings, audit=Audit([].append), background=True)
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    answered: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/healthz"}
+    list(provider(environ, lambda status, _: answered.append(status)))  # type: ignore[arg-type,func-returns-value]
+    assert answered == ["200 OK"]
+    assert "can't start new thread" in caplog.text
+    provider.parts.store.dispose()
 
 
 def test_without_it_nobody_is_told(database: Path) -> None:

@@ -51,6 +51,23 @@ def test_what_fails_is_logged_and_done_again(caplog: pytest.LogCaptureFixture) -
     assert "the cause" in caplog.text
 
 
+def test_a_thread_that_could_not_start_is_started_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(1)
+    background = Background(work, threading.Event())
+    with monkeypatch.context() as patched:
+
+        def no_thread(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError):
+            background.begin()
+        background.end(10)
+    background.begin()
+    assert work.over.wait(10)
+    background.end(10)
+
+
 def test_it_does_not_wait_for_ever_for_what_does_not_end() -> None:
     held = threading.Event()
     background = Background(lambda: int(held.wait(60)), threading.Event())

@@ -8,9 +8,9 @@ from sqlalchemy import insert
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.store import throttle
 from provider.store.engine import Store
-from provider.store.grants import GrantRow, insert_grant, revoke_grant
+from provider.store.grants import AccessTokenRow, GrantRow, insert_access_token, insert_grant, revoke_grant
 from provider.store.interactions import Interaction
-from provider.store.schema import interactions, metadata
+from provider.store.schema import browser_sessions, interactions, metadata, session_clients
 from provider.store.throttle import Counter
 from tests.provider.world import World, error_of
 from tests.support.postgresql import Postgresql
@@ -114,6 +114,45 @@ def test_a_counter_stays_while_it_is_waited_on_or_not_forgotten(world: World) ->
     world.clock.move(INTERVAL_SECONDS)
     assert sweep(world) == 1
     assert {row["scope_key"] for row in world.rows("throttle")} == {"waiting", "young"}
+
+
+def test_rows_that_have_to_stay_hide_no_others(world: World) -> None:
+    """A whole batch of them ended before the one that may go, in each table of that kind."""
+    parts, now = world.provider.parts, world.now
+    with parts.store.begin() as conn:
+        for number in range(6):
+            stays = number < 5
+            ended = now - 9 * DAY + number
+            throttle.write(conn, "default", f"k{number}", Counter(9, ended, now + DAY if stays else 0))
+            insert_grant(conn, "default", GrantRow(f"g{number}", "app", "u", "s", (), 0, "", (), 0, ended))
+            session = {
+                "realm_id": "default",
+                "sid": f"s{number}",
+                "session_hash": f"h{number}",
+                "user_id": "u",
+                "auth_time": 0,
+                "acr": "",
+                "amr": [],
+                "created_at": 0,
+                "seen_at": 0,
+                "expires_at": ended,
+            }
+            conn.execute(insert(browser_sessions).values(**session, ended_at=ended if stays else None))
+            taking = {"realm_id": "default", "sid": f"s{number}", "client_id": "app", "expires_at": ended}
+            conn.execute(insert(session_clients).values(**taking))
+            if stays:
+                token = AccessTokenRow(f"t{number}", f"g{number}", "app", (), None, 0, now + DAY)
+                insert_access_token(conn, "default", token)
+    keeper = Housekeeping(parts.store, parts.realms, parts.housekeeping.unused, due_at=0, batch=2)
+    rounds = 0
+    while keeper.is_due(now) and rounds < 9:
+        keeper.sweep(now)
+        rounds += 1
+    assert rounds < 9, "it ends, though rows stay"
+    assert {row["scope_key"] for row in world.rows("throttle")} == {f"k{n}" for n in range(5)}
+    assert {row["grant_id"] for row in world.rows("grants")} == {f"g{n}" for n in range(5)}
+    for table in ("browser_sessions", "session_clients"):
+        assert {row["sid"] for row in world.rows(table)} == {f"s{n}" for n in range(5)}, table
 
 
 def test_other_realms_keep_theirs_until_their_own_turn(url: str) -> None:

@@ -21,6 +21,7 @@ from provider.services.logout import end_every_session, end_everything, end_name
 from provider.services.logout_delivery import LogoutDelivery
 from provider.services.outbound import Outbound
 from provider.store import logout_notices
+from provider.store.engine import StoreUnavailable
 from provider.store.logout_notices import Notice
 from provider.store.schema import browser_sessions, session_clients
 from tests.provider.sign_in.place import BYE, CLIENT_SECRET, ISSUER, SECRET, Browser, World, claims, client
@@ -450,7 +451,7 @@ def test_two_processes_send_each_notice_once(url: str, receiver: Receiver) -> No
         pytest.param([client("app")], id="gone"),
     ],
 )
-def test_who_can_no_longer_be_told_is_listed(
+def test_who_can_no_longer_be_told_is_listed_at_once(
     file_url: str, receiver: Receiver, clients: list[dict[str, Any]]
 ) -> None:
     world = make(file_url, receiver)
@@ -463,9 +464,12 @@ def test_who_can_no_longer_be_told_is_listed(
     changed = make(file_url, receiver, clients=clients)
     assert delivery(changed).deliver_due() == 1
     assert receiver.heard == []
-    (failed,) = notices(changed)
+    assert notices(changed) == []
+    (failed,) = notices(changed, failed=True)
     assert failed.reason is not None
     assert "backchannel_logout_uri" in failed.reason
+    (event,) = changed.events("logout_notice_failed")
+    assert event["reason"] == failed.reason
     world.close()
     changed.close()
 
@@ -505,6 +509,90 @@ def test_who_is_told_to_stop_takes_nothing_more(world: World, receiver: Receiver
     assert sender.deliver_due() == 1
 
 
+def test_what_waits_for_a_thread_is_given_back_by_who_stops(file_url: str, receiver: Receiver) -> None:
+    world = make(file_url, receiver, logout={"parallel": 2})
+    sender = delivery(world)
+    sign_out(signed_in(world, "trusted")[0])
+    sender.deliver_due()
+    for _ in range(4):
+        sign_out(signed_in(world, "trusted")[0])
+    sent = len(receiver.heard)
+    both = threading.Barrier(2)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        both.wait(60)
+        sender.stopping.set()
+        return receiver(environ, start_response)
+
+    sender.fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60)
+    assert sender.deliver_due() == 2
+    assert len(receiver.heard) == sent + 2
+    left = notices(world)
+    assert [one.attempts for one in left] == [0, 0]
+
+    # At once, and not when a lease is over.
+    sender.stopping.clear()
+    sender.fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(receiver))
+    assert sender.deliver_due() == 2
+    assert len(receiver.heard) == sent + 4
+    world.close()
+
+
+def test_what_cannot_be_written_down_yet_is_kept_and_not_sent_again(
+    world_on_both: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_on_both
+    sign_out(signed_in(world, "trusted", "second")[0])
+    settle_done, refused = logout_notices.settle_done, [1, 1]
+
+    def in_trouble(*told: Any) -> None:
+        if refused.pop() if refused else False:
+            raise StoreUnavailable(TimeoutError("deadlock detected"))
+        settle_done(*told)
+
+    monkeypatch.setattr(logout_notices, "settle_done", in_trouble)
+    assert delivery(world).deliver_due() == 2
+    assert notices(world) == []
+    assert receiver.counted() == {"/out/trusted": 1, "/out/second": 1}
+    assert len(world.events("logout_notice_sent")) == 2
+    world.sleep(HOUR)
+    assert delivery(world).deliver_due() == 0
+
+
+def test_while_a_client_is_waited_for_nothing_is_written(file_url: str, receiver: Receiver) -> None:
+    """Its queue is due, and it may have one notice on its way: to look so is to read."""
+    world = make(file_url, receiver)
+    for _ in range(3):
+        sign_out(signed_in(world, "trusted")[0])
+    sender = delivery(world)
+    looked = threading.Event()
+    begun: list[int] = []
+    begin, turns = sender.store.begin, sender._turns
+    seen: list[int] = []
+
+    def counted_begin() -> Any:
+        begun.append(1)
+        return begin()
+
+    def counted_turns(*told: Any) -> Any:
+        seen.append(len(begun))
+        if len(seen) == 5:
+            looked.set()
+        return turns(*told)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        assert looked.wait(60)
+        start_response("503 X", [])
+        return [b""]
+
+    sender.store.begin = counted_begin  # type: ignore[method-assign]
+    sender._turns = counted_turns  # type: ignore[method-assign]
+    sender.fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60)
+    assert sender.deliver_due() == 1
+    assert len(set(seen[1:5])) == 1
+    world.close()
+
+
 def test_a_second_thread_of_a_process_leaves_it_to_the_first(world: World) -> None:
     sign_out(signed_in(world, "trusted")[0])
     sender = delivery(world)
@@ -539,16 +627,20 @@ def test_a_client_that_hangs_keeps_nobody_else_waiting(file_url: str, receiver: 
     world = make(
         file_url, receiver, clients=[*hanging, told("trusted"), told("second")], logout={"parallel": 4}
     )
+    # Both have answered well before; of clients that never did, half of the threads is all there is.
+    sign_out(signed_in(world, "trusted", "second")[0])
+    assert delivery(world).deliver_due() == 2
     others = threading.Event()
+    in_time: list[bool] = []
     answer = receiver.__call__
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         if "hangs" in environ["PATH_INFO"]:
-            assert others.wait(60), "the others were not told meanwhile"
+            in_time.append(others.wait(60))
             start_response("503 X", [])
             return [b""]
         said = answer(environ, start_response)
-        if receiver.counted() == {"/out/trusted": 5, "/out/second": 5}:
+        if receiver.counted() == {"/out/trusted": 6, "/out/second": 6}:
             others.set()
         return said
 
@@ -559,5 +651,6 @@ def test_a_client_that_hangs_keeps_nobody_else_waiting(file_url: str, receiver: 
     for _ in range(5):
         sign_out(signed_in(world, *names)[0])
     assert delivery(world).deliver_due() == 10 + 6
+    assert in_time == [True] * 6
     assert len(notices(world)) == 6 * 5
     world.close()

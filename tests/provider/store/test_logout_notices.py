@@ -67,9 +67,10 @@ def test_who_takes_part_is_written_once_and_may_be_prolonged(stored: Store) -> N
 def test_the_end_of_a_session_is_told_to_each_client_that_wants_to_know(stored: Store) -> None:
     with stored.begin() as conn:
         assert write(conn, configured=("of-the-file",)) == 0
-        assert not logout_notices.has_work(conn, R, NOW)
+        assert not logout_notices.has_untold(conn, R)
         assert sessions.end(conn, R, f"{1:064}", 900)
-        assert logout_notices.has_work(conn, R, NOW)
+        assert logout_notices.has_untold(conn, R)
+        assert not logout_notices.has_untold(conn, "other")
         assert logout_notices.count(conn, R) == (1, 0, 0)
 
         assert write(conn, configured=("of-the-file", "of-another-session")) == 1
@@ -129,13 +130,33 @@ def lease(
     return logout_notices.lease(conn, R, client_id, now, until=until, limit=limit)
 
 
+def due(conn: Connection, after: str = "", *, now: int = NOW, limit: int = 9) -> list[str]:
+    return list(logout_notices.due_clients(conn, R, after, now, limit=limit))
+
+
 def test_clients_come_in_turn(told: Store) -> None:
     with told.begin() as conn:
-        assert logout_notices.next_client(conn, R, "", NOW) == "a"
-        assert logout_notices.next_client(conn, R, "a", NOW) == "b"
-        assert logout_notices.next_client(conn, R, "b", NOW) is None
-        assert logout_notices.next_client(conn, R, "", NOW - 1) is None
-        assert logout_notices.next_client(conn, "other", "", NOW) is None
+        assert due(conn) == ["a", "b"]
+        assert due(conn, limit=1) == ["a"]
+        assert due(conn, "a") == ["b"]
+        assert due(conn, "b") == []
+        assert due(conn, now=NOW - 1) == []
+        assert logout_notices.due_clients(conn, "other", "", NOW, limit=9) == []
+        logout_notices.put_off(conn, R, {"a": NOW + 10})
+        assert due(conn) == ["b"]
+        assert due(conn, now=NOW + 10) == ["a", "b"]
+
+
+def test_what_is_given_back_is_sent_by_others_as_if_it_had_not_been_taken(told: Store) -> None:
+    with told.begin() as conn:
+        late = lease(conn)
+        logout_notices.give_back(conn, R, late)
+        taken = lease(conn)
+        assert [one.attempts for one in taken] == [1, 1]
+        again = lease(conn, now=NOW + 60, until=NOW + 120)
+        logout_notices.give_back(conn, R, taken)
+        assert lease(conn, now=NOW + 60) == []
+        assert [one.attempts for one in again] == [2, 2]
 
 
 def test_what_is_leased_is_nobody_elses_until_the_lease_ends(told: Store) -> None:
@@ -145,7 +166,7 @@ def test_what_is_leased_is_nobody_elses_until_the_lease_ends(told: Store) -> Non
         (other,) = lease(conn)
         assert {taken.sid, other.sid} == {"sid-1", "sid-2"}
         assert lease(conn) == []
-        assert logout_notices.next_client(conn, R, "", NOW) == "b"
+        assert due(conn) == ["b"]
         assert lease(conn, now=NOW + 59) == []
         assert [one.attempts for one in lease(conn, now=NOW + 60, until=NOW + 120)] == [2, 2]
 
@@ -239,6 +260,34 @@ def test_what_is_too_old_is_given_up_unless_it_is_on_its_way(told: Store) -> Non
         assert all(one.failed_at == NOW for one in given_up)
         settled(conn, "done", flying)
         assert logout_notices.count(conn, R) == (0, 0, 2)
+
+
+def test_two_who_put_off_the_same_client_do_not_wait_for_each_other(told: Store) -> None:
+    """Each has a notice of it in hand, as two processes that tell one client that is down."""
+
+    def settle_and_put_off(notice: Notice) -> Callable[[Connection], bool]:
+        def act(conn: Connection) -> bool:
+            settled(conn, "later", notice)
+            logout_notices.put_off(conn, R, {"a": NOW + 10})
+            return True
+
+        return act
+
+    with told.begin() as conn:
+        first, second = lease(conn)
+        begin(conn, 3, "a")
+        sessions.end(conn, R, f"{3:064}", 900)
+        write(conn)
+    if is_postgresql(told):
+        with told.begin() as other:
+            settled(other, "later", second)
+            with told.begin() as one:
+                settle_and_put_off(first)(one)
+            logout_notices.put_off(other, R, {"a": NOW + 10})
+    else:
+        one_after_the_other(told, settle_and_put_off(first), settle_and_put_off(second))
+    with told.read() as conn:
+        assert due(conn, now=NOW + 9) == ["b"]
 
 
 Race = tuple[Callable[[Connection], object], Callable[[Connection], object]]
