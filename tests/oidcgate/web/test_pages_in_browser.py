@@ -193,6 +193,18 @@ def test_page(page: Page, site: Site, name: str) -> None:
     assert_names(page)
 
 
+def test_the_links_between_account_pages_stand_where_they_stood(page: Page, site: Site) -> None:
+    places = set()
+    for here in ("account", "profile", "authenticator", "applications"):
+        open_page(page, site, f"/page/provider-my-{here}")
+        links = page.locator(".pages a").all()
+        assert len(links) == 6
+        boxes = [link.bounding_box() for link in links]
+        top = boxes[0]["y"]
+        places.add(tuple((box["x"], box["y"] - top, box["width"]) for box in boxes))
+    assert len(places) == 1
+
+
 def tab_stops(page: Page, count: int) -> list[str]:
     page.evaluate("() => document.activeElement.blur()")
     page.mouse.click(1, 1)
