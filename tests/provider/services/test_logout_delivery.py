@@ -524,7 +524,7 @@ def test_what_waits_for_a_thread_is_given_back_by_who_stops(file_url: str, recei
         sender.stopping.set()
         return receiver(environ, start_response)
 
-    sender.fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60)
+    sender.outbound = Outbound.through(Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60))
     assert sender.deliver_due() == 2
     assert len(receiver.heard) == sent + 2
     left = notices(world)
@@ -532,7 +532,7 @@ def test_what_waits_for_a_thread_is_given_back_by_who_stops(file_url: str, recei
 
     # At once, and not when a lease is over.
     sender.stopping.clear()
-    sender.fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(receiver))
+    sender.outbound = Outbound.through(Fetcher(AddressRules(), adapter=WSGIAdapter(receiver)))
     assert sender.deliver_due() == 2
     assert len(receiver.heard) == sent + 4
     world.close()
@@ -587,7 +587,7 @@ def test_while_a_client_is_waited_for_nothing_is_written(file_url: str, receiver
 
     sender.store.begin = counted_begin  # type: ignore[method-assign]
     sender._turns = counted_turns  # type: ignore[method-assign]
-    sender.fetcher = Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60)
+    sender.outbound = Outbound.through(Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60))
     assert sender.deliver_due() == 1
     assert len(set(seen[1:5])) == 1
     world.close()
