@@ -1,5 +1,6 @@
 """What holds for every test: the rows it names exist, and a run can say which rows it showed."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = vars(item).get("_nodeid")
         if named is not None and named != item.nodeid:
             item._id = coerce_node_id(named)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on_in_the_background() -> Iterator[None]:
+    """End what providers of a test do beside their requests.
+
+    A process that a later test forks would take along locks that such a thread holds, and wait for them.
+    """
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "provider-background":
+            # What a thread runs is not to be had in another way, nor has each test a provider to tell.
+            background = thread._target.__self__  # type: ignore[attr-defined]
+            background._stopping.set()
+            thread.join(10)
 
 
 @pytest.fixture(scope="session")

@@ -41,4 +41,4 @@ def test_the_wheel_takes_every_kind_of_file(package: object) -> None:
     folder = ROOT / package.__name__  # type: ignore[attr-defined]
     kinds = {path.suffix for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 
-    assert kinds <= {".py", ".html", ".toml", ".css", ".typed", ".mako"}
+    assert kinds <= {".py", ".html", ".js", ".toml", ".css", ".typed", ".mako"}
