@@ -143,7 +143,7 @@ def asked_by(outer: RawRequest, claims: Mapping[str, Any], *, signed: bool, alon
     alone = alone or _OPENID not in _words(outer.parameters.get("scope"))
     gone = {*named, *_NAMING}
     kept = [(name, v) for name, v in outer.pairs if name == "client_id" or not (alone or name in gone)]
-    added = [(name, value) for name, value in inside if name != "client_id"]
+    added = [(name, value) for name, value in inside if name not in ("client_id", *_NAMING)]
     return parse_authorization_request([*kept, *added], signed=signed)
 
 

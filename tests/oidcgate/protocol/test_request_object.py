@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oidcgate.protocol.authorization import (
@@ -525,6 +525,7 @@ json_values = st.recursive(
         st.sampled_from([*PARAMETER_NAMES, "iss", "aud", "exp", "sub"]) | st.text(max_size=5), json_values
     )
 )
+@example({"request_uri": "0"})
 def test_any_claims_are_a_request_or_a_declared_error(claims: dict[str, Any]) -> None:
     with suppress(InvalidRequestObject):
         check_object_claims(HEADER, claims, RULES, NOW)
