@@ -27,7 +27,7 @@ def test_a_module_imports(name: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_what_is_no_module_is_there(package: object) -> None:
-    folder = Path(package.__file__).parent  # type: ignore[attr-defined]
+    folder = Path(package.__file__).parent
     kinds = {path.suffix for path in folder.rglob("*") if path.is_file()} - {".pyc"}
 
     assert (folder / "py.typed").is_file()
@@ -38,7 +38,7 @@ def test_what_is_no_module_is_there(package: object) -> None:
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_the_wheel_takes_every_kind_of_file(package: object) -> None:
     """Whoever adds a kind of file that the wheel leaves out finds it here, not at a user's."""
-    folder = ROOT / package.__name__  # type: ignore[attr-defined]
+    folder = ROOT / package.__name__
     kinds = {path.suffix for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 
     assert kinds <= {".py", ".html", ".js", ".toml", ".css", ".typed", ".mako"}

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,11 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from benchmarks.provider import servers
-from benchmarks.provider.load import Contender, measure, warm
+from benchmarks.provider.load import measure, warm
 from benchmarks.sidecar import report
-from benchmarks.sidecar.load import Figures
 from benchmarks.sidecar.report import Target
-from benchmarks.sidecar.rounds import Row
+from benchmarks.sidecar.rounds import interleaved
 from tests.live.peers import HERE
 from tests.support.servers import ROOT
 
@@ -48,25 +47,6 @@ def seconds_of_a_signature() -> dict[str, float]:
     return took
 
 
-def interleaved(
-    contenders: Sequence[Contender], *, rounds: int, seconds: float, folder: Path
-) -> dict[str, Row]:
-    """Warm all, then load each once a round: a machine that is slow for a while is slow for all of them.
-
-    Raises:
-        NotMeasured: somebody answered otherwise than with a token.
-    """
-    for contender in contenders:
-        warm(contender, folder)
-    figures: dict[str, list[Figures]] = {contender.name: [] for contender in contenders}
-    for number in range(rounds):
-        for contender in contenders:
-            seen = measure(contender, seconds, folder)
-            figures[contender.name].append(seen)
-            print(f"round {number + 1}  {contender.name:30}{seen.per_second:10,.0f}/s", file=sys.stderr)
-    return {name: Row(name, seen) for name, seen in figures.items()}
-
-
 def main(rounds: int = 7, seconds: float = 3) -> None:
     """Measure everything, print it and keep it."""
     with tempfile.TemporaryDirectory(prefix="oidcgate-benchmark-") as path, ExitStack() as running:
@@ -76,7 +56,7 @@ def main(rounds: int = 7, seconds: float = 3) -> None:
             *(provider.own_tokens(audience) for audience in servers.APIS for provider in both),
             *(provider.code_flows() for provider in both),
         ]
-        rows = interleaved(contenders, rounds=rounds, seconds=seconds, folder=folder)
+        rows = interleaved(contenders, warm, measure, rounds=rounds, seconds=seconds, folder=folder)
         said = report.versions() | servers.peer_versions(HERE)
     print(", ".join(f"{name} {number}" for name, number in said.items()))
     report.print_rows(TITLE, rows)

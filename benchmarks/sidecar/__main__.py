@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from benchmarks.sidecar import ours, peers, report, stack
-from benchmarks.sidecar.load import Contender
+from benchmarks.sidecar.load import Contender, measure, warm
 from benchmarks.sidecar.report import Target
 from benchmarks.sidecar.rounds import Row, interleaved
 from benchmarks.sidecar.stack import Client, Served
@@ -183,7 +183,9 @@ def main(rounds: int = 7, seconds: float = 2) -> None:
         field = Field(folder, running)
         said = report.versions() | peers.versions()
         for title, contenders in ((FRONT, field.front), (APP, field.app)):
-            tables[title] = dict(interleaved(contenders(), rounds=rounds, seconds=seconds, folder=folder))
+            tables[title] = dict(
+                interleaved(contenders(), warm, measure, rounds=rounds, seconds=seconds, folder=folder)
+            )
     for missing_peer in field.left_out:
         print(f"LEFT OUT: {missing_peer}")
     print(", ".join(f"{name} {number}" for name, number in said.items()))

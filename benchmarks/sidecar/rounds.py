@@ -2,11 +2,23 @@
 
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from benchmarks.sidecar.load import Contender, Figures, measure, warm
+from benchmarks.sidecar.load import Figures
+
+
+class Named(Protocol):
+    """Whoever is measured."""
+
+    @property
+    def name(self) -> str:
+        """What its row is called."""
+
+
+C = TypeVar("C", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -38,12 +50,18 @@ class Row:
 
 
 def interleaved(
-    contenders: Sequence[Contender], *, rounds: int, seconds: float, folder: Path
+    contenders: Sequence[C],
+    warm: Callable[[C, Path], None],
+    measure: Callable[[C, float, Path], Figures],
+    *,
+    rounds: int,
+    seconds: float,
+    folder: Path,
 ) -> Mapping[str, Row]:
     """Warm all, then load each once a round.
 
     Raises:
-        NotMeasured: somebody answered otherwise than with the upstream's 200.
+        NotMeasured: somebody answered otherwise than they must.
     """
     for contender in contenders:
         warm(contender, folder)

@@ -219,7 +219,6 @@ class AuthorizationRequests:
             return self.device(conn, realm, pending)
         if pending.kind is Kind.ACCOUNT:
             return self.account(realm, pending)
-        raw = parse_authorization_request(pending.parameters)
         raw = parse_authorization_request(pending.parameters, signed=pending.signed)
         target = self.target(conn, realm, raw)
         try:

@@ -234,22 +234,15 @@ class Clients:
         wanted = self._read(realm, {**said, **kept}, checks)
         stored = self._stored(realm, wanted, now)
         changed = replace(
-            stored,
-            enabled=current.enabled,
-            created_at=current.created_at,
-            own_tokens_from=current.own_tokens_from,
-            face_from=current.face_from,
-            registration_hash=current.registration_hash,
-            initial_token_id=current.initial_token_id,
-            used_at=current.used_at,
+            current,
+            **{name: getattr(stored, name) for name in _ALIKE if name != "enabled"},
+            secret_hash=stored.secret_hash,
+            sealed_secret=stored.sealed_secret,
         )
-        if made is None and needing.needs_secret:
-            changed = replace(
-                changed,
-                old_secret_hash=current.old_secret_hash,
-                old_sealed_secret=current.old_sealed_secret if needing.needs_secret_text else None,
-                old_secret_until=current.old_secret_until,
-            )
+        if made is not None or not needing.needs_secret:
+            changed = replace(changed, old_secret_hash=None, old_sealed_secret=None, old_secret_until=None)
+        elif not needing.needs_secret_text:
+            changed = replace(changed, old_sealed_secret=None)
         update_client(conn, realm.id, changed)
         return NewClient(changed, made)
 

@@ -47,7 +47,7 @@ class Outbound:
 
     def of(self, client: Client) -> Fetcher:
         """What asks the servers of a client."""
-        return self.operators if client.registration_hash is None else self.strangers
+        return self.strangers if client.registered_itself else self.operators
 
     @contextmanager
     def one_more(self, who: str) -> Iterator[bool]:

@@ -33,7 +33,7 @@ def test_the_requirement_names_these() -> None:
 @pytest.mark.parametrize(
     "library", [library for library in NAMED if not library.awaits], ids=lambda x: x.name
 )
-def test_a_named_library_is_used(library) -> None:  # type: ignore[no-untyped-def]
+def test_a_named_library_is_used(library) -> None:
     by = IMPORTERS[library.name]
 
     if library.name in ("pytest", "requests_mock"):

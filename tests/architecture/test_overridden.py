@@ -249,7 +249,7 @@ def test_a_pool_of_memcached_clients_makes_ours_and_lets_go_of_them() -> None:
     class Mine(Client):  # type: ignore[misc]  # pymemcache has no types
         pass
 
-    class Pool(PooledClient):  # type: ignore[misc]
+    class Pool(PooledClient):
         client_class = Mine
 
     pool = Pool(("127.0.0.1", 1), connect_timeout=1, timeout=2, pool_idle_timeout=60, ignore_exc=False)

@@ -26,9 +26,9 @@ def loaded_by(statement: str, names: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("package", [oidcgate, provider], ids=lambda package: package.__name__)
 def test_public_names_are_exactly_the_list(package: object) -> None:
-    name = package.__name__  # type: ignore[attr-defined]
+    name = package.__name__
 
-    assert sorted(package.__all__) == PUBLIC[name]  # type: ignore[attr-defined]
+    assert sorted(package.__all__) == PUBLIC[name]
     assert set(PUBLIC[name]) <= set(dir(package))
 
 
@@ -44,7 +44,7 @@ def test_each_public_name_can_be_imported(package: str, name: str) -> None:
 @pytest.mark.parametrize("package", [oidcgate, provider], ids=lambda package: package.__name__)
 def test_an_unknown_name_is_an_attribute_error(package: object) -> None:
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
-        _ = package.nothing_of_that_name  # type: ignore[attr-defined]
+        _ = package.nothing_of_that_name
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def waiting(set_ahead: Callable[[float], None]) -> Callable[[float], None]:
         long = seconds > _LONG_SECONDS
         set_ahead(seconds if long else 0)
         if not long:
-            time.sleep(seconds)
+            time.sleep(seconds)  # the wait that a module asks for, in real time: servers have no other
 
     return wait
 

@@ -168,7 +168,7 @@ class SessionStoreContract:
             return answer
 
         slow = Watched(store.inner)
-        slow.get = ended_meanwhile  # type: ignore[method-assign]
+        slow.get = ended_meanwhile
         there._store = slow
         there.touch(session, NOW + 60)
         assert slow.calls == ["swap"]

@@ -56,7 +56,7 @@ def test_no_secret_reaches_a_log_an_event_a_page_or_a_repr(
             tokens.append(answer.decode())
         return [answer]
 
-    sites.provider = listening  # type: ignore[assignment]
+    sites.provider = listening
     agent = sites.user_agent()
     agent.session.hooks["response"].append(witness.see)
 

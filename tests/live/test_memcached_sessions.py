@@ -61,7 +61,7 @@ class Workers:
         }
         scene = Scene.set(settings, *([self._provider] if self._provider else []))
         self._provider = scene.provider
-        self._closed_at_end.callback(scene.parts.sessions._store.close)  # type: ignore[attr-defined]
+        self._closed_at_end.callback(scene.parts.sessions._store.close)
         return scene
 
     def visit(self, browser: Browser, scene: Scene, path: str = "/page", **headers: str) -> TestResponse:

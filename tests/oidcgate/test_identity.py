@@ -146,9 +146,9 @@ def test_an_identity_cannot_be_edited_by_the_app() -> None:
     claims = read_only({"groups": ["a"], "address": {"country": "SK"}, "name": "Alice"})
     identity = Identity("Alice", "s", "https://id.example", claims=claims)
     with pytest.raises(AttributeError):
-        identity.user_name = "Mallory"  # type: ignore[misc]
+        identity.user_name = "Mallory"
     with pytest.raises(TypeError):
-        identity.claims["name"] = "Mallory"  # type: ignore[index]
+        identity.claims["name"] = "Mallory"
     with pytest.raises(TypeError):
         identity.claims["address"]["country"] = "CZ"
     assert identity.claims["groups"] == ("a",)

@@ -122,7 +122,7 @@ def test_a_table_of_anything_is_a_copy_and_read_only() -> None:
     inner["any"].append(2)
     assert config.extra == {"any": [1]}
     with pytest.raises(TypeError):
-        config.extra["x"] = 1  # type: ignore[index]
+        config.extra["x"] = 1
 
 
 def test_python_values_are_taken_too() -> None:
@@ -641,7 +641,7 @@ KEYS = st.sampled_from(
 TABLES = st.dictionaries(
     KEYS | st.text(max_size=5), JSON | st.dictionaries(KEYS, JSON) | st.lists(st.dictionaries(KEYS, JSON))
 )
-NAMES = st.sampled_from([*KEYS.elements, "SESSION__SECRET", "SESSION__IDLE_MINUTES", "BACKUP__SECRET_FILE"])  # type: ignore[attr-defined]
+NAMES = st.sampled_from([*KEYS.elements, "SESSION__SECRET", "SESSION__IDLE_MINUTES", "BACKUP__SECRET_FILE"])
 
 
 @given(TABLES, st.dictionaries(NAMES.map(lambda name: "APP_" + name.upper()), st.text()))

@@ -335,7 +335,7 @@ class _Both(requests.adapters.BaseAdapter):
         super().__init__()
         self._providers = providers
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         for provider in self._providers:
             if (request.url or "").startswith(provider.issuer + "/"):
                 return provider.adapter.send(request, **options)

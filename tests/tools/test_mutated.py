@@ -44,7 +44,7 @@ def test_marked_functions_are_changed_under_one_mark(monkeypatch: pytest.MonkeyP
     ]
     space = {"__name__": "rules"}
     exec(code, space)  # noqa: S102
-    rules: type = space["Rules"]  # type: ignore[assignment]
+    rules: type = space["Rules"]
     marks = [name for name, value in vars(rules).items() if hasattr(value, "is_cross_check")]
     assert marks == ["_enough"]
     assert isinstance(vars(rules)["strict"], property)

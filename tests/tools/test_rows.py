@@ -117,6 +117,6 @@ def test_rows_and_pitfalls_have_unique_ids() -> None:
 def test_without_a_report_file_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    Rows(known_ids(), None).pytest_sessionfinish(session=None)  # type: ignore[arg-type]
+    Rows(known_ids(), None).pytest_sessionfinish(session=None)
 
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """Both sites as processes: gunicorn with TLS, configured by files as an operator would write them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +39,7 @@ post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
     provider_config = _write_provider_config(folder, issuer, client)
     gate_config = _write_gate_config(folder, issuer, app_url, authority, response_mode)
     with (
-        gunicorn(
-            "tests.live.sites.provider_site:application",
-            port=provider_port,
-            log=folder / "provider.log",
-            env={"PROVIDER_CONFIG": str(provider_config)},
-            certificate=authority.issue("id.example"),
-        ) as provider,
+        _provider(folder, provider_port, provider_config, authority) as provider,
         gunicorn(
             "tests.live.sites.app_site:application",
             port=app_port,
@@ -79,13 +73,7 @@ frontchannel_logout_session_required = true
 """
     provider_config = _write_provider_config(folder, issuer, client)
     with (
-        gunicorn(
-            "tests.live.sites.provider_site:application",
-            port=provider_port,
-            log=folder / "provider.log",
-            env={"PROVIDER_CONFIG": str(provider_config)},
-            certificate=authority.issue("id.example"),
-        ) as provider,
+        _provider(folder, provider_port, provider_config, authority) as provider,
         gunicorn(
             "tests.live.sites.spa_site:application",
             port=app_port,
@@ -95,6 +83,16 @@ frontchannel_logout_session_required = true
         ) as app,
     ):
         yield Sites(app_url, issuer, app, provider)
+
+
+def _provider(folder: Path, port: int, config: Path, authority: Authority) -> AbstractContextManager[Server]:
+    return gunicorn(
+        "tests.live.sites.provider_site:application",
+        port=port,
+        log=folder / "provider.log",
+        env={"PROVIDER_CONFIG": str(config)},
+        certificate=authority.issue("id.example"),
+    )
 
 
 def _secret_file(path: Path, text: str) -> Path:

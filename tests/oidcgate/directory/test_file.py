@@ -302,7 +302,7 @@ def test_attributes_cannot_be_changed(path: Path) -> None:
     user = FileDirectory(path, lambda: NOW).find("a", now=NOW)
     assert user is not None
     with pytest.raises(TypeError):
-        user.attributes["title"] = "y"  # type: ignore[index]
+        user.attributes["title"] = "y"
 
 
 def test_many_problems_are_counted_not_all_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -621,7 +621,7 @@ def test_body_and_answer_stream_as_they_come(world: World) -> None:
         for number in range(3):
             part = b"%d" % number
             exchange.say({"type": "http.request", "body": part, "more_body": number < 2})
-            await exchange.until(lambda messages, part=part: messages[-1].get("body") == part)  # type: ignore[misc]
+            await exchange.until(lambda messages, part=part: messages[-1].get("body") == part)
         answer = await exchange.answer()
         assert (answer.body, answer.whole) == (b"012", True)
 

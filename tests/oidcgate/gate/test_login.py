@@ -676,7 +676,7 @@ class TestFormPost:
         if mode == "form_post":
             answer = browser.get(callback)
         else:
-            answer = browser.post("/.oidcgate/callback", dict(parse_qs(urlsplit(callback).query)))  # type: ignore[arg-type]
+            answer = browser.post("/.oidcgate/callback", dict(parse_qs(urlsplit(callback).query)))
         assert answer.status_code == 400
         assert scene.provider.calls("/token") == 0
 

@@ -64,7 +64,7 @@ def test_another_library_reads_ours_and_we_read_its(alg: str) -> None:
     ours = sign(claims, KEYS[alg], name, kid="k", typ="at+jwt")
     assert pyjwt.decode(ours, their_key, algorithms=[name]) == claims
     assert pyjwt.get_unverified_header(ours) == {"alg": name, "kid": "k", "typ": "at+jwt"}
-    theirs = pyjwt.encode(claims, KEYS[alg].private_key, algorithm=name, headers={"kid": "k", "x-extra": "1"})  # type: ignore[arg-type]
+    theirs = pyjwt.encode(claims, KEYS[alg].private_key, algorithm=name, headers={"kid": "k", "x-extra": "1"})
     assert verify(theirs, known(alg), (name,)).claims == claims
 
 
@@ -150,7 +150,7 @@ def test_a_token_with_one_thing_wrong_is_refused_by_name(token: str, reason: JWT
     ],
 )
 def test_a_good_signature_over_an_ambiguous_payload_is_refused(payload: bytes) -> None:
-    token = pyjwt.api_jws.encode(payload, EC.private_key, algorithm="ES256", headers={"kid": "k"})  # type: ignore[arg-type]
+    token = pyjwt.api_jws.encode(payload, EC.private_key, algorithm="ES256", headers={"kid": "k"})
     assert refusal(token, known(), ("ES256",)) is JWTFailure.NOT_AN_OBJECT
 
 
@@ -158,7 +158,7 @@ def test_a_key_inside_the_token_is_not_looked_at() -> None:
     stranger = generate_key("ES256")
     token = pyjwt.encode(
         {"sub": "x"},
-        stranger.private_key,  # type: ignore[arg-type]
+        stranger.private_key,
         algorithm="ES256",
         headers={"kid": "k", "jwk": public_jwk(stranger, "k", "ES256"), "jku": "https://evil.example/jwks"},
     )
@@ -177,7 +177,7 @@ def test_an_rsa_public_key_is_no_hmac_secret() -> None:
 
 
 def test_a_token_without_kid_needs_exactly_one_fitting_key() -> None:
-    token = pyjwt.encode({"sub": "x"}, EC.private_key, algorithm="ES256")  # type: ignore[arg-type]
+    token = pyjwt.encode({"sub": "x"}, EC.private_key, algorithm="ES256")
     other = VerificationKey(generate_key("ES256"), "other", None)
     rsa = VerificationKey(KEYS["RS256"], "rsa", None)
     assert verify(token, [*known(), rsa], ("ES256",)).claims == {"sub": "x"}

@@ -44,7 +44,7 @@ def once_and_close(data: bytes) -> Script:
 
 
 def fetcher(**changes: object) -> Fetcher:
-    return Fetcher(LOOPBACK, **({"total_seconds": 0.6, "max_bytes": 10_000} | changes))  # type: ignore[arg-type]
+    return Fetcher(LOOPBACK, **({"total_seconds": 0.6, "max_bytes": 10_000} | changes))
 
 
 def failure(peer: Peer, fetch: Fetcher | None = None, path: str = "/x?secret=canary") -> FetchError:
@@ -285,7 +285,7 @@ def secure(
     authority: Authority | None, names: Names, rules: AddressRules = INSIDE, **changes: object
 ) -> Fetcher:
     ca_file = None if authority is None else authority.certificate
-    return Fetcher(rules, resolver=names, ca_file=ca_file, **({"total_seconds": 5} | changes))  # type: ignore[arg-type]
+    return Fetcher(rules, resolver=names, ca_file=ca_file, **({"total_seconds": 5} | changes))
 
 
 def refused(fetch: Fetcher, url: str) -> FetchFailure:

@@ -65,7 +65,7 @@ def test_single_claims_are_asked_for_by_name() -> None:
         },
     )
     with pytest.raises(TypeError):
-        asked.id_token["sub"] = ClaimRequest()  # type: ignore[index]
+        asked.id_token["sub"] = ClaimRequest()
 
 
 @pytest.mark.parametrize("text", [None, "{}", '{"userinfo":null,"id_token":{}}', '{"userinfo":{}}'])

@@ -202,7 +202,7 @@ def test_what_our_gate_sends_through_authlib_is_understood(name: str, secret: st
         auth = ClientAuth(client_id=name, client_secret=secret, auth_method=method)
         _, headers, body = auth.prepare("POST", "https://id.example.com/token", {}, "")
         form = [tuple(pair.split("=")) for pair in body.split("&") if pair]
-        presented = present(headers.get("Authorization"), form)  # type: ignore[arg-type]
+        presented = present(headers.get("Authorization"), form)
         assert (presented.method, presented.client_id) == (method, name)
         assert presented.secret == (None if method == "none" else Secret(secret))
 

@@ -211,7 +211,7 @@ class TestWhatPasses:
 
                 for number in range(3):
                     line.say(b"8\r\ndata: %d\n\r\n" % number)
-                    await call.until(lambda call, number=number: call.body.endswith(b"data: %d\n" % number))  # type: ignore[misc]
+                    await call.until(lambda call, number=number: call.body.endswith(b"data: %d\n" % number))
                     assert not call.complete
                 line.say(b"0\r\n\r\n")
                 await call.done()
@@ -385,7 +385,7 @@ class TestUploads:
                 for number in range(5):
                     assert await line.read(6) == b"1\r\n%d\r\n" % number
                     line.say(b"1\r\n%d\r\n" % number)
-                    await call.until(lambda call, number=number: call.body.endswith(b"%d" % number))  # type: ignore[misc]
+                    await call.until(lambda call, number=number: call.body.endswith(b"%d" % number))
                     await call.feed(b"%d" % (number + 1), more=number < 4)
                 assert await line.read(6 + 5) == b"1\r\n5\r\n0\r\n\r\n"
                 line.say(b"0\r\n\r\n")

@@ -334,7 +334,7 @@ class TestLifespan:
             async with played() as upstream, fronted(upstream.url) as proxy:
                 said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
                 heard: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-                task = asyncio.ensure_future(proxy({"type": "lifespan"}, said.get, heard.put))  # type: ignore[arg-type]
+                task = asyncio.ensure_future(proxy({"type": "lifespan"}, said.get, heard.put))
                 said.put_nowait({"type": "lifespan.startup"})
                 assert (await heard.get())["type"] == "lifespan.startup.complete"
                 unused, used = Call(proxy), Call(proxy)
@@ -368,7 +368,7 @@ class TestLifespan:
                     async def send(message: dict[str, str], heard: list[dict[str, str]] = heard) -> None:
                         heard.append(message)
 
-                    await proxy({"type": "lifespan"}, receive, send)  # type: ignore[arg-type]
+                    await proxy({"type": "lifespan"}, receive, send)
                 assert heard[0]["type"] == "lifespan.startup.failed"
                 assert "https://app.internal" in heard[0]["message"]
 
@@ -378,6 +378,6 @@ class TestLifespan:
         async def test() -> None:
             async with fronted("http://127.0.0.1:1") as proxy:
                 with pytest.raises(ValueError, match="mystery"):
-                    await proxy({"type": "mystery"}, None, None)  # type: ignore[arg-type]
+                    await proxy({"type": "mystery"}, None, None)
 
         run(test())

@@ -31,7 +31,7 @@ BOUND = 16 * 1024 * 1024
 
 def limits(**short: float) -> Limits:
     others = ("connect_seconds", "head_seconds", "idle_seconds", "client_idle_seconds")
-    return Limits(**{**dict.fromkeys(others, LONG), **short})  # type: ignore[arg-type]
+    return Limits(**{**dict.fromkeys(others, LONG), **short})
 
 
 async def later(proxy: Fronted, seconds: float) -> None:
@@ -42,7 +42,7 @@ async def later(proxy: Fronted, seconds: float) -> None:
 @asynccontextmanager
 async def told_the_time(**seconds: float | None) -> AsyncIterator[tuple[Played, Fronted]]:
     """An upstream, and a proxy for which time passes only `later`; other limits are a minute."""
-    patience = Limits(**{"head_seconds": 60, "idle_seconds": 60, "client_idle_seconds": 60, **seconds})  # type: ignore[arg-type]
+    patience = Limits(**{"head_seconds": 60, "idle_seconds": 60, "client_idle_seconds": 60, **seconds})
     async with played() as upstream, fronted(upstream.url, limits=patience, look_seconds=3600) as proxy:
         yield upstream, proxy
 
@@ -121,7 +121,7 @@ class TestTimeOuts:
                 await line.answers(CHUNKED)
                 for number in range(15):
                     line.say(b"1\r\nx\r\n")
-                    await call.until(lambda call, number=number: len(call.body) > number)  # type: ignore[misc]
+                    await call.until(lambda call, number=number: len(call.body) > number)
                     await later(proxy, 9)
                 line.say(b"0\r\n\r\n")
                 await call.done()
@@ -342,7 +342,7 @@ class TestClientsThatLeave:
 
                 call = Call(proxy)
                 call.task.cancel()
-                task = asyncio.ensure_future(proxy(call.scope, receive, send))  # type: ignore[arg-type]
+                task = asyncio.ensure_future(proxy(call.scope, receive, send))
                 line = await upstream.line()
                 await line.answers(CHUNKED)
                 with pytest.raises(ConnectionResetError):
@@ -358,7 +358,7 @@ class TestClientsThatLeave:
                     call = Call(proxy)
                     line = await upstream.line()
                     await line.answers(answer)
-                    await call.until(lambda call, answer=answer: bool(call.status) == bool(answer))  # type: ignore[misc]
+                    await call.until(lambda call, answer=answer: bool(call.status) == bool(answer))
                     call.task.cancel()
                     with pytest.raises(asyncio.CancelledError):
                         await call.task

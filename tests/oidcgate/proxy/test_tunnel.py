@@ -246,13 +246,13 @@ def test_a_slow_client_still_gets_what_was_sent_before_the_upstream_left(run: Ru
     async def test() -> None:
         async with raw_upstream() as upstream, front(upstream.url) as running:
             asking, got = await raw_tunnel(running, upstream)
-            asking.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            asking.writer.transport.pause_reading()
             size = 8 << 20
             got.write(b"\x82\x7f" + size.to_bytes(8, "big") + bytes(size))
             got.writer.write_eof()
             (connection,) = running.service.connections
             await until(lambda: connection.tunnel.transport.get_write_buffer_size() > 0)
-            asking.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            asking.writer.transport.resume_reading()
             left = size + 10
             while left and (chunk := await asking.reader.read(1 << 16)):
                 left -= len(chunk)
@@ -467,7 +467,7 @@ def test_who_does_not_read_stops_the_other_one(run: Run, reader: str) -> None:
         async with raw_upstream() as upstream, front(upstream.url, limits=limits) as running:
             asking, got = await raw_tunnel(running, upstream)
             slow, fast = (asking, got) if reader == "client" else (got, asking)
-            slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            slow.writer.transport.pause_reading()
             opening = b"\x82\x7f" if fast is got else b"\x82\xff"
             fast.write(opening + size.to_bytes(8, "big") + (MASK if fast is asking else b""))
             chunk = bytes(1 << 16)
@@ -483,7 +483,7 @@ def test_who_does_not_read_stops_the_other_one(run: Run, reader: str) -> None:
             (connection,) = running.service.connections
             for end in (connection.tunnel, connection.tunnel.peer):
                 assert end.transport.get_write_buffer_size() < 1 << 20
-            slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            slow.writer.transport.resume_reading()
             await slow.read(sent)  # and on it goes
             await fast.writer.drain()
 

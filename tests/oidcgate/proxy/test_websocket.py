@@ -37,7 +37,7 @@ from tests.support.tls import Authority
 def test_a_subprotocol_is_agreed_between_the_ends(run: Run) -> None:
     async def test() -> None:
         async with (
-            serve(echo, "127.0.0.1", 0, subprotocols=["second", "third"]) as server,  # type: ignore[list-item]
+            serve(echo, "127.0.0.1", 0, subprotocols=["second", "third"]) as server,
             front(url_of(server)) as running,
             client(running, subprotocols=["first", "second"]) as ws,
         ):

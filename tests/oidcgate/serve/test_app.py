@@ -44,5 +44,5 @@ def test_each_setting_reaches_the_one_it_is_meant_for(
 ) -> None:
     config = config_from_mapping(minimal(**tables))
 
-    assert server_limits(config) == dataclasses.replace(ServerLimits(), **server)  # type: ignore[arg-type]
-    assert proxy_limits(config) == dataclasses.replace(PROXY, **proxy)  # type: ignore[arg-type]
+    assert server_limits(config) == dataclasses.replace(ServerLimits(), **server)
+    assert proxy_limits(config) == dataclasses.replace(PROXY, **proxy)

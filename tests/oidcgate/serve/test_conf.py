@@ -36,9 +36,9 @@ class _Lists(dict[str, str]):
 
     def __setitem__(self, key: str, value: object) -> None:
         if isinstance(value, list) and key in self:
-            self[key].extend(value)  # type: ignore[attr-defined]
+            self[key].extend(value)
         else:
-            super().__setitem__(key, value)  # type: ignore[assignment]
+            super().__setitem__(key, value)
 
 
 @pytest.fixture

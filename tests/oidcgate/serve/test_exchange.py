@@ -320,7 +320,7 @@ class TestAnswer:
         async def test() -> None:
             wire = Wire(Says(start(LENGTH_5, follows=True), body(b"hello")))
             writes: list[bytes] = []
-            wire.transport.write = writes.append  # type: ignore[method-assign]
+            wire.transport.write = writes.append
             await wire.feed(GET)
 
             assert len(writes) == 1

@@ -49,7 +49,7 @@ class Meeting:
         headers = {"Cookie": f"{cookie}; own=1"} if cookie else {}
         return connect(
             f"ws://127.0.0.1:{self.port}/live?a=1",
-            origin=origin,  # type: ignore[arg-type]
+            origin=origin,
             additional_headers={**headers, "X-Forwarded-User": "mallory"},
             proxy=None,
         )
@@ -73,7 +73,7 @@ async def meeting() -> AsyncIterator[Meeting]:
         url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
         met.world = World(proxy={"upstream": url})
         app, _ = asgi_app(met.world.gate.parts, Counters())
-        app._watch = Watch(app._may_go_on, look_seconds=0.05)  # type: ignore[attr-defined]
+        app._watch = Watch(app._may_go_on, look_seconds=0.05)
         service = Service(ServerLimits())
         server = await service.loop.create_server(protocol_factory(app, service), "127.0.0.1", 0)
         met.port = server.sockets[0].getsockname()[1]

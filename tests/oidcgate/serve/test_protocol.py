@@ -20,7 +20,7 @@ class Timed:
 
     def __init__(self, app: object = hello, limits: ServerLimits = LIMITS) -> None:
         self.clock = Clock()
-        self.wire = Wire(app, limits, self.clock)  # type: ignore[arg-type]
+        self.wire = Wire(app, limits, self.clock)
 
     async def after(self, seconds: float) -> Wire:
         """So much time passes, a sweep each second."""

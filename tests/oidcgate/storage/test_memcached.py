@@ -55,7 +55,7 @@ def cache_on() -> Iterator[MakeCache]:
     made: list[MemcachedCache] = []
 
     def make(*servers: Memcached, namespace: str = "gate", **options: object) -> MemcachedCache:
-        made.append(MemcachedCache(servers_of(url_of(servers)), namespace, **options))  # type: ignore[arg-type]
+        made.append(MemcachedCache(servers_of(url_of(servers)), namespace, **options))
         return made[-1]
 
     yield make

@@ -111,9 +111,9 @@ def test_each_byte_by_itself() -> None:
         character = chr(byte)
         expected = PathFault.CONTROL_CHARACTER if byte < 0x20 or byte == 0x7F else None
         expected = PathFault.BACKSLASH if character == "\\" else expected
-        assert fault_of(lambda text=f"/a{character}b": canonical_path(text)) is expected, ascii(character)  # type: ignore[misc]
+        assert fault_of(lambda text=f"/a{character}b": canonical_path(text)) is expected, ascii(character)
         for escape in (f"%{byte:02x}", f"%{byte:02X}"):
-            twice = fault_of(lambda text=f"/a{escape}b": canonical_path(text))  # type: ignore[misc]
+            twice = fault_of(lambda text=f"/a{escape}b": canonical_path(text))
             assert twice is (PathFault.ENCODED_DELIMITER if character in unsafe else None), escape
 
 
@@ -121,7 +121,7 @@ def test_each_byte_by_itself() -> None:
 def test_each_escape_on_the_wire() -> None:
     for byte in range(256):
         for escape in (f"%{byte:02x}", f"%{byte:02X}"):
-            fault = fault_of(lambda raw=f"/a{escape}", byte=byte: check_raw_target(raw, f"/a{chr(byte)}"))  # type: ignore[misc]
+            fault = fault_of(lambda raw=f"/a{escape}", byte=byte: check_raw_target(raw, f"/a{chr(byte)}"))
             assert fault is (PathFault.ENCODED_DELIMITER if byte in b"/\\\0" else None), escape
 
 

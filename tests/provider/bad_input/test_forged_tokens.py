@@ -33,7 +33,7 @@ SECRET = "jwt-3kQzX7VbN1mRtY9wLpGdHs5JfCe2AuKo8TiZq4ExA"
 def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims of a token, unverified."""
     head, body, _ = token.split(".")
-    return tuple(json.loads(base64.urlsafe_b64decode(part + "==")) for part in (head, body))  # type: ignore[return-value]
+    return tuple(json.loads(base64.urlsafe_b64decode(part + "==")) for part in (head, body))
 
 
 def rsa_of(key: Key) -> rsa.RSAPrivateKey:

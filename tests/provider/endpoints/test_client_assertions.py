@@ -344,7 +344,7 @@ def test_nothing_is_open_in_the_database_while_keys_are_fetched(database: Path) 
     server = KeyServer(public(key("RSA")))
     world = fetching(database, server)
     pool = world.provider.parts.store.engine.pool
-    server.while_asked.append(lambda: busy.append(pool.checkedout()))  # type: ignore[attr-defined]
+    server.while_asked.append(lambda: busy.append(pool.checkedout()))
     busy: list[int] = []
     assert present(world, sign(claims(world), key("RSA"), "RS256")).status_code == 200
     assert busy == [0]

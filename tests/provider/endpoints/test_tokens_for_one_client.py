@@ -77,7 +77,7 @@ def test_the_token_of_one_secret_is_no_hint_of_another(database: Path) -> None:
         post_logout_redirect_uris=["https://app.example/bye"],
     )
     world = World.over(database, further_signing_algorithms=OFFERED, clients=[mine, other])
-    hints = next(r.endpoint for r in world.provider.parts.routes if r.path == "/end_session").requests.hints  # type: ignore[attr-defined]
+    hints = next(r.endpoint for r in world.provider.parts.routes if r.path == "/end_session").requests.hints
     good = answer(world)["id_token"]
     forged = jwt.encode({**from_secret(good, "HS256", LONG), "aud": "plain"}, APP_SECRET, "HS256")
     stranger = jwt.encode(from_secret(good, "HS256", LONG), APP_SECRET, "HS256")
@@ -186,7 +186,7 @@ def test_no_transaction_is_open_while_the_key_is_fetched(database: Path) -> None
     world = world_of(database, server=server, **BOTH)
     pool = world.provider.parts.store.engine.pool
     busy: list[int] = []
-    server.while_asked.append(lambda: busy.append(pool.checkedout()))  # type: ignore[attr-defined]
+    server.while_asked.append(lambda: busy.append(pool.checkedout()))
     answer(world)
     assert busy == [0]
 

@@ -74,7 +74,7 @@ class Slow(PasswordHasher):
         self.most = 0
         self.lock = threading.Lock()
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # type: ignore[override]
+    def verify(self, hash: str | bytes, password: str | bytes) -> bool:
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)

@@ -59,7 +59,7 @@ QUIET = InteractionState(
 def state(**changes: object) -> InteractionState:
     if "scopes" in changes:
         changes.setdefault("to_agree", changes["scopes"])
-    return replace(QUIET, **changes)  # type: ignore[arg-type]
+    return replace(QUIET, **changes)
 
 
 def agreed(*scopes: str, user: str = "alice", left_out: tuple[str, ...] = ()) -> ConsentAnswer:

@@ -407,7 +407,7 @@ def test_what_dies_in_the_middle_is_sent_again_with_the_same_jti(url: str, recei
         raise Killed
 
     sender = delivery(world)
-    sender._settle = die  # type: ignore[method-assign]
+    sender._settle = die
     with pytest.raises(Killed):
         sender.deliver_due()
     first = receiver.counted()
@@ -585,8 +585,8 @@ def test_while_a_client_is_waited_for_nothing_is_written(file_url: str, receiver
         start_response("503 X", [])
         return [b""]
 
-    sender.store.begin = counted_begin  # type: ignore[method-assign]
-    sender._turns = counted_turns  # type: ignore[method-assign]
+    sender.store.begin = counted_begin
+    sender._turns = counted_turns
     sender.outbound = Outbound.through(Fetcher(AddressRules(), adapter=WSGIAdapter(app), total_seconds=60))
     assert sender.deliver_due() == 1
     assert len(set(seen[1:5])) == 1

@@ -28,7 +28,7 @@ def acts(world: World) -> tuple[str, Act, Act]:
     parts, realm, now = world.provider.parts, world.realm, world.now
     refresh_token = str(world.tokens()["refresh_token"])
     (endpoint,) = (route.endpoint for route in parts.routes if route.path == "/token")
-    grant = endpoint.grants["refresh_token"]  # type: ignore[attr-defined]
+    grant = endpoint.grants["refresh_token"]
     assert isinstance(grant, RefreshTokenGrant)
     revocation = Revocation(grant.tokens.checks)
     with parts.store.read() as conn:

@@ -131,7 +131,7 @@ def test_oidcc_registration_sector_uri(database: Path) -> None:
     server = SectorServer()
     world = world_of(database, server)
     pool, busy = world.provider.parts.store.engine.pool, list[int]()
-    server.look = lambda: busy.append(pool.checkedout())  # type: ignore[attr-defined]
+    server.look = lambda: busy.append(pool.checkedout())
     told = registered(world, **WANTED)
     assert (told["subject_type"], told["sector_identifier_uri"]) == ("pairwise", SECTOR)
     # Asked once, while nothing is open in the database.

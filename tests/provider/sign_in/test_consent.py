@@ -216,7 +216,7 @@ def test_hostile_names_are_text(world: World) -> None:
     parts = world.provider.parts
     configured = dict(parts.clients.configured["default"])
     configured["app"] = replace(configured["app"], name=evil)
-    parts.clients.configured["default"] = configured  # type: ignore[index]
+    parts.clients.configured["default"] = configured
     browser = world.browser()
     login = browser.authorize("app")
     consent = browser.sign_in(login)

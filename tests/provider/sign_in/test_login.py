@@ -101,7 +101,7 @@ class CountingHasher(PasswordHasher):
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
         self.costs: list[str] = []
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # type: ignore[override]
+    def verify(self, hash: str | bytes, password: str | bytes) -> bool:
         self.costs.append(str(hash).split("$")[3])
         return super().verify(hash, password)
 

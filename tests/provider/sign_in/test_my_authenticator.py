@@ -96,7 +96,7 @@ def test_a_secret_that_waits_is_of_one_session_and_one_page(tmp_path: Path) -> N
 def with_stored_secret(world: World) -> str:
     """A sealed secret as the database holds it, of somebody else."""
     (login,) = (r.endpoint for r in world.provider.parts.routes if r.path == MyPage.NEW_AUTHENTICATOR)
-    pages = login.__self__  # type: ignore[attr-defined]
+    pages = login.__self__
     parts = world.provider.parts
     sealed = str(pages.secrets.seal(parts.realms[0], "sub-gone", "A" * 32, world.now))
     with parts.store.begin() as conn:

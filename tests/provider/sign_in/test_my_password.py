@@ -78,10 +78,10 @@ def test_a_session_that_somebody_renewed_meanwhile_is_not_kept_as_ones_own(
             assert renew_session(conn, parts.realms[0], session, world.now)
         return check(user, password)
 
-    world.password_factor.check = renewed_first  # type: ignore[method-assign]
+    world.password_factor.check = renewed_first
     before = browser.session_cookie
     change(browser, page, end_others=end_others)
-    world.password_factor.check = check  # type: ignore[method-assign]
+    world.password_factor.check = check
     assert world.events("password_changed")[0]["sessions"] == 1 - left
     assert len([row for row in rows(world, "browser_sessions") if row["ended_at"] is None]) == left
     assert browser.session_cookie == before
@@ -202,12 +202,12 @@ def test_two_tabs_change_the_password(world: World) -> None:
 
     def other_tab_first(user: User | None, password: str) -> Any:
         verdict = check(user, password)
-        factor.check = check  # type: ignore[method-assign]
+        factor.check = check
         tab = change(browser, page, new_password="the other tab's", new_password_again="the other tab's")
         assert done(tab) == "Your password is changed."
         return verdict
 
-    factor.check = other_tab_first  # type: ignore[method-assign]
+    factor.check = other_tab_first
     late = change(browser, page)
     assert (late.status, "not your password" in late.text) == (403, True)
     assert world.events("login_failed")[-1]["reason"] == "changed_meanwhile"

@@ -64,7 +64,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def place(made: Place) -> Place:
     """The same, and the server as good as new."""
     world, browser, server = made
-    server.__init__(signed().encode())  # type: ignore[misc]
+    server.__init__(signed().encode())
     return world, browser, server
 
 
@@ -221,7 +221,7 @@ def test_no_transaction_is_open_while_it_is_fetched(place: Place, monkeypatch: p
     def counting(original: object) -> object:
         @contextmanager
         def counted(self: Store) -> Iterator[object]:
-            with original(self) as conn:  # type: ignore[operator]
+            with original(self) as conn:
                 open_now[0] += 1
                 try:
                     yield conn

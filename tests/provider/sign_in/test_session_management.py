@@ -515,7 +515,7 @@ class TestFraming:
         )
         policy = world.browser().step(f"{ISSUER}/check_session").response.headers["Content-Security-Policy"]
         world.close()
-        assert re.search(r"frame-ancestors ([^;]*)", policy)[1] == "https://app.example"  # type: ignore[index]
+        assert re.search(r"frame-ancestors ([^;]*)", policy)[1] == "https://app.example"
 
     @pytest.mark.row("S-18")
     def test_no_other_answer_of_any_route_can_be_framed(self, world: World, browser: Browser) -> None:

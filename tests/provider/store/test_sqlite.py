@@ -122,7 +122,7 @@ class Told:
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])
 def test_who_switches_a_new_file_beside_another_asks_again(code: int) -> None:
     cursor = Told(3, code)
-    switch_to_wal(cursor, 60)  # type: ignore[arg-type]
+    switch_to_wal(cursor, 60)
     assert cursor.left == 0
 
 
@@ -136,5 +136,5 @@ def test_who_switches_a_new_file_beside_another_asks_again(code: int) -> None:
 def test_what_does_not_pass_by_itself_is_told(code: int, busy_seconds: float) -> None:
     cursor = Told(1000, code)
     with pytest.raises(sqlite3.OperationalError):
-        switch_to_wal(cursor, busy_seconds)  # type: ignore[arg-type]
+        switch_to_wal(cursor, busy_seconds)
     assert cursor.left == 999
