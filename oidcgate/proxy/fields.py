@@ -51,6 +51,7 @@ class HeadFault(StrEnum):
     TARGET = "target_malformed"
     NAME = "header_name_malformed"
     VALUE = "header_value_malformed"
+    REPEATED = "header_repeated"
     LENGTH = "content_length_malformed"
     LENGTH_REPEATED = "content_length_repeated"
     LENGTH_AND_CODING = "content_length_with_transfer_encoding"

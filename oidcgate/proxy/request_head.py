@@ -58,18 +58,32 @@ class _Verdict(StrEnum):
     """What becomes of a field that does not simply pass, by its name alone."""
 
     ODD = "odd"  # passes, but its name can be read as another one
+    ONCE = "once"  # passes, and there is no second one, in whatever spelling
     DROP = "drop"
     BAD = "bad"
     CONNECTION = "connection"
 
 
 # Looked up for every field of every request.
-_ODD, _DROP, _CONNECTION = _Verdict.ODD, _Verdict.DROP, _Verdict.CONNECTION
+_ODD, _ONCE, _DROP, _CONNECTION = _Verdict.ODD, _Verdict.ONCE, _Verdict.DROP, _Verdict.CONNECTION
 
 _PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
 # Servers turn "-" into "_", some turn everything else into it too: `X.Real_IP` is an X-Real-IP to somebody.
 _AS_READ: Final = bytes(
     ord("-") if not chr(byte).isalnum() or byte > 127 else ord(chr(byte).lower()) for byte in range(256)
+)
+# One value each, by which somebody is let in or a body is read: of two, one reader takes the first and
+# another the last. Spec: RFC 9110 5.3, 8.3, 11.6.2, 13.1, 14.
+_SINGLE: Final = frozenset(
+    {
+        b"authorization",
+        b"content-range",
+        b"content-type",
+        b"if-modified-since",
+        b"if-range",
+        b"if-unmodified-since",
+        b"range",
+    }
 )
 _NEVER_FORWARDED: Final = HOP_BY_HOP | _CLAIMS_OF_ORIGIN | _REWRITTEN
 
@@ -83,6 +97,8 @@ def _judge(name: bytes) -> bytes | _Verdict:
     read = name.translate(_AS_READ)
     if read in _NEVER_FORWARDED or read.startswith(b"x-forwarded-"):
         return _Verdict.DROP
+    if read in _SINGLE:
+        return _Verdict.ONCE
     return line_of(name) if _PLAIN_NAME.fullmatch(name) else _Verdict.ODD
 
 
@@ -142,8 +158,8 @@ def request_head(
             never taken from a client.
 
     Raises:
-        BadHead: a method, target, name or value that two readers could take for two things. CONNECT is not
-            forwarded.
+        BadHead: a method, target, name or value that two readers could take for two things, or two fields of
+            which there is one. CONNECT is not forwarded.
     """
     if method not in _COMMON_METHODS and (not _METHOD.fullmatch(method) or method == "CONNECT"):
         raise BadHead(HeadFault.METHOD)
@@ -153,6 +169,7 @@ def request_head(
     parts = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nhost: ", host]
     names = _NAMES
     nominating = False
+    single: tuple[bytes, ...] = ()
     for name, value in headers:
         line = names[name]
         if type(line) is bytes:
@@ -160,6 +177,13 @@ def request_head(
                 parts += (line, value)
         elif line is _DROP:
             pass
+        elif line is _ONCE:
+            read = name.translate(_AS_READ)
+            if read in single:
+                raise BadHead(HeadFault.REPEATED)
+            single += (read,)
+            if read not in {other.translate(_AS_READ) for other in taken}:
+                parts += (line_of(name), value)
         elif line is _CONNECTION:
             nominating = nominating or value.lower() not in PLAIN_CONNECTION
         elif line is _ODD:

@@ -49,6 +49,11 @@ def names_of(request: bytes) -> list[bytes]:
     return [line.partition(b":")[0] for line in request.split(b"\r\n")[1:-2]]
 
 
+def fields_of(request: bytes) -> list[HeaderPair]:
+    lines = (line.partition(b": ") for line in request.split(b"\r\n")[1:-2])
+    return [(name, value) for name, _, value in lines]
+
+
 def test_the_whole_of_it() -> None:
     assert head(
         (b"host", b"evil.example"),
@@ -199,6 +204,34 @@ def test_what_could_be_two_fields_is_refused(header: HeaderPair, fault: HeadFaul
         with pytest.raises(BadHead) as refusal:
             call()
         assert (refusal.value.fault, refusal.value.status) == (fault, 400)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"authorization",
+        b"content-range",
+        b"content-type",
+        b"if-modified-since",
+        b"if-range",
+        b"if-unmodified-since",
+        b"range",
+    ],
+)
+def test_of_what_has_one_value_there_is_one(name: bytes) -> None:
+    assert (name, b"a") in fields_of(head((name, b"a"), (b"accept", b"b")))
+    for other in (name, name.replace(b"-", b"_"), name.replace(b"-", b".")):
+        with pytest.raises(BadHead) as refusal:
+            head((name, b"a"), (b"accept", b"b"), (other, b"a"))
+        assert (refusal.value.fault, refusal.value.status) == (HeadFault.REPEATED, 400)
+    assert (name, b"ours") in fields_of(head((name, b"a"), own=((name, b"ours"),)))
+    assert (name, b"a") not in fields_of(head((name, b"a"), own=((name, b"ours"),)))
+
+
+@pytest.mark.parametrize("name", [b"accept", b"cookie", b"if-none-match", b"x-forwarding", b"x_odd"])
+def test_of_others_there_may_be_several(name: bytes) -> None:
+    sent = [(name, b"a"), (name, b"b")]
+    assert [pair for pair in fields_of(head(*sent)) if pair[0] == name] == sent
 
 
 @pytest.mark.parametrize("method", ["", "get", "GE T", "GET\r\n", "CONNECT", "X" * 33, "GÉT"])
