@@ -178,6 +178,69 @@ def test_what_is_wrong(changes: dict[str, Any], problem: str) -> None:
     assert PRIVATE["keys"][0]["d"] not in "".join(said)
 
 
+NO_SECRET = {"client_secret": None}
+HASHED = {**NO_SECRET, "client_secret_sha256": "ab" * 32}
+NOT_ENOUGH = (
+    "client_secret_sha256: is not enough to make or check signatures with; "
+    "give client_secret or client_secret_file instead"
+)
+
+
+@pytest.mark.row("S-47", "C-10")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param(HASHED, [], id="a-hash-will-do"),
+        pytest.param({**HASHED, "auth_method": "client_secret_post"}, [], id="also-in-a-form"),
+        pytest.param(
+            {**KEYED, "client_secret": APP_SECRET},
+            ["client_secret: is set, but auth_method is private_key_jwt; remove one of the two"],
+            id="unused",
+        ),
+        pytest.param(
+            {**KEYED, **HASHED},
+            ["client_secret_sha256: is set, but auth_method is private_key_jwt; remove one of the two"],
+            id="unused-hash",
+        ),
+        pytest.param(
+            NO_SECRET,
+            [
+                "client_secret: is missing; set one of client_secret, client_secret_file and client_secret_sha256"
+            ],
+            id="missing",
+        ),
+        pytest.param(
+            {**HASHED, "client_secret": APP_SECRET},
+            [
+                "client_secret: is set beside client_secret_sha256; "
+                "set one of client_secret, client_secret_file and client_secret_sha256"
+            ],
+            id="both",
+        ),
+        pytest.param({**HASHED, "auth_method": "client_secret_jwt"}, [NOT_ENOUGH], id="assertions"),
+        pytest.param({**HASHED, "id_token_signed_response_alg": "HS256"}, [NOT_ENOUGH], id="id-tokens"),
+        pytest.param({**HASHED, "userinfo_signed_response_alg": "HS256"}, [NOT_ENOUGH], id="userinfo"),
+        pytest.param(
+            {"client_secret": "short"},
+            ["client_secret: is too weak: it needs 256 bits; let `oidcgate-provider client add` make one"],
+            id="weak",
+        ),
+        *(
+            pytest.param(
+                {**NO_SECRET, "client_secret_sha256": digest},
+                [
+                    "client_secret_sha256: is not 64 small hexadecimal digits; compute it with sha256sum",
+                ],
+                id=name,
+            )
+            for digest, name in (("ab" * 31, "short-hash"), ("AB" * 32, "capitals"), ("ab" * 33, "long-hash"))
+        ),
+    ],
+)
+def test_a_secret_is_there_in_the_form_that_is_needed(changes: dict[str, Any], said: list[str]) -> None:
+    assert wrong(**changes) == said
+
+
 def test_keys_on_this_machine_by_the_named_switch_only() -> None:
     said = [client(**{**KEYED, "jwks_uri": "http://127.0.0.1:9/keys"})]
     assert problems(clients=said) != []
