@@ -127,6 +127,8 @@ class SidecarWorker(Worker):  # type: ignore[misc]  # so its class is Any
         if metrics is not None and metrics_server is not None:
             # Until now: an end that takes its time is worth a look.
             metrics_server.close()
+            # As above.
+            await asyncio.sleep(0)
             await metrics.stop(_LAST_SCRAPE_SECONDS)
         for look in looks:
             look.cancel()

@@ -180,6 +180,7 @@ def test_what_is_wrong(changes: dict[str, Any], problem: str) -> None:
 
 NO_SECRET = {"client_secret": None}
 HASHED = {**NO_SECRET, "client_secret_sha256": "ab" * 32}
+ONE_OF_THREE = "set one of client_secret, client_secret_file and client_secret_sha256"
 NOT_ENOUGH = (
     "client_secret_sha256: is not enough to make or check signatures with; "
     "give client_secret or client_secret_file instead"
@@ -204,17 +205,12 @@ NOT_ENOUGH = (
         ),
         pytest.param(
             NO_SECRET,
-            [
-                "client_secret: is missing; set one of client_secret, client_secret_file and client_secret_sha256"
-            ],
+            [f"client_secret: is missing; {ONE_OF_THREE}"],
             id="missing",
         ),
         pytest.param(
             {**HASHED, "client_secret": APP_SECRET},
-            [
-                "client_secret: is set beside client_secret_sha256; "
-                "set one of client_secret, client_secret_file and client_secret_sha256"
-            ],
+            [f"client_secret: is set beside client_secret_sha256; {ONE_OF_THREE}"],
             id="both",
         ),
         pytest.param({**HASHED, "auth_method": "client_secret_jwt"}, [NOT_ENOUGH], id="assertions"),

@@ -291,15 +291,15 @@ def test_documented_context_is_what_the_templates_need(package: Any, pages: Any)
     needed = {}
     for path in Path(package.__file__).parent.glob("*.html"):
         names: set[str] = set()
-        extended: str | None = path.name
-        while extended is not None:
-            source = pages.environment.loader.get_source(pages.environment, extended)[0]
+        sources = [path.name]
+        for template in sources:
+            source = pages.environment.loader.get_source(pages.environment, template)[0]
             names |= jinja2.meta.find_undeclared_variables(pages.environment.parse(source))
-            found = re.search(r'{% extends "([a-z_.]+)" %}', source)
-            extended = found[1] if found else None
-            if extended in documented:
+            # What a part of several pages needs is asked of each of them.
+            sources += re.findall(r'{% (?:extends|include) "([a-z_./]+)" %}', source)
+            if template in documented:
                 # What a frame of several pages needs is said with the frame.
-                documented[path.name] |= documented[extended]
+                documented[path.name] |= documented[template]
         needed[path.name] = frozenset(names - {"t", "language", "style", "parts"})
     assert documented == needed
     frames = {"my_base.html"} if pages is PROVIDER else set()
