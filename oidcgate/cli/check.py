@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from oidcgate.cli.problems import end_with, told, warn_of_unread
-from oidcgate.gate.build import GateParts, build, known_users_check, state_check, uninstalled
+from oidcgate.gate.build import GateParts, build, state_check, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
+from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.gate.unread import Use

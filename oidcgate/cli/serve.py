@@ -32,7 +32,7 @@ def serve(path: Path, check: bool) -> None:
     """
     # Here, so that the other commands work where none of it is installed.
     try:
-        from oidcgate.gate.build import known_users_check
+        from oidcgate.gate.directories import known_users_check
         from oidcgate.gate.unread import Use
         from oidcgate.serve.announcing import announcement, log_to_standard_error
         from oidcgate.serve.arbiter import SidecarServer

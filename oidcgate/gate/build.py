@@ -19,11 +19,10 @@ from urllib.parse import urlsplit
 from requests.adapters import BaseAdapter
 
 from oidcgate.audit import Audit
-from oidcgate.directory.anyone import AnyoneDirectory
-from oidcgate.directory.file import FileDirectory
 from oidcgate.directory.port import UserDirectory
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig, anchored_source, anchored_state
+from oidcgate.gate.config import GateConfig, anchored_state
+from oidcgate.gate.directories import directory_of
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
@@ -109,7 +108,7 @@ def build(
     ring = KeyRing([key.reveal() for key in config.session.secrets])
     state = _state(config, clock)
     sessions = _sessions(config, names, ring, gate_id, state, clock)
-    users = directory or _directory(config.users.source, config.users.max_stale_seconds, clock)
+    users = directory or directory_of(config.users, clock)
     known_users = KnownUsers(
         users,
         recheck_seconds=config.users.recheck_seconds,
@@ -182,17 +181,6 @@ def uninstalled(config: GateConfig) -> Iterator[Problem]:
         yield Problem("session.store", None, "needs pymemcache", "pip install 'oidcgate[memcached]'")
 
 
-def known_users_check(path: str | os.PathLike[str]) -> Check:
-    """A rule for whoever reads the configuration at `path`: its known users can be read."""
-    folder = Path(path).absolute().parent
-
-    def check(config: GateConfig) -> Iterator[Problem]:
-        source = anchored_source(config.users.source, folder)
-        yield from _directory(source, config.users.max_stale_seconds, time.time).problems()
-
-    return check
-
-
 def state_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
     """A rule for whoever reads the configuration at `path`: a state store in a file has a folder for it."""
     folder = Path(path).absolute().parent
@@ -240,12 +228,6 @@ def _sessions(
 
         store = MemcachedCache(servers_of(config.session.store), gate_id)
     return StoredSessions(names, ring, gate_id, state, limits, store=store)
-
-
-def _directory(source: str, max_stale_seconds: int, clock: Callable[[], float]) -> UserDirectory:
-    if source == "any":
-        return AnyoneDirectory()
-    return FileDirectory(source.removeprefix("file:"), clock, max_stale_seconds=max_stale_seconds)
 
 
 def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher:

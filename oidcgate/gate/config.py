@@ -16,6 +16,7 @@ from oidcgate import settings
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
 from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.gate.provider_settings import ProviderSettings, issuer_problem
+from oidcgate.gate.users_settings import UsersSettings, anchored_users
 from oidcgate.protocol.metadata import configuration_url
 from oidcgate.settings import Check, Problem, Secret, cross_check, setting
 from oidcgate.storage.rendezvous import MEMCACHED, servers_of
@@ -44,12 +45,6 @@ def _public_url_problem(value: str) -> str | None:
     return None
 
 
-def _source_problem(value: str) -> str | None:
-    if value == "any" or (value.startswith("file:") and value != "file:"):
-        return None
-    return 'is no known source of users; write "file:users.toml", or "any" to let every signed-in person in'
-
-
 def _state_problem(value: str) -> str | None:
     if value == "memory" or (value.startswith("sqlite:///") and value != "sqlite:///"):
         return None
@@ -68,23 +63,6 @@ def _session_store_problem(value: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-@dataclasses.dataclass(frozen=True)
-class UsersSettings:
-    """`[users]`: who is known, and by which claim."""
-
-    source: str = setting(
-        check=_source_problem,
-        help='Where known users are: "file:users.toml" (or .json); "any" lets every signed-in person in.',
-    )
-    match: str = setting(default="preferred_username", help="The claim that names the directory's userName.")
-    recheck_seconds: int = setting(
-        default=60, minimum=1, maximum=86_400, help="How old the directory's answer about a session may be."
-    )
-    max_stale_seconds: int = setting(
-        default=3600, minimum=0, help="How long its last answers hold when the directory cannot be read."
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,8 +273,8 @@ def load_config(
     """
     config = settings.load(GateConfig, path, env=env, env_prefix=ENV_PREFIX, checks=checks)
     folder = Path(path).absolute().parent
-    users = dataclasses.replace(config.users, source=anchored_source(config.users.source, folder))
-    return dataclasses.replace(config, users=users, state=anchored_state(config.state, folder, env))
+    users, state = anchored_users(config.users, folder), anchored_state(config.state, folder, env)
+    return dataclasses.replace(config, users=users, state=state)
 
 
 def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
@@ -308,11 +286,6 @@ def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
         SettingsError: with every problem.
     """
     return settings.parse(GateConfig, data)
-
-
-def anchored_source(source: str, folder: Path) -> str:
-    """`users.source` with a file's name taken from `folder`."""
-    return f"file:{folder / source.removeprefix('file:')}" if source.startswith("file:") else source
 
 
 def anchored_state(state: StateSettings, folder: Path, env: Mapping[str, str]) -> StateSettings:
