@@ -18,6 +18,7 @@ GROUND = (
     "oidcgate.handover",
     "oidcgate.identity",
     "oidcgate.loopback",
+    "oidcgate.own_code",
     "oidcgate.strict_json",
     "oidcgate.waiting",
 )
