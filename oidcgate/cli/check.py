@@ -11,8 +11,8 @@ from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.gate.build import GateParts, build, state_check, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
+from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.provider_settings import ProviderSettings
-from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.gate.unread import Use
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.settings import Check, Problem

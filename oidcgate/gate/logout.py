@@ -16,7 +16,8 @@ from oidcgate.audit import Audit
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import LOGOUT_PATH, GateConfig
-from oidcgate.gate.relying_party import ProviderUnavailable, RelyingParty
+from oidcgate.gate.discovery import ProviderUnavailable
+from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import Transactions

@@ -20,8 +20,8 @@ from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import LOGOUT_PATH
 from oidcgate.gate.decision import Preflight, Refuse, StartLogin, StepUp, Unavailable
 from oidcgate.gate.decision import Reason as DecisionReason
+from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.pages import ErrorKind
-from oidcgate.gate.relying_party import ProviderUnavailable
 from oidcgate.gate.session import SessionTooLarge, SessionUnavailable, UnavailableReason
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.storage.records import StoreUnavailable

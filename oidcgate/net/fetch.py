@@ -198,7 +198,8 @@ class Fetcher:
         )
         self._adapter = guarded()
         self._session = self.mount(requests.Session())
-        self._any_content = _mounted(requests.Session(), guarded(json_only=False))
+        self._any_adapter = guarded(json_only=False)
+        self._any_content = _mounted(requests.Session(), self._any_adapter)
         self._statuses = _StatusAdapter(
             rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
         )
@@ -247,13 +248,14 @@ class Fetcher:
             raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
         return self._statuses.send(request).status_code
 
-    def mount(self, session: S) -> S:
+    def mount(self, session: S, *, json_only: bool = True) -> S:
         """Put the guard on `session` (Authlib's `OAuth2Session`) and return it.
 
-        The session no longer reads proxies, certificates and passwords from the environment, and keeps no
-        cookies. Every call may raise `FetchError` besides what it raises anyway.
+        With `json_only` an answer that is neither empty nor one JSON object is a `FetchError`. The session no
+        longer reads proxies, certificates and passwords from the environment, and keeps no cookies. Every
+        call may raise `FetchError` besides what it raises anyway.
         """
-        return _mounted(session, self._adapter)
+        return _mounted(session, self._adapter if json_only else self._any_adapter)
 
     def close(self) -> None:
         """Close pooled connections."""

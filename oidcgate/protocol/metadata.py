@@ -17,7 +17,7 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # How much of an issuer that somebody else wrote goes into a message.
 _SHOWN_CHARACTERS: Final = 200
 _REQUIRED_URLS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-_OPTIONAL_URLS: Final = ("userinfo_endpoint", "end_session_endpoint")
+_OPTIONAL_URLS: Final = ("userinfo_endpoint", "end_session_endpoint", "revocation_endpoint")
 _REQUIRED_LISTS: Final = (
     "response_types_supported",
     "subject_types_supported",
@@ -52,6 +52,7 @@ class ProviderMetadata:
     jwks_uri: str
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    revocation_endpoint: str | None
     id_token_signing_alg_values_supported: tuple[str, ...]
     token_endpoint_auth_methods_supported: tuple[str, ...]
     code_challenge_methods_supported: tuple[str, ...]
@@ -131,6 +132,7 @@ def check_provider_metadata(
         jwks_uri=urls["jwks_uri"],
         userinfo_endpoint=optional_urls["userinfo_endpoint"],
         end_session_endpoint=optional_urls["end_session_endpoint"],
+        revocation_endpoint=optional_urls["revocation_endpoint"],
         id_token_signing_alg_values_supported=algorithms,
         # RFC 8414 2: the default when it is left out.
         token_endpoint_auth_methods_supported=lists["token_endpoint_auth_methods_supported"]

@@ -100,6 +100,23 @@ class Tokens:
     scope: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True)
+class RefreshedTokens:
+    """What the relying party got for a refresh token. The ID token, if one came, is not yet believed.
+
+    Attributes:
+        refresh_token: None when the old one goes on.
+        expires_in: Seconds, None when the provider did not say.
+        scope: None when it is as before.
+    """
+
+    access_token: str = field(repr=False)
+    id_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_in: int | None = None
+    scope: tuple[str, ...] | None = None
+
+
 def parse_token_request(pairs: Iterable[tuple[str, str]]) -> TokenRequest:
     """Return the request in the decoded pairs of a form.
 
@@ -141,6 +158,21 @@ def check_token_response(document: Mapping[str, Any]) -> Tokens:
 
     Spec: OIDC Core 3.1.3.3, 3.1.3.5; RFC 6749 5.1.
     """
+    answer = check_refresh_response(document)
+    if answer.id_token is None:
+        raise Refused(Reason.ID_TOKEN_MISSING)
+    return Tokens(answer.access_token, answer.id_token, answer.refresh_token, answer.expires_in, answer.scope)
+
+
+def check_refresh_response(document: Mapping[str, Any]) -> RefreshedTokens:
+    """Return the tokens of the answer to a refresh token, among which an ID token may be.
+
+    Raises:
+        Refused: PROVIDER_ERROR: the answer is an error; TOKEN_RESPONSE_MALFORMED: a member is missing or not
+            what it has to be.
+
+    Spec: OIDC Core 12.2; RFC 6749 5.1, 6.
+    """
     if document.get("error") is not None:
         raise provider_error(document["error"])
     token_type = document.get("token_type")
@@ -153,9 +185,7 @@ def check_token_response(document: Mapping[str, Any]) -> Tokens:
     expires_in = _expires_in(document.get("expires_in"))
     scope = _scope(document.get("scope"))
     id_token = _token(document, "id_token", _MAX_ID_TOKEN)
-    if id_token is None:
-        raise Refused(Reason.ID_TOKEN_MISSING)
-    return Tokens(access_token, id_token, refresh_token, expires_in, scope)
+    return RefreshedTokens(access_token, id_token, refresh_token, expires_in, scope)
 
 
 def _token(document: Mapping[str, Any], name: str, limit: int) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oidcgate.cli import main
-from oidcgate.gate.relying_party import Discovery, ProviderUnavailable
+from oidcgate.gate.discovery import Discovery, ProviderUnavailable
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.web.sealing import KeyRing
 
@@ -22,6 +22,7 @@ METADATA = ProviderMetadata(
     jwks_uri="https://id.example/jwks",
     userinfo_endpoint=None,
     end_session_endpoint=None,
+    revocation_endpoint=None,
     id_token_signing_alg_values_supported=("RS256",),
     token_endpoint_auth_methods_supported=("client_secret_basic",),
     code_challenge_methods_supported=("S256",),

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from oidcgate.gate.relying_party import Discovery, ProviderUnavailable
+from oidcgate.gate.discovery import Discovery, ProviderUnavailable
 from tests.support.lying_provider import (
     APP,
     CLIENT_ID,
