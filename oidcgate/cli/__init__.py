@@ -6,6 +6,7 @@ from oidcgate.cli.check import check
 from oidcgate.cli.init import init
 from oidcgate.cli.secret import secret
 from oidcgate.cli.serve import serve
+from oidcgate.cli.users import users
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,3 +19,4 @@ main.add_command(check)
 main.add_command(init)
 main.add_command(secret)
 main.add_command(serve)
+main.add_command(users)

@@ -12,6 +12,7 @@ from oidcgate.gate.build import GateParts, build, state_check, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
+from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.unread import Use
 from oidcgate.protocol.metadata import ProviderMetadata
@@ -43,6 +44,8 @@ def check(path: Path, offline: bool) -> None:
         parts = build(config)
     # Without an upstream it is for a gate in some process, around who knows what.
     warn_of_unread(config, Use(config.proxy.engine) if config.proxy.places else Use.AROUND_A_PROXY)
+    if (warning := unpinned_line(config.users)) is not None:
+        click.echo(f"warning: {warning}", err=True)
     _summary(config)
     away: list[str] = []
     if not offline:
@@ -81,6 +84,8 @@ def _summary(config: GateConfig) -> None:
         when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
         click.echo(f"  userinfo      {when}")
     click.echo(f"users           {config.users.source}, matched by {config.users.match}")
+    whose = "whoever has the name" if config.users.insecure_unpinned else "who first had the name"
+    click.echo(f"                let in: {whose}")
     session = config.session
     click.echo(f"sessions        {session.store}, {len(session.secrets)} key(s)")
     click.echo(f"                idle {session.idle_minutes:g} min, at most {session.absolute_minutes:g} min")

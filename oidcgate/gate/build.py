@@ -27,6 +27,7 @@ from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.pages import gate_pages
+from oidcgate.gate.pins import Pins, unpinned_line
 from oidcgate.gate.policy import Access, Policy, Rule
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.refusals import Refusals
@@ -146,6 +147,7 @@ def build(
         transactions=transactions,
         sessions=sessions,
         users=users,
+        pins=None if config.users.insecure_unpinned else Pins(state),
         policy=policy,
         answers=answers,
         refusals=refusals,
@@ -168,6 +170,8 @@ def build(
         # What has to be registered there, to the byte; most first sign-ins fail on it.
         log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
         log.info("post-logout redirect URI: %s", config.logged_out_url)
+    if (warning := unpinned_line(config.users)) is not None:
+        log.warning("%s", warning)
     # The directory reads its users now and tells the log what is wrong with them, not at the first sign-in.
     users.problems()
     return GateParts(config, names, policy, sessions, users, known_users, routes, refusals, audit, clock)

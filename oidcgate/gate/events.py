@@ -47,6 +47,25 @@ class UserRefused(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class PinRefused(Event):
+    """Another person than before came under a known userName; it stays the one's who came first.
+
+    Either the name has a new owner (`oidcgate users clear-pins` lets them in), or somebody took its look.
+    `pinned_at`: epoch seconds of the first sign-in.
+    """
+
+    name: ClassVar[str] = "login.pin_refused"
+    user_name: str
+    claimed_name: str
+    sub: str
+    issuer: str
+    pinned_sub: str
+    pinned_issuer: str
+    pinned_at: int
+    incident: str
+
+
+@dataclasses.dataclass(frozen=True)
 class SignInLooped(Event):
     """A browser signed in again and again and was a stranger each time; it was stopped."""
 

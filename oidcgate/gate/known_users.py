@@ -59,7 +59,10 @@ class KnownUsers:
             generation = self._directory.generation()
             if person.generation == generation and now < person.recheck_at:
                 return None
-            user, barred = self._ask(found.record.user_name, now)
+            if found.record.stranger:
+                user, barred = None, False
+            else:
+                user, barred = self._ask(found.record.user_name, now)
         except DirectoryUnavailable:
             return self._go_on(found, now)
         person = _person(found.record, user, now, generation, now + self._recheck)

@@ -19,6 +19,7 @@ from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.kept_tokens import Kept
 from oidcgate.gate.pages import LoopCheck
+from oidcgate.gate.pins import Pin, Pins
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Failure, Refusals
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
@@ -42,6 +43,7 @@ class Login:
 
     Attributes:
         relying_parties: by issuer; the first is asked unless a link names another by its `name`.
+        pins: whose a known userName is; None: whoever presents it comes in.
         random_bytes: unpredictable bytes, for the seed of each attempt.
     """
 
@@ -50,6 +52,7 @@ class Login:
     transactions: Transactions
     sessions: Sessions
     users: UserDirectory
+    pins: Pins | None
     policy: Policy
     answers: Answers
     refusals: Refusals
@@ -146,6 +149,10 @@ class Login:
         if user is None and not (stranger and self.policy.admits_unknown):
             return self._user_refused(facts, request, transaction, signed_in, why)
         proof = signed_in.id_token
+        if user is not None and self.pins is not None:
+            pin = self.pins.claim(user.user_name, transaction.issuer, proof.sub, now)
+            if not pin.is_of(transaction.issuer, proof.sub):
+                return self._somebody_else(facts, request, transaction, signed_in, pin)
         record = SessionRecord(
             session_id=transaction.session_id,
             iss=transaction.issuer,
@@ -164,6 +171,7 @@ class Login:
             },
             known_at=0 if user is None else now,
             tokens=True,
+            stranger=user is None and self.pins is not None,
         )
         # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
         # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).
@@ -223,6 +231,29 @@ class Login:
             return self.answers.json(403, {"error": "unknown_user", "incident": incident})
         return self.refusals.unknown_user(
             signed_in.user_name, transaction.return_path, request.environ, inactive=why == "inactive"
+        )
+
+    def _somebody_else(
+        self, facts: Facts, request: Request, transaction: Transaction, signed_in: SignedIn, pin: Pin
+    ) -> Response:
+        """The page for whom the provider calls by a name that is another person's here (C-12)."""
+        incident = self.refusals.new_incident()
+        self.audit.emit(
+            events.PinRefused(
+                user_name=pin.user_name,
+                claimed_name=signed_in.user_name,
+                sub=signed_in.id_token.sub,
+                issuer=transaction.issuer,
+                pinned_sub=pin.sub,
+                pinned_issuer=pin.iss,
+                pinned_at=pin.pinned_at,
+                incident=incident,
+            )
+        )
+        if facts.kind is not RequestKind.NAVIGATION:
+            return self.answers.json(403, {"error": "name_of_somebody_else", "incident": incident})
+        return self.refusals.somebody_else(
+            signed_in.user_name, transaction.return_path, incident, request.environ
         )
 
     def _without_attempt(self, cookies: str, now: int) -> Response:

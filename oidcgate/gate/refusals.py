@@ -231,6 +231,21 @@ class Refusals:
             hidden={"switch": "1", "rd": return_path},
         )
 
+    def somebody_else(
+        self, user_name: str, return_path: str, incident: str, environ: Mapping[str, Any]
+    ) -> Response:
+        """The page for whom the IdP calls by a name that belongs to another person here."""
+        return self.answers.page(
+            "somebody_else.html",
+            environ,
+            status=403,
+            form_action=self.answers.sign_out_targets,
+            user_name=user_name,
+            incident=incident,
+            action=LOGOUT_PATH,
+            hidden={"switch": "1", "rd": return_path},
+        )
+
 
 def _is_for_a_person(facts: Facts | None, environ: Mapping[str, Any]) -> bool:
     """Whether a person reads the answer; of a request that was not understood, whether it asks for a page."""

@@ -57,6 +57,8 @@ class SessionRecord(msgspec.Struct, array_like=True, frozen=True, repr_omit_defa
             `create` sets them.
         generation: how often this record was written anew.
         tokens: whether tokens are kept in the state store under `session_id`.
+        stranger: whether the directory did not know the name at the sign-in, so that nobody has asked whose
+            it is (`oidcgate.gate.pins`): if it becomes known, a new sign-in has to say.
     """
 
     session_id: str
@@ -76,6 +78,7 @@ class SessionRecord(msgspec.Struct, array_like=True, frozen=True, repr_omit_defa
     seen_at: int = 0
     generation: int = 0
     tokens: bool = False
+    stranger: bool = False
 
     def __repr__(self) -> str:
         return f"SessionRecord(user_name={self.user_name!r}, created_at={self.created_at})"

@@ -32,6 +32,11 @@ class UsersSettings:
     max_stale_seconds: int = setting(
         default=3600, minimum=0, help="How long its last answers hold when the directory cannot be read."
     )
+    insecure_unpinned: bool = setting(
+        default=False,
+        help="Let whoever presents a known name in, also another person than the one who first signed in "
+        "under it.",
+    )
 
 
 def anchored_users(users: UsersSettings, folder: Path) -> UsersSettings:

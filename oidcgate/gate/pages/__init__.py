@@ -6,6 +6,8 @@ escaped by the template; None means that the part is left out.
 
 unknown_user.html (403, page-unknown-user)
     user_name: str; inactive: bool (known, but switched off); action: str; hidden: Mapping[str, str]
+somebody_else.html (403, page-somebody-else)
+    user_name: str; incident: str; action: str; hidden: Mapping[str, str]
 error.html (the error's status, page-error)
     kind: ErrorKind; incident: str or None; retry_url: str or None
 session_ended.html (401, page-session-ended)
@@ -19,8 +21,9 @@ logged_out.html (200, page-logged-out)
 login_loop.html (403, page-login-loop)
     check: LoopCheck; incident: str or None; retry_url: str
 
-`unknown_user.html` and `logout.html` post to the gate's logout, which redirects to the provider: give the
-provider's end-session endpoint (and where it is known to lead) to `render` as `form_action`.
+`unknown_user.html`, `somebody_else.html` and `logout.html` post to the gate's logout, which redirects to the
+provider: give the provider's end-session endpoint (and where it is known to lead) to `render` as
+`form_action`.
 """
 
 from enum import StrEnum

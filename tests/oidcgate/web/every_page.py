@@ -347,6 +347,15 @@ _APPLICATIONS = (
 EVERY_PAGE: Mapping[str, Example] = {
     "gate-unknown-user": _unknown_user(False),
     "gate-inactive-user": _unknown_user(True),
+    "gate-somebody-else": _gate(
+        "somebody_else.html",
+        "page-somebody-else",
+        ("logout",),
+        user_name="alice",
+        incident=INCIDENT,
+        action="/.oidcgate/logout",
+        hidden=FIELDS,
+    ),
     **{
         f"gate-error-{kind}": _gate(
             "error.html", "page-error", ("retry",), kind=kind, incident=INCIDENT, retry_url="/"
