@@ -35,7 +35,8 @@ from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.revocations import REVOCATIONS
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.session import SessionLimits
-from oidcgate.gate.sessions import SealedSessions, Sessions, StoredSessions
+from oidcgate.gate.sessions import SealedSessions, Sessions
+from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.gate.transaction import Transactions
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter

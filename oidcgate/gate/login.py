@@ -184,7 +184,8 @@ class Login:
             self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
             return self.answers.redirect(self.config.logged_out_url)
         # First, for it can fail: an outage must not cost anybody the session they have.
-        cookies = self.sessions.create(record, now)
+        replaced = before.record if isinstance(before, Found) else None
+        cookies = self.sessions.create(record, now, replaces=replaced)
         if isinstance(before, Found):
             # The session that was here before the sign-in page does not survive it (G-23).
             self.sessions.end(before.record, now)

@@ -1,24 +1,29 @@
 """Which sessions have ended before their time: written to the state store, held in memory by each worker.
 
 A sealed cookie stays readable after a logout, so ending a session means remembering that it ended. Here live
-the revocation of one session, of one that a login in flight may still create, and of everything a user has.
-What a session is lives in `oidcgate.gate.session`; who may pass in `oidcgate.gate.decision`.
+the revocation of one session, of one that a login in flight may still create, and of all that a user, a
+provider's subject or a provider's own session has. What a session is lives in `oidcgate.gate.session`; who
+may pass in `oidcgate.gate.decision`.
 """
 
 import threading
+from hashlib import sha256
 from itertools import count
 from typing import Final
 
 from oidcgate.directory.port import fold
+from oidcgate.gate.session import SessionRecord
 from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
-__all__ = ["REVOCATIONS", "Revocations"]
+__all__ = ["IN_FLIGHT_SECONDS", "REVOCATIONS", "Revocations", "sid_group", "subject_group", "user_group"]
+
+#: Longer than a login can be under way: the life of its transaction, the calls to the IdP, unequal clocks.
+IN_FLIGHT_SECONDS: Final = 1200
 
 #: The kind of record whose writes every worker has to hear of.
 REVOCATIONS: Final = "revocation"
 _SESSION: Final = "session:"
-_USER: Final = "user:"
 _ALL: Final = "all"
 # Anybody can forbid attempts of their own, as many as they like. Workers do not hold them in memory: only the
 # login that would make such a session asks for it.
@@ -32,6 +37,26 @@ _WIDE_READ_SECONDS: Final = 60
 _FULL_READ_SECONDS: Final = 3600
 _PAGE: Final = 1000
 _RETRY_SECONDS: Final = 1
+
+
+def user_group(user_name: str) -> str:
+    """What all sessions of a user have in common, under whatever provider."""
+    return f"user:{fold(user_name)}"
+
+
+def subject_group(iss: str, sub: str) -> str:
+    """What all sessions of one subject of a provider have in common."""
+    return f"sub:{_digest(iss, sub)}"
+
+
+def sid_group(iss: str, sid: str) -> str:
+    """What the sessions that came out of one session at a provider have in common."""
+    return f"sid:{_digest(iss, sid)}"
+
+
+def _digest(iss: str, name: str) -> str:
+    # Both come from a provider: no two pairs may be one text, and nothing of any length becomes a key.
+    return sha256(f"{len(iss)}:{iss}{name}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Revocations:
@@ -88,17 +113,19 @@ class Revocations:
                 raise
         return self.version
 
-    def covers(self, session_id: str, user_name: str, created_at: int) -> bool:
-        """Whether this session has ended: by itself, or with all that its user had at some moment.
+    def covers(self, record: SessionRecord) -> bool:
+        """Whether this session has ended: by itself, or with all of its user, subject or `sid`.
 
-        A session made in the very second of its user's revocation counts as one from before it.
+        A session made in the very second of such a revocation counts as one from before it.
         """
-        if session_id in self._sessions:
+        if record.session_id in self._sessions:
             return True
         if not self._not_before:
             return False
-        not_before = self._not_before.get(fold(user_name))
-        return not_before is not None and created_at <= not_before
+        groups = [user_group(record.user_name), subject_group(record.iss, record.sub)]
+        if record.sid is not None:
+            groups.append(sid_group(record.iss, record.sid))
+        return any(record.created_at <= self._not_before.get(group, -1) for group in groups)
 
     def revoke_session(self, session_id: str, now: int, until: int) -> None:
         """End a session, up to `until`.
@@ -126,10 +153,25 @@ class Revocations:
         Raises:
             StoreUnavailable: it may not be in force.
         """
-        name = fold(user_name)
-        self._put(_USER + name, str(now).encode(), now, now + self._longest)
-        self._not_before[name] = max(now, self._not_before.get(name, 0))
-        self.version = next(self._versions)
+        self._revoke_group(user_group(user_name), now, now)
+
+    def revoke_subject(self, iss: str, sub: str, now: int) -> None:
+        """End every session that this subject of a provider has had up to now.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self._revoke_group(subject_group(iss, sub), now, now)
+
+    def revoke_sid(self, iss: str, sid: str, now: int) -> None:
+        """End every session that came out of this session at the provider, or is about to.
+
+        It has ended there, so a login still under way with it makes a session that is dead from the start.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self._revoke_group(sid_group(iss, sid), now, now + IN_FLIGHT_SECONDS)
 
     def is_revoked(self, session_id: str, now: int) -> bool:
         """Whether this session was revoked, asked of the store itself.
@@ -141,6 +183,11 @@ class Revocations:
             self._store.get(_FORBIDDEN, session_id, now=now) is not None
             or self._store.get(REVOCATIONS, _SESSION + session_id, now=now) is not None
         )
+
+    def _revoke_group(self, group: str, now: int, not_before: int) -> None:
+        self._put(group, str(not_before).encode(), now, not_before + self._longest)
+        self._not_before[group] = max(not_before, self._not_before.get(group, 0))
+        self.version = next(self._versions)
 
     def _put(self, key: str, value: bytes, now: int, until: int) -> None:
         tags = (_ALL, f"at:{now // _BUCKET_SECONDS}", f"about:{now // _WIDE_BUCKET_SECONDS}")
@@ -188,9 +235,8 @@ class Revocations:
             for key, record in page:
                 if key.startswith(_SESSION):
                     sessions.add(key[len(_SESSION) :])
-                elif key.startswith(_USER):
-                    name = key[len(_USER) :]
-                    not_before[name] = max(int(record.value), not_before.get(name, 0))
+                else:
+                    not_before[key] = max(int(record.value), not_before.get(key, 0))
             if len(page) < _PAGE:
                 return
             after = page[-1][0]

@@ -1,59 +1,68 @@
-"""The sessions of one gate: loaded, made, renewed and ended; sealed into a cookie or kept in a store.
+"""The sessions of one gate: loaded, made, renewed and ended. Here: sealed into a cookie.
 
-Here lives everything that is done with a session. What one is, and what a look-up can answer, is in
-`oidcgate.gate.session`; which sessions have ended in `oidcgate.gate.revocations`; whether the person is known
-in `oidcgate.gate.known_users`. Cookies are only made here: `oidcgate.gate.wsgi` and the routes send them.
+Here lives everything that is done with a session. Those that lie in a store are next door in
+`oidcgate.gate.stored_sessions`. What a session is, and what a look-up can answer, is in
+`oidcgate.gate.session`; which have ended in `oidcgate.gate.revocations`, which have begun in
+`oidcgate.gate.session_index`; whether the person is known in `oidcgate.gate.known_users`. Cookies are only
+made here: `oidcgate.gate.wsgi` and the routes send them.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypedDict
 
 import msgspec
 
 from oidcgate.gate.kept_tokens import KeptTokens
-from oidcgate.gate.revocations import Revocations
+from oidcgate.gate.revocations import IN_FLIGHT_SECONDS, Revocations
 from oidcgate.gate.session import (
     COOKIE_BUDGET_BYTES,
-    STORED_BUDGET_BYTES,
     Absent,
     AbsentReason,
     Found,
     SessionLimits,
     SessionRecord,
     SessionTooLarge,
-    SessionUnavailable,
     Unavailable,
     UnavailableReason,
     decode_record,
     encode_record,
 )
-from oidcgate.storage.records import RecordCache, RecordStore, StoreUnavailable
-from oidcgate.waiting import about_to_wait
+from oidcgate.gate.session_index import SessionIndex
+from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.web.cookies import CookieNames, cookie_value, delete_cookie, set_cookie
 from oidcgate.web.sealing import KeyRing, Sealer
 
-__all__ = ["SealedSessions", "Sessions", "StoredSessions"]
+__all__ = ["MoreOfSessions", "NotFound", "SealedSessions", "Sessions"]
 
 _LONGEST_VALUE: Final = 4096
 #: A longer Cookie header is searched each time, so that nobody fills the memory of others with theirs.
 _REMEMBERED_HEADER: Final = 2048
 #: A cookie that was just renewed is not renewed again at once by the requests that were under way with it.
 _TOUCH_PAUSE_SECONDS: Final = 5
-#: Longer than a login can be under way: the life of its transaction, the calls to the IdP, unequal clocks.
-_IN_FLIGHT_SECONDS: Final = 1200
-_SESSIONS: Final = "session"
 
 
-class _NotFound(Exception):
+class NotFound(Exception):
+    """There is no session, and why."""
+
     def __init__(self, reason: AbsentReason) -> None:
         self.reason = reason
+
+
+class MoreOfSessions(TypedDict, total=False):
+    """The arguments of `Sessions` that have a default."""
+
+    revocation_max_stale_seconds: int
+    remembered: int
+    max_per_user: int
+    displaced: Callable[[SessionRecord], None]
 
 
 class Sessions(ABC):
     """The sessions of one gate: load, create, touch, end.
 
-    `SealedSessions` keeps the record in the cookie, `StoredSessions` in a record store. Both remember what
+    `SealedSessions` keeps the record in the cookie, `StoredSessions` in a store. Both remember what
     they opened, bounded, by the cookie's bytes; time limits and revocations are compared on every load.
 
     Attributes:
@@ -72,6 +81,8 @@ class Sessions(ABC):
         *,
         revocation_max_stale_seconds: int = 10,
         remembered: int = 10_000,
+        max_per_user: int = 0,
+        displaced: Callable[[SessionRecord], None] = lambda record: None,
     ) -> None:
         """Compose.
 
@@ -83,6 +94,8 @@ class Sessions(ABC):
             limits: how long a session lives.
             revocation_max_stale_seconds: how long an unreadable state store is borne before 503.
             remembered: how many opened sessions a worker remembers.
+            max_per_user: how many sessions a user may have at once; 0: any number.
+            displaced: told of each session that ended because its user had too many.
         """
         self.names = names
         self.limits = limits
@@ -92,6 +105,9 @@ class Sessions(ABC):
             max_stale_seconds=revocation_max_stale_seconds,
         )
         self.kept_tokens = KeptTokens(state, Sealer(ring, "tokens", gate_id), limits.absolute_seconds)
+        self.index = SessionIndex(state, ring, gate_id)
+        self._max_per_user = max_per_user
+        self._displaced = displaced
         self._sealer = Sealer(ring, self._purpose, gate_id)
         # lru_cache: bounded, no lock, and 0.1 us where a TLRUCache takes 2.6; expiry is compared on each load
         # anyway. What does not open is raised and so not remembered.
@@ -111,7 +127,7 @@ class Sessions(ABC):
             found = find(cookie_header)
             if now >= found.expires_at:
                 self._look_again(found)
-        except _NotFound as absent:
+        except NotFound as absent:
             return Absent(absent.reason)
         except StoreUnavailable:
             return Unavailable(UnavailableReason.SESSION_STORE)
@@ -123,26 +139,35 @@ class Sessions(ABC):
         except StoreUnavailable:
             return Unavailable(UnavailableReason.STATE_STORE)
         if found.revocations != version:
-            record = found.record
-            if self.revocations.covers(record.session_id, record.user_name, record.created_at):
+            if self.revocations.covers(found.record):
                 return Absent(AbsentReason.REVOKED)
             found.revocations = version
         return found
 
-    def create(self, record: SessionRecord, now: int) -> list[str]:
+    def create(self, record: SessionRecord, now: int, *, replaces: SessionRecord | None = None) -> list[str]:
         """Begin a session; returns the Set-Cookie values.
 
         `record` carries a session id of its own; its times are set here. If that id was revoked before, the
-        session is dead from the start: a logout wins over a login that was still under way.
+        session is dead from the start: a logout wins over a login that was still under way. Where its user
+        has more sessions than they may, the oldest end.
+
+        Args:
+            replaces: the session that the caller will end in favour of this one.
 
         Raises:
-            SessionTooLarge: it would not fit into a cookie.
+            SessionTooLarge: it would not fit where it is kept.
             SessionUnavailable: a stored session could not be written.
+            StoreUnavailable: the state store could not take note of it.
         """
         begun = msgspec.structs.replace(
             record, created_at=now, seen_at=now, absolute_at=now + self.limits.absolute_seconds
         )
-        return [self._cookie(self._write(begun, now))]
+        value = self._write(begun, now)
+        old = "" if replaces is None else replaces.session_id
+        for surplus in self.index.add(begun, now, at_most=self._max_per_user, replaces=old):
+            self._finish(surplus, now)
+            self._displaced(surplus)
+        return [self._cookie(value)]
 
     def touch(self, found: Found, now: int) -> list[str]:
         """Record that the session was used; returns the Set-Cookie values, if any are needed.
@@ -169,12 +194,7 @@ class Sessions(ABC):
                 again.
         """
         if record is not None:
-            # Another copy of the cookie can be used no longer than this: nobody can renew it any more.
-            until = max(now, min(record.absolute_at, now + self.limits.idle_seconds)) + 60
-            self.revocations.revoke_session(record.session_id, now, until)
-            self._delete(record, now)
-            if record.tokens:
-                self.kept_tokens.take(record.session_id, now)
+            self._finish(record, now)
         names = self.names
         return [delete_cookie(names.session, path="/", secure=names.secure)]
 
@@ -196,7 +216,7 @@ class Sessions(ABC):
         Raises:
             StoreUnavailable: it may not be in force.
         """
-        self.revocations.forbid_session(session_id, now, now + _IN_FLIGHT_SECONDS)
+        self.revocations.forbid_session(session_id, now, now + IN_FLIGHT_SECONDS)
         if self.kept_tokens.has_any(session_id, now):
             self.revoke(session_id, now)
 
@@ -208,13 +228,63 @@ class Sessions(ABC):
         """
         return self.revocations.is_revoked(session_id, now)
 
-    def revoke_user(self, user_name: str, now: int) -> None:
-        """End every session this user has, on every worker and host.
+    def revoke_user(self, user_name: str, now: int) -> list[SessionRecord]:
+        """End every session this user has, on every worker and host; returns those that were known to live.
+
+        What began later is not touched.
 
         Raises:
             StoreUnavailable: it may not be in force.
         """
         self.revocations.revoke_user(user_name, now)
+        return self._forgotten(self.index.of_user(user_name, now), now)
+
+    def revoke_subject(self, iss: str, sub: str, now: int) -> list[SessionRecord]:
+        """End every session of a subject of a provider; returns those that were known to live.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self.revocations.revoke_subject(iss, sub, now)
+        return self._forgotten(self.index.of_subject(iss, sub, now), now)
+
+    def revoke_sid(self, iss: str, sid: str, now: int) -> list[SessionRecord]:
+        """End what came out of a session at a provider, logins under way too; returns what was known to live.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self.revocations.revoke_sid(iss, sid, now)
+        return self._forgotten(self.index.of_sid(iss, sid, now), now)
+
+    def seen_at(self, record: SessionRecord, now: int) -> int | None:
+        """When a session of `index` was last used; None: nobody here can say.
+
+        Raises:
+            NotFound: it lies in a store, and is no longer there.
+            StoreUnavailable: the store does not answer.
+        """
+        return None
+
+    def _finish(self, record: SessionRecord, now: int) -> None:
+        # Another copy of the cookie can be used no longer than this: nobody can renew it any more.
+        until = max(now, min(record.absolute_at, now + self.limits.idle_seconds)) + 60
+        self.revocations.revoke_session(record.session_id, now, until)
+        self._forget(record, now)
+
+    def _forget(self, record: SessionRecord, now: int) -> None:
+        """Let go of all that is kept of a session that has ended."""
+        self._delete(record, now)
+        self.index.remove(record.session_id)
+        if record.tokens:
+            self.kept_tokens.take(record.session_id, now)
+
+    def _forgotten(self, ended: Iterable[SessionRecord], now: int) -> list[SessionRecord]:
+        # One that began after the revocation was written lives on.
+        listed = [record for record in ended if self.revocations.covers(record)]
+        for record in listed:
+            self._forget(record, now)
+        return listed
 
     def _cookie(self, value: str) -> str:
         return set_cookie(self.names.session, value, path="/", secure=self.names.secure)
@@ -222,9 +292,9 @@ class Sessions(ABC):
     def _find_in_header(self, cookie_header: str) -> Found:
         value = cookie_value(cookie_header, self.names.session)
         if value is None:
-            raise _NotFound(AbsentReason.NO_COOKIE)
+            raise NotFound(AbsentReason.NO_COOKIE)
         if len(value) > _LONGEST_VALUE:
-            raise _NotFound(AbsentReason.TOO_LONG)
+            raise NotFound(AbsentReason.TOO_LONG)
         return self._remembered(value)
 
     def _find(self, value: str) -> Found:
@@ -240,7 +310,7 @@ class Sessions(ABC):
 
     @abstractmethod
     def _open(self, value: str) -> SessionRecord:
-        """The record behind a cookie's value, whatever its age. Raises _NotFound, StoreUnavailable."""
+        """The record behind a cookie's value, whatever its age. Raises NotFound, StoreUnavailable."""
 
     @abstractmethod
     def _look_again(self, found: Found) -> None:
@@ -267,10 +337,10 @@ class SealedSessions(Sessions):
     def _open(self, value: str) -> SessionRecord:
         data = self._sealer.open(value)
         if data is None:
-            raise _NotFound(AbsentReason.UNREADABLE)
+            raise NotFound(AbsentReason.UNREADABLE)
         record = decode_record(data)
         if record is None:
-            raise _NotFound(AbsentReason.OTHER_VERSION)
+            raise NotFound(AbsentReason.OTHER_VERSION)
         return record
 
     def _look_again(self, found: Found) -> None:
@@ -289,111 +359,3 @@ class SealedSessions(Sessions):
 
     def _delete(self, record: SessionRecord, now: int) -> None:
         return
-
-
-class StoredSessions(Sessions):
-    """The record lies in a record cache, sealed; the cookie holds a sealed handle to it.
-
-    Where workers share the cache they share the sessions; in a store in memory a session lives in one
-    process. A cache that lost a record means a new login, never a session that ended and lives on: what has
-    ended is known to the state store.
-    """
-
-    _purpose = "stored-session"
-
-    def __init__(
-        self,
-        names: CookieNames,
-        ring: KeyRing,
-        gate_id: str,
-        state: RecordStore,
-        limits: SessionLimits,
-        *,
-        store: RecordCache,
-        revocation_max_stale_seconds: int = 10,
-        remembered: int = 10_000,
-    ) -> None:
-        super().__init__(
-            names,
-            ring,
-            gate_id,
-            state,
-            limits,
-            revocation_max_stale_seconds=revocation_max_stale_seconds,
-            remembered=remembered,
-        )
-        self._store = store
-        self._handles = Sealer(ring, "session-handle", gate_id)
-
-    def probe(self, now: int) -> None:
-        """See `Sessions.probe`. Of several servers, one is asked."""
-        about_to_wait()
-        self._store.get(_SESSIONS, "readyz", now=now)
-
-    def _open(self, value: str) -> SessionRecord:
-        handle = self._handles.open(value)
-        if handle is None:
-            raise _NotFound(AbsentReason.UNREADABLE)
-        session_id = handle.decode()
-        about_to_wait()
-        # At any age: whether its time is up is compared on each load, for what is remembered too.
-        stored = self._store.get(_SESSIONS, session_id, now=0)
-        if stored is None:
-            raise _NotFound(AbsentReason.UNKNOWN)
-        data = self._sealer.open(stored.value.decode("ascii", "replace"))
-        record = None if data is None else decode_record(data)
-        # Whoever can write to the store must not be able to put one person's record under another's handle.
-        if record is None or record.session_id != session_id:
-            raise _NotFound(AbsentReason.OTHER_VERSION)
-        return record
-
-    def _look_again(self, found: Found) -> None:
-        found.renew(self._open(found.cookie), self.limits)
-
-    def _write(self, record: SessionRecord, now: int) -> str:
-        sealed = self._sealed(record, now)
-        if len(sealed) > STORED_BUDGET_BYTES:
-            raise SessionTooLarge(len(sealed), record, STORED_BUDGET_BYTES)
-        about_to_wait()
-        try:
-            self._store.put(_SESSIONS, record.session_id, sealed, expires_at=self._expires_at(record))
-        except StoreUnavailable as error:
-            # Not the state store, for which it would be taken otherwise.
-            raise SessionUnavailable(UnavailableReason.SESSION_STORE, str(error)) from error
-        return self._handles.seal(record.session_id.encode(), now)
-
-    def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
-        about_to_wait()
-        try:
-            stored = self._store.get(_SESSIONS, record.session_id, now=now)
-            if stored is None:
-                # Ended elsewhere, or lost: the next request looks again, as other workers would.
-                found.expires_at = 0
-                return []
-            # Only over the copy that was read: a session that is being ended must not come back.
-            self._store.swap(
-                _SESSIONS,
-                record.session_id,
-                expected_version=stored.version,
-                value=self._sealed(record, now),
-                expires_at=self._expires_at(record),
-                now=now,
-            )
-        except StoreUnavailable:
-            return []
-        found.renew(record, self.limits)
-        return []
-
-    def _delete(self, record: SessionRecord, now: int) -> None:
-        about_to_wait()
-        try:
-            self._store.delete(_SESSIONS, record.session_id)
-        except StoreUnavailable:
-            # The session has ended: it was revoked before this. Its record goes by itself, and earlier.
-            return
-
-    def _sealed(self, record: SessionRecord, now: int) -> bytes:
-        return self._sealer.seal(encode_record(record), now).encode()
-
-    def _expires_at(self, record: SessionRecord) -> int:
-        return min(record.absolute_at, record.seen_at + self.limits.idle_seconds)

@@ -16,7 +16,7 @@ from oidcgate.gate.session import (
     Unavailable,
     UnavailableReason,
 )
-from oidcgate.gate.sessions import StoredSessions
+from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.records import Record, RecordCache, StoreFailure, StoreUnavailable
 from oidcgate.waiting import WouldWait, at_once

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from oidcgate import Gate
-from oidcgate.gate.sessions import StoredSessions
+from oidcgate.gate.stored_sessions import StoredSessions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

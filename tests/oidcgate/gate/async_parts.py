@@ -11,7 +11,8 @@ from oidcgate.directory.port import KnownUser
 from oidcgate.gate.asgi import AsyncGate
 from oidcgate.gate.build import GateParts, build
 from oidcgate.gate.config import config_from_mapping
-from oidcgate.gate.sessions import SealedSessions, StoredSessions
+from oidcgate.gate.sessions import SealedSessions
+from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.gate.watch import Watch
 from oidcgate.web.sealing import KeyRing
 from tests.oidcgate.gate.parts import ISSUER, PUBLIC_URL, SECRET, Clock, Directory, Store, cookie_of, record

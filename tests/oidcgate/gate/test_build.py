@@ -11,7 +11,8 @@ from werkzeug.test import Client
 from oidcgate import Gate
 from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
-from oidcgate.gate.sessions import SealedSessions, StoredSessions
+from oidcgate.gate.sessions import SealedSessions
+from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.storage.memcached import MemcachedCache
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.sql import SqlStore

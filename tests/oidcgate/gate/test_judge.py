@@ -18,7 +18,7 @@ from oidcgate.gate.session import (
     UnavailableReason,
 )
 from oidcgate.gate.session import Unavailable as SessionUnavailable
-from oidcgate.gate.sessions import StoredSessions
+from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.identity import Identity
 from oidcgate.waiting import WouldWait, at_once
 from oidcgate.web.cookies import CookieNames
