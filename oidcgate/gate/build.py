@@ -116,13 +116,7 @@ def build(
         recheck_seconds=config.users.recheck_seconds,
         max_stale_seconds=config.users.max_stale_seconds,
     )
-    policy = Policy(
-        (
-            Rule(rule.path, Access(rule.allow), rule.methods, rule.max_age_seconds, rule.acr_values)
-            for rule in config.rules
-        ),
-        origins=(config.public_url,),
-    )
+    policy = _policy(config)
     audit = audit or Audit(clock=clock)
     answers = Answers(gate_pages(), config.public_url, urlsplit(config.public_url).netloc, _targets(config))
     refusals = Refusals(answers, audit, lambda: secrets.token_hex(_INCIDENT_BYTES))
@@ -202,6 +196,23 @@ def state_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
             )
 
     return check
+
+
+def _policy(config: GateConfig) -> Policy:
+    issuers = {entry.name: entry.expected_issuer for entry in config.identity_providers if entry.name}
+    rules = (
+        Rule(
+            rule.path,
+            Access(rule.allow),
+            rule.methods,
+            rule.max_age_seconds,
+            rule.acr_values,
+            issuers[rule.provider] if rule.provider else "",
+            rule.prompt,
+        )
+        for rule in config.rules
+    )
+    return Policy(rules, origins=(config.public_url,))
 
 
 def _state(config: GateConfig, clock: Callable[[], float]) -> RecordStore:

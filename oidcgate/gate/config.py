@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from oidcgate import settings
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
-from oidcgate.gate.policy import Access, rule_problems
+from oidcgate.gate.login_settings import LoginSettings
 from oidcgate.gate.provider_settings import ProviderSettings, issuer_problem
+from oidcgate.gate.rule_settings import RuleSettings
 from oidcgate.gate.users_settings import UsersSettings, anchored_users
 from oidcgate.protocol.metadata import configuration_url
 from oidcgate.settings import Check, Problem, Secret, cross_check, setting
@@ -129,33 +130,6 @@ class StateSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class RuleSettings:
-    """One of `[[rules]]`; the first that matches decides."""
-
-    path: str = setting(help="/public/** also matches /public; * is one whole segment; case-sensitive.")
-    methods: tuple[str, ...] = setting(default=(), help="Only these methods; empty: all. GET includes HEAD.")
-    allow: str = setting(choices=tuple(map(str, Access)), help="Who may pass.")
-    max_age_seconds: int | None = setting(
-        default=None, minimum=30, help="A sign-in older than this is asked for again."
-    )
-    acr_values: tuple[str, ...] = setting(
-        default=(), help="Authentication contexts of which the sign-in must have one."
-    )
-
-    @cross_check
-    def _fit_for_the_policy(self) -> Iterable[Problem]:
-        for problem in rule_problems("", self.path, self.allow, self.methods):
-            yield problem._replace(key=problem.key.lstrip("."))
-
-    @cross_check
-    def _sign_in_is_asked_for(self) -> Iterable[Problem]:
-        if self.allow == Access.ANYONE and (self.max_age_seconds is not None or self.acr_values):
-            yield Problem(
-                "allow", self.allow, "asks for no sign-in, so its age and strength say nothing", "use 'known'"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
 class GateConfig:
     """The gate's configuration, right as a whole."""
 
@@ -164,7 +138,7 @@ class GateConfig:
     )
     provider: ProviderSettings | None = setting(default=None, help="The identity provider.")
     providers: tuple[ProviderSettings, ...] = setting(
-        default=(), help="Several identity providers; the first is asked unless a link names another."
+        default=(), help="Several identity providers: people choose, unless a rule or a link names one."
     )
     users: UsersSettings = setting(help="Who is known.")
     session: SessionSettings = setting(help="How long a sign-in lasts.")
@@ -172,6 +146,7 @@ class GateConfig:
     rules: tuple[RuleSettings, ...] = setting(
         default=(), help="First match wins; no match: known users only."
     )
+    login: LoginSettings = setting(factory=LoginSettings, help="How a sign-in begins.")
     forward: ForwardSettings = setting(factory=ForwardSettings, help="How the app is told who the user is.")
     proxy: ProxySettings = setting(factory=ProxySettings, help="The app behind the sidecar.")
     serve: ServeSettings = setting(factory=ServeSettings, help="The sidecar's own server.")
@@ -223,6 +198,19 @@ class GateConfig:
                     f"{key}.name", entry.name, "does not tell this provider from the others", "name each"
                 )
             names.add(entry.name)
+
+    @cross_check
+    def _rules_name_providers(self) -> Iterable[Problem]:
+        names = [entry.name for entry in self.identity_providers if entry.name]
+        for index, rule in enumerate(self.rules):
+            if rule.provider and rule.provider not in names:
+                listed = ", ".join(map(repr, names)) or "none that has a name"
+                yield Problem(
+                    f"rules[{index}].provider",
+                    rule.provider,
+                    f"is no provider here; there is {listed}",
+                    "write the name of one of [[providers]]",
+                )
 
     @cross_check
     def _cross_site_answers(self) -> Iterable[Problem]:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     AMBIGUOUS_PATH = "path_parameters_change_the_rule"
     AUTHENTICATION_TOO_OLD = "authentication_too_old"
     AUTHENTICATION_CONTEXT = "authentication_context_not_met"
+    OTHER_PROVIDER = "signed_in_at_another_provider"
     FOREIGN_ORIGIN = "websocket_from_a_foreign_origin"
     NAME_NOT_FORWARDABLE = "user_name_cannot_be_forwarded"
 
@@ -74,7 +75,7 @@ class StartLogin:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """Somebody signed in, but not recently or not strongly enough, is sent to sign in anew.
+    """Somebody signed in, but not recently, strongly enough or at the right provider, is sent to do so.
 
     Attributes:
         return_path: path and query to come back to; always one of our own.
@@ -182,7 +183,7 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
         # Whom the directory has switched off is let in nowhere, as at sign-in: "signed-in" is for strangers.
         if session.person.barred or (allow is _KNOWN_USERS and not session.person.known):
             return Refuse(Reason.UNKNOWN_USER, 403, session.record.user_name)
-        if rule.max_age_seconds is not None or rule.acr_values:
+        if rule.max_age_seconds is not None or rule.acr_values or rule.issuer:
             reason = _unmet(rule, session.record, now)
             if reason is not None:
                 return _step_up(facts, rule, reason)
@@ -206,6 +207,9 @@ def _is_foreign(facts: Facts, policy: Policy) -> bool:
 
 
 def _unmet(rule: Rule, record: SessionRecord, now: int) -> Reason | None:
+    # Another provider's word is not this one's: under the same name there it may be somebody else.
+    if rule.issuer and record.iss != rule.issuer:
+        return Reason.OTHER_PROVIDER
     # A provider that does not say when has not said "recently".
     if rule.max_age_seconds is not None and (
         record.auth_time is None or now - record.auth_time > rule.max_age_seconds

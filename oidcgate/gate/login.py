@@ -6,9 +6,10 @@ refusal, or another try later. Not here: what the IdP has to prove (`relying_par
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from typing import Final
+from urllib.parse import urlencode
 
 from werkzeug import Request, Response
 
@@ -16,9 +17,10 @@ from oidcgate.audit import Audit
 from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, user_name_problem
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig
+from oidcgate.gate.config import LOGIN_PATH, GateConfig
 from oidcgate.gate.kept_tokens import Kept
-from oidcgate.gate.pages import LoopCheck
+from oidcgate.gate.login_request import LoginFault, LoginRequest, from_another_site, of_our_own
+from oidcgate.gate.pages import Choice, LoopCheck
 from oidcgate.gate.pins import Pin, Pins
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Failure, Refusals
@@ -33,8 +35,7 @@ from oidcgate.web.parameters import form_pairs, query_pairs
 
 MAX_LOOPS: Final = 3
 LOOP_SECONDS: Final = 60
-# What a link may ask of the IdP's sign-in page. None of them can skip it.
-_PROMPTS: Final = frozenset({"login", "select_account"})
+_CHOICE_SECONDS: Final = 180 * 86_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Login:
     """Begins and finishes sign-ins.
 
     Attributes:
-        relying_parties: by issuer; the first is asked unless a link names another by its `name`.
+        relying_parties: by issuer; of several a person chooses, unless rule or link names one.
         pins: whose a known userName is; None: whoever presents it comes in.
         random_bytes: unpredictable bytes, for the seed of each attempt.
     """
@@ -61,42 +62,90 @@ class Login:
     random_bytes: Callable[[int], bytes]
 
     def start(self, request: Request, facts: Facts) -> Response:
-        """Send a browser to the IdP: `/.oidcgate/login?rd=PATH`.
+        """Send a browser to the IdP: `/.oidcgate/login?rd=PATH`; of several, ask which.
 
         `rd` that leads anywhere but to our own origin counts as "/". `prompt=login` and
         `prompt=select_account` let a person change the account; `max_age` and `acr_values` ask for a fresher
-        or stronger sign-in and are checked on return; `idp` names one of several providers.
+        or stronger sign-in and are checked on return; `idp` names one of several providers. What the rule of
+        the target asks for is asked for as well. Another site begins a sign-in with `iss` and
+        `target_link_uri`.
 
         Raises:
             BadRequest: a parameter cannot be read.
             ProviderUnavailable: where to send the browser is not known.
+
+        Spec: OIDC Core 4.
         """
-        values = dict(query_pairs(request))
-        target = self.answers.return_path(values.get("rd", "")) or "/"
+        pairs = form_pairs(request) if request.method == "POST" else query_pairs(request)
+        asked = self._from_another_site(request, pairs)
+        if asked is None:
+            if request.method == "POST":
+                raise BadRequest(LoginFault.ISSUER)
+            asked = of_our_own(pairs, self.answers.return_path, self._issuers())
         if facts.kind is not RequestKind.NAVIGATION:
             # An attempt that no person will finish would only take a place among those that one does (G-02).
             return self.answers.login_required()
+        if request.method == "POST":
+            # Of a POST from elsewhere a browser keeps our cookies: who is signed in here, and how many
+            # attempts there are, is seen only by the GET that follows.
+            return self.answers.redirect(f"{self.config.public_url}{LOGIN_PATH}?{urlencode(pairs)}")
+        asked = asked.under(self.policy)
         now, cookies = int(self.clock()), request.headers.get("Cookie", "")
+        session = self.sessions.load(cookies, now)
         loops = self._loops(cookies)
+        if isinstance(session, Found) and asked.issuer not in (None, session.record.iss):
+            # Whoever goes back and forth between the pages of two providers goes in no circle.
+            loops = 0
         if loops >= MAX_LOOPS:
-            return self._looped(request, target, cookies, now)
-        party = self._chosen(values.get("idp"))
+            return self._looped(request, asked.return_path, cookies, now)
+        party = self._chosen(asked.issuer)
+        if party is None:
+            return self._choose(request, asked, cookies)
         transaction = Transaction(
             seed=self.random_bytes(SEED_BYTES),
             issuer=party.provider.expected_issuer,
-            return_path=target,
+            return_path=asked.return_path,
             loops=loops,
             started_at=now,
-            max_age_seconds=_max_age(values.get("max_age")),
-            acr_values=tuple(values.get("acr_values", "").split()[:10]),
+            max_age_seconds=asked.max_age_seconds,
+            acr_values=asked.acr_values,
         )
-        prompt = tuple(word for word in values.get("prompt", "").split() if word in _PROMPTS)
-        hint = None if prompt else self._known_name(cookies, now)
-        url = party.authorization_url(transaction, prompt=prompt, login_hint=hint)
+        # A name that this gate verified; one that a request merely claims only where a switch says so (F-15).
+        known = session.record.user_name if isinstance(session, Found) else None
+        hint = asked.login_hint or (None if asked.prompt else known)
+        url = party.authorization_url(transaction, prompt=asked.prompt, login_hint=hint)
         response = self.answers.redirect(url)
         for cookie in self.transactions.begin(transaction, cookies, now):
             response.headers.add("Set-Cookie", cookie)
         return response
+
+    def _from_another_site(self, request: Request, pairs: list[tuple[str, str]]) -> LoginRequest | None:
+        asked = from_another_site(
+            pairs,
+            self.answers.return_path,
+            self._issuers(),
+            hint=self.config.login.accept_login_hint,
+        )
+        # In a frame nobody sees who asks for the sign-in, and whose page it ends on.
+        if asked is not None and request.headers.get("Sec-Fetch-Dest", "document") != "document":
+            raise BadRequest(LoginFault.FRAMED)
+        return asked
+
+    def _choose(self, request: Request, asked: LoginRequest, cookies: str) -> Response:
+        """The page on which a person chooses a provider; the one of last time stands out, and no more."""
+        last = cookie_value(cookies, self.transactions.names.choice)
+        more: dict[str, str] = {}
+        if asked.prompt:
+            more["prompt"] = " ".join(asked.prompt)
+        if asked.max_age_seconds is not None:
+            more["max_age"] = str(asked.max_age_seconds)
+        if asked.acr_values:
+            more["acr_values"] = " ".join(asked.acr_values)
+        choices = tuple(
+            Choice(name, self.answers.login_url(asked.return_path, idp=name, **more), _mark(issuer) == last)
+            for name, issuer in self._issuers().items()
+        )
+        return self.answers.page("choose.html", request.environ, choices=choices)
 
     def callback(self, request: Request, facts: Facts) -> Response:
         """Finish the attempt that an authorization response belongs to: `/.oidcgate/callback`.
@@ -201,7 +250,11 @@ class Login:
             )
         )
         response = self.answers.redirect(self.config.public_url + transaction.return_path)
-        for cookie in (*cookies, self._loop_cookie(transaction.loops + 1)):
+        for cookie in (
+            *cookies,
+            self._loop_cookie(transaction.loops + 1),
+            *self._choice_cookie(transaction.issuer),
+        ):
             response.headers.add("Set-Cookie", cookie)
         return response
 
@@ -307,27 +360,31 @@ class Login:
             names.loop, str(min(count, 9)), path=GATE_PATH, max_age=LOOP_SECONDS, secure=names.secure
         )
 
-    def _known_name(self, cookies: str, now: int) -> str | None:
-        """A name for `login_hint`: one this gate verified, never one a request merely claims (F-15)."""
-        session = self.sessions.load(cookies, now)
-        return session.record.user_name if isinstance(session, Found) else None
+    def _issuers(self) -> Mapping[str, str]:
+        """The issuer of each provider, by name."""
+        return {party.provider.name: issuer for issuer, party in self.relying_parties.items()}
 
-    def _chosen(self, name: str | None) -> RelyingParty:
-        parties = list(self.relying_parties.values())
-        if name is None:
-            return parties[0]
-        for party in parties:
-            if party.provider.name == name:
-                return party
-        raise BadRequest(LoginFault.PROVIDER)
+    def _chosen(self, issuer: str | None) -> RelyingParty | None:
+        """The provider that is meant, or None when the person has to say."""
+        if issuer is None:
+            return next(iter(self.relying_parties.values())) if len(self.relying_parties) == 1 else None
+        return self.relying_parties[issuer]
+
+    def _choice_cookie(self, issuer: str) -> list[str]:
+        """What remembers the provider for the chooser; nothing where there is no choice."""
+        if len(self.relying_parties) == 1:
+            return []
+        names = self.transactions.names
+        return [
+            set_cookie(
+                names.choice, _mark(issuer), path=GATE_PATH, max_age=_CHOICE_SECONDS, secure=names.secure
+            )
+        ]
 
 
-class LoginFault(StrEnum):
-    """What makes a request to these routes impossible to understand."""
-
-    MAX_AGE = "max_age_malformed"
-    PROVIDER = "provider_unknown"
-    RESPONSE_MODE = "response_mode_mismatch"
+def _mark(issuer: str) -> str:
+    """An issuer as a cookie may hold it, and as nothing reads it but a comparison."""
+    return hashlib.sha256(issuer.encode()).hexdigest()[:16]
 
 
 def _only_state(pairs: Iterable[tuple[str, str]]) -> str:
@@ -342,11 +399,3 @@ def _only_state(pairs: Iterable[tuple[str, str]]) -> str:
     if not states or not states[0]:
         raise Refused(Reason.STATE_MISSING)
     return states[0]
-
-
-def _max_age(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise BadRequest(LoginFault.MAX_AGE)
-    return int(text)

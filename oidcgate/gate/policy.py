@@ -40,6 +40,8 @@ class Rule:
         methods: the methods it is about; empty: all. GET includes HEAD, which asks for the same thing.
         max_age_seconds: how long ago the person may have proved who they are; None: any time.
         acr_values: authentication contexts of which the session must have one; empty: any.
+        issuer: the one provider whose sign-ins count; empty: any of them.
+        prompt: what the provider is to do at a sign-in that begins here.
     """
 
     path: str
@@ -47,6 +49,8 @@ class Rule:
     methods: tuple[str, ...] = ()
     max_age_seconds: int | None = None
     acr_values: tuple[str, ...] = ()
+    issuer: str = ""
+    prompt: tuple[str, ...] = ()
 
 
 #: What holds where no rule matches.

@@ -44,7 +44,13 @@ class Route(NamedTuple):
 
 
 ROUTES: Final = (
-    Route(LOGIN_PATH, ("GET",), "login", "Sends a browser to the IdP; `rd` is the path to come back to."),
+    Route(
+        LOGIN_PATH,
+        ("GET", "POST"),
+        "login",
+        "Sends a browser to the IdP, or asks which; `rd` is the path to come back to. Another site begins a "
+        "sign-in with `iss` and `target_link_uri`.",
+    ),
     Route(CALLBACK_PATH, ("GET", "POST"), "callback", "Where the IdP sends the browser: the redirect URI."),
     Route(LOGOUT_PATH, ("GET",), "confirm_logout", "Asks whether to sign out."),
     Route(

@@ -18,6 +18,7 @@ __all__ = [
     "canonical_path",
     "check_raw_target",
     "opaque_slashes",
+    "path_of",
     "quote_path",
     "safe_return_path",
 ]
@@ -150,6 +151,15 @@ def opaque_slashes(raw: str) -> str | None:
 def quote_path(path: str) -> str:
     """A canonical path as it is written into a URL."""
     return quote(path, safe=_PATH_SAFE)
+
+
+def path_of(return_path: str) -> str:
+    """The canonical path that a request for `return_path` is judged by.
+
+    Args:
+        return_path: as `safe_return_path` gave it.
+    """
+    return canonical_path(unquote_to_bytes(urlsplit(return_path).path).decode("latin-1"))
 
 
 _RETURN_LIMIT: Final = 2048

@@ -42,12 +42,14 @@ class CookieNames:
         session: the session's cookie, path `/`.
         transaction_prefix: start of the name of each login attempt's cookie, path `/.oidcgate/`.
         loop: the cookie that counts logins which led to no session, path `/.oidcgate/`.
+        choice: the cookie that remembers which provider was chosen last, path `/.oidcgate/`.
         secure: whether cookies carry `Secure`; False only on http, which is for loopback.
     """
 
     session: str
     transaction_prefix: str
     loop: str
+    choice: str
     secure: bool
 
     @classmethod
@@ -61,6 +63,7 @@ class CookieNames:
             session=f"{host}oidcgate-{gate}",
             transaction_prefix=f"{path}oidcgate-tx-{gate}-",
             loop=f"{path}oidcgate-loop-{gate}",
+            choice=f"{path}oidcgate-idp-{gate}",
             secure=secure,
         )
 
@@ -70,7 +73,12 @@ class CookieNames:
 
     def said_in(self, text: str) -> bool:
         """Whether a text says the name of one of this gate's cookies."""
-        return self.session in text or self.loop in text or self.transaction_prefix in text
+        return (
+            self.session in text
+            or self.loop in text
+            or self.choice in text
+            or self.transaction_prefix in text
+        )
 
 
 def cookie_value(header: str, name: str) -> str | None:
@@ -186,6 +194,6 @@ def names_gate_cookie(set_cookie_value: str, names: CookieNames) -> bool:
     # A cookie without a name is sent back as its bare value, which may look like "name=value".
     name = set_cookie_value.partition(";")[0].strip(" \t").lstrip("= \t").partition("=")[0].rstrip(" \t")
     name = name.lower()
-    return name in (names.session.lower(), names.loop.lower()) or name.startswith(
+    return name in (names.session.lower(), names.loop.lower(), names.choice.lower()) or name.startswith(
         names.transaction_prefix.lower()
     )

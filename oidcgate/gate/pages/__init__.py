@@ -4,6 +4,8 @@ Every page needs `site` (str): the name of the application that the gate stands 
 is a mapping of field names to values that the form sends along (the CSRF token among them). Strings are
 escaped by the template; None means that the part is left out.
 
+choose.html (200, page-choose)
+    choices: Sequence[Choice]
 unknown_user.html (403, page-unknown-user)
     user_name: str; inactive: bool (known, but switched off); action: str; hidden: Mapping[str, str]
 somebody_else.html (403, page-somebody-else)
@@ -28,6 +30,7 @@ provider: give the provider's end-session endpoint (and where it is known to lea
 
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from oidcgate.web.pages import Pages
 
@@ -60,6 +63,14 @@ class LoopCheck(StrEnum):
     """The session cookie did not come back."""
     SESSION = "session"
     """The session cookie came back and was refused."""
+
+
+class Choice(NamedTuple):
+    """One of the providers to choose from: what it is called, where it is asked, and if it was last time."""
+
+    name: str
+    url: str
+    last: bool
 
 
 def gate_pages() -> Pages:

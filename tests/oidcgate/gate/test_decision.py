@@ -38,6 +38,7 @@ POLICY = Policy(
         Rule("/form", Access.ANYONE, methods=("GET",)),
         Rule("/forms/**", Access.ANYONE, methods=("GET",)),
         Rule("/ever", Access.KNOWN, max_age_seconds=2 * NOW),
+        Rule("/partner", Access.KNOWN, issuer="https://partner.example"),
     ],
     origins=("https://app.example.com", "https://other.example.com"),
 )
@@ -158,6 +159,28 @@ EXPIRED = AbsentReason.EXPIRED
             found(session=record(acr="gold")),
             Allow(Reason.SIGNED_IN, True),
             id="strong enough",
+        ),
+        # at the right provider
+        pytest.param(
+            facts("/partner", query="x=1"),
+            found(),
+            StepUp(Reason.OTHER_PROVIDER, "/partner?x=1", None, ()),
+            id="another provider",
+        ),
+        pytest.param(
+            facts("/partner", SCRIPT), found(), Refuse(Reason.OTHER_PROVIDER, 401), id="another, script"
+        ),
+        pytest.param(
+            facts("/partner"),
+            found(session=record(iss="https://partner.example")),
+            Allow(Reason.KNOWN_USER, True),
+            id="the right provider",
+        ),
+        pytest.param(
+            facts("/partner"),
+            found(session=record(iss="https://partner.example/")),
+            StepUp(Reason.OTHER_PROVIDER, "/partner", None, ()),
+            id="nearly the right provider",
         ),
         # by method
         pytest.param(facts("/form"), ABSENT, Allow(Reason.PUBLIC, False), id="public to read"),

@@ -19,8 +19,6 @@ from tests.support.lying_provider import (
     NAVIGATION,
     NOW,
     SCRIPT,
-    Clock,
-    LyingProvider,
     Scene,
 )
 
@@ -602,53 +600,6 @@ class TestWhatIsAskedOfTheLogin:
     @pytest.mark.parametrize("value", ["-1", "x", "1e3", "9" * 10, "٣"])
     def test_nonsense_is_refused(self, value: str) -> None:
         assert Scene.set().browser().get(f"/.oidcgate/login?max_age={quote(value)}").status_code == 400
-
-
-@pytest.mark.row("G-13")
-class TestSeveralProviders:
-    """The attempt pins its issuer (mix-up)."""
-
-    def set(self) -> tuple[Scene, LyingProvider, LyingProvider]:
-        clock = Clock()
-        honest, evil = LyingProvider(clock), LyingProvider(clock, issuer="https://evil.example")
-        entries = [
-            {
-                "name": name,
-                "issuer": one.issuer,
-                "client_id": CLIENT_ID,
-                "client_secret": "a:secret/with+odd %signs",
-            }
-            for name, one in (("Honest", honest), ("Evil", evil))
-        ]
-        return Scene.set({"provider": GONE, "providers": entries}, honest, evil), honest, evil
-
-    def test_a_link_names_one(self) -> None:
-        scene, _, evil = self.set()
-        browser = scene.browser()
-        assert urlsplit(browser.start()).netloc == "id.example"
-        location = browser.get("/.oidcgate/login?rd=/&idp=Evil").headers["Location"]
-        assert urlsplit(location).netloc == "evil.example"
-        assert browser.get(evil.answer(location)).status_code == 303
-        assert browser.get("/.oidcgate/userinfo", SCRIPT).get_json()["idp"] == "Evil"
-        assert browser.get("/.oidcgate/login?idp=Nobody").status_code == 400
-
-    def test_an_answer_of_another_provider_is_refused(self) -> None:
-        scene, honest, evil = self.set()
-        browser = scene.browser()
-        # The attempt went to the evil one, which sends the honest one's code.
-        location = browser.get("/.oidcgate/login?rd=/&idp=Evil").headers["Location"]
-        honest_answer = honest.answer(location)
-        assert browser.get(honest_answer).status_code == 400
-        assert scene.reasons() == ["iss_mismatch"]
-        assert honest.calls("/token") == evil.calls("/token") == 0
-
-    def test_a_token_of_another_provider_is_refused(self) -> None:
-        scene, honest, evil = self.set()
-        browser = scene.browser()
-        evil.claims["iss"] = honest.issuer
-        location = browser.get("/.oidcgate/login?rd=/&idp=Evil").headers["Location"]
-        assert browser.get(evil.answer(location)).status_code == 400
-        assert scene.reasons() == ["id_token_iss"]
 
 
 class TestFormPost:

@@ -113,7 +113,7 @@ def test_what_is_no_route_is_not_found_and_never_reaches_the_app(path: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "login"), ("PUT", "logout"), ("DELETE", "callback"), ("POST", "userinfo")]
+    ("method", "path"), [("PUT", "login"), ("PUT", "logout"), ("DELETE", "callback"), ("POST", "userinfo")]
 )
 def test_a_method_that_a_route_does_not_know(method: str, path: str) -> None:
     scene = Scene.set()

@@ -6,8 +6,8 @@ from typing import Any
 
 from werkzeug import Response
 
+from oidcgate.gate.pages import Choice, LoopCheck, gate_pages
 from oidcgate.gate.pages import ErrorKind as GateError
-from oidcgate.gate.pages import LoopCheck, gate_pages
 from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
 from provider.factors.enrolment import qr_code
@@ -364,6 +364,15 @@ EVERY_PAGE: Mapping[str, Example] = {
     },
     "gate-error-bare": _gate(
         "error.html", "page-error", (), kind=GateError.FORBIDDEN, incident=None, retry_url=None
+    ),
+    "gate-choose": _gate(
+        "choose.html",
+        "page-choose",
+        ("choice-1", "choice-2"),
+        choices=(
+            Choice("Example", "/.oidcgate/login?rd=%2F&idp=Example", last=True),
+            Choice("Partner", "/.oidcgate/login?rd=%2F&idp=Partner", last=False),
+        ),
     ),
     "gate-session-ended": _gate(
         "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login"

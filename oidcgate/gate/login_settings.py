@@ -1,0 +1,21 @@
+"""The settings of a sign-in as a browser sees it: `[login]`.
+
+What is set beside them is in `oidcgate.gate.config`.
+"""
+
+import dataclasses
+
+from oidcgate.settings import setting
+
+__all__ = ["LoginSettings"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoginSettings:
+    """`[login]`: how a sign-in begins and what of the page before is kept."""
+
+    accept_login_hint: bool = setting(
+        default=False,
+        help="Pass on the login_hint of a sign-in that another site begins "
+        "(`/.oidcgate/login?iss=…&login_hint=…`). Anybody can write one.",
+    )
