@@ -6,9 +6,11 @@ code is asked for, and what its silence means, is said by whoever calls it.
 
 import importlib
 import re
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
+
+from oidcgate.time_limit import NotInTime, TimeLimited
 
 __all__ = ["Limited", "OwnCodeFailed", "name_problem", "named"]
 
@@ -49,11 +51,7 @@ def named(name: str) -> Callable[..., Any]:
 
 
 class Limited:
-    """A callable that is waited for no longer than a limit.
-
-    Each call has a thread of its own, which cannot be ended from outside: a call that hangs keeps it. So only
-    some may run at once, and while all of them hang the next ones fail without being made.
-    """
+    """A callable that is waited for no longer than a limit; how is `oidcgate.time_limit`."""
 
     def __init__(self, call: Callable[..., Any], *, seconds: float, at_once: int = 8) -> None:
         """Nothing is called yet.
@@ -65,7 +63,7 @@ class Limited:
         """
         self._call = call
         self._seconds = seconds
-        self._free = threading.BoundedSemaphore(at_once)
+        self._threads = TimeLimited("oidcgate-own-code", at_once=at_once)
 
     def __call__(self, *args: Any) -> Any:
         """What the callable returns.
@@ -74,27 +72,13 @@ class Limited:
             OwnCodeFailed: it raised an exception (which is the cause of this one), took too long, or too many
                 calls are under way.
         """
-        if not self._free.acquire(blocking=False):
-            raise OwnCodeFailed("too many calls have not come back yet")
-        answer: list[Any] = []
-        failure: list[BaseException] = []
+        try:
+            return self._threads.call(partial(self._told, *args), self._seconds)
+        except NotInTime as error:
+            raise OwnCodeFailed(str(error)) from None
 
-        def run() -> None:
-            try:
-                answer.append(self._call(*args))
-            except BaseException as error:  # also an attempt to end the process: whoever waits is told
-                failure.append(error)
-            finally:
-                self._free.release()
-
-        # A daemon: a call that hangs must not keep the process from ending.
-        thread = threading.Thread(target=run, name="oidcgate-own-code", daemon=True)
-        thread.start()
-        thread.join(self._seconds)
-        # Copied: it may end right now, and then counts as too late or as in time, but not as both.
-        answers, failures = answer[:], failure[:]
-        if failures:
-            raise OwnCodeFailed(f"it raised {type(failures[0]).__name__}") from failures[0]
-        if not answers:
-            raise OwnCodeFailed(f"it did not answer within {self._seconds:g} seconds")
-        return answers[0]
+    def _told(self, *args: Any) -> Any:
+        try:
+            return self._call(*args)
+        except BaseException as error:  # also an attempt to end the process: whoever waits is told
+            raise OwnCodeFailed(f"it raised {type(error).__name__}") from error

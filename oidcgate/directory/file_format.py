@@ -1,21 +1,17 @@
 """What the text of a user file says: TOML `[[users]]`, a SCIM ListResponse in JSON, or a plain JSON list.
 
-Pure: reading the file, and when, is `file`. Only the names of SCIM mean something: `userName`, `active`,
-`displayName`; everything else is an attribute.
+Pure: reading the file, and when, is `file`; what one user may look like, `entries`.
 """
 
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-from oidcgate.directory.port import KnownUser, fold, user_name_problem
+from oidcgate.directory.entries import user_of
+from oidcgate.directory.port import KnownUser, fold
 from oidcgate.settings import Problem
-
-_NAMED: Final = ("userName", "active", "displayName")
 
 
 class UnreadableFile(Exception):
@@ -36,22 +32,20 @@ def read_users(data: bytes, path: Path) -> tuple[dict[str, KnownUser | None], tu
     problems: list[Problem] = []
     for index, entry in enumerate(entries):
         key = f"{path} {where}[{index}]"
-        found = _entry_problem(entry, key)
-        if found is not None:
-            problems.append(found)
+        user = user_of(entry, key)
+        if isinstance(user, Problem):
+            problems.append(user)
             continue
-        name = entry["userName"]
-        folded = fold(name)
+        folded = fold(user.user_name)
         if folded in users:
             message = f"is the same name as that of {first_named[folded]}; both are refused"
-            problems.append(Problem(f"{key}.userName", name, message, "give each user a name of their own"))
+            problems.append(
+                Problem(f"{key}.userName", user.user_name, message, "give each user a name of their own")
+            )
             users[folded] = None
             continue
         first_named[folded] = f"{where}[{index}]"
-        attributes = {attribute: value for attribute, value in entry.items() if attribute not in _NAMED}
-        users[folded] = KnownUser(
-            name, entry.get("active", True), entry.get("displayName"), MappingProxyType(attributes)
-        )
+        users[folded] = user
     return users, tuple(problems)
 
 
@@ -79,25 +73,6 @@ def _entries(data: bytes, *, json_text: bool) -> tuple[str, list[Any]]:
     if not entries:
         raise UnreadableFile("holds no users")
     return where, entries
-
-
-def _entry_problem(entry: object, key: str) -> Problem | None:
-    if not isinstance(entry, Mapping):
-        return Problem(key, None, "is not a user", "write userName and the other attributes of one user")
-    if "userName" not in entry:
-        near = difflib.get_close_matches("userName", entry, n=1)
-        fix = f"did you mean it by {near[0]!r}?" if near else "add userName"
-        return Problem(key, None, "has no userName", fix)
-    wrong = user_name_problem(entry["userName"])
-    if wrong is not None:
-        return Problem(f"{key}.userName", entry["userName"], *wrong)
-    # Anything but a plain boolean might be meant as "no".
-    if not isinstance(entry.get("active", True), bool):
-        return Problem(f"{key}.active", entry["active"], "is not a boolean", "write true or false")
-    display_name = entry.get("displayName")
-    if display_name is not None and not isinstance(display_name, str):
-        return Problem(f"{key}.displayName", display_name, "is not a string", "write it in quotes")
-    return None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The port of known users: who may come in, and what the directory alone knows about them.
 
 Also here: what a userName may look like and when two of them are the same one, for every directory.
-Implementations: `file`, and `anyone`, which knows no users and lets every signed-in person in.
+Implementations: `file`; `asked`, over places that are asked for one name at a time; and `anyone`, which knows
+no users and lets every signed-in person in.
 """
 
 import unicodedata
@@ -37,7 +38,15 @@ class KnownUser:
 
 
 class DirectoryUnavailable(Exception):
-    """The directory cannot say now who is known. The message is for the log."""
+    """The directory cannot say now who is known. The message is for the log.
+
+    Attributes:
+        answered: it was reached, and what it answered is of no use: most often a setting is wrong.
+    """
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class AmbiguousUser(Exception):
@@ -64,7 +73,18 @@ class UserDirectory(Protocol):
         """Another number once an answer may have changed; cheap enough for every request."""
 
     def problems(self) -> list[Problem]:
-        """What is wrong with the directory's content; whoever has a problem is refused."""
+        """What is wrong with the directory's content; whoever has a problem is refused.
+
+        One that does not answer from memory asks for it, so it is called by commands only.
+
+        Raises:
+            DirectoryUnavailable: it cannot be said; never by one that answers from memory.
+        """
+
+
+def answers_from_memory(directory: UserDirectory) -> bool:
+    """Whether it may be asked on an event loop, and at start; see `UserDirectory`."""
+    return getattr(directory, "answers_from_memory", False)
 
 
 def fold(name: str) -> str:

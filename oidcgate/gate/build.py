@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from requests.adapters import BaseAdapter
 
 from oidcgate.audit import Audit
-from oidcgate.directory.port import UserDirectory
+from oidcgate.directory.port import UserDirectory, answers_from_memory
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig, anchored_state
 from oidcgate.gate.directories import directory_of
@@ -167,8 +167,9 @@ def build(
         log.info("post-logout redirect URI: %s", config.logged_out_url)
     if (warning := unpinned_line(config.users)) is not None:
         log.warning("%s", warning)
-    # The directory reads its users now and tells the log what is wrong with them, not at the first sign-in.
-    users.problems()
+    if answers_from_memory(users):
+        # It reads its users now and tells the log what is wrong with them, not at the first sign-in.
+        users.problems()
     return GateParts(config, names, policy, sessions, users, known_users, routes, refusals, audit, clock)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oidcgate.directory.anyone import AnyoneDirectory
 from oidcgate.directory.file import FileDirectory
-from oidcgate.directory.port import UserDirectory
+from oidcgate.directory.port import UserDirectory, answers_from_memory
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.users_settings import UsersSettings, anchored_users
 from oidcgate.settings import Check, Problem
@@ -26,10 +26,15 @@ def directory_of(users: UsersSettings, clock: Callable[[], float] = time.time) -
 
 
 def known_users_check(path: str | os.PathLike[str]) -> Check:
-    """A rule for whoever reads the configuration at `path`: its known users can be read."""
+    """A rule for whoever reads the configuration at `path`: its known users can be read.
+
+    A directory that would have to be asked is not: where it is down, the gate starts without it.
+    """
     folder = Path(path).absolute().parent
 
     def check(config: GateConfig) -> Iterator[Problem]:
-        yield from directory_of(anchored_users(config.users, folder)).problems()
+        directory = directory_of(anchored_users(config.users, folder))
+        if answers_from_memory(directory):
+            yield from directory.problems()
 
     return check

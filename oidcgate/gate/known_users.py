@@ -7,7 +7,13 @@ directory is read is the subject of `oidcgate.directory`; what follows from the 
 
 from typing import Final
 
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, UserDirectory
+from oidcgate.directory.port import (
+    AmbiguousUser,
+    DirectoryUnavailable,
+    KnownUser,
+    UserDirectory,
+    answers_from_memory,
+)
 from oidcgate.gate.session import (
     NOBODY,
     Found,
@@ -44,7 +50,7 @@ class KnownUsers:
             max_stale_seconds: how long the last answer holds while the directory cannot be asked.
         """
         self._directory = directory
-        self._may_wait = not getattr(directory, "answers_from_memory", False)
+        self._may_wait = not answers_from_memory(directory)
         self._recheck = recheck_seconds
         self._max_stale = max_stale_seconds
 

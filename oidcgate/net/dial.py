@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from urllib3.poolmanager import PoolManager
 
 from oidcgate.net.addresses import Address, AddressRules
 from oidcgate.net.errors import FetchError, FetchFailure
+from oidcgate.time_limit import TimeLimited
 
 #: From a host name and a port to the addresses it has; raises OSError when there are none.
 Resolver = Callable[[str, int], list[Address]]
@@ -105,9 +106,8 @@ class Dialler:
         self._rules = rules
         self.deadline = deadline
         self._resolver = resolver
-        # getaddrinfo has no time-out of its own, so it runs in threads that may be left behind; never many of
-        # them.
-        self._resolving = threading.BoundedSemaphore(_RESOLVING_AT_ONCE)
+        # getaddrinfo has no time-out of its own.
+        self._resolving = TimeLimited("oidcgate-resolve", at_once=_RESOLVING_AT_ONCE)
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Return a socket connected to one of the addresses of `host`.
@@ -159,31 +159,12 @@ class Dialler:
             return self._resolve(host, port)
 
     def _resolve(self, host: str, port: int) -> list[Address]:
-        answer: list[Address] = []
-        failure: list[Exception] = []
-
-        def ask() -> None:
-            try:
-                answer.extend(self._resolver(host, port))
-            except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
-                failure.append(error)
-            finally:
-                self._resolving.release()
-
-        if not self._resolving.acquire(timeout=self.deadline.remaining()):
-            raise TimeoutError("too many names are being resolved")
-        resolving = threading.Thread(target=ask, name="oidcgate-resolve", daemon=True)
         try:
-            resolving.start()
-        except BaseException:
-            self._resolving.release()
+            return self._resolving.call(partial(self._resolver, host, port), self.deadline.remaining())
+        except TimeoutError:
             raise
-        resolving.join(self.deadline.remaining())
-        if resolving.is_alive():
-            raise TimeoutError("the name was not resolved in time")
-        if failure:
-            raise OSError(f"the name cannot be resolved ({type(failure[0]).__name__})")
-        return answer
+        except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
+            raise OSError(f"the name cannot be resolved ({type(error).__name__})") from None
 
 
 class _Connection(HTTPConnection):

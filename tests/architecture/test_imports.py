@@ -20,6 +20,7 @@ GROUND = (
     "oidcgate.loopback",
     "oidcgate.own_code",
     "oidcgate.strict_json",
+    "oidcgate.time_limit",
     "oidcgate.waiting",
 )
 
@@ -190,6 +191,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.__main__": ("provider",),
     "provider": ("provider.app",),
     **dict.fromkeys(GROUND, ()),
+    "oidcgate.own_code": ("oidcgate.time_limit",),
 }
 
 # Modules that return values and do nothing else: what they decide can be tested as a table.
