@@ -9,7 +9,7 @@ import click
 
 from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.gate.build import GateParts, build, state_check, uninstalled
-from oidcgate.gate.config import GateConfig, load_config
+from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.pins import unpinned_line
@@ -80,6 +80,8 @@ def _summary(config: GateConfig) -> None:
         click.echo(f"provider {provider.name or provider.expected_issuer}")
         click.echo(f"  discovery     {provider.discovery_url}")
         click.echo(f"  client id     {provider.client_id}")
+        if provider.client_signing_keys is not None or provider.client_decryption_keys is not None:
+            click.echo(f"  jwks_uri      {config.public_url}{JWKS_PATH}")
         click.echo(f"  scopes        {' '.join(provider.scopes)}")
         when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
         click.echo(f"  userinfo      {when}")
@@ -119,7 +121,7 @@ def _differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Iter
         offered = " ".join(metadata.id_token_signing_alg_values_supported)
         yield f"signs with none of provider.id_token_algorithms; add one of {offered}"
     methods = metadata.token_endpoint_auth_methods_supported
-    method = provider.token_endpoint_auth_method
+    method = provider.auth_method
     if method is not None and method not in methods:
         yield f"does not take {method}; use one of {' '.join(methods)}"
     if method is None and not {"client_secret_basic", "client_secret_post"} & set(methods):

@@ -133,6 +133,7 @@ def build(
             user_claim=config.users.match,
             fetcher=_fetcher(provider, adapter),
             clock=clock,
+            random_bytes=random_bytes,
         )
         for provider in config.identity_providers
     }

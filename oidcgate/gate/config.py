@@ -29,6 +29,7 @@ CALLBACK_PATH: Final = f"{GATE_PATH}callback"
 LOGIN_PATH: Final = f"{GATE_PATH}login"
 LOGOUT_PATH: Final = f"{GATE_PATH}logout"
 LOGGED_OUT_PATH: Final = f"{GATE_PATH}logged-out"
+JWKS_PATH: Final = f"{GATE_PATH}jwks.json"
 
 _MINUTES_OF_A_YEAR = 525_600
 

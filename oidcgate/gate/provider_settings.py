@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from oidcgate.gate.client_settings import ClientSettings
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.loopback import is_loopback_host
 from oidcgate.protocol import urls
 from oidcgate.protocol.metadata import configuration_url, issuer_of
-from oidcgate.settings import Problem, Secret, cross_check, setting
+from oidcgate.settings import Problem, cross_check, setting
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
@@ -71,7 +72,7 @@ def _networks_problem(value: tuple[str, ...]) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProviderSettings:
+class ProviderSettings(ClientSettings):
     """One identity provider: `[provider]`, or one of `[[providers]]`."""
 
     name: str = setting(
@@ -87,17 +88,10 @@ class ProviderSettings:
         check=issuer_problem,
         help="Where the discovery document is; ends in /.well-known/openid-configuration. This or issuer.",
     )
-    client_id: str = setting(help="The client id that the IdP gave for this app.")
-    client_secret: Secret | None = setting(default=None, help="The client secret that the IdP gave.")
     scopes: tuple[str, ...] = setting(
         default=("openid", "profile", "email"),
         check=_scopes_problem,
         help="The scopes to ask for, in this order.",
-    )
-    token_endpoint_auth_method: str | None = setting(
-        default=None,
-        choices=("client_secret_basic", "client_secret_post", "none"),
-        help="How the secret is presented. Unset: basic when the IdP offers it, else post.",
     )
     response_mode: str = setting(
         default="query",
@@ -175,15 +169,6 @@ class ProviderSettings:
                     "does not end in /.well-known/openid-configuration",
                     "set issuer instead, and the rest is appended",
                 )
-
-    @cross_check
-    def _one_proof(self) -> Iterable[Problem]:
-        if self.client_secret is None and self.token_endpoint_auth_method != "none":  # noqa: S105 (a method)
-            yield Problem("client_secret", None, "is missing", "set client_secret or client_secret_file")
-        if self.client_secret is not None and self.token_endpoint_auth_method == "none":  # noqa: S105 (a method)
-            yield Problem(
-                "client_secret", None, "is given, and the method none never presents it", "remove one of them"
-            )
 
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from oidcgate.gate.client_authentication import ClientAuthentication
 from oidcgate.gate.discovery import Discovery
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.signed_tokens import SignedTokens
@@ -72,6 +73,7 @@ class RelyingParty:
         user_claim: str,
         fetcher: Fetcher,
         clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
     ) -> "RelyingParty":
         """Put the parts of one IdP together; asks nobody."""
         discovery = Discovery(provider, fetcher, clock)
@@ -79,13 +81,14 @@ class RelyingParty:
         def key_set() -> Mapping[str, Any]:
             return fetcher.get_json(discovery.metadata().jwks_uri).document
 
+        proof = ClientAuthentication(provider, clock, random_bytes)
         return cls(
             provider,
             redirect_uri,
             user_claim,
             discovery,
             SignedTokens(provider, discovery, RemoteKeySet(key_set, clock)),
-            TokenEndpoint(provider, redirect_uri, fetcher, discovery),
+            TokenEndpoint(provider, redirect_uri, fetcher, discovery, proof),
             UserInfo(provider, fetcher, discovery),
         )
 

@@ -14,8 +14,10 @@ from werkzeug.routing import Map, Rule
 
 from oidcgate.directory.port import DirectoryUnavailable, UserDirectory
 from oidcgate.gate.answers import Answers
+from oidcgate.gate.client_keys import published_keys
 from oidcgate.gate.config import (
     CALLBACK_PATH,
+    JWKS_PATH,
     LOGGED_OUT_PATH,
     LOGIN_PATH,
     LOGOUT_PATH,
@@ -61,6 +63,12 @@ ROUTES: Final = (
     ),
     Route(LOGGED_OUT_PATH, ("GET",), "logged_out", "Where a sign-out ends: the post-logout redirect URI."),
     Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
+    Route(
+        JWKS_PATH,
+        ("GET",),
+        "jwks",
+        "The gate's public keys, for IdPs to which it proves itself with them or that encrypt for it.",
+    ),
     Route(GATE_PATH + "healthz", ("GET",), "healthz", "200 while the process answers."),
     Route(
         GATE_PATH + "readyz",
@@ -161,6 +169,10 @@ class Routes:
                 "claims": dict(session.record.claims),
             },
         )
+
+    def jwks(self, request: Request, facts: Facts) -> Response:
+        """The public keys of the gate as a client of its IdPs, which know this address as `jwks_uri`."""
+        return self.answers.json(200, published_keys(self.sign_in.config.identity_providers))
 
     def healthz(self, request: Request, facts: Facts) -> Response:
         """Whether the process answers; asks nobody."""

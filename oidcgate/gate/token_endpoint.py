@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import requests
 from authlib.common.errors import AuthlibBaseError
 
-from oidcgate.gate.client_authentication import authenticated_session
+from oidcgate.gate.client_authentication import ClientAuthentication
 from oidcgate.gate.discovery import Discovery, unavailable
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.net.fetch import Fetcher, FetchError
@@ -40,6 +40,7 @@ class TokenEndpoint:
     redirect_uri: str
     fetcher: Fetcher
     discovery: Discovery
+    authentication: ClientAuthentication
 
     def redeem(self, code: str, verifier: str) -> Tokens:
         """The tokens for a code; to be called once for each, for the IdP takes it once.
@@ -51,7 +52,7 @@ class TokenEndpoint:
         Spec: OIDC Core 3.1.3.1; RFC 7636 4.5.
         """
         metadata = self.discovery.metadata()
-        session = authenticated_session(self.provider, metadata, self.redirect_uri)
+        session = self.authentication.session(metadata, self.redirect_uri)
         answers = _Answers(check_token_response)
         session.register_compliance_hook("access_token_response", answers.read)
         with _named(self.provider, "the token endpoint"):
@@ -75,7 +76,7 @@ class TokenEndpoint:
         Spec: RFC 6749 6; OIDC Core 12.
         """
         metadata = self.discovery.metadata()
-        session = authenticated_session(self.provider, metadata)
+        session = self.authentication.session(metadata)
         answers = _Answers(check_refresh_response)
         session.register_compliance_hook("refresh_token_response", answers.read)
         with _named(self.provider, "the token endpoint"):
@@ -99,7 +100,7 @@ class TokenEndpoint:
         metadata = self.discovery.metadata()
         if metadata.revocation_endpoint is None:
             return False
-        session = authenticated_session(self.provider, metadata)
+        session = self.authentication.session(metadata)
         with _named(self.provider, "the revocation endpoint"):
             # The body of the answer says nothing, and may be anything.
             answer: requests.Response = self.fetcher.mount(session, json_only=False).revoke_token(  # type: ignore[no-untyped-call]

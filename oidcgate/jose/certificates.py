@@ -4,7 +4,6 @@ A certificate here says which key signs and until when. Nobody's trust in it is 
 to a root is for those who verify tokens by it. What a JWK says of a certificate is `oidcgate.jose.keys`.
 """
 
-import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,9 +14,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import OKPKey, RSAKey
 
 from oidcgate.jose.keys import Key, UnusableKey, import_key, private_jwk
+from oidcgate.jose.private_keys import private_key_from_pem
 
 _Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
@@ -63,7 +63,7 @@ def load_pair(cert_pem: bytes, key_pem: bytes) -> CertifiedKey:
     Spec: RFC 7517 4.7.
     """
     certificates = _certificates(cert_pem)
-    key = _private_key(key_pem)
+    key = import_key(private_jwk(private_key_from_pem(key_pem)))
     own = certificates[0]
     public = _public_bytes(key)
     holders = [index for index, certificate in enumerate(certificates) if _certified(certificate) == public]
@@ -136,33 +136,6 @@ def _certificates(pem: bytes) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise UnusableCertificate("the certificate cannot be read") from None
-
-
-def _private_key(pem: bytes) -> Key:
-    if b"PRIVATE KEY-----" not in pem:
-        raise UnusableKey("the key is missing: the text has no -----BEGIN PRIVATE KEY-----")
-    try:
-        native = serialization.load_pem_private_key(pem, None)
-    except TypeError:
-        raise UnusableKey("the key is encrypted; write it out with `openssl pkey`") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise UnusableKey("the key cannot be read") from None
-    imported: Key
-    try:
-        if isinstance(native, rsa.RSAPrivateKey):
-            with warnings.catch_warnings():
-                # joserfc warns of a short RSA key and goes on; it is refused below.
-                warnings.simplefilter("ignore")
-                imported = RSAKey.import_key(native)
-        elif isinstance(native, ec.EllipticCurvePrivateKey):
-            imported = ECKey.import_key(native)
-        elif isinstance(native, ed25519.Ed25519PrivateKey):
-            imported = OKPKey.import_key(native)
-        else:
-            raise UnusableKey("the key is neither RSA nor EC nor Ed25519")
-        return import_key(private_jwk(imported))
-    except KeyError:
-        raise UnusableKey("the key is on a curve that signs nothing here") from None
 
 
 def _may_sign(certificate: x509.Certificate) -> None:

@@ -95,12 +95,12 @@ def generate_encryption_key(alg: str) -> Key:
     return RSAKey.generate_key(RSA_BITS) if alg.startswith("RSA") else ECKey.generate_key("P-256")
 
 
-def encryption_jwk(key: Key, kid: str, alg: str) -> dict[str, Any]:
-    """Return the public JWK of such a key as a key set shows it.
+def encryption_jwk(key: Key, kid: str, alg: str | None) -> dict[str, Any]:
+    """Return the public JWK of such a key as a key set shows it; without `alg` for all that go with it.
 
     Spec: RFC 7517 4; OIDC Core 10.2.
     """
-    return {**public_members(key), "kid": kid, "use": "enc", "alg": alg}
+    return {**public_members(key), "kid": kid, "use": "enc", **({} if alg is None else {"alg": alg})}
 
 
 def import_encryption_keys(document: Mapping[str, Any]) -> tuple[EncryptionKey, ...]:

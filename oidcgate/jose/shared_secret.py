@@ -35,7 +35,7 @@ def sign_hmac(claims: Mapping[str, Any], secret: str, alg: str, *, typ: str | No
     """
     if alg not in HMAC_ALGORITHMS:
         raise ValueError(f"{alg!r} is not one of {', '.join(HMAC_ALGORITHMS)}")
-    if not _long_enough(secret, alg):
+    if not fits_secret(secret, alg):
         raise ValueError(f"{alg} needs a secret of at least {_LEAST_BYTES[alg]} bytes")
     return serialize({"alg": alg}, claims, _key(secret), typ)
 
@@ -55,11 +55,12 @@ def verify_hmac(token: str, secrets: Sequence[str], algorithms: Collection[str])
     Spec: RFC 7515 5.2; RFC 7518 3.2.
     """
     header = accepted_header(token, algorithms)
-    fitting = [_key(secret) for secret in secrets if _long_enough(secret, header["alg"])]
+    fitting = [_key(secret) for secret in secrets if fits_secret(secret, header["alg"])]
     return opened(token, header, fitting)
 
 
-def _long_enough(secret: str, alg: str) -> bool:
+def fits_secret(secret: str, alg: str) -> bool:
+    """Whether a secret is long enough to be the key of `alg`. Spec: RFC 7518 3.2."""
     return alg in _LEAST_BYTES and len(secret.encode()) >= _LEAST_BYTES[alg]
 
 

@@ -22,14 +22,16 @@ from oidcgate.audit import Audit
 from oidcgate.directory.port import AmbiguousUser, KnownUser
 from oidcgate.gate.build import GateParts, build
 from oidcgate.gate.config import config_from_mapping
-from oidcgate.jose.jwt import sign
-from oidcgate.jose.keys import Key, generate_key, public_jwks
+from oidcgate.jose.jwt import sign, unverified_header, verify
+from oidcgate.jose.keys import SIGNING_ALGORITHMS, Key, VerificationKey, generate_key, public_jwks
+from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac
+from oidcgate.protocol.client_assertion import JWT_BEARER, AssertionRules, check_assertion_claims
 from oidcgate.settings import Problem
 
 ISSUER: Final = "https://id.example"
 APP: Final = "https://app.example.com"
 CLIENT_ID: Final = "app"
-CLIENT_SECRET: Final = "a:secret/with+odd %signs"
+CLIENT_SECRET: Final = "a:secret/with+odd %signs, and long enough"
 SECRET: Final = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
 NOW: Final = 1_900_000_000
 
@@ -76,6 +78,11 @@ class LyingProvider:
         self.status = 200
         self.codes: dict[str, dict[str, str]] = {}
         self.used: set[str] = set()
+        # What it knows of a client that has no secret, or signs who it is.
+        self.public_client = False
+        self.client_keys: tuple[VerificationKey, ...] = ()
+        self.audience = issuer
+        self.seen_assertions: list[str] = []
         self.sent: list[dict[str, str]] = []
         self.while_redeeming: Callable[[], object] = lambda: None
         self.adapter = requests_mock.Adapter()
@@ -163,7 +170,28 @@ class LyingProvider:
         if authorization.startswith("Basic "):
             pair = base64.b64decode(authorization[6:]).decode().split(":")
             return [unquote_plus(part) for part in pair] == [CLIENT_ID, CLIENT_SECRET]
-        return form.get("client_id") == CLIENT_ID and form.get("client_secret") == CLIENT_SECRET
+        if form.get("client_id") != CLIENT_ID:
+            return False
+        if "client_assertion" in form:
+            return self._asserted(form)
+        return self.public_client or form.get("client_secret") == CLIENT_SECRET
+
+    def _asserted(self, form: Mapping[str, str]) -> bool:
+        token = form["client_assertion"]
+        self.seen_assertions.append(token)
+        if form["client_assertion_type"] != JWT_BEARER:
+            return False
+        alg = unverified_header(token)["alg"]
+        header, claims = (
+            verify_hmac(token, [CLIENT_SECRET], HMAC_ALGORITHMS)
+            if alg in HMAC_ALGORITHMS
+            else verify(token, self.client_keys, SIGNING_ALGORITHMS)
+        )
+        rules = AssertionRules(
+            CLIENT_ID, frozenset({self.audience}), clock_skew_seconds=0, longest_seconds=60
+        )
+        check_assertion_claims(header, claims, rules, int(self.clock()))
+        return True
 
     def _id_token(self, asked: Mapping[str, str]) -> str:
         now = int(self.clock())

@@ -99,7 +99,7 @@ class TestHealth:
 
 
 @pytest.mark.parametrize(
-    "path", ["/.oidcgate/", "/.oidcgate", "/.oidcgate/nothing", "/.oidcgate/login/x", "/.oidcgate/jwks.json"]
+    "path", ["/.oidcgate/", "/.oidcgate", "/.oidcgate/nothing", "/.oidcgate/login/x", "/.oidcgate/jwks"]
 )
 def test_what_is_no_route_is_not_found_and_never_reaches_the_app(path: str) -> None:
     scene = Scene.set({"rules": [{"path": "/**", "allow": "anyone"}]})
