@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from oidcgate.gate import decision as decisions
 from oidcgate.gate.config import CALLBACK_PATH, LOGIN_PATH, LOGOUT_PATH
-from oidcgate.gate.front import Front, cookies_to_add
+from oidcgate.gate.front import REPLACED_BY_REDIRECT, Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
 from oidcgate.gate.session import Found, Session, Unavailable, UnavailableReason
@@ -197,6 +197,8 @@ class AsyncGate(Front[ASGIApp]):
             if message["type"] in _STARTS:
                 started = message["type"]
                 message = self._guarded(message, touched)
+                if message.get("status") == 401 and decision.identified:
+                    message = self._to_sign_in(message, facts)
             return send(message)
 
         try:
@@ -238,6 +240,17 @@ class AsyncGate(Front[ASGIApp]):
             headers += _encoded(cookies_to_add(touched, said.decode("latin-1")))
             message = {**message, "headers": headers}
         return message
+
+    def _to_sign_in(self, message: Message, facts: Facts) -> Message:
+        """A 401 by which the app asks for another sign-in, as the redirect to it; its body stays."""
+        headers = list(message.get("headers") or ())
+        asked = [value.decode("latin-1") for name, value in headers if name.lower() == b"www-authenticate"]
+        url = self.step_up_url(asked, facts) if asked else None
+        if url is None:
+            return message
+        kept = [pair for pair in headers if pair[0].lower().decode("latin-1") not in REPLACED_BY_REDIRECT]
+        kept += _encoded([("Location", url), ("Cache-Control", "no-store")])
+        return {**message, "status": 302, "headers": kept}
 
     def _sets_gate_cookie(self, name: bytes, value: bytes) -> bool:
         return name.lower() == b"set-cookie" and self._is_gate_cookie(value)

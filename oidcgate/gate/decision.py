@@ -28,7 +28,9 @@ __all__ = [
     "StartLogin",
     "StepUp",
     "Unavailable",
+    "can_be_sent_away",
     "decide",
+    "return_path_of",
 ]
 
 
@@ -44,6 +46,7 @@ class Reason(StrEnum):
     AMBIGUOUS_PATH = "path_parameters_change_the_rule"
     AUTHENTICATION_TOO_OLD = "authentication_too_old"
     AUTHENTICATION_CONTEXT = "authentication_context_not_met"
+    APP_ASKS = "the_app_asks_for_another_sign_in"
     OTHER_PROVIDER = "signed_in_at_another_provider"
     FOREIGN_ORIGIN = "websocket_from_a_foreign_origin"
     NAME_NOT_FORWARDABLE = "user_name_cannot_be_forwarded"
@@ -190,8 +193,8 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
         return _KNOWN if allow is _KNOWN_USERS else _SIGNED_IN
     if isinstance(session, SessionUnavailable):
         return Unavailable(session.reason)
-    if _can_be_sent_away(facts):
-        return StartLogin(session.reason, _return_path(facts))
+    if can_be_sent_away(facts):
+        return StartLogin(session.reason, return_path_of(facts))
     return Refuse(session.reason, 401)
 
 
@@ -221,17 +224,19 @@ def _unmet(rule: Rule, record: SessionRecord, now: int) -> Reason | None:
 
 
 def _step_up(facts: Facts, rule: Rule, reason: Reason) -> StepUp | Refuse:
-    if _can_be_sent_away(facts):
-        return StepUp(reason, _return_path(facts), rule.max_age_seconds, rule.acr_values)
+    if can_be_sent_away(facts):
+        return StepUp(reason, return_path_of(facts), rule.max_age_seconds, rule.acr_values)
     return Refuse(reason, 401)
 
 
-def _can_be_sent_away(facts: Facts) -> bool:
+def can_be_sent_away(facts: Facts) -> bool:
+    """Whether whoever asks can go and sign in, and ask the same again."""
     # A form that was posted would come back empty from the login; a script cannot follow to another origin.
     return facts.kind is RequestKind.NAVIGATION and facts.method in ("GET", "HEAD")
 
 
-def _return_path(facts: Facts) -> str:
+def return_path_of(facts: Facts) -> str:
+    """Path and query by which somebody who goes to sign in comes back to what they asked for."""
     path = quote_path(facts.path)
     if facts.query:
         # Browsers leave "[" and others as they are in a query; a URL made by us has them escaped.

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from oidcgate.gate import session as sessions
+from oidcgate.gate.decision import Reason, StepUp, can_be_sent_away, return_path_of
 from oidcgate.gate.forwarding import Forwarding
 from oidcgate.gate.judge import Judge
 from oidcgate.gate.unread import Use, unread, unread_line
 from oidcgate.identity import ReservedNames
+from oidcgate.protocol.step_up import step_up_challenge
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.web.cookies import strip_cookies
+from oidcgate.web.facts import Facts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -25,11 +28,14 @@ if TYPE_CHECKING:
     from oidcgate.gate.build import GateParts
     from oidcgate.gate.config import GateConfig
 
-__all__ = ["Front", "cookies_to_add"]
+__all__ = ["REPLACED_BY_REDIRECT", "Front", "cookies_to_add"]
 
 _log = logging.getLogger("oidcgate.gate")
 
 App = TypeVar("App")
+
+#: The fields of an app's 401 that are not true of the redirect which takes its place.
+REPLACED_BY_REDIRECT: Final = frozenset({"www-authenticate", "location", "cache-control", "expires"})
 
 #: What a proxy expects that is told nothing else.
 _PROXY_PRESET: Final = "oauth2-proxy"
@@ -167,6 +173,27 @@ class Front(Generic[App]):
             kept = strip_cookies(cookies, names)
             session.stripped = (cookies, kept)
         return kept
+
+    def step_up_url(self, challenges: Iterable[str], facts: Facts) -> str | None:
+        """Where a browser goes that the app has answered 401 because it wants another sign-in.
+
+        Only people who navigate are sent: a script reads the challenge itself, and what was posted would be
+        lost.
+
+        Args:
+            challenges: the values of the app's `WWW-Authenticate` fields.
+            facts: the request, which the gate let in with a session.
+
+        Returns:
+            None when the app asks for nothing of that kind; its answer then stays as it is.
+
+        Spec: RFC 9470 3.
+        """
+        if not can_be_sent_away(facts) or (asked := step_up_challenge(challenges)) is None:
+            return None
+        path = return_path_of(facts)
+        step_up = StepUp(Reason.APP_ASKS, path, asked.max_age_seconds, asked.acr_values)
+        return self.parts.refusals.step_up_url(step_up)
 
 
 def cookies_to_add(cookies: list[str], cache_control: str) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from oidcgate.gate.pins import Pin, Pins
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Failure, Refusals
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
-from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailable, Unavailable
+from oidcgate.gate.session import Absent, AbsentReason, Found, SessionRecord, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
 from oidcgate.protocol.errors import Reason, Refused
@@ -89,6 +89,7 @@ class Login:
             # Of a POST from elsewhere a browser keeps our cookies: who is signed in here, and how many
             # attempts there are, is seen only by the GET that follows.
             return self.answers.redirect(f"{self.config.public_url}{LOGIN_PATH}?{urlencode(pairs)}")
+        wants_more = asked.max_age_seconds is not None or bool(asked.acr_values)
         asked = asked.under(self.policy)
         now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         session = self.sessions.load(cookies, now)
@@ -97,7 +98,7 @@ class Login:
             # Whoever goes back and forth between the pages of two providers goes in no circle.
             loops = 0
         if loops >= MAX_LOOPS:
-            return self._looped(request, asked.return_path, cookies, now)
+            return self._looped(request, asked.return_path, session, wants_more=wants_more)
         party = self._chosen(asked.issuer)
         if party is None:
             return self._choose(request, asked, cookies)
@@ -323,23 +324,32 @@ class Login:
             case Absent():
                 raise Refused(Reason.STATE_UNKNOWN, "no attempt of this browser has that state")
 
-    def _looped(self, request: Request, target: str, cookies: str, now: int) -> Response:
-        """Stop a browser that signs in again and again, and say which check it fails."""
-        session = self.sessions.load(cookies, now)
-        came_back = bool(cookie_value(cookies, self.sessions.names.session))
-        check = LoopCheck.SESSION if came_back else LoopCheck.COOKIE
-        reason = (
-            session.reason
-            if isinstance(session, Absent | Unavailable)
-            else "valid, and not enough for the page"
-        )
+    def _looped(
+        self, request: Request, target: str, session: Found | Absent | Unavailable, *, wants_more: bool
+    ) -> Response:
+        """Stop a browser that signs in again and again, and say which check it fails.
+
+        Args:
+            wants_more: whether a fresher or stronger sign-in was asked for than the one there is.
+        """
+        reason = "valid" if isinstance(session, Found) else str(session.reason)
+        if isinstance(session, Found):
+            # Good on this address: either it is not enough, or it does not travel to where the app is open.
+            check = LoopCheck.DEMAND if wants_more else LoopCheck.ADDRESS
+        elif session.reason is AbsentReason.NO_COOKIE:
+            check = LoopCheck.COOKIE
+        elif session.reason in (AbsentReason.EXPIRED, AbsentReason.IDLE):
+            check = LoopCheck.CLOCK
+        else:
+            check = LoopCheck.SESSION
         incident = self.refusals.new_incident()
-        self.audit.emit(events.SignInLooped(check=str(check), reason=str(reason), incident=incident))
+        self.audit.emit(events.SignInLooped(check=str(check), reason=reason, incident=incident))
         response = self.answers.page(
             "login_loop.html",
             request.environ,
             status=403,
             check=check,
+            address=self.config.public_url,
             incident=incident,
             retry_url=self.answers.login_url(target),
         )

@@ -26,6 +26,7 @@ from oidcgate.gate.session import SessionTooLarge, SessionUnavailable, Unavailab
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.web.canonical_path import quote_path
+from oidcgate.web.cookies import has_gate_cookie
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 
 log = logging.getLogger("oidcgate.gate")
@@ -114,7 +115,9 @@ class Refusals:
         detail = ": ".join(filter(None, (error.error, error.detail)))
         self.audit.emit(events.SignInRefused(str(error.reason), detail, incident))
         if error.reason in _EXPIRED:
-            status, kind = 400, ErrorKind.SIGN_IN_EXPIRED
+            # Too late, or elsewhere; but who has no cookie at all has to look at something else (G-12).
+            told = has_gate_cookie(environ.get("HTTP_COOKIE", ""))
+            status, kind = 400, ErrorKind.SIGN_IN_EXPIRED if told else ErrorKind.NO_COOKIES
         elif error.error == "access_denied":
             status, kind = 403, ErrorKind.CANCELLED
         else:
@@ -178,7 +181,7 @@ class Refusals:
         if isinstance(decision, StartLogin):
             return self.answers.redirect(self.answers.login_url(decision.return_path), status=302)
         if isinstance(decision, StepUp):
-            return self.answers.redirect(self._step_up_url(decision), status=302)
+            return self.answers.redirect(self.step_up_url(decision), status=302)
         if isinstance(decision, Preflight):
             return self.answers.no_grant()
         incident = self.new_incident()
@@ -207,7 +210,8 @@ class Refusals:
             return self.unknown_user(decision.user_name or "", "/", environ)
         return self._error(decision.status, ErrorKind.FORBIDDEN, reason, incident, environ, page)
 
-    def _step_up_url(self, decision: StepUp) -> str:
+    def step_up_url(self, decision: StepUp) -> str:
+        """Where a sign-in begins that is what `decision` asks for."""
         asked = {}
         if decision.max_age_seconds is not None:
             asked["max_age"] = str(decision.max_age_seconds)

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oidcgate.gate import decision as decisions
-from oidcgate.gate.front import Front, cookies_to_add
+from oidcgate.gate.front import REPLACED_BY_REDIRECT, Front, cookies_to_add
 from oidcgate.gate.session import Found
 from oidcgate.handover import FORWARD, PUBLIC_URL
 from oidcgate.identity import IDENTITY_ENVIRON, environ_key
 from oidcgate.web.cookies import CookieNames, names_gate_cookie
-from oidcgate.web.facts import BadRequest, RequestFault, facts_from_environ
+from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_environ
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -93,19 +93,28 @@ class Gate(Front[WSGIApp]):
             else:
                 del environ["HTTP_COOKIE"]
         # A partial of a plain function: cheaper than a closure, and this is made for each request.
-        return self.app(environ, partial(_begin, start_response, self._names, touched))
+        asked_by = facts if decision.identified else None
+        return self.app(environ, partial(_begin, start_response, self, touched, asked_by))
 
 
 def _begin(
     start_response: "StartResponse",
-    names: CookieNames,
+    gate: Gate,
     touched: list[str],
+    facts: Facts | None,
     status: str,
     headers: Headers,
     exc_info: Any = None,
     /,
 ) -> Write:
-    """`start_response` for the app: gate cookies it sets are dropped, ours are added."""
+    """`start_response` for the app: gate cookies it sets are dropped, ours are added.
+
+    Args:
+        facts: the request, if the app was told who sent it: then the app may ask for another sign-in.
+    """
+    names = gate._names
+    if facts is not None and status.startswith("401"):
+        status, headers = _to_sign_in(gate, facts, status, headers)
     for name, value in headers:
         # By length first: this runs for each header of each answer.
         if len(name) == 10 and name.lower() == "set-cookie" and names_gate_cookie(value, names):
@@ -114,6 +123,16 @@ def _begin(
     if touched:
         headers = _with_cookies(headers, touched)
     return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+
+def _to_sign_in(gate: Gate, facts: Facts, status: str, headers: Headers) -> tuple[str, Headers]:
+    """A 401 by which the app asks for another sign-in, as the redirect that leads to it; its body stays."""
+    challenges = [value for name, value in headers if name.lower() == "www-authenticate"]
+    url = gate.step_up_url(challenges, facts) if challenges else None
+    if url is None:
+        return status, headers
+    kept = [pair for pair in headers if pair[0].lower() not in REPLACED_BY_REDIRECT]
+    return "302 Found", [*kept, ("Location", url), ("Cache-Control", "no-store")]
 
 
 def _sets_gate_cookie(pair: tuple[str, str], names: CookieNames) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "cookie_value",
     "cookies_with_prefix",
     "delete_cookie",
+    "has_gate_cookie",
     "names_gate_cookie",
     "set_cookie",
     "strip_cookies",
@@ -110,6 +111,11 @@ def cookies_with_prefix(header: str, prefix: str) -> list[tuple[str, str]]:
     # Counted in one go: a client may send tens of thousands.
     times = Counter(name for name, _ in pairs)
     return [pair for pair in pairs if times[pair[0]] == 1]
+
+
+def has_gate_cookie(header: str) -> bool:
+    """Whether a Cookie header has a cookie of any gate."""
+    return _MARK in header
 
 
 def strip_cookies(header: str, names: CookieNames) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
@@ -25,6 +25,7 @@ SCRIPT = [("Accept", "application/json"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetc
 PREFLIGHT = [("Origin", "https://x.example"), ("Access-Control-Request-Method", "PUT")]
 PRESET = ("x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-email", USER_HEADER.lower())
 OWN_NAMES = {*map(normalise_name, (*HEADERS, USER_HEADER))}
+STEP_UP = 'Bearer error="insufficient_user_authentication", max_age=60, acr_values="a b"'
 SPELLINGS = list(spellings("X-Y"))
 
 
@@ -550,6 +551,30 @@ class FrontContract:
         assert answer.body == (b"" if status in (204, 304) else str(status).encode())
         if status in (204, 304):
             assert answer.all("Transfer-Encoding") == answer.all("Content-Type") == []
+
+    @pytest.mark.row("T-01")
+    def test_an_app_asks_for_another_sign_in(self, front: Front) -> None:
+        cookie = ("Cookie", front.cookie())
+        path = f"/challenge?{urlencode({'with': STEP_UP})}"
+        answer = front.ask(path, headers=[*BROWSER, cookie])
+        assert answer.status == 302
+        assert answer.all("Location") == [
+            f"{front.origin}/.oidcgate/login?{urlencode({'rd': path, 'max_age': 60, 'acr_values': 'a b'})}"
+        ]
+        assert answer.all("WWW-Authenticate") == []
+        assert answer.all("Cache-Control") == ["no-store"]
+        # Nobody else can be sent, nor asks anybody else: these read the app's answer themselves.
+        for method, target, headers in (
+            ("GET", path, [*SCRIPT, cookie]),
+            ("POST", path, [*BROWSER, cookie]),
+            ("GET", "/public" + path, BROWSER),
+            ("GET", f"/challenge?{urlencode({'with': 'Basic realm=x'})}", [*BROWSER, cookie]),
+            ("GET", "/challenge", [*BROWSER, cookie]),
+        ):
+            answer = front.ask(target, method, headers)
+            assert (answer.status, answer.body) == (401, b"more"), (method, target)
+            assert answer.all("Location") == []
+            assert answer.all("Cache-Control") == ["public"]
 
     @pytest.mark.row("T-01")
     def test_what_the_app_repeats_arrives_repeated_and_in_order(self, front: Front) -> None:

@@ -58,8 +58,9 @@ class Echo:
     """What is done with a request, and what was seen.
 
     `/status/N` answers with that status; `/cookies?set=…` sets each of these cookies; `/repeated` repeats a
-    header; `/stream` sends one part and waits for `release` before the next; `/boom` raises. Anything else is
-    echoed: a body by itself, what came without one as JSON. Each also below `/public`.
+    header; `/challenge?with=…` answers 401 with these challenges; `/stream` sends one part and waits for
+    `release` before the next; `/boom` raises. Anything else is echoed: a body by itself, what came without
+    one as JSON. Each also below `/public`.
     """
 
     def __init__(self) -> None:
@@ -87,6 +88,9 @@ class Echo:
         if path == "/cookies":
             cookies = [("Set-Cookie", value) for name, value in parse_qsl(seen.query) if name == "set"]
             return _Reply("200 OK", (text, *cookies), (b"cookies",))
+        if path == "/challenge":
+            asked = [("WWW-Authenticate", value) for name, value in parse_qsl(seen.query) if name == "with"]
+            return _Reply("401 Unauthorized", (text, *asked, ("Cache-Control", "public")), (b"more",))
         if path == "/repeated":
             repeated = tuple(("X-Repeated", value) for value in "123")
             return _Reply("200 OK", (text, *repeated, ("Link", "</a>"), ("Link", "</b>")), (b"repeated",))

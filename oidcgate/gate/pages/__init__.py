@@ -21,7 +21,7 @@ logout.html (200, page-logout)
 logged_out.html (200, page-logged-out)
     everywhere: bool (the provider's session is over too); login_url: str or None
 login_loop.html (403, page-login-loop)
-    check: LoopCheck; incident: str or None; retry_url: str
+    check: LoopCheck; address: str (where the session is good); incident: str or None; retry_url: str
 
 `unknown_user.html`, `somebody_else.html` and `logout.html` post to the gate's logout, which redirects to the
 provider: give the provider's end-session endpoint (and where it is known to lead) to `render` as
@@ -50,6 +50,8 @@ class ErrorKind(StrEnum):
     """The provider's answer did not hold."""
     SIGN_IN_EXPIRED = "sign_in_expired"
     """The answer belongs to no sign-in that this browser has open."""
+    NO_COOKIES = "no_cookies"
+    """The answer belongs to no sign-in, and the browser sent no cookie at all."""
     TOO_LARGE = "too_large"
     """The session does not fit into a cookie."""
     SERVER_ERROR = "server_error"
@@ -63,6 +65,12 @@ class LoopCheck(StrEnum):
     """The session cookie did not come back."""
     SESSION = "session"
     """The session cookie came back and was refused."""
+    CLOCK = "clock"
+    """The session was over when it had just begun: a clock is wrong, here or on another host of the gate."""
+    DEMAND = "demand"
+    """The session is good, and not enough for what was asked for."""
+    ADDRESS = "address"
+    """The session is good here; the app was opened under another name or over http, where it is not sent."""
 
 
 class Choice(NamedTuple):

@@ -511,6 +511,47 @@ class TestTheLoopBreaker:
         assert "it was refused" in page.text
         assert scene.audit[-1]["reason"] == "session_cookie_unreadable"
 
+    def test_a_session_that_is_over_when_it_begins(self) -> None:
+        scene = Scene.set({"session": {"idle_minutes": 1, "absolute_minutes": 1}})
+        browser = scene.browser()
+        for _ in range(3):
+            browser.sign_in()
+            session = browser.cookies()[scene.parts.names.session]
+            browser.client.delete_cookie(scene.parts.names.session, domain="app.example.com")
+        # As on a host whose clock is ahead.
+        scene.clock.now += 61
+        browser.client.set_cookie(scene.parts.names.session, session, domain="app.example.com", secure=True)
+        browser.client.set_cookie(
+            scene.parts.names.loop, "3", domain="app.example.com", path="/.oidcgate/", secure=True
+        )
+        page = browser.get("/.oidcgate/login?rd=/private")
+        assert 'id="page-login-loop"' in page.text
+        assert "A clock of this service is wrong" in page.text
+        assert (scene.audit[-1]["check"], scene.audit[-1]["reason"]) == ("clock", "session_expired")
+
+    def test_an_app_that_is_open_under_another_address(self) -> None:
+        scene = Scene.set()
+        browser, elsewhere = scene.browser(), {**NAVIGATION, "Host": "other.example"}
+        for _ in range(3):
+            # What is open there is sent to sign in here, where the session is good all the time.
+            stranger = scene.browser().client.get("/private", base_url="https://x", headers=elsewhere)
+            login = stranger.headers["Location"]
+            browser.get(scene.provider.answer(browser.get(login).headers["Location"]))
+        page = browser.get(login)
+        assert 'id="page-login-loop"' in page.text
+        assert "the page was opened under another address" in page.text
+        assert f"<bdi>{APP}</bdi>" in page.text
+        assert (scene.audit[-1]["check"], scene.audit[-1]["reason"]) == ("address", "valid")
+
+    def test_a_browser_without_cookies_is_told_so(self) -> None:
+        scene = Scene.set()
+        location = scene.browser().start()
+        page = scene.browser().get(scene.provider.answer(location))
+        assert page.status_code == 400
+        assert "Your browser sent no cookies" in page.text
+        assert "/.oidcgate/login" in page.text
+        assert scene.reasons() == ["state_unknown"]
+
     def test_many_tabs_are_no_loop(self) -> None:
         scene = Scene.set()
         browser = scene.browser()

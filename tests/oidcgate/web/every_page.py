@@ -408,7 +408,13 @@ EVERY_PAGE: Mapping[str, Example] = {
     "gate-logged-out-here": _gate("logged_out.html", "page-logged-out", (), everywhere=False, login_url=None),
     **{
         f"gate-login-loop-{check}": _gate(
-            "login_loop.html", "page-login-loop", ("retry",), check=check, incident=INCIDENT, retry_url="/"
+            "login_loop.html",
+            "page-login-loop",
+            ("retry",),
+            check=check,
+            address="https://app.example.com",
+            incident=INCIDENT,
+            retry_url="/",
         )
         for check in LoopCheck
     },
