@@ -22,6 +22,7 @@ from oidcgate.audit import Audit
 from oidcgate.directory.port import UserDirectory, answers_from_memory
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig, anchored_state
+from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
@@ -145,6 +146,7 @@ def build(
         users=users,
         pins=None if config.users.insecure_unpinned else Pins(state),
         policy=policy,
+        contexts=Contexts(config, audit),
         answers=answers,
         refusals=refusals,
         audit=audit,
@@ -180,6 +182,7 @@ def uninstalled(config: GateConfig) -> Iterator[Problem]:
         yield Problem("state.store", None, "needs psycopg", "pip install 'oidcgate[sql]'")
     if config.session.store.startswith(MEMCACHED) and find_spec("pymemcache") is None:
         yield Problem("session.store", None, "needs pymemcache", "pip install 'oidcgate[memcached]'")
+    yield from hook_problems(config)
 
 
 def state_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:

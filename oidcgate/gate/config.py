@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate import settings
+from oidcgate.gate.context_settings import FACTS, GROUPS, ContextAttributeSettings, context_problems
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
 from oidcgate.gate.login_settings import LoginSettings
 from oidcgate.gate.provider_settings import ProviderSettings, issuer_problem
@@ -92,7 +93,8 @@ class SessionSettings:
     )
     claims: tuple[str, ...] = setting(
         default=("preferred_username", "name", "email"),
-        help="The claims that are kept in the session for the app; all others are dropped at sign-in.",
+        help="The context attributes that are kept in the session for the app, beside groups where they are "
+        "fetched and those of [[forward.headers]]; all others are dropped at sign-in.",
     )
 
     @property
@@ -141,6 +143,9 @@ class GateConfig:
     providers: tuple[ProviderSettings, ...] = setting(
         default=(), help="Several identity providers: people choose, unless a rule or a link names one."
     )
+    context: tuple[ContextAttributeSettings, ...] = setting(
+        default=(), help="What apps may be told beside the standard claims."
+    )
     users: UsersSettings = setting(help="Who is known.")
     session: SessionSettings = setting(help="How long a sign-in lasts.")
     state: StateSettings = setting(factory=StateSettings, help="The store of revocations.")
@@ -156,6 +161,13 @@ class GateConfig:
     def identity_providers(self) -> tuple[ProviderSettings, ...]:
         """All of them, however they were written; never empty in a configuration that was parsed."""
         return (self.provider, *self.providers) if self.provider is not None else self.providers
+
+    @property
+    def kept_attributes(self) -> tuple[str, ...]:
+        """The context attributes that a session keeps, as far as a provider gives them."""
+        fetched = (GROUPS,) if any(entry.fetch_groups for entry in self.identity_providers) else ()
+        told = (entry.attribute for entry in self.forward.headers if entry.attribute not in FACTS)
+        return tuple(dict.fromkeys((*self.session.claims, *fetched, *told)))
 
     @property
     def secure(self) -> bool:
@@ -212,6 +224,20 @@ class GateConfig:
                     f"is no provider here; there is {listed}",
                     "write the name of one of [[providers]]",
                 )
+
+    @cross_check
+    def _context_fits(self) -> Iterable[Problem]:
+        named = [
+            ("provider" if entry is self.provider else f"providers[{index}]", entry)
+            for index, entry in enumerate(self.identity_providers)
+        ]
+        wanted = [("session.claims", name) for name in self.session.claims]
+        wanted += [
+            (f"forward.headers[{index}].attribute", entry.attribute)
+            for index, entry in enumerate(self.forward.headers)
+            if entry.attribute not in FACTS
+        ]
+        yield from context_problems(self.context, named, wanted)
 
     @cross_check
     def _cross_site_answers(self) -> Iterable[Problem]:

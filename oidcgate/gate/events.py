@@ -66,6 +66,26 @@ class PinRefused(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class AttributesLeftOut(Event):
+    """Attributes of somebody who signed in are not of their declared type; no value is said."""
+
+    name: ClassVar[str] = "login.attributes_left_out"
+    user_name: str
+    issuer: str
+    faults: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class HookPassedOver(Event):
+    """The hook failed at a sign-in, which went on without its changes."""
+
+    name: ClassVar[str] = "login.hook_passed_over"
+    user_name: str
+    issuer: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
 class SignInLooped(Event):
     """A browser signed in again and again and was a stranger each time; it was stopped."""
 

@@ -9,15 +9,21 @@ and blanks at its ends as `%25`, `%2C` and so on, so that no entry can pretend t
 name is sent as it is or not at all: one that a header would change (control characters, blanks at its ends)
 or that a reader could take for two (a comma) is refused, because the app would see somebody else. An e-mail
 address of that kind is left out.
+
+A context attribute in a header of its own (`[[forward.headers]]`) is written as an entry of a list is, also
+when it is a single text: reading one and reading many is the same. Numbers and booleans are written as JSON
+has them, and so are objects, escaped like any other entry. What is not there, or empty, is no header.
 """
 
+import json
 import re
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final
 
 from oidcgate.identity import Identity
 
-__all__ = ["PRESETS", "Forwarding", "NotForwardable"]
+__all__ = ["PRESETS", "PRESET_OF_A_PROXY", "Forwarding", "NotForwardable", "names_of"]
 
 HeaderPairs = tuple[tuple[bytes, bytes], ...]
 
@@ -51,12 +57,41 @@ def _groups(identity: Identity) -> bytes | None:
         value = (value,)
     if not isinstance(value, tuple | list):
         return None
-    entries = [_NO_ENTRY.sub(_escaped, entry) for entry in value if isinstance(entry, str)]
-    return ",".join(filter(None, entries)).encode() or None
+    return _joined(entry for entry in value if isinstance(entry, str))
+
+
+def _joined(entries: Iterable[str]) -> bytes | None:
+    escaped = (_NO_ENTRY.sub(_escaped, entry) for entry in entries)
+    return ",".join(filter(None, escaped)).encode() or None
 
 
 def _escaped(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+# What a session says of itself, beside its claims.
+_FACTS: Final[Mapping[str, Callable[[Identity], Any]]] = {
+    "sub": lambda identity: identity.sub,
+    "iss": lambda identity: identity.issuer,
+    "idp": lambda identity: identity.idp,
+    "acr": lambda identity: identity.acr,
+    "amr": lambda identity: identity.amr,
+    "auth_time": lambda identity: identity.auth_time,
+}
+
+
+def _attribute(name: str, identity: Identity) -> bytes | None:
+    fact = _FACTS.get(name)
+    value = identity.claims.get(name) if fact is None else fact(identity)
+    entries = value if isinstance(value, tuple | list) else (value,)
+    return _joined(_text(entry) for entry in entries if entry is not None)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    # An identity's mappings are read-only, which JSON does not know.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=dict)
 
 
 Source = Callable[[Identity], bytes | None]
@@ -73,6 +108,13 @@ _SOURCES: Final[dict[str, tuple[tuple[str, Source], ...]]] = {
 }
 #: Whose header names a gate can send.
 PRESETS: Final = tuple(_SOURCES)
+#: What an app behind a proxy expects that is told nothing else.
+PRESET_OF_A_PROXY: Final = "oauth2-proxy"
+
+
+def names_of(preset: str) -> tuple[str, ...]:
+    """The header names of a preset."""
+    return tuple(name for name, _ in _SOURCES[preset])
 
 
 class Forwarding:
@@ -82,14 +124,24 @@ class Forwarding:
         names: every header name that this gate may set.
     """
 
-    def __init__(self, preset: str = "none", user_headers: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        preset: str = "none",
+        user_headers: Iterable[str] = (),
+        attributes: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Compose.
 
         Args:
             preset: whose names: one of `PRESETS`.
             user_headers: further names that carry the user name.
+            attributes: further names, each with the context attribute that it carries.
         """
-        sources = (*_SOURCES[preset], *((name, _name) for name in user_headers))
+        sources: tuple[tuple[str, Source], ...] = (
+            *_SOURCES[preset],
+            *((name, _name) for name in user_headers),
+            *((name, partial(_attribute, attribute)) for name, attribute in attributes),
+        )
         self.names = tuple(name for name, _ in sources)
         self._sources = tuple((name.lower().encode(), source) for name, source in sources)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from oidcgate.gate import session as sessions
 from oidcgate.gate.decision import Reason, StepUp, can_be_sent_away, return_path_of
-from oidcgate.gate.forwarding import Forwarding
+from oidcgate.gate.forwarding import PRESET_OF_A_PROXY, Forwarding
 from oidcgate.gate.judge import Judge
 from oidcgate.gate.unread import Use, unread, unread_line
 from oidcgate.identity import ReservedNames
@@ -36,9 +36,6 @@ App = TypeVar("App")
 
 #: The fields of an app's 401 that are not true of the redirect which takes its place.
 REPLACED_BY_REDIRECT: Final = frozenset({"www-authenticate", "location", "cache-control", "expires"})
-
-#: What a proxy expects that is told nothing else.
-_PROXY_PRESET: Final = "oauth2-proxy"
 
 
 class Front(Generic[App]):
@@ -156,8 +153,9 @@ class Front(Generic[App]):
         # In process an app sees decoded paths only, in which nobody could tell the two slashes apart.
         self.encoded_slash = self.forwards and parts.config.proxy.insecure_encoded_slash
         settings = parts.config.forward
-        preset = settings.preset or (_PROXY_PRESET if self.forwards else "none")
-        self.forwarding = Forwarding(preset, settings.user_headers)
+        preset = settings.preset or (PRESET_OF_A_PROXY if self.forwards else "none")
+        headers = ((entry.name, entry.attribute) for entry in settings.headers)
+        self.forwarding = Forwarding(preset, settings.user_headers, headers)
         self.reserved = ReservedNames(self.forwarding.names)
         self.judge = Judge(parts.sessions, parts.known_users, parts.policy, self.forwarding)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from oidcgate.gate.forwarding import PRESETS
+from oidcgate.gate.forwarding import PRESET_OF_A_PROXY, PRESETS, names_of
 from oidcgate.identity import normalise_name
 from oidcgate.proxy.routes import Limits, Route, Unusable, Upstream, place_faults, upstream_faults
 from oidcgate.settings import Problem, cross_check, setting
@@ -99,6 +99,20 @@ def overlap(bind: str, other: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class HeaderSettings:
+    """One of `[[forward.headers]]`: a context attribute in a header."""
+
+    name: str = setting(
+        check=lambda name: _user_headers_problem((name,)),
+        help="The header, such as X-Department; no client can send it.",
+    )
+    attribute: str = setting(
+        help="The context attribute in it: a standard claim, groups, one of `[[context]]`; or sub, iss, idp, "
+        "acr, amr, auth_time."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class ForwardSettings:
     """`[forward]`: the headers by which an app is told who the user is."""
 
@@ -113,6 +127,23 @@ class ForwardSettings:
         check=_user_headers_problem,
         help="Further headers that carry the userName, such as X-Remote-User; no client can send them.",
     )
+    headers: tuple[HeaderSettings, ...] = setting(
+        default=(), help="Headers that carry context attributes; an attribute that nobody has is no header."
+    )
+
+    @cross_check
+    def _one_value_for_each_header(self) -> Iterable[Problem]:
+        # By the names as an app behind CGI reads them, for which X-A_B and X-A-B are one.
+        taken = {
+            normalise_name(name) for name in (*names_of(self.preset or PRESET_OF_A_PROXY), *self.user_headers)
+        }
+        for index, entry in enumerate(self.headers):
+            name = normalise_name(entry.name)
+            if name in taken:
+                yield Problem(
+                    f"headers[{index}].name", entry.name, "is set already", "choose another name, or preset"
+                )
+            taken.add(name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, use
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import LOGIN_PATH, GateConfig
+from oidcgate.gate.context_sign_in import Contexts
 from oidcgate.gate.kept_tokens import Kept
 from oidcgate.gate.login_request import LoginFault, LoginRequest, from_another_site, of_our_own
 from oidcgate.gate.pages import Choice, LoopCheck
@@ -28,6 +29,7 @@ from oidcgate.gate.relying_party import RelyingParty, SignedIn
 from oidcgate.gate.session import Absent, AbsentReason, Found, SessionRecord, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
+from oidcgate.identity import Identity
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.web.cookies import GATE_PATH, cookie_value, delete_cookie, set_cookie
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
@@ -55,6 +57,7 @@ class Login:
     users: UserDirectory
     pins: Pins | None
     policy: Policy
+    contexts: Contexts
     answers: Answers
     refusals: Refusals
     audit: Audit
@@ -99,6 +102,8 @@ class Login:
             loops = 0
         if loops >= MAX_LOOPS:
             return self._looped(request, asked.return_path, session, wants_more=wants_more)
+        if isinstance(session, Found) and self._serves(session.record, asked):
+            return self.answers.redirect(self.config.public_url + asked.return_path)
         party = self._chosen(asked.issuer)
         if party is None:
             return self._choose(request, asked, cookies)
@@ -203,22 +208,32 @@ class Login:
             pin = self.pins.claim(user.user_name, transaction.issuer, proof.sub, now)
             if not pin.is_of(transaction.issuer, proof.sub):
                 return self._somebody_else(facts, request, transaction, signed_in, pin)
-        record = SessionRecord(
-            session_id=transaction.session_id,
-            iss=transaction.issuer,
-            sub=proof.sub,
+        provider = self.relying_parties[transaction.issuer].provider
+        cached = provider.context_cache_seconds
+        who = Identity(
             user_name=signed_in.user_name if user is None else user.user_name,
-            sid=proof.sid,
-            idp=self.relying_parties[transaction.issuer].provider.name,
-            display_name=None if user is None else user.display_name,
+            sub=proof.sub,
+            issuer=transaction.issuer,
+            idp=provider.name,
             auth_time=proof.auth_time,
             acr=proof.acr,
-            amr=proof.amr,
-            claims={
-                name: signed_in.claims[name]
-                for name in self.config.session.claims
-                if name in signed_in.claims
-            },
+            display_name=None if user is None else user.display_name,
+            known=user is not None,
+        )
+        context = self.contexts.of(signed_in, who)
+        record = SessionRecord(
+            session_id=transaction.session_id,
+            iss=who.issuer,
+            sub=who.sub,
+            user_name=who.user_name,
+            sid=proof.sid,
+            idp=who.idp,
+            display_name=who.display_name,
+            auth_time=who.auth_time,
+            acr=who.acr,
+            amr=context.amr,
+            claims=context.claims,
+            absolute_at=0 if cached is None else now + cached,
             known_at=0 if user is None else now,
             tokens=True,
             stranger=user is None and self.pins is not None,
@@ -245,8 +260,8 @@ class Login:
                 claimed_name=signed_in.user_name,
                 sub=proof.sub,
                 issuer=transaction.issuer,
-                acr=proof.acr,
-                amr=proof.amr,
+                acr=record.acr,
+                amr=record.amr,
                 replaced=isinstance(before, Found),
             )
         )
@@ -369,6 +384,18 @@ class Login:
         return set_cookie(
             names.loop, str(min(count, 9)), path=GATE_PATH, max_age=LOOP_SECONDS, secure=names.secure
         )
+
+    def _serves(self, record: SessionRecord, asked: LoginRequest) -> bool:
+        """Whether what the IdP said last serves for this sign-in too, so that it needs no round trip.
+
+        The session is the cache: it ends with `context_cache_seconds`, and with every sign-out. Whoever asks
+        for a fresher, stronger or another sign-in is sent to the IdP.
+        """
+        party = self.relying_parties.get(record.iss)
+        if party is None or party.provider.context_cache_seconds is None:
+            return False
+        more = asked.prompt or asked.max_age_seconds is not None or asked.acr_values or asked.login_hint
+        return not more and asked.issuer in (None, record.iss)
 
     def _issuers(self) -> Mapping[str, str]:
         """The issuer of each provider, by name."""

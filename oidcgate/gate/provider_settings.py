@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oidcgate.gate.client_settings import ClientSettings
+from oidcgate.gate.context_settings import ClaimSettings
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.loopback import is_loopback_host
 from oidcgate.protocol import urls
@@ -72,7 +73,7 @@ def _networks_problem(value: tuple[str, ...]) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProviderSettings(ClientSettings):
+class ProviderSettings(ClientSettings, ClaimSettings):
     """One identity provider: `[provider]`, or one of `[[providers]]`."""
 
     name: str = setting(

@@ -18,6 +18,7 @@ from oidcgate.directory.port import DirectoryUnavailable
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import LOGOUT_PATH
+from oidcgate.gate.context_sign_in import HookFailed
 from oidcgate.gate.decision import Preflight, Refuse, StartLogin, StepUp, Unavailable
 from oidcgate.gate.decision import Reason as DecisionReason
 from oidcgate.gate.discovery import ProviderUnavailable
@@ -43,6 +44,7 @@ Failure = (
     StoreUnavailable,
     DirectoryUnavailable,
     SessionTooLarge,
+    HookFailed,
 )
 
 #: What is neither the app's to answer nor a route of ours.
@@ -99,6 +101,9 @@ class Refusals:
             case SessionTooLarge():
                 self.audit.emit(events.SignInRefused("session_too_large", str(error), incident))
                 return self._error(500, ErrorKind.TOO_LARGE, "session_too_large", incident, environ, page)
+            case HookFailed():
+                self.audit.emit(events.SignInRefused("hook_failed", str(error), incident))
+                return self._error(500, ErrorKind.SERVER_ERROR, "hook_failed", incident, environ, page)
             case BadRequest():
                 return self._error(400, ErrorKind.BAD_REQUEST, str(error.reason), None, environ, page)
         log.error("incident %s: %s failed", incident, environ.get("PATH_INFO", ""), exc_info=error)

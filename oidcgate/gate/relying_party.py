@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oidcgate.gate.client_authentication import ClientAuthentication
+from oidcgate.gate.context import merged_claims
 from oidcgate.gate.discovery import Discovery
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.signed_tokens import SignedTokens
@@ -150,7 +151,7 @@ class RelyingParty:
         id_token = self._checked(tokens, transaction, now)
         claims: dict[str, Any] = dict(id_token.all)
         if self.provider.get_user_info or not claims.get(self.user_claim):
-            claims = {**self.userinfo.claims(tokens.access_token, id_token.sub), **_present(claims)}
+            claims = merged_claims(claims, self.userinfo.claims(tokens.access_token, id_token.sub))
         name = claims.get(self.user_claim)
         if not isinstance(name, str) or not name:
             raise Refused(Reason.USERNAME_MISSING, f"neither ID token nor userinfo has {self.user_claim}")
@@ -171,8 +172,3 @@ class RelyingParty:
             # acr_values is a wish to the IdP; to us, who asked because a rule demands it, it is a condition.
             raise Refused(Reason.ID_TOKEN_ACR, "the sign-in was not of the strength that was asked for")
         return claims
-
-
-def _present(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """Claims that say something: an empty one in the ID token must not hide userinfo's."""
-    return {name: value for name, value in claims.items() if value not in (None, "")}

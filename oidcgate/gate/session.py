@@ -54,7 +54,7 @@ class SessionRecord(msgspec.Struct, array_like=True, frozen=True, repr_omit_defa
         claims: the claims that are kept.
         known_at: when the directory last said that this user exists and is active; 0: it did not.
         created_at, absolute_at, seen_at: when it began, when it ends at the latest, when it was last used.
-            `create` sets them.
+            `create` sets them; an earlier end than its own it leaves.
         generation: how often this record was written anew.
         tokens: whether tokens are kept in the state store under `session_id`.
         stranger: whether the directory did not know the name at the sign-in, so that nobody has asked whose

@@ -147,7 +147,8 @@ class Sessions(ABC):
     def create(self, record: SessionRecord, now: int, *, replaces: SessionRecord | None = None) -> list[str]:
         """Begin a session; returns the Set-Cookie values.
 
-        `record` carries a session id of its own; its times are set here. If that id was revoked before, the
+        `record` carries a session id of its own; its times are set here, but for an end (`absolute_at`) that
+        is earlier than the limits have it. If that id was revoked before, the
         session is dead from the start: a logout wins over a login that was still under way. Where its user
         has more sessions than they may, the oldest end.
 
@@ -159,8 +160,9 @@ class Sessions(ABC):
             SessionUnavailable: a stored session could not be written.
             StoreUnavailable: the state store could not take note of it.
         """
+        end = now + self.limits.absolute_seconds
         begun = msgspec.structs.replace(
-            record, created_at=now, seen_at=now, absolute_at=now + self.limits.absolute_seconds
+            record, created_at=now, seen_at=now, absolute_at=min(record.absolute_at or end, end)
         )
         value = self._write(begun, now)
         old = "" if replaces is None else replaces.session_id

@@ -196,7 +196,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 # Modules that return values and do nothing else: what they decide can be tested as a table.
 PURE = (
+    "oidcgate.gate.claim_path",
+    "oidcgate.gate.context",
+    "oidcgate.gate.context_settings",
+    "oidcgate.gate.context_types",
     "oidcgate.gate.decision",
+    "oidcgate.gate.forwarding",
     "oidcgate.gate.policy",
     "oidcgate.identity",
     "oidcgate.jose.jwe",

@@ -237,9 +237,14 @@ def settings(origin: str, issuer: str, folder: Path, **more: Any) -> dict[str, A
     """The configuration of every front, as `oidcgate.toml` says it."""
     return {
         "public_url": origin,
-        "provider": {"issuer": issuer, "client_id": "gate", "client_secret": CLIENT_SECRET},
+        "provider": {
+            "issuer": issuer,
+            "client_id": "gate",
+            "client_secret": CLIENT_SECRET,
+            "fetch_groups": True,
+        },
         "users": {"source": f"file:{folder / 'users.toml'}"},
-        "session": {"secret": GATE_SECRET, "claims": ["preferred_username", "name", "email", "groups"]},
+        "session": {"secret": GATE_SECRET},
         "state": {"store": f"sqlite:///{folder / 'state.db'}"},
         "forward": {"preset": "oauth2-proxy", "user_headers": [USER_HEADER]},
         "rules": [{"path": "/public/**", "allow": "anyone"}, {"path": "/hello", "allow": "signed-in"}],

@@ -137,7 +137,7 @@ def test_a_provider_of_this_process_is_called_without_a_socket() -> None:
 def test_a_discovery_document_cannot_send_us_into_the_house(host: str) -> None:
     # Over real sockets, so the address rules of the real transport are asked.
     parts = build(config_from_mapping(data()))
-    fetcher = parts.routes.sign_in.relying_parties[ISSUER].fetcher
+    fetcher = parts.routes.sign_in.relying_parties[ISSUER].userinfo.fetcher
     from oidcgate.net.fetch import FetchError, FetchFailure
 
     with pytest.raises(FetchError) as caught:

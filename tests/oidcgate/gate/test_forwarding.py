@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.gate.forwarding import PRESETS, Forwarding, NotForwardable
+from oidcgate.gate.context_settings import FACTS
+from oidcgate.gate.forwarding import PRESETS, Forwarding, NotForwardable, names_of
 from oidcgate.identity import Identity, read_only
 
 PRESET = Forwarding("oauth2-proxy")
@@ -178,3 +179,77 @@ def test_a_reader_gets_back_exactly_the_groups_that_were_said(groups: list[str])
     assert read == [group for group in groups if group]
     assert sent == sent.strip()
     assert not set(CONTROLS) & set(sent)
+
+
+# -- context attributes
+
+CUSTOM = Forwarding("none", (), [("X-Custom", "custom")])
+
+
+def custom(value: Any) -> bytes | None:
+    return told(identity(custom=value), CUSTOM).get(b"x-custom")
+
+
+@pytest.mark.row("T-02", "A-25")
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        pytest.param("Sales", b"Sales", id="text"),
+        pytest.param("Žilina", "Žilina".encode(), id="beyond ASCII"),
+        pytest.param("Adams, Alice", b"Adams%2C Alice", id="comma"),
+        pytest.param("100%", b"100%25", id="percent"),
+        pytest.param("a\r\nX-Admin: 1", b"a%0D%0AX-Admin: 1", id="line end"),
+        pytest.param(" a ", b"%20a%20", id="blanks around"),
+        pytest.param(True, b"true", id="true"),
+        pytest.param(False, b"false", id="false"),
+        pytest.param(0, b"0", id="zero"),
+        pytest.param(2.5, b"2.5", id="number"),
+        pytest.param(["a", "b,c"], b"a,b%2Cc", id="list"),
+        pytest.param([1, 2.5], b"1,2.5", id="numbers"),
+        pytest.param([True, False], b"true,false", id="booleans"),
+        pytest.param({"a": "x", "b": {"c": 4}}, b'{"a":"x"%2C"b":{"c":4}}', id="object"),
+        pytest.param([{"a": ["x", "y"]}], b'{"a":["x"%2C"y"]}', id="list of objects"),
+        pytest.param("", None, id="empty"),
+        pytest.param([], None, id="empty list"),
+        pytest.param(["", ""], None, id="list of nothing"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_an_attribute_in_a_header(value: Any, sent: bytes | None) -> None:
+    assert custom(value) == sent
+
+
+def test_an_attribute_that_nobody_has_is_no_header() -> None:
+    assert told(identity(), CUSTOM) == {}
+
+
+@pytest.mark.row("T-02")
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_a_reader_gets_back_exactly_what_an_attribute_said(values: list[str]) -> None:
+    sent = (custom(values) or b"").decode()
+    assert [unquote(entry) for entry in sent.split(",")] == values
+    assert not set(CONTROLS) & set(sent)
+    assert (custom(values[0]) or b"").decode() == sent.split(",")[0], "alone it is written as in a list"
+
+
+@pytest.mark.row("A-25")
+def test_what_a_session_says_of_itself_is_not_taken_from_claims() -> None:
+    names = ("sub", "iss", "idp", "acr", "amr", "auth_time")
+    forwarding = Forwarding("none", (), [(f"X-{name}", name) for name in names])
+    who = Identity(
+        *("Alice", "s", "https://id.example", "Example", 1_800_000_000, "high", ("pwd", "otp")),
+        claims=read_only(dict.fromkeys(names, "forged")),
+    )
+    assert list(told(who, forwarding).values()) == [
+        *(b"s", b"https://id.example", b"Example", b"high", b"pwd,otp", b"1800000000")
+    ]
+    assert set(names) == FACTS
+
+
+@pytest.mark.row("T-02")
+def test_names_of_attributes_are_announced_too() -> None:
+    assert Forwarding("oauth2-proxy", ("X-Own",), [("X-Custom", "custom")]).names == (
+        *names_of("oauth2-proxy"),
+        "X-Own",
+        "X-Custom",
+    )
