@@ -8,11 +8,9 @@ full or starts anew.
 pymemcache's HashClient is not used: it answers "absent" for a dead server, and then asks another.
 """
 
-import logging
 import os
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -24,12 +22,12 @@ from pymemcache.exceptions import (  # type: ignore[import-untyped]  # as above
     MemcacheUnexpectedCloseError,
 )
 
+from oidcgate.storage.left_alone import LeftAlone
 from oidcgate.storage.records import Record, StoreFailure, StoreUnavailable
 from oidcgate.storage.rendezvous import Server, server_of
 
 __all__ = ["MemcachedCache"]
 
-log = logging.getLogger("oidcgate.storage")
 T = TypeVar("T")
 
 #: A value's expiry stands in front of it: memcached does not tell it, and goes by a clock of its own.
@@ -174,11 +172,7 @@ class _Link:
 
     def __init__(self, server: Server, patience: _Patience, clock: Callable[[], float]) -> None:
         self._server = server
-        self._pause_seconds = patience.pause_seconds
-        self._clock = clock
-        self._lock = threading.Lock()
-        #: When it may be asked again; None: it answered when it was last asked.
-        self._ask_again_at: float | None = None
+        self._left_alone = LeftAlone(f"memcached at {server.name}", patience.pause_seconds, clock)
         self._pool: Any = _Pool(
             server.address,
             connect_timeout=patience.connect_seconds,
@@ -194,11 +188,12 @@ class _Link:
         Raises:
             StoreUnavailable: it did not answer, refused, or said what nobody understands.
         """
-        self._refuse_while_left_alone()
+        if not self._left_alone.may_be_asked():
+            raise self.unavailable(StoreFailure.UNREACHABLE, "it did not answer a moment ago")
         try:
             answer = self._asked(call)
         except (OSError, MemcacheUnexpectedCloseError) as error:
-            self._did_not_answer(error)
+            self._left_alone.did_not_answer(error)
             what = str(error) or type(error).__name__
             raise self.unavailable(StoreFailure.UNREACHABLE, what) from error
         except MemcacheServerError as error:
@@ -207,9 +202,7 @@ class _Link:
         except Exception as error:  # whatever an answer that is not memcached's makes of the client
             what = f"its answer is not memcached's ({type(error).__name__})"
             raise self.unavailable(StoreFailure.FAILED, what) from error
-        if self._ask_again_at is not None:
-            self._ask_again_at = None
-            log.info("memcached at %s answers again", self._server.name)
+        self._left_alone.answered()
         return answer
 
     def unavailable(self, reason: StoreFailure, what: str) -> StoreUnavailable:
@@ -232,24 +225,6 @@ class _Link:
             # since all others were. Each verb may be repeated: a swap that had happened is only told as lost.
             self.close_idle()
             return call(self._pool)
-
-    def _refuse_while_left_alone(self) -> None:
-        if self._ask_again_at is None:
-            return
-        with self._lock:
-            if self._ask_again_at is None:
-                return
-            now = self._clock()
-            if now < self._ask_again_at:
-                raise self.unavailable(StoreFailure.UNREACHABLE, "it did not answer a moment ago")
-            # This caller finds out; whoever comes meanwhile is told at once.
-            self._ask_again_at = now + self._pause_seconds
-
-    def _did_not_answer(self, error: Exception) -> None:
-        with self._lock:
-            if self._ask_again_at is None:
-                log.warning("memcached at %s does not answer: %r", self._server.name, error)
-            self._ask_again_at = self._clock() + self._pause_seconds
 
 
 _ADVICE: Final = {

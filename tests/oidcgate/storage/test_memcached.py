@@ -9,7 +9,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from oidcgate.storage.memcached import MemcachedCache
 from oidcgate.storage.records import RecordCache, RecordStore, StoreFailure, StoreUnavailable
 from oidcgate.storage.rendezvous import servers_of
 from tests.contracts.record_cache import NOW, RecordCacheContract, together
+from tests.support.impostor import answering
 from tests.support.memcached import Memcached, memcached, memcached_socket, url_of
 
 pytestmark = pytest.mark.live
@@ -328,31 +328,6 @@ def test_a_server_that_is_down_takes_only_its_own_records_with_it(cache_on: Make
         one.thaw()
 
 
-@contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """A server that says this to whoever has said something, and hangs up; returns its setting."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.settimeout(5)
-                    connection.recv(4096)
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"memcached://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
-
-
 @pytest.mark.row("G-05")
 @pytest.mark.parametrize(
     "answer",
@@ -370,8 +345,8 @@ def answering(answer: bytes) -> Iterator[str]:
     ],
 )
 def test_an_answer_that_says_nothing_is_never_taken_for_absent(answer: bytes) -> None:
-    with answering(answer) as url:
-        cache = MemcachedCache(servers_of(url), "gate", pause_seconds=0)
+    with answering(answer) as address:
+        cache = MemcachedCache(servers_of(f"memcached://{address}"), "gate", pause_seconds=0)
         refusal(lambda: value_of(cache))
         refusal(lambda: keep(cache))
         refusal(lambda: cache.delete("kind", "key"))
