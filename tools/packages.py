@@ -35,6 +35,7 @@ NEEDED: Mapping[str, Callable[[], object]] = {
     "nginx": lambda: shutil.which("nginx") or Path("/usr/sbin/nginx").exists(),
     "openssl": lambda: shutil.which("openssl"),
     "postgresql": has_postgresql,
+    "redis-server": lambda: shutil.which("redis-server"),
 }
 
 # Debian's PostgreSQL makes and starts a server of its own when it is installed. Only the programs are wanted:
@@ -58,7 +59,7 @@ fi
 """
 # Nor at the next start of the machine. What cannot be disabled was not enabled.
 NOT_ENABLED = "update-rc.d {} disable || true"
-DAEMONS = ("memcached", "nginx")
+DAEMONS = ("memcached", "nginx", "redis-server")
 
 
 def missing(needed: Mapping[str, Callable[[], object]]) -> list[str]:

@@ -8,15 +8,18 @@ from pathlib import Path
 import click
 
 from oidcgate.cli.problems import end_with, told, warn_of_unread
-from oidcgate.gate.build import GateParts, build, state_check, uninstalled
+from oidcgate.gate.build import GateParts, build, uninstalled
 from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
+from oidcgate.gate.stores import store_check
 from oidcgate.gate.unread import Use
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.settings import Check, Problem
+from oidcgate.storage.records import StoreUnavailable
+from oidcgate.storage.redis_address import REDIS_SCHEMES
 
 
 @click.command()
@@ -39,7 +42,7 @@ def check(path: Path, offline: bool) -> None:
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
     with told():
-        checks = uninstalled, known_users_check(path), state_check(path, os.environ), *_of_a_sidecar()
+        checks = uninstalled, known_users_check(path), store_check(path, os.environ), *_of_a_sidecar()
         config = load_config(path, os.environ, checks=checks)
         parts = build(config)
     # Without an upstream it is for a gate in some process, around who knows what.
@@ -49,6 +52,8 @@ def check(path: Path, offline: bool) -> None:
     _summary(config)
     away: list[str] = []
     if not offline:
+        for doubt in _doubts(parts):
+            click.echo(f"warning: {doubt}", err=True)
         end_with(line for provider in config.identity_providers for line in _compared(parts, provider, away))
     if away:
         click.echo(f"The file is right; not reached: {', '.join(away)}.")
@@ -89,13 +94,29 @@ def _summary(config: GateConfig) -> None:
     whose = "whoever has the name" if config.users.insecure_unpinned else "who first had the name"
     click.echo(f"                let in: {whose}")
     session = config.session
-    click.echo(f"sessions        {session.store}, {len(session.secrets)} key(s)")
+    # No more of a store than its kind: a database address may hold a password.
+    click.echo(f"sessions        {session.store.partition(':')[0]}, {len(session.secrets)} key(s)")
     click.echo(f"                idle {session.idle_minutes:g} min, at most {session.absolute_minutes:g} min")
-    # No more of it: a database address may hold a password.
+    if session.max_per_user:
+        click.echo(f"                at most {session.max_per_user} of one user")
     click.echo(f"state           {config.state.store.partition(':')[0]}")
     for rule in config.rules:
         click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {rule.allow}")
     click.echo("rule            everything else: known")
+
+
+def _doubts(parts: GateParts) -> Iterator[str]:
+    """Why the state store may forget what it must not; or why it cannot be asked now."""
+    if not parts.config.state.store.startswith(REDIS_SCHEMES):
+        return
+    from oidcgate.storage.redis import RedisStore
+
+    store = parts.routes.state
+    assert isinstance(store, RedisStore)  # noqa: S101 (what `build` makes of such a setting)
+    try:
+        yield from store.doubts()
+    except StoreUnavailable as error:
+        yield str(error)
 
 
 def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:

@@ -10,9 +10,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -20,8 +18,9 @@ from requests.adapters import BaseAdapter
 
 from oidcgate.audit import Audit
 from oidcgate.directory.port import UserDirectory, answers_from_memory
+from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig, anchored_state
+from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of
 from oidcgate.gate.known_users import KnownUsers
@@ -33,19 +32,16 @@ from oidcgate.gate.policy import Access, Policy, Rule
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
-from oidcgate.gate.revocations import REVOCATIONS
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.session import SessionLimits
-from oidcgate.gate.sessions import SealedSessions, Sessions
+from oidcgate.gate.sessions import MoreOfSessions, SealedSessions, Sessions
 from oidcgate.gate.stored_sessions import StoredSessions
+from oidcgate.gate.stores import session_store, state_store, stores_uninstalled
 from oidcgate.gate.transaction import Transactions
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
-from oidcgate.settings import Check, Problem, SettingsError
-from oidcgate.storage.memory import MemoryStore
-from oidcgate.storage.records import RecordCache, RecordStore
-from oidcgate.storage.rendezvous import MEMCACHED, servers_of
-from oidcgate.storage.sql import SqlStore
+from oidcgate.settings import Problem, SettingsError
+from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.sealing import KeyRing, Sealer
 
@@ -109,8 +105,9 @@ def build(
     gate_id = f"{config.public_url}\0{client_id}"
     names = CookieNames.of(config.public_url, client_id)
     ring = KeyRing([key.reveal() for key in config.session.secrets])
-    state = _state(config, clock)
-    sessions = _sessions(config, names, ring, gate_id, state, clock)
+    audit = audit or Audit(clock=clock)
+    state = state_store(config, gate_id, clock)
+    sessions = _sessions(config, names, ring, gate_id, state, audit, clock)
     users = directory or directory_of(config.users, clock)
     known_users = KnownUsers(
         users,
@@ -118,7 +115,6 @@ def build(
         max_stale_seconds=config.users.max_stale_seconds,
     )
     policy = _policy(config)
-    audit = audit or Audit(clock=clock)
     answers = Answers(gate_pages(), config.public_url, urlsplit(config.public_url).netloc, _targets(config))
     refusals = Refusals(answers, audit, lambda: secrets.token_hex(_INCIDENT_BYTES))
     transactions = Transactions(
@@ -178,29 +174,8 @@ def build(
 
 def uninstalled(config: GateConfig) -> Iterator[Problem]:
     """What the settings ask for and is not installed: at the first request it would be too late to say."""
-    if config.state.store.startswith("postgresql") and find_spec("psycopg") is None:
-        yield Problem("state.store", None, "needs psycopg", "pip install 'oidcgate[sql]'")
-    if config.session.store.startswith(MEMCACHED) and find_spec("pymemcache") is None:
-        yield Problem("session.store", None, "needs pymemcache", "pip install 'oidcgate[memcached]'")
+    yield from stores_uninstalled(config)
     yield from hook_problems(config)
-
-
-def state_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
-    """A rule for whoever reads the configuration at `path`: a state store in a file has a folder for it."""
-    folder = Path(path).absolute().parent
-
-    def check(config: GateConfig) -> Iterator[Problem]:
-        store = anchored_state(config.state, folder, env).store
-        fault = SqlStore(store).folder_fault() if store.startswith("sqlite:") else None
-        if fault is not None:
-            yield Problem(
-                "state.store",
-                config.state.store,
-                f"cannot be opened: {fault}",
-                "make its folder and let the server's user write there, or name another",
-            )
-
-    return check
 
 
 def _policy(config: GateConfig) -> Policy:
@@ -220,35 +195,30 @@ def _policy(config: GateConfig) -> Policy:
     return Policy(rules, origins=(config.public_url,))
 
 
-def _state(config: GateConfig, clock: Callable[[], float]) -> RecordStore:
-    if config.state.store == "memory":
-        return MemoryStore(clock=clock)
-    # A kept token or a replayed sign-out is no news to the other workers.
-    return SqlStore(config.state.store, watched={REVOCATIONS})
-
-
 def _sessions(
     config: GateConfig,
     names: CookieNames,
     ring: KeyRing,
     gate_id: str,
     state: RecordStore,
+    audit: Audit,
     clock: Callable[[], float],
 ) -> Sessions:
     limits = SessionLimits.of(
         idle_seconds=round(config.session.idle_minutes * 60),
         absolute_seconds=round(config.session.absolute_minutes * 60),
     )
+    more: MoreOfSessions = {
+        "revocation_max_stale_seconds": config.state.max_stale_seconds,
+        "max_per_user": config.session.max_per_user,
+        "displaced": lambda record: audit.emit(
+            events.SessionDisplaced(record.user_name, record.sub, record.iss, record.created_at)
+        ),
+    }
     if config.session.store == "sealed":
-        return SealedSessions(names, ring, gate_id, state, limits)
-    store: RecordCache
-    if config.session.store == "memory":
-        store = MemoryStore(clock=clock)
-    else:
-        from oidcgate.storage.memcached import MemcachedCache
-
-        store = MemcachedCache(servers_of(config.session.store), gate_id)
-    return StoredSessions(names, ring, gate_id, state, limits, store=store)
+        return SealedSessions(names, ring, gate_id, state, limits, **more)
+    store = session_store(config, gate_id, state, clock)
+    return StoredSessions(names, ring, gate_id, state, limits, store=store, **more)
 
 
 def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher:

@@ -18,10 +18,17 @@ from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSe
 from oidcgate.gate.login_settings import LoginSettings
 from oidcgate.gate.provider_settings import ProviderSettings, issuer_problem
 from oidcgate.gate.rule_settings import RuleSettings
+from oidcgate.gate.store_settings import (
+    StateSettings,
+    anchored_file,
+    anchored_state,
+    password_problem,
+    session_store_problem,
+    stores_problem,
+)
 from oidcgate.gate.users_settings import UsersSettings, anchored_users
 from oidcgate.protocol.metadata import configuration_url
 from oidcgate.settings import Check, Problem, Secret, cross_check, setting
-from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.sealing import KeyRing, WeakSecret
 
@@ -48,35 +55,20 @@ def _public_url_problem(value: str) -> str | None:
     return None
 
 
-def _state_problem(value: str) -> str | None:
-    if value == "memory" or (value.startswith("sqlite:///") and value != "sqlite:///"):
-        return None
-    if value.startswith("postgresql+psycopg://"):
-        return None
-    return 'is no known store; write "sqlite:///oidcgate-state.db", or "memory" for one process'
-
-
-def _session_store_problem(value: str) -> str | None:
-    if value in ("sealed", "memory"):
-        return None
-    if not value.startswith(MEMCACHED):
-        return f'is no known store; write "sealed", "{MEMCACHED}h1:11211,h2", or "memory" for one process'
-    try:
-        servers_of(value)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
 @dataclasses.dataclass(frozen=True)
 class SessionSettings:
     """`[session]`: how long, and under which key."""
 
     store: str = setting(
         default="sealed",
-        check=_session_store_problem,
-        help='"sealed": all of it encrypted in the cookie. "memcached://HOST:PORT,HOST": on these servers, '
-        'shared by all that name them. "memory": in this process, which must be the one.',
+        check=session_store_problem,
+        help='"sealed": all of it encrypted in the cookie. Shared by all that name them: '
+        '"redis://HOST:PORT/DB" (over TLS "rediss://…"), "memcached://HOST:PORT,HOST", "sqlite:///FILE", '
+        '"postgresql+psycopg://…", or "sql", which is the database of state.store. "memory": in this '
+        "process, which must be the one.",
+    )
+    store_password: Secret | None = setting(
+        default=None, help="The password for the store, where it is PostgreSQL or Redis."
     )
     secret: Secret = setting(
         help="The key of sessions, from `oidcgate secret`. One key a line: the first seals, all open.",
@@ -90,6 +82,12 @@ class SessionSettings:
     )
     absolute_minutes: float = setting(
         default=720, minimum=1, maximum=_MINUTES_OF_A_YEAR, help="A session ends so long after the sign-in."
+    )
+    max_per_user: int = setting(
+        default=0,
+        minimum=0,
+        maximum=10_000,
+        help="How many sessions a user may have at once; one more sign-in ends the oldest. 0: any number.",
     )
     claims: tuple[str, ...] = setting(
         default=("preferred_username", "name", "email"),
@@ -111,6 +109,10 @@ class SessionSettings:
             yield Problem("secret", None, message, fix)
 
     @cross_check
+    def _password_is_asked_for(self) -> Iterable[Problem]:
+        yield from password_problem(self.store, self.store_password)
+
+    @cross_check
     def _ends_in_order(self) -> Iterable[Problem]:
         if self.idle_minutes > self.absolute_minutes:
             yield Problem(
@@ -119,17 +121,6 @@ class SessionSettings:
                 f"is more than absolute_minutes ({self.absolute_minutes:g})",
                 "lower it, or raise absolute_minutes",
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class StateSettings:
-    """`[state]`: what a cookie cannot know, such as revocations."""
-
-    store: str = setting(
-        default="sqlite:///oidcgate-state.db",
-        check=_state_problem,
-        help='Shared by all processes: "sqlite:///FILE", "postgresql+psycopg://…"; "memory" for one process.',
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,21 +244,7 @@ class GateConfig:
 
     @cross_check
     def _stores_of_one_kind(self) -> Iterable[Problem]:
-        if self.session.store == "memory" and self.state.store != "memory":
-            yield Problem(
-                "session.store",
-                self.session.store,
-                "keeps sessions in one process while state.store is shared by several",
-                'use sealed, or state.store = "memory" too',
-            )
-        if self.session.store.startswith(MEMCACHED) and self.state.store == "memory":
-            # Each process remembers sessions, so what ended in another one has to reach it.
-            yield Problem(
-                "state.store",
-                self.state.store,
-                "keeps sign-outs in one process while session.store is shared by several",
-                'use "sqlite:///oidcgate-state.db" on one host, "postgresql+psycopg://…" on several',
-            )
+        yield from stores_problem(self.session.store, self.state.store)
 
 
 def load_config(
@@ -275,7 +252,7 @@ def load_config(
 ) -> GateConfig:
     """Read `oidcgate.toml` and the environment.
 
-    Relative names in it (secrets, users, the state database) are taken from the file's own folder, so that
+    Relative names in it (secrets, users, databases) are taken from the file's own folder, so that
     the result does not depend on where a process was started. A state store that is not configured lies in
     `STATE_DIRECTORY` where that is set, as systemd does for a service that can write nowhere else.
 
@@ -289,7 +266,8 @@ def load_config(
     config = settings.load(GateConfig, path, env=env, env_prefix=ENV_PREFIX, checks=checks)
     folder = Path(path).absolute().parent
     users, state = anchored_users(config.users, folder), anchored_state(config.state, folder, env)
-    return dataclasses.replace(config, users=users, state=state)
+    session = dataclasses.replace(config.session, store=anchored_file(config.session.store, folder))
+    return dataclasses.replace(config, users=users, session=session, state=state)
 
 
 def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
@@ -301,12 +279,3 @@ def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
         SettingsError: with every problem.
     """
     return settings.parse(GateConfig, data)
-
-
-def anchored_state(state: StateSettings, folder: Path, env: Mapping[str, str]) -> StateSettings:
-    """`[state]` with a file's name taken from `folder`, or from where systemd lets a service write."""
-    if not state.store.startswith("sqlite:///"):
-        return state
-    given = env.get("STATE_DIRECTORY", "").partition(":")[0]
-    place = Path(given) if given and state == StateSettings() else folder
-    return dataclasses.replace(state, store=f"sqlite:///{place / state.store.removeprefix('sqlite:///')}")

@@ -107,6 +107,17 @@ class SignedOut(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class SessionDisplaced(Event):
+    """A session ended, for its user signed in once more than `session.max_per_user` lets them."""
+
+    name: ClassVar[str] = "session.displaced"
+    user_name: str
+    sub: str
+    issuer: str
+    began_at: int
+
+
+@dataclasses.dataclass(frozen=True)
 class AccessRefused(Event):
     """Somebody was turned away by a rule, or because the directory no longer lets them in."""
 

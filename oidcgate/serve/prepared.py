@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn import systemd  # type: ignore[import-untyped]  # gunicorn has no types
 
-from oidcgate.gate.build import build, state_check, uninstalled
+from oidcgate.gate.build import build, uninstalled
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.front_settings import overlap
+from oidcgate.gate.stores import store_check
 from oidcgate.gate.unread import Use, unread_line
 from oidcgate.proxy.http import Proxy
 from oidcgate.serve.access_log import AccessLog
@@ -60,7 +61,7 @@ def checked(path: Path, env: Mapping[str, str], more: Iterable[Check] = ()) -> G
     Raises:
         SettingsError: with everything that is wrong.
     """
-    config = load_config(path, env, checks=(*SIDECAR_CHECKS, uninstalled, state_check(path, env), *more))
+    config = load_config(path, env, checks=(*SIDECAR_CHECKS, uninstalled, store_check(path, env), *more))
     # For what only composing finds, and so that the log is told of known users who are not right.
     with quiet_gate():
         build(config)

@@ -25,8 +25,6 @@ from oidcgate.storage.change_mark import ChangeMark
 from oidcgate.storage.records import Record, StoreFailure, StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
-#: How late a change on another host may be seen.
-LAG_SECONDS: Final = 2
 _WRITES_PER_SWEEP: Final = 256
 _SWEPT_AT_ONCE: Final = 1024
 # Behind other hosts' clocks: a revocation must not go while a clock that is late still honours its session.
@@ -103,6 +101,8 @@ class SqlStore:
     What has long expired is removed along with every so many writes, so that nobody has to think of it.
 
     Args:
+        password: for PostgreSQL, where it is not in the address.
+        lag_seconds: how late another process's write is seen in PostgreSQL; see `generation`.
         busy_timeout_seconds: how long a write waits for another process's.
         watched: the kinds whose writes make a new generation; None: all.
         clock: epoch seconds; tells what has long expired.
@@ -115,7 +115,9 @@ class SqlStore:
         self,
         url: str,
         *,
+        password: str | None = None,
         busy_timeout_seconds: float = 5.0,
+        lag_seconds: float = 2,
         clock: Callable[[], float] = time.time,
         watched: Collection[str] | None = None,
     ) -> None:
@@ -132,7 +134,8 @@ class SqlStore:
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             self._file = Path(str(parsed.database)).absolute()
             parsed = parsed.set(database=str(self._file))
-        self._url = parsed
+        self._url = parsed if password is None else parsed.set(password=password)
+        self._lag_seconds = lag_seconds
         self._insert: Any = sqlite_insert if parsed.get_backend_name() == "sqlite" else postgresql_insert
         self._busy_timeout_seconds = busy_timeout_seconds
         self._clock = clock
@@ -255,7 +258,7 @@ class SqlStore:
         if self._mark is not None:
             return self._mark.read()
         # Another host's writes are not announced, so each period counts as a change.
-        return self._watched_writes + (0 if self._announces else int(time.monotonic() / LAG_SECONDS))
+        return self._watched_writes + (0 if self._announces else int(time.monotonic() / self._lag_seconds))
 
     def close(self) -> None:
         """Close every connection of this process. A later use opens the store again."""

@@ -84,9 +84,11 @@ class SessionStoreContract:
         return self.worker(store, state)
 
     @staticmethod
-    def worker(store: Watched, state: MemoryStore, remembered: int = 10_000) -> StoredSessions:
+    def worker(
+        store: Watched, state: MemoryStore, remembered: int = 10_000, secrets: tuple[str, ...] = (SECRET,)
+    ) -> StoredSessions:
         """A worker that remembers nothing yet."""
-        ring = KeyRing([SECRET])
+        ring = KeyRing(secrets)
         return StoredSessions(NAMES, ring, "gate", state, LIMITS, store=store, remembered=remembered)
 
     @staticmethod
@@ -129,6 +131,35 @@ class SessionStoreContract:
         assert self.found(there, cookie, NOW + 1000).record.seen_at == NOW + 500
         for worker in (here, there):
             assert self.reason(worker, cookie, NOW + 1100) is AbsentReason.IDLE
+
+    @pytest.mark.row("T-03")
+    @pytest.mark.parametrize(
+        ("used", "now", "reason"),
+        [
+            ((), 599, None),
+            ((), 600, AbsentReason.IDLE),
+            ((60,), 659, None),
+            ((60,), 660, AbsentReason.IDLE),
+            (tuple(range(60, 3600, 60)), 3599, None),
+            (tuple(range(60, 3600, 60)), 3600, AbsentReason.EXPIRED),
+        ],
+    )
+    def test_a_session_lives_to_the_very_second_that_its_limits_say(
+        self,
+        here: StoredSessions,
+        there: StoredSessions,
+        used: tuple[int, ...],
+        now: int,
+        reason: AbsentReason | None,
+    ) -> None:
+        cookie = cookie_of(here.create(record(), NOW))
+        for second in used:
+            here.touch(self.found(here, cookie, NOW + second), NOW + second)
+        for worker in (here, there):
+            if reason is None:
+                self.found(worker, cookie, NOW + now)
+            else:
+                assert self.reason(worker, cookie, NOW + now) is reason
 
     @pytest.mark.row("T-03")
     def test_no_use_carries_a_session_beyond_its_absolute_end(
@@ -200,6 +231,24 @@ class SessionStoreContract:
         assert self.reason(here, cookie, NOW) is AbsentReason.UNKNOWN
         store.inner.put("session", "s1", kept.value, expires_at=kept.expires_at)
         self.found(here, cookie, NOW)
+
+    @pytest.mark.row("G-16")
+    def test_a_new_secret_signs_nobody_out_and_the_old_one_can_go_once_the_session_was_used(
+        self, store: Watched, state: MemoryStore, here: StoredSessions
+    ) -> None:
+        cookie = cookie_of(here.create(record(), NOW))
+        fresh = new_secret()
+        rotated = self.worker(store, state, secrets=(fresh, SECRET))
+        session = self.found(rotated, cookie, NOW + 1)
+        renewed = cookie_of(rotated.touch(session, NOW + 60))
+        assert renewed != cookie
+        assert self.worker(store, state, secrets=(fresh,)).load(cookie, NOW + 61) == Absent(
+            AbsentReason.UNREADABLE
+        )
+        last = self.worker(store, state, secrets=(fresh,))
+        assert self.found(last, renewed, NOW + 61).record.session_id == "s1"
+        # One that is sealed under the newest is given out once.
+        assert last.touch(self.found(last, renewed, NOW + 121), NOW + 121) == []
 
     @pytest.mark.row("G-05", "T-03")
     def test_an_outage_lets_nobody_in_and_logs_nobody_out(

@@ -192,7 +192,7 @@ class TestCheck:
 
     def test_a_driver_that_is_not_installed(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         config.write_text(config.read_text() + '[state]\nstore = "postgresql+psycopg://u:pw@db/x"\n')
-        monkeypatch.setattr("oidcgate.gate.build.find_spec", lambda name: None)
+        monkeypatch.setattr("oidcgate.gate.stores.find_spec", lambda name: None)
         result = run("check", "--config", str(config))
         assert result.exit_code == 1
         assert result.stderr == "state.store: needs psycopg; pip install 'oidcgate[sql]'\n"
@@ -202,7 +202,7 @@ class TestCheck:
     ) -> None:
         monkeypatch.setenv("OIDCGATE_SESSION__STORE", "memcached://h1:11211,h2")
         assert run("check", "--offline", "--config", str(config)).exit_code == 0
-        monkeypatch.setattr("oidcgate.gate.build.find_spec", lambda name: None)
+        monkeypatch.setattr("oidcgate.gate.stores.find_spec", lambda name: None)
         result = run("check", "--config", str(config))
         assert result.exit_code == 1
         assert result.stderr == "session.store: needs pymemcache; pip install 'oidcgate[memcached]'\n"

@@ -1,0 +1,96 @@
+"""The stores that settings name, made: of the state, and of sessions that are not sealed into cookies.
+
+How settings name them is `oidcgate.gate.store_settings`; the stores are `oidcgate.storage`. Nothing is opened
+or asked here. What only some need is imported only where it is named.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from oidcgate.gate.config import GateConfig
+from oidcgate.gate.revocations import REVOCATIONS
+from oidcgate.gate.store_settings import IN_STATE, POSTGRESQL, SQLITE, anchored_file, anchored_state
+from oidcgate.settings import Check, Problem, Secret
+from oidcgate.storage.memory import MemoryStore
+from oidcgate.storage.records import RecordCache, RecordStore
+from oidcgate.storage.redis_address import REDIS_SCHEMES, redis_server_of
+from oidcgate.storage.rendezvous import MEMCACHED, servers_of
+from oidcgate.storage.sql import SqlStore
+
+__all__ = ["session_store", "state_store", "store_check", "stores_uninstalled"]
+
+
+def state_store(config: GateConfig, gate_id: str, clock: Callable[[], float]) -> RecordStore:
+    """The store of `[state]`."""
+    state = config.state
+    if state.store == "memory":
+        return MemoryStore(clock=clock)
+    # A kept token or a replayed sign-out is no news to the other workers.
+    return _shared(
+        state.store, state.store_password, gate_id, watched={REVOCATIONS}, lag=state.revocation_lag_seconds
+    )
+
+
+def session_store(
+    config: GateConfig, gate_id: str, state: RecordStore, clock: Callable[[], float]
+) -> RecordCache:
+    """The store of `[session]`, which is not "sealed"; `state` is that of `[state]`."""
+    session = config.session
+    if session.store == "memory":
+        return MemoryStore(clock=clock)
+    if session.store == IN_STATE:
+        return state
+    if session.store.startswith(MEMCACHED):
+        from oidcgate.storage.memcached import MemcachedCache
+
+        return MemcachedCache(servers_of(session.store), gate_id)
+    return _shared(session.store, session.store_password, gate_id, watched=(), lag=2)
+
+
+def _shared(
+    store: str, password: Secret | None, gate_id: str, *, watched: Collection[str], lag: float
+) -> RecordStore:
+    plain = None if password is None else password.reveal()
+    if store.startswith(REDIS_SCHEMES):
+        from oidcgate.storage.redis import RedisStore
+
+        server = redis_server_of(store)
+        return RedisStore(server, gate_id, password=plain, watched=watched, lag_seconds=lag)
+    return SqlStore(store, password=plain, watched=watched, lag_seconds=lag)
+
+
+def stores_uninstalled(config: GateConfig) -> Iterator[Problem]:
+    """What the stores need and is not installed."""
+    for key, store in (("state.store", config.state.store), ("session.store", config.session.store)):
+        for beginnings, library, extra in (
+            ((POSTGRESQL,), "psycopg", "sql"),
+            (REDIS_SCHEMES, "redis", "redis"),
+            ((MEMCACHED,), "pymemcache", "memcached"),
+        ):
+            if store.startswith(beginnings) and find_spec(library) is None:
+                yield Problem(key, None, f"needs {library}", f"pip install 'oidcgate[{extra}]'")
+
+
+def store_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
+    """A rule for whoever reads the configuration at `path`: stores in a file have a folder for it."""
+    folder = Path(path).absolute().parent
+
+    def check(config: GateConfig) -> Iterator[Problem]:
+        state, session = config.state.store, config.session.store
+        placed = anchored_state(config.state, folder, env).store
+        for key, given, store in (
+            ("state.store", state, placed),
+            ("session.store", session, anchored_file(session, folder)),
+        ):
+            fault = SqlStore(store).folder_fault() if store.startswith(SQLITE) else None
+            if fault is not None:
+                yield Problem(
+                    key,
+                    given,
+                    f"cannot be opened: {fault}",
+                    "make its folder and let the server's user write there, or name another",
+                )
+
+    return check
