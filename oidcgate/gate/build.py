@@ -23,8 +23,11 @@ from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of
+from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
+from oidcgate.gate.login_cookies import LoginCookies
+from oidcgate.gate.login_start import LoginStart
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.pages import gate_pages
 from oidcgate.gate.pins import Pins, unpinned_line
@@ -134,20 +137,36 @@ def build(
         )
         for provider in config.identity_providers
     }
-    sign_in = Login(
+    fragments = Fragments(answers, config.login.keep_fragment, random_bytes)
+    sign_in_start = LoginStart(
         config=config,
         relying_parties=parties,
         transactions=transactions,
+        cookies=LoginCookies(names),
         sessions=sessions,
-        users=users,
-        pins=None if config.users.insecure_unpinned else Pins(state),
         policy=policy,
-        contexts=Contexts(config, audit),
+        fragments=fragments,
         answers=answers,
         refusals=refusals,
         audit=audit,
         clock=clock,
         random_bytes=random_bytes,
+    )
+    sign_in = Login(
+        config=config,
+        relying_parties=parties,
+        transactions=transactions,
+        cookies=LoginCookies(names),
+        sessions=sessions,
+        users=users,
+        pins=None if config.users.insecure_unpinned else Pins(state),
+        policy=policy,
+        contexts=Contexts(config, audit),
+        fragments=fragments,
+        answers=answers,
+        refusals=refusals,
+        audit=audit,
+        clock=clock,
     )
     sign_out = Logout(
         config=config,
@@ -159,7 +178,9 @@ def build(
         clock=clock,
         sealer=Sealer(ring, "logout", gate_id, random_bytes=random_bytes),
     )
-    routes = Routes(sign_in, sign_out, sessions, known_users, users, state, answers, refusals, clock)
+    routes = Routes(
+        sign_in_start, sign_in, sign_out, sessions, known_users, users, state, answers, refusals, clock
+    )
     for provider in config.identity_providers:
         # What has to be registered there, to the byte; most first sign-ins fail on it.
         log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)

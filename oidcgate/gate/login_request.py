@@ -6,6 +6,7 @@ is `login` next door.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
@@ -19,6 +20,8 @@ __all__ = ["LoginFault", "LoginRequest", "from_another_site", "of_our_own"]
 
 _MOST_CONTEXTS: Final = 10
 _LONGEST_HINT: Final = 200
+# As `fragments` next door makes them.
+_FRAGMENT_KEY = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 _THEIRS: Final = ("iss", "target_link_uri", "login_hint")
 
 #: What makes a path of our own of a target that may lead anywhere; None where it leads away.
@@ -48,6 +51,8 @@ class LoginRequest:
         max_age_seconds: how long ago the person may have proved who they are; None: any time.
         acr_values: authentication contexts of which the sign-in must have one; empty: any.
         login_hint: a name that another site suggests. It proves nothing.
+        fragment: the key under which the browser keeps the fragment of the target; "": it has none; None: it
+            has not been asked.
     """
 
     return_path: str
@@ -56,6 +61,7 @@ class LoginRequest:
     max_age_seconds: int | None = None
     acr_values: tuple[str, ...] = ()
     login_hint: str | None = None
+    fragment: str | None = None
 
     def under(self, policy: Policy) -> "LoginRequest":
         """The same with what the rule of its target asks for: more may be asked than that, never less.
@@ -99,6 +105,7 @@ def of_our_own(
         prompt=tuple(word for word in values.get("prompt", "").split() if word in PROMPTS),
         max_age_seconds=_max_age(values.get("max_age")),
         acr_values=tuple(values.get("acr_values", "").split()[:_MOST_CONTEXTS]),
+        fragment=_fragment_key(values.get("fragment")),
     )
 
 
@@ -135,6 +142,12 @@ def from_another_site(
     said = values.get("login_hint", "")
     usable = hint and 0 < len(said) <= _LONGEST_HINT and said.isprintable()
     return LoginRequest(target, issuer=values["iss"], login_hint=said if usable else None)
+
+
+def _fragment_key(said: str | None) -> str | None:
+    if said is None:
+        return None
+    return said if _FRAGMENT_KEY.fullmatch(said) else ""
 
 
 def _max_age(text: str | None) -> int | None:

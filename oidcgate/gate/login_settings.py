@@ -14,6 +14,11 @@ __all__ = ["LoginSettings"]
 class LoginSettings:
     """`[login]`: how a sign-in begins and what of the page before is kept."""
 
+    keep_fragment: bool = setting(
+        default=True,
+        help="Keep the #fragment of an address through a sign-in. A browser then passes a page with a script "
+        "on its way to the IdP, and another on its way back if there was one.",
+    )
     accept_login_hint: bool = setting(
         default=False,
         help="Pass on the login_hint of a sign-in that another site begins "

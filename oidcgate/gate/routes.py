@@ -24,6 +24,7 @@ from oidcgate.gate.config import (
 )
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
+from oidcgate.gate.login_start import LoginStart
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
@@ -88,6 +89,7 @@ _MAP: Final = Map(
 class Routes:
     """A WSGI application for the paths under `/.oidcgate/`; `Gate` strips identity headers first."""
 
+    sign_in_start: LoginStart
     sign_in: Login
     sign_out: Logout
     sessions: Sessions
@@ -117,8 +119,8 @@ class Routes:
             return self.refusals.failure(error, facts, environ)
 
     def login(self, request: Request, facts: Facts) -> Response:
-        """See `Login.start`."""
-        return self.sign_in.start(request, facts)
+        """See `LoginStart.start`."""
+        return self.sign_in_start.start(request, facts)
 
     def callback(self, request: Request, facts: Facts) -> Response:
         """See `Login.callback`."""

@@ -51,6 +51,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         max_age_seconds, acr_values: what the attempt asked for beyond a plain login, to be checked on return.
         loops: logins that this browser completed just before, without the app accepting one.
         started_at: epoch seconds.
+        fragment: the key under which the browser keeps the fragment of the address; "": it has none.
     """
 
     seed: bytes
@@ -61,6 +62,8 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     max_age_seconds: int | None = None
     acr_values: tuple[str, ...] = ()
     version: int = _VERSION
+    # At the end: what was begun before an update is finished after it.
+    fragment: str = ""
 
     def __repr__(self) -> str:
         return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"

@@ -111,7 +111,9 @@ class FrontContract:
         to_login = front.ask("/deep", headers=headers)
         assert to_login.status == 302
         assert to_login.one("Location") == f"{front.origin}/.oidcgate/login?rd=%2Fdeep"
-        start = front.ask("/.oidcgate/login?rd=%2Fdeep", headers=headers)
+        passing = front.ask("/.oidcgate/login?rd=%2Fdeep", headers=headers)
+        assert f'href="{front.origin}/.oidcgate/login?rd=%2Fdeep&amp;fragment="' in passing.body.decode()
+        start = front.ask("/.oidcgate/login?rd=%2Fdeep&fragment=", headers=headers)
         assert start.status in (302, 303)
         location = start.one("Location")
         assert location.startswith(f"{front.issuer}/authorize?")

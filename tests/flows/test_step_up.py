@@ -69,6 +69,7 @@ def test_who_goes_on_without_reaches_everything_but_the_vault(sites: Sites) -> N
     agent = sites.user_agent()
     page = agent.sign_in(agent.open(f"{APP}/vault/"), "alice", PASSWORDS["alice"])
     page = agent.press(page, "skip")
+    page = agent.press(page, "allow")
     assert page.url.startswith(APP)
     assert page.main_id == "page-error", page.text
     assert '"reason":"id_token_acr"' in sites.events[-1]

@@ -218,7 +218,8 @@ class Front:
     def authorization_request(self, agent: UserAgent, target: str = "/") -> dict[str, str]:
         """What the front asks the provider for."""
         login = agent.step(self.origin + target)
-        request = urlsplit(agent.step(login.headers["Location"]).headers["Location"])
+        # Without a look at its fragment, which a script would take.
+        request = urlsplit(agent.step(login.headers["Location"] + "&fragment=").headers["Location"])
         assert f"{request.scheme}://{request.netloc}" == self.issuer
         return dict(parse_qsl(request.query, strict_parsing=True))
 

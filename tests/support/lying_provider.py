@@ -290,6 +290,8 @@ class Scene:
             "users": {"source": "any"},
             "session": {"secret": SECRET},
             "state": {"store": "memory"},
+            # What a script has to do is a browser's; tests of it say so.
+            "login": {"keep_fragment": False},
         }
         for table, values in (settings or {}).items():
             data[table] = {**data.get(table, {}), **values} if isinstance(values, dict) else values

@@ -33,12 +33,16 @@ class _Document(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self.main_id: str | None = None
+        self.goes_on: str | None = None
         self._open: Form | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if tag == "main":
             self.main_id = values.get("id")
+        elif tag == "meta" and values.get("http-equiv") == "refresh":
+            seconds, _, url = values.get("content", "").partition(";url=")
+            self.goes_on = url if seconds == "0" else None
         elif tag == "form":
             self._open = Form(values.get("action", ""), values.get("method", "get").lower())
             self.forms.append(self._open)
@@ -71,6 +75,8 @@ class Page:
         document.feed(self.text)
         self.forms = document.forms
         self.main_id = document.main_id
+        #: Where the page leads by itself, whoever runs no scripts included.
+        self.goes_on = document.goes_on
 
     def form_with(self, button: str) -> Form:
         """The form that holds the button with this id."""
@@ -96,7 +102,14 @@ class UserAgent:
 
     def open(self, url: str, **options: object) -> Page:
         """Navigate to ``url`` and follow every redirect."""
-        return Page(self.session.get(url, timeout=30, **options))  # type: ignore[arg-type]  # options of requests
+        return self._shown(self.session.get(url, timeout=30, **options))  # type: ignore[arg-type]  # options of requests
+
+    def _shown(self, response: requests.Response) -> Page:
+        """What is to be seen in the end: a page may go on by itself."""
+        page = Page(response)
+        while page.goes_on is not None:
+            page = Page(self.session.get(urljoin(page.url, page.goes_on), timeout=30))
+        return page
 
     def step(self, url: str) -> requests.Response:
         """One request, no redirect followed."""
@@ -130,6 +143,9 @@ class UserAgent:
                 response = self.step(urljoin(response.url, location))
                 continue
             page = Page(response)
+            if page.goes_on is not None:
+                response = self.step(urljoin(response.url, page.goes_on))
+                continue
             if page.main_id == "page-form-post":
                 return response
             assert page.main_id in ("page-login", "page-consent"), page.text[:2000]
@@ -156,8 +172,8 @@ class UserAgent:
             "Content-Type": "application/x-www-form-urlencoded",
         }
         if form.method == "post":
-            return Page(self.session.post(url, data=sent, headers=headers, timeout=30))
-        return Page(self.session.get(url, params=sent, timeout=30))
+            return self._shown(self.session.post(url, data=sent, headers=headers, timeout=30))
+        return self._shown(self.session.get(url, params=sent, timeout=30))
 
     def sign_in(self, page: Page, username: str, password: str) -> Page:
         """Fill in the provider's sign-in page; consent is given when asked for."""

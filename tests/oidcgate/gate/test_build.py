@@ -57,7 +57,7 @@ def test_the_callback_does_not_follow_the_host_header() -> None:
     headers = {**NAVIGATION, "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}
     first = client.get("/x", base_url="http://evil.example", headers=headers)
     assert first.headers["Location"].startswith(f"{APP}/.oidcgate/login?")
-    second = client.get("/.oidcgate/login?rd=/x", base_url="http://evil.example", headers=headers)
+    second = client.get("/.oidcgate/login?rd=/x&fragment=", base_url="http://evil.example", headers=headers)
     assert "redirect_uri=https%3A%2F%2Fapp.example.com%2F.oidcgate%2Fcallback" in second.headers["Location"]
 
 
@@ -128,7 +128,7 @@ def test_a_provider_of_this_process_is_called_without_a_socket() -> None:
 
     parts = build(config_from_mapping(data()), provider_app=provider_app)
     client = Client(Gate.from_parts(lambda environ, start_response: [], parts))
-    assert client.get("/.oidcgate/login?rd=/", base_url=APP, headers=NAVIGATION).status_code == 303
+    assert client.get("/.oidcgate/login?rd=/&fragment=", base_url=APP, headers=NAVIGATION).status_code == 303
     assert calls == ["/.well-known/openid-configuration"]
 
 

@@ -374,6 +374,13 @@ EVERY_PAGE: Mapping[str, Example] = {
             Choice("Partner", "/.oidcgate/login?rd=%2F&idp=Partner", last=False),
         ),
     ),
+    "gate-passing": _gate(
+        "passing.html",
+        "page-passing",
+        ("continue",),
+        url="https://app.example.com/.oidcgate/login?rd=%2F&fragment=",
+        key="AAAAAAAAAAAAAAAAAAAAAA",
+    ),
     "gate-session-ended": _gate(
         "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login"
     ),
