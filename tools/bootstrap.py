@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # after `make demo` adds packages and `make demo` after `make test` has nothing to do.
 TARGETS: dict[str, tuple[str, ...]] = {
     "demo": ("-e", ".[serve,provider,memcached]"),
-    "test": ("-e", ".[serve,provider,sql,memcached,redis]", "-r", "requirements-dev.txt"),
+    "test": ("-e", ".[serve,provider,sql,memcached,redis,ldap]", "-r", "requirements-dev.txt"),
 }
 INPUTS = (
     "pyproject.toml",

@@ -36,6 +36,7 @@ NEEDED: Mapping[str, Callable[[], object]] = {
     "openssl": lambda: shutil.which("openssl"),
     "postgresql": has_postgresql,
     "redis-server": lambda: shutil.which("redis-server"),
+    "slapd": lambda: shutil.which("slapd") or Path("/usr/sbin/slapd").exists(),
 }
 
 # Debian's PostgreSQL makes and starts a server of its own when it is installed. Only the programs are wanted:
@@ -59,7 +60,7 @@ fi
 """
 # Nor at the next start of the machine. What cannot be disabled was not enabled.
 NOT_ENABLED = "update-rc.d {} disable || true"
-DAEMONS = ("memcached", "nginx", "redis-server")
+DAEMONS = ("memcached", "nginx", "redis-server", "slapd")
 
 
 def missing(needed: Mapping[str, Callable[[], object]]) -> list[str]:

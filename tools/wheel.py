@@ -81,7 +81,7 @@ def install(wheel: Path) -> Path:
     wanted = fingerprint(ROOT, "test")
     if not (works(VENV) and stamp.is_file() and stamp.read_text() == wanted):
         make_venv(VENV)
-        run(*pip, f"{wheel}[serve,provider,sql,memcached,redis]", "-r", "requirements-test.txt")
+        run(*pip, f"{wheel}[serve,provider,sql,memcached,redis,ldap]", "-r", "requirements-test.txt")
         stamp.write_text(wanted)
     # Always anew: the version number stays the same while the code changes.
     run(*pip, "--no-deps", "--force-reinstall", wheel)

@@ -22,7 +22,7 @@ from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts, hook_problems
-from oidcgate.gate.directories import directory_of
+from oidcgate.gate.directories import directory_of, directory_uninstalled
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
@@ -197,6 +197,7 @@ def uninstalled(config: GateConfig) -> Iterator[Problem]:
     """What the settings ask for and is not installed: at the first request it would be too late to say."""
     yield from stores_uninstalled(config)
     yield from hook_problems(config)
+    yield from directory_uninstalled(config.users)
 
 
 def _policy(config: GateConfig) -> Policy:

@@ -1,8 +1,8 @@
 """What we replace inside other people's classes, and what we rely on there, is as it was when we looked.
 
-uvicorn, gunicorn and pymemcache promise none of this. A new version that changes one of these pieces fails
-here, by name, with the place of ours to look at. Look, change what has to change, then write the new print
-that the message shows.
+uvicorn, gunicorn, pymemcache and ldap3 promise none of this. A new version that changes one of these pieces
+fails here, by name, with the place of ours to look at. Look, change what has to change, then write the new
+print that the message shows.
 """
 
 import ast
@@ -185,6 +185,36 @@ PIECES = (
     ("pymemcache.client.base", "PooledClient.cas", "oidcgate/storage/memcached.py (swap)", "8fee4e9eb123"),
     ("pymemcache.client.base", "PooledClient.set", "oidcgate/storage/memcached.py (put)", "f37b4c0285ad"),
     ("pymemcache.pool", "ObjectPool", "oidcgate/storage/memcached.py (close_idle, abandon)", "f303e2120e7f"),
+    (
+        "ldap3.strategy.base",
+        "BaseStrategy.open",
+        "oidcgate/directory/ldap_connection.py (_OurSocket replaces it)",
+        "b423aaf83980",
+    ),
+    (
+        "ldap3.strategy.base",
+        "BaseStrategy.close",
+        "oidcgate/directory/ldap_connection.py (_close)",
+        "ae2665ec8df6",
+    ),
+    (
+        "ldap3.strategy.sync",
+        "SyncStrategy.receiving",
+        "oidcgate/directory/ldap_connection.py (_Wire)",
+        "3f7277b33e19",
+    ),
+    (
+        "ldap3.strategy.sync",
+        "SyncStrategy.post_send_search",
+        "oidcgate/directory/ldap_connection.py (_searched)",
+        "2a732bf176d8",
+    ),
+    (
+        "ldap3.core.connection",
+        "Connection.__init__",
+        "oidcgate/directory/ldap_connection.py (_opened, which puts its own strategy in)",
+        "5c239cd436c2",
+    ),
 )
 
 

@@ -4,7 +4,7 @@ The fixture takes users as SCIM writes them and gives a directory that holds the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,7 +22,15 @@ ALICE: Mapping[str, Any] = {
 
 
 class UserDirectoryContract:
-    """The suite."""
+    """The suite.
+
+    Attributes:
+        attributes_of_alice: her further attributes, as this directory gives them.
+        reads_all: whether it knows of names that compare equal before somebody asks for them.
+    """
+
+    attributes_of_alice: ClassVar[Mapping[str, Any]] = {"title": "Explorer", "groups": ["a"]}
+    reads_all: ClassVar[bool] = True
 
     @pytest.mark.row("F-07")
     @pytest.mark.parametrize("name", ["Alice", "alice", "ALICE"])
@@ -32,7 +40,7 @@ class UserDirectoryContract:
         user = directory_of([{"userName": "bob"}, ALICE]).find(name, now=NOW)
         assert user is not None
         assert (user.user_name, user.active, user.display_name) == ("Alice", True, "Alice Liddell")
-        assert dict(user.attributes) == {"title": "Explorer", "groups": ["a"]}
+        assert dict(user.attributes) == self.attributes_of_alice
 
     @pytest.mark.row("F-08")
     @pytest.mark.parametrize(
@@ -104,16 +112,17 @@ class UserDirectoryContract:
             with pytest.raises(AmbiguousUser):
                 directory.find(name, now=NOW)
         assert directory.find("bob", now=NOW) is not None
-        (problem,) = directory.problems()
-        assert problem.value == second
-        assert "both are refused" in problem.message
+        if self.reads_all:
+            (problem,) = directory.problems()
+            assert problem.value == second
+            assert "both are refused" in problem.message
 
     @pytest.mark.row("F-10")
     def test_three_users_of_one_name_are_refused_too(self, directory_of: DirectoryOf) -> None:
         directory = directory_of([{"userName": name} for name in ("a", "A", "a")])
         with pytest.raises(AmbiguousUser):
             directory.find("a", now=NOW)
-        assert len(directory.problems()) == 2
+        assert len(directory.problems()) == (2 if self.reads_all else 0)
 
     def test_a_sound_directory_has_no_problems_and_one_generation(self, directory_of: DirectoryOf) -> None:
         directory = directory_of([ALICE, {"userName": "bob"}])
