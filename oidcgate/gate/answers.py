@@ -5,7 +5,7 @@ What is said in which case is `refusals` next door and the routes'; texts and te
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from werkzeug import Response
 from oidcgate.gate.config import LOGIN_PATH
 from oidcgate.web.canonical_path import safe_return_path
 from oidcgate.web.cookies import GATE_PATH
-from oidcgate.web.pages import Pages
+from oidcgate.web.pages import Pages, content_security_policy
 
 # For answers without a page. Pages bring their own, stricter where they can be.
 _HEADERS: Final = (
@@ -68,6 +68,20 @@ class Answers:
         response = Response(status=status)
         response.headers.extend(_HEADERS)
         response.headers["Location"] = url
+        return response
+
+    def empty(self) -> Response:
+        """Yes, and nothing more to say."""
+        response = Response(status=200)
+        del response.headers["Content-Type"]
+        response.headers.extend(_HEADERS)
+        return response
+
+    def framed(self, by: Iterable[str]) -> Response:
+        """An empty page that pages of these origins, given as URLs of theirs, may hold in a frame."""
+        response = Response("<!doctype html>\n<title></title>\n", content_type="text/html; charset=utf-8")
+        response.headers.extend(_HEADERS)
+        response.headers["Content-Security-Policy"] = content_security_policy(frame_ancestors=by)
         return response
 
     def no_grant(self) -> Response:

@@ -10,7 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from oidcgate.gate import decision as decisions
-from oidcgate.gate.config import CALLBACK_PATH, LOGIN_PATH, LOGOUT_PATH
+from oidcgate.gate.config import (
+    BACKCHANNEL_LOGOUT_PATH,
+    CALLBACK_PATH,
+    FRONTCHANNEL_LOGOUT_PATH,
+    LOGIN_PATH,
+    LOGOUT_PATH,
+)
 from oidcgate.gate.front import REPLACED_BY_REDIRECT, Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
 from oidcgate.gate.pool import Pool, PoolFull
@@ -47,7 +53,9 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: The longest body a route of the gate takes: an answer of the IdP by form_post, or a form of ours.
 _ROUTE_BODY_BYTES: Final = 65_536
 _HEALTH_PATH: Final = GATE_PATH + "healthz"
-_AT_THE_PROVIDER: Final = frozenset({LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH})
+_AT_THE_PROVIDER: Final = frozenset(
+    {LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH, BACKCHANNEL_LOGOUT_PATH, FRONTCHANNEL_LOGOUT_PATH}
+)
 _BUSY: Final = decisions.Unavailable(UnavailableReason.BUSY)
 _BUSY_SESSION: Final = Unavailable(UnavailableReason.BUSY)
 

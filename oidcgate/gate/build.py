@@ -20,10 +20,12 @@ from oidcgate.audit import Audit
 from oidcgate.directory.port import UserDirectory, answers_from_memory
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import GateConfig
+from oidcgate.gate.backchannel import BackChannel
+from oidcgate.gate.config import BACKCHANNEL_LOGOUT_PATH, GateConfig
 from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of, directory_uninstalled
 from oidcgate.gate.fragments import Fragments
+from oidcgate.gate.frontchannel import FrontChannel, Misses
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.login_cookies import LoginCookies
@@ -178,13 +180,43 @@ def build(
         clock=clock,
         sealer=Sealer(ring, "logout", gate_id, random_bytes=random_bytes),
     )
+    back_channel = BackChannel(
+        relying_parties=parties,
+        sessions=sessions,
+        state=state,
+        answers=answers,
+        audit=audit,
+        clock=clock,
+        new_incident=refusals.new_incident,
+    )
+    front_channel = FrontChannel(
+        relying_parties=parties,
+        sessions=sessions,
+        answers=answers,
+        audit=audit,
+        clock=clock,
+        misses=Misses(),
+        new_incident=refusals.new_incident,
+    )
     routes = Routes(
-        sign_in_start, sign_in, sign_out, sessions, known_users, users, state, answers, refusals, clock
+        sign_in_start=sign_in_start,
+        sign_in=sign_in,
+        sign_out=sign_out,
+        back_channel=back_channel,
+        front_channel=front_channel,
+        sessions=sessions,
+        known_users=known_users,
+        users=users,
+        state=state,
+        answers=answers,
+        refusals=refusals,
+        clock=clock,
     )
     for provider in config.identity_providers:
         # What has to be registered there, to the byte; most first sign-ins fail on it.
         log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
         log.info("post-logout redirect URI: %s", config.logged_out_url)
+        log.info("back-channel logout URI: %s", config.public_url + BACKCHANNEL_LOGOUT_PATH)
     if (warning := unpinned_line(config.users)) is not None:
         log.warning("%s", warning)
     if answers_from_memory(users):

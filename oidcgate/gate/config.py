@@ -38,6 +38,8 @@ LOGIN_PATH: Final = f"{GATE_PATH}login"
 LOGOUT_PATH: Final = f"{GATE_PATH}logout"
 LOGGED_OUT_PATH: Final = f"{GATE_PATH}logged-out"
 JWKS_PATH: Final = f"{GATE_PATH}jwks.json"
+BACKCHANNEL_LOGOUT_PATH: Final = f"{GATE_PATH}backchannel-logout"
+FRONTCHANNEL_LOGOUT_PATH: Final = f"{GATE_PATH}frontchannel-logout"
 
 _MINUTES_OF_A_YEAR = 525_600
 

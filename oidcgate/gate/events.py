@@ -118,6 +118,30 @@ class SessionDisplaced(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class SignedOutByProvider(Event):
+    """The IdP said that a session has ended. `channel`: back or front; `sub`: whose, if it said so.
+
+    `sessions`: how many ended here by it, those of sign-ins under way among them.
+    """
+
+    name: ClassVar[str] = "logout.by_provider"
+    channel: str
+    issuer: str
+    sub: str | None
+    sessions: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ProviderLogoutRefused(Event):
+    """Somebody said that a session has ended, and was not believed. `channel`: back or front."""
+
+    name: ClassVar[str] = "logout.refused"
+    channel: str
+    detail: str
+    incident: str
+
+
+@dataclasses.dataclass(frozen=True)
 class AccessRefused(Event):
     """Somebody was turned away by a rule, or because the directory no longer lets them in."""
 

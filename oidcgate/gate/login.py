@@ -147,15 +147,15 @@ class Login:
         # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).
         kept_tokens = self.sessions.kept_tokens
         kept_tokens.keep(Kept(record.session_id, signed_in.raw_id_token), now)
-        if self.sessions.is_revoked(record.session_id, now):
-            kept_tokens.take(record.session_id, now)
-            # Signed out in another tab meanwhile. The session would be dead; sending the browser on would
-            # begin anew.
-            self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
-            return self.answers.redirect(self.config.logged_out_url)
         # First, for it can fail: an outage must not cost anybody the session they have.
         replaced = before.record if isinstance(before, Found) else None
         cookies = self.sessions.create(record, now, replaces=replaced)
+        if self.sessions.was_overtaken(record, transaction.started_at, now):
+            # Signed out in another tab, or by the IdP, meanwhile. The session is dead; sending the browser on
+            # would begin anew.
+            self.sessions.end(record, now)
+            self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
+            return self.answers.redirect(self.config.logged_out_url)
         if isinstance(before, Found):
             # The session that was here before the sign-in page does not survive it (G-23).
             self.sessions.end(before.record, now)

@@ -1,7 +1,8 @@
 """Signing out, in the order that leaves nothing alive: here, at the IdP, then a page that is not gated.
 
 Lives here: the routes `logout` and `logged-out`. Not here: how a session is ended (`session`), the request to
-the IdP (`oidcgate.protocol.logout`). The IdP's own logouts (back channel, front channel) are not here either.
+the IdP (`oidcgate.protocol.logout`). Sign-outs that the IdP tells of are `backchannel` and `frontchannel`
+next door.
 """
 
 import dataclasses

@@ -16,7 +16,16 @@ from oidcgate.gate.session import SessionRecord
 from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
-__all__ = ["IN_FLIGHT_SECONDS", "REVOCATIONS", "Revocations", "sid_group", "subject_group", "user_group"]
+__all__ = [
+    "IN_FLIGHT_SECONDS",
+    "REVOCATIONS",
+    "Revocations",
+    "groups_of",
+    "provider_key",
+    "sid_group",
+    "subject_group",
+    "user_group",
+]
 
 #: Longer than a login can be under way: the life of its transaction, the calls to the IdP, unequal clocks.
 IN_FLIGHT_SECONDS: Final = 1200
@@ -46,16 +55,28 @@ def user_group(user_name: str) -> str:
 
 def subject_group(iss: str, sub: str) -> str:
     """What all sessions of one subject of a provider have in common."""
-    return f"sub:{_digest(iss, sub)}"
+    return f"sub:{provider_key(iss, sub)}"
 
 
 def sid_group(iss: str, sid: str) -> str:
     """What the sessions that came out of one session at a provider have in common."""
-    return f"sid:{_digest(iss, sid)}"
+    return f"sid:{provider_key(iss, sid)}"
 
 
-def _digest(iss: str, name: str) -> str:
-    # Both come from a provider: no two pairs may be one text, and nothing of any length becomes a key.
+def sidless_group(iss: str, sub: str) -> str:
+    """What the sessions of one subject have in common of which the provider did not say a `sid`."""
+    return f"sidless:{provider_key(iss, sub)}"
+
+
+def groups_of(record: SessionRecord) -> tuple[str, str, str]:
+    """Everything by which a session can be ended together with others."""
+    iss, sub, sid = record.iss, record.sub, record.sid
+    which = sidless_group(iss, sub) if sid is None else sid_group(iss, sid)
+    return user_group(record.user_name), subject_group(iss, sub), which
+
+
+def provider_key(iss: str, name: str) -> str:
+    """A name that a provider gave something, as a key: no two pairs are one, and none is of any length."""
     return sha256(f"{len(iss)}:{iss}{name}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -122,10 +143,7 @@ class Revocations:
             return True
         if not self._not_before:
             return False
-        groups = [user_group(record.user_name), subject_group(record.iss, record.sub)]
-        if record.sid is not None:
-            groups.append(sid_group(record.iss, record.sid))
-        return any(record.created_at <= self._not_before.get(group, -1) for group in groups)
+        return any(record.created_at <= self._not_before.get(group, -1) for group in groups_of(record))
 
     def revoke_session(self, session_id: str, now: int, until: int) -> None:
         """End a session, up to `until`.
@@ -138,7 +156,7 @@ class Revocations:
         self.version = next(self._versions)
 
     def forbid_session(self, session_id: str, now: int, until: int) -> None:
-        """Forbid a session that a login under way may still make: `is_revoked` says so up to `until`.
+        """Forbid a session that a login under way may still make: `was_overtaken` says so.
 
         Raises:
             StoreUnavailable: it may not be in force.
@@ -153,7 +171,7 @@ class Revocations:
         Raises:
             StoreUnavailable: it may not be in force.
         """
-        self._revoke_group(user_group(user_name), now, now)
+        self._revoke_group(user_group(user_name), now)
 
     def revoke_subject(self, iss: str, sub: str, now: int) -> None:
         """End every session that this subject of a provider has had up to now.
@@ -161,32 +179,60 @@ class Revocations:
         Raises:
             StoreUnavailable: it may not be in force.
         """
-        self._revoke_group(subject_group(iss, sub), now, now)
+        self._revoke_group(subject_group(iss, sub), now)
 
     def revoke_sid(self, iss: str, sid: str, now: int) -> None:
-        """End every session that came out of this session at the provider, or is about to.
-
-        It has ended there, so a login still under way with it makes a session that is dead from the start.
+        """End every session that has come out of this session at the provider up to now.
 
         Raises:
             StoreUnavailable: it may not be in force.
         """
-        self._revoke_group(sid_group(iss, sid), now, now + IN_FLIGHT_SECONDS)
+        self._revoke_group(sid_group(iss, sid), now)
 
-    def is_revoked(self, session_id: str, now: int) -> bool:
-        """Whether this session was revoked, asked of the store itself.
+    def revoke_sidless(self, iss: str, sub: str, now: int) -> None:
+        """End every session that this subject has had up to now of which the provider did not say a `sid`.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self._revoke_group(sidless_group(iss, sub), now)
+
+    def forbid_sid(self, iss: str, sid: str, now: int) -> None:
+        """Forbid what logins under way may still make of this session at the provider; see `was_overtaken`.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        until = now + IN_FLIGHT_SECONDS
+        self._store.put(_FORBIDDEN, sid_group(iss, sid), str(now).encode(), expires_at=until)
+
+    def was_overtaken(self, record: SessionRecord, began_at: int, now: int) -> bool:
+        """Whether this session ended before its login did: by itself, or with others since the login began.
+
+        The store itself is asked. What `covers` compares would not do: a session is younger than its login.
+
+        Args:
+            record: the session.
+            began_at: when the browser was sent to the provider. An end within that second counts.
 
         Raises:
             StoreUnavailable: it cannot be said.
         """
-        return (
-            self._store.get(_FORBIDDEN, session_id, now=now) is not None
-            or self._store.get(REVOCATIONS, _SESSION + session_id, now=now) is not None
+        get = self._store.get
+        for kind, key in ((_FORBIDDEN, record.session_id), (REVOCATIONS, _SESSION + record.session_id)):
+            if get(kind, key, now=now) is not None:
+                return True
+        groups = groups_of(record)
+        ends = (
+            get(kind, key, now=now)
+            for kind, key in (*((REVOCATIONS, group) for group in groups), (_FORBIDDEN, groups[-1]))
         )
+        return any(end is not None and began_at <= int(end.value) for end in ends)
 
-    def _revoke_group(self, group: str, now: int, not_before: int) -> None:
-        self._put(group, str(not_before).encode(), now, not_before + self._longest)
-        self._not_before[group] = max(not_before, self._not_before.get(group, 0))
+    def _revoke_group(self, group: str, now: int) -> None:
+        # For as long as a session from before can live, and a login from before can be under way.
+        self._put(group, str(now).encode(), now, now + max(self._longest, IN_FLIGHT_SECONDS))
+        self._not_before[group] = max(now, self._not_before.get(group, 0))
         self.version = next(self._versions)
 
     def _put(self, key: str, value: bytes, now: int, until: int) -> None:

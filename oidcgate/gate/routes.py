@@ -14,14 +14,18 @@ from werkzeug.routing import Map, Rule
 
 from oidcgate.directory.port import DirectoryUnavailable, UserDirectory
 from oidcgate.gate.answers import Answers
+from oidcgate.gate.backchannel import BackChannel
 from oidcgate.gate.client_keys import published_keys
 from oidcgate.gate.config import (
+    BACKCHANNEL_LOGOUT_PATH,
     CALLBACK_PATH,
+    FRONTCHANNEL_LOGOUT_PATH,
     JWKS_PATH,
     LOGGED_OUT_PATH,
     LOGIN_PATH,
     LOGOUT_PATH,
 )
+from oidcgate.gate.frontchannel import FrontChannel
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.login_start import LoginStart
@@ -63,6 +67,18 @@ ROUTES: Final = (
         "Signs out here and at the IdP; `rd` is the path to go to afterwards.",
     ),
     Route(LOGGED_OUT_PATH, ("GET",), "logged_out", "Where a sign-out ends: the post-logout redirect URI."),
+    Route(
+        BACKCHANNEL_LOGOUT_PATH,
+        ("POST",),
+        "backchannel_logout",
+        "Where the IdP posts logout tokens: the back-channel logout URI.",
+    ),
+    Route(
+        FRONTCHANNEL_LOGOUT_PATH,
+        ("GET",),
+        "frontchannel_logout",
+        "What the IdP loads in a frame, with `iss` and `sid`: the front-channel logout URI.",
+    ),
     Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
     Route(
         JWKS_PATH,
@@ -92,6 +108,8 @@ class Routes:
     sign_in_start: LoginStart
     sign_in: Login
     sign_out: Logout
+    back_channel: BackChannel
+    front_channel: FrontChannel
     sessions: Sessions
     known_users: KnownUsers
     users: UserDirectory
@@ -140,6 +158,17 @@ class Routes:
     def logged_out(self, request: Request, facts: Facts) -> Response:
         """See `Logout.logged_out`."""
         return self.sign_out.logged_out(request, facts)
+
+    def backchannel_logout(self, request: Request, facts: Facts) -> Response:
+        """See `BackChannel.end`."""
+        return self.back_channel.end(request, facts)
+
+    def frontchannel_logout(self, request: Request, facts: Facts) -> Response:
+        """See `FrontChannel.end`."""
+        if facts.method == "HEAD":
+            # A request that only looks ends nothing.
+            return self.answers.json(405, {"error": "method_not_allowed"})
+        return self.front_channel.end(request, facts)
 
     def userinfo(self, request: Request, facts: Facts) -> Response:
         """Who is signed in, for scripts: what the app is told, no claim beyond `session.claims` (G-29).

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from oidcgate.gate.revocations import sid_group, subject_group, user_group
+from oidcgate.gate.revocations import groups_of, sid_group, sidless_group, subject_group, user_group
 from oidcgate.gate.session import SessionRecord
 from oidcgate.storage.records import Record, RecordStore
 from oidcgate.web.sealing import KeyRing, Sealer
@@ -69,7 +69,7 @@ class SessionIndex:
             # By the hosts' clocks alone, a host that is late would find its new session to be the oldest.
             order = max([now, *(row.order + 1 for row in self._of(user_group(record.user_name), now))])
         sealed = self._sealer.seal(_encode(_Row(order, bare)), now).encode()
-        tags = (self._all, *(self._tag(group) for group in _groups(record)))
+        tags = (self._all, *(self._tag(group) for group in groups_of(record)))
         self._state.put(_KIND, self._key(record.session_id), sealed, expires_at=record.absolute_at, tags=tags)
         if not at_most:
             return []
@@ -99,6 +99,10 @@ class SessionIndex:
     def of_sid(self, iss: str, sid: str, now: int) -> Iterator[SessionRecord]:
         """Those that came out of one session at a provider."""
         return (row.record for row in self._of(sid_group(iss, sid), now))
+
+    def of_sidless(self, iss: str, sub: str, now: int) -> Iterator[SessionRecord]:
+        """Those of a subject of which the provider did not say a `sid`."""
+        return (row.record for row in self._of(sidless_group(iss, sub), now))
 
     def everybody(self, now: int) -> Iterator[SessionRecord]:
         """All of this gate, in no order that means anything."""
@@ -134,10 +138,3 @@ class SessionIndex:
         return sha256(
             f"{len(self._gate_id)}:{self._gate_id}{name}".encode("utf-8", "surrogatepass")
         ).hexdigest()
-
-
-def _groups(record: SessionRecord) -> Iterator[str]:
-    yield user_group(record.user_name)
-    yield subject_group(record.iss, record.sub)
-    if record.sid is not None:
-        yield sid_group(record.iss, record.sid)

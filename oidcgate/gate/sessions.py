@@ -213,7 +213,7 @@ class Sessions(ABC):
 
         Anybody can begin logins and sign out of them, so what is written for one that never finishes is kept
         only for as long as it could. It can have finished just now: then its tokens are there, because a
-        login keeps them before it asks `is_revoked`, and its session is revoked like any other.
+        login keeps them before it asks `was_overtaken`, and its session is revoked like any other.
 
         Raises:
             StoreUnavailable: it may not be in force.
@@ -222,13 +222,19 @@ class Sessions(ABC):
         if self.kept_tokens.has_any(session_id, now):
             self.revoke(session_id, now)
 
-    def is_revoked(self, session_id: str, now: int) -> bool:
-        """Whether `revoke`, `forbid` or `end` was called for this id, asked of the state store itself.
+    def was_overtaken(self, record: SessionRecord, began_at: int, now: int) -> bool:
+        """Whether a session that `create` has begun ended before its login did; `end` it then.
+
+        To be asked after `create`: whoever ends sessions writes that down first and then looks which there
+        are. So one of the two always sees the other, and the end wins.
+
+        Args:
+            began_at: when its login began.
 
         Raises:
-            StoreUnavailable: it cannot be said.
+            StoreUnavailable: it cannot be said, and nobody must be given the session.
         """
-        return self.revocations.is_revoked(session_id, now)
+        return self.revocations.was_overtaken(record, began_at, now)
 
     def revoke_user(self, user_name: str, now: int) -> list[SessionRecord]:
         """End every session this user has, on every worker and host; returns those that were known to live.
@@ -250,14 +256,36 @@ class Sessions(ABC):
         self.revocations.revoke_subject(iss, sub, now)
         return self._forgotten(self.index.of_subject(iss, sub, now), now)
 
-    def revoke_sid(self, iss: str, sid: str, now: int) -> list[SessionRecord]:
+    def revoke_sid(self, iss: str, sid: str, now: int, *, sub: str | None = None) -> list[SessionRecord]:
         """End what came out of a session at a provider, logins under way too; returns what was known to live.
+
+        Args:
+            sub: the provider's name for its person, if it is known: their sessions of which the provider did
+                not say a `sid` end as well, for nobody can tell whether they came out of this one.
 
         Raises:
             StoreUnavailable: it may not be in force.
         """
         self.revocations.revoke_sid(iss, sid, now)
-        return self._forgotten(self.index.of_sid(iss, sid, now), now)
+        ended = self._forgotten(self.index.of_sid(iss, sid, now), now)
+        if sub is not None:
+            self.revocations.revoke_sidless(iss, sub, now)
+            ended += self._forgotten(self.index.of_sidless(iss, sub, now), now)
+        return ended
+
+    def revoke_named_sid(self, iss: str, sid: str, now: int) -> list[SessionRecord]:
+        """The same at the word of whoever names the session, who may have made it up.
+
+        What is no session here costs no other worker anything, and is forgotten when no login can be under
+        way with it any more.
+
+        Raises:
+            StoreUnavailable: it may not be in force.
+        """
+        self.revocations.forbid_sid(iss, sid, now)
+        if next(self.index.of_sid(iss, sid, now), None) is None:
+            return []
+        return self.revoke_sid(iss, sid, now)
 
     def seen_at(self, record: SessionRecord, now: int) -> int | None:
         """When a session of `index` was last used; None: nobody here can say.

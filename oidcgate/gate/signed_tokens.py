@@ -8,6 +8,8 @@ import dataclasses
 
 from oidcgate.gate.discovery import Discovery, ProviderUnavailable
 from oidcgate.gate.provider_settings import ProviderSettings
+from oidcgate.jose.jwt import VerifiedJWT, accepted_header, verify
+from oidcgate.jose.keys import VerificationKey
 from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
 from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules, id_token_kid, verify_id_token
 
@@ -40,11 +42,24 @@ class SignedTokens:
 
         Spec: OIDC Core 3.1.3.7.
         """
-        kid = id_token_kid(token)
+        return verify_id_token(token, self._keys_for(id_token_kid(token)), rules, now)
+
+    def verified(self, token: str) -> VerifiedJWT:
+        """Header and claims of another token that this IdP signed as it signs ID tokens. Checks no claim.
+
+        Raises:
+            JWTError: it did not.
+            ProviderUnavailable: its keys cannot be fetched, and none are known.
+
+        Spec: OIDC Back-Channel Logout 2.6.
+        """
+        header = accepted_header(token, self.algorithms())
+        return verify(token, self._keys_for(header.get("kid")), [header["alg"]])
+
+    def _keys_for(self, kid: str | None) -> tuple[VerificationKey, ...]:
         try:
-            keys = self.keys.keys_for(kid)
+            return self.keys.keys_for(kid)
         except KeysUnavailable as error:
             cause = error.__cause__ or error
             detail = f"its keys cannot be fetched: {cause}"
-            raise ProviderUnavailable(rules.issuer, detail, _RETRY_AFTER_SECONDS) from error
-        return verify_id_token(token, keys, rules, now)
+            raise ProviderUnavailable(self.provider.expected_issuer, detail, _RETRY_AFTER_SECONDS) from error

@@ -242,8 +242,8 @@ class TestALogoutRacingACallback:
         sessions: Any = scene.parts.sessions
         create = sessions.create
 
-        def create_then_be_overtaken(record: Any, now: int) -> list[str]:
-            cookies: list[str] = create(record, now)
+        def create_then_be_overtaken(*arguments: Any, **named: Any) -> list[str]:
+            cookies: list[str] = create(*arguments, **named)
             other.post(LOGOUT, {})
             return cookies
 
@@ -287,14 +287,14 @@ class TestALogoutRacingACallback:
         for name, value in browser.cookies().items():
             other.client.set_cookie(name, value, domain="app.example.com", path="/.oidcgate/", secure=True)
         sessions: Any = scene.parts.sessions
-        is_revoked = sessions.is_revoked
+        was_overtaken = sessions.was_overtaken
 
-        def asked_then_overtaken(session_id: str, now: int) -> bool:
-            answer: bool = is_revoked(session_id, now)
+        def asked_then_overtaken(record: Any, began_at: int, now: int) -> bool:
+            answer: bool = was_overtaken(record, began_at, now)
             other.post(LOGOUT, {})
             return answer
 
-        sessions.is_revoked = asked_then_overtaken
+        sessions.was_overtaken = asked_then_overtaken
         browser.get(callback)
         # The cookie came after the sign-out, and is used long after its attempt would have been forgotten.
         assert scene.parts.names.session in browser.cookies()

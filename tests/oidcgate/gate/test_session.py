@@ -1,5 +1,6 @@
 """The session's record and its codec, and what is done with sessions."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -329,8 +330,8 @@ def test_a_revocation_lives_as_long_as_a_copy_can(make: type, state: Store) -> N
 def test_a_logout_that_comes_before_its_login_wins(make: type, state: Store) -> None:
     here, there = make(state), make(state)
     here.revoke("s1", NOW)
-    assert there.is_revoked("s1", NOW)
-    assert not there.is_revoked("s2", NOW)
+    assert there.was_overtaken(record("s1"), NOW, NOW)
+    assert not there.was_overtaken(record("s2"), NOW, NOW)
     cookie = cookie_of(there.create(record("s1"), NOW + 1))
     assert reason_of(there.load(cookie, NOW + 2)) is AbsentReason.REVOKED
     assert isinstance(there.load(cookie_of(there.create(record("s2"), NOW + 1)), NOW + 2), Found)
@@ -379,15 +380,54 @@ def test_all_sessions_of_a_subject_or_of_a_session_at_the_provider_end(
 
 @KINDS
 @pytest.mark.parametrize(
-    ("sid", "later", "dead"), [("op-1", 30, True), ("op-1", 1201, False), ("op-2", 30, False)]
+    ("end", "began", "overtaken"),
+    [
+        pytest.param(lambda here: here.revoke_sid(ISSUER, "op-1", NOW), NOW, True, id="sid"),
+        pytest.param(lambda here: here.revoke_sid(ISSUER, "op-1", NOW), NOW + 1, False, id="sid-before"),
+        pytest.param(lambda here: here.revoke_sid(ISSUER, "op-2", NOW), NOW, False, id="another-sid"),
+        pytest.param(lambda here: here.revoke_sid("https://x", "op-1", NOW), NOW, False, id="another-iss"),
+        pytest.param(lambda here: here.revoke_named_sid(ISSUER, "op-1", NOW), NOW, True, id="named-sid"),
+        pytest.param(
+            lambda here: here.revoke_named_sid(ISSUER, "op-1", NOW), NOW + 1, False, id="named-before"
+        ),
+        pytest.param(lambda here: here.revoke_subject(ISSUER, "a", NOW), NOW - 9, True, id="subject"),
+        pytest.param(lambda here: here.revoke_user("ALICE", NOW), NOW, True, id="user"),
+        pytest.param(
+            lambda here: here.revoke_sid(ISSUER, "op-2", NOW, sub="a"), NOW, False, id="sub-with-sid"
+        ),
+    ],
 )
-def test_a_login_under_way_with_a_session_that_ended_at_the_provider_is_dead_from_the_start(
-    make: type, sid: str, later: int, dead: bool, state: Store
+def test_a_login_that_began_before_the_end_of_others_ends_with_them(
+    make: type, end: Callable[[Any], object], began: int, overtaken: bool, state: Store
 ) -> None:
-    make(state).revoke_sid(ISSUER, "op-1", NOW)
-    cookie = cookie_of(make(state).create(record(sid=sid), NOW + later))
-    answer = make(state).load(cookie, NOW + later)
-    assert isinstance(answer, Absent if dead else Found)
+    here, there = make(state), make(state)
+    end(here)
+    begun = record("s1", "Alice", sub="a", sid="op-1")
+    there.create(begun, NOW + 30)
+    assert there.was_overtaken(begun, began, NOW + 30) is overtaken
+
+
+@KINDS
+def test_what_has_no_sid_ends_with_any_of_its_subject(make: type, state: Store) -> None:
+    here, there = make(state), make(state)
+    records = [record("s1", sub="a"), record("s2", sub="a", sid="op-2"), record("s3", sub="b")]
+    cookies = [cookie_of(here.create(each, NOW)) for each in records]
+    ended = there.revoke_sid(ISSUER, "op-1", NOW, sub="a")
+    assert [each.session_id for each in ended] == ["s1"]
+    assert [isinstance(here.load(cookie, NOW), Found) for cookie in cookies] == [False, True, True]
+    assert here.was_overtaken(records[0], NOW, NOW)
+
+
+def test_a_sid_that_somebody_made_up_is_held_by_no_worker_and_soon_forgotten(state: Store) -> None:
+    sessions = sealed(state)
+    cookie = cookie_of(sessions.create(record(sid="op-1"), NOW))
+    sessions.load(cookie, NOW)
+    assert sessions.revoke_named_sid(ISSUER, "made-up", NOW) == []
+    sessions.load(cookie, NOW)
+    assert not sessions.revocations.covers(record(sid="made-up"))
+    assert not sessions.was_overtaken(record(sid="made-up"), NOW, NOW + 1200)
+    assert len(sessions.revoke_named_sid(ISSUER, "op-1", NOW)) == 1
+    assert isinstance(sessions.load(cookie, NOW), Absent)
 
 
 def test_a_subject_and_a_sid_of_the_same_spelling_are_two(state: Store) -> None:
@@ -536,7 +576,7 @@ def test_what_anybody_can_forbid_is_held_by_no_worker(state: Store) -> None:
     sessions.forbid("attempt", NOW)
     # Sent again it writes nothing: not another generation, not another row.
     assert "put" not in state.calls
-    assert other.is_revoked("attempt", NOW)
+    assert other.was_overtaken(record("attempt"), NOW, NOW)
     other.load(cookie, NOW)
     assert not other.revocations.covers(began("attempt"))
     assert other.revocations.version >= version
