@@ -88,11 +88,6 @@ class ClientSettings:
         return ClientAuthMethod.PRIVATE_KEY_JWT if self.client_signing_keys is not None else None
 
     @property
-    def assertion_audience(self) -> str:
-        """Whom assertions are for: "issuer" or "token_endpoint"."""
-        return self.client_assertion_audience or "issuer"
-
-    @property
     def assertion_algorithm(self) -> str:
         """How assertions are signed."""
         if self.token_endpoint_auth_signing_alg is not None:

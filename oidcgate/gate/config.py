@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from oidcgate import settings
 from oidcgate.gate.context_settings import FACTS, GROUPS, ContextAttributeSettings, context_problems
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
+from oidcgate.gate.issuer_settings import issuer_problem
 from oidcgate.gate.login_settings import LoginSettings
-from oidcgate.gate.provider_settings import ProviderSettings, issuer_problem
+from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.rule_settings import RuleSettings
 from oidcgate.gate.store_settings import (
     StateSettings,
@@ -27,7 +28,6 @@ from oidcgate.gate.store_settings import (
     stores_problem,
 )
 from oidcgate.gate.users_settings import UsersSettings, anchored_users
-from oidcgate.protocol.metadata import configuration_url
 from oidcgate.settings import Check, Problem, Secret, cross_check, setting
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.sealing import KeyRing, WeakSecret
@@ -194,7 +194,7 @@ class GateConfig:
             key = "provider" if entry is self.provider else f"providers[{index}]"
             # The issuer chooses the keys and endpoints of a login, so two entries under one issuer would be
             # one. Which document that is can be told before anything else about the entry is right.
-            document = entry.configuration_url or (entry.issuer and configuration_url(entry.issuer))
+            document = entry.discovery_url if entry.has_address else None
             if document in seen:
                 yield Problem(f"{key}.issuer", entry.issuer, "is used twice", "keep one entry per issuer")
             if document:

@@ -25,6 +25,19 @@ class SignedIn(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class ClaimsElsewhere(Event):
+    """The IdP said of these claims where to fetch them, and not what they are: they are absent.
+
+    Entra does so with `groups` when somebody is in more of them than fit into a token.
+    """
+
+    name: ClassVar[str] = "login.claims_elsewhere"
+    user_name: str
+    issuer: str
+    claims: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class SignInRefused(Event):
     """A sign-in came back and was not accepted; nobody was let in."""
 

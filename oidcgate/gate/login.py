@@ -29,6 +29,7 @@ from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailab
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import Transaction, Transactions
 from oidcgate.identity import Identity
+from oidcgate.protocol.distributed_claims import claims_elsewhere
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.parameters import form_pairs, query_pairs
@@ -170,6 +171,8 @@ class Login:
                 replaced=isinstance(before, Found),
             )
         )
+        if elsewhere := claims_elsewhere(signed_in.claims):
+            self.audit.emit(events.ClaimsElsewhere(record.user_name, transaction.issuer, elsewhere))
         response = self._arrival(transaction, request)
         cookies.append(self.cookies.loop(transaction.loops + 1))
         if len(self.relying_parties) > 1:

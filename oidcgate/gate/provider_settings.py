@@ -6,29 +6,31 @@ what they become is `oidcgate.gate.relying_party`.
 
 import dataclasses
 import ipaddress
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate.gate.client_settings import ClientSettings
 from oidcgate.gate.context_settings import ClaimSettings
+from oidcgate.gate.issuer_settings import IssuerSettings
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.loopback import is_loopback_host
-from oidcgate.protocol import urls
-from oidcgate.protocol.metadata import configuration_url, issuer_of
 from oidcgate.settings import Problem, cross_check, setting
 
-_WELL_KNOWN: Final = "/.well-known/openid-configuration"
-
-
-def issuer_problem(value: str) -> str | None:
-    """What is wrong with an issuer, and what to do; None when nothing is."""
-    if not value.isascii():
-        return "has characters that a URL cannot have; write international names in their xn-- form"
-    # The rule that the discovery document is held to as well: what passes here is not refused there.
-    wrong = urls.issuer_problem(value, insecure_allow_http_loopback=True)
-    return None if wrong is None else f"{wrong}; write it like https://id.example.com"
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9._~-]{1,100}")
+# What belongs to the attempt of one browser, what says who asks and for what, and what would put another
+# request in the place of ours.
+_OURS_IN_THE_REQUEST: Final = frozenset({
+    "acr_values", "client_id", "code_challenge", "code_challenge_method", "id_token_hint", "login_hint",
+    "max_age", "nonce", "prompt", "redirect_uri", "registration", "request", "request_uri", "response_mode",
+    "response_type", "scope", "state",
+})  # fmt: skip
+_OURS_AT_THE_TOKEN_ENDPOINT: Final = frozenset({
+    "client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_verifier",
+    "grant_type", "redirect_uri", "refresh_token", "scope",
+})  # fmt: skip
 
 
 def _logout_url_problem(value: str) -> str | None:
@@ -59,6 +61,23 @@ def _scopes_problem(value: tuple[str, ...]) -> str | None:
     return None
 
 
+def _parameters_problem(value: Mapping[str, Any], ours: frozenset[str]) -> str | None:
+    for name, text in value.items():
+        if name in ours:
+            return f"names {name}, which the gate sets; leave it out"
+        if not _PARAMETER.fullmatch(name) or not isinstance(text, str) or not text or not text.isprintable():
+            return f'has an entry that is no parameter: {ascii(name)[:80]}; write it like audience = "https://api"'
+    return None
+
+
+def _authorization_parameters_problem(value: Mapping[str, Any]) -> str | None:
+    return _parameters_problem(value, _OURS_IN_THE_REQUEST)
+
+
+def _token_parameters_problem(value: Mapping[str, Any]) -> str | None:
+    return _parameters_problem(value, _OURS_AT_THE_TOKEN_ENDPOINT)
+
+
 def _algorithms_problem(value: tuple[str, ...]) -> str | None:
     return None if value else "is empty; name at least one, such as RS256"
 
@@ -73,21 +92,11 @@ def _networks_problem(value: tuple[str, ...]) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProviderSettings(ClientSettings, ClaimSettings):
+class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
     """One identity provider: `[provider]`, or one of `[[providers]]`."""
 
     name: str = setting(
         default="", help="What people see it called, and its name in `/.oidcgate/login?idp=`."
-    )
-    issuer: str | None = setting(
-        default=None,
-        check=issuer_problem,
-        help="The IdP's issuer, byte for byte as its discovery document says it. This or configuration_url.",
-    )
-    configuration_url: str | None = setting(
-        default=None,
-        check=issuer_problem,
-        help="Where the discovery document is; ends in /.well-known/openid-configuration. This or issuer.",
     )
     scopes: tuple[str, ...] = setting(
         default=("openid", "profile", "email"),
@@ -98,6 +107,22 @@ class ProviderSettings(ClientSettings, ClaimSettings):
         default="query",
         choices=("query", "form_post"),
         help="How the IdP answers. form_post keeps the code out of logs and needs https.",
+    )
+    pushed_authorization_requests: str = setting(
+        default="offered",
+        choices=("offered", "demanded", "always"),
+        help="When requests are handed to the IdP directly (RFC 9126): where it offers that, where it "
+        "demands it, or always, and then an IdP that cannot is refused.",
+    )
+    authorization_parameters: Mapping[str, Any] = setting(
+        factory=dict,
+        check=_authorization_parameters_problem,
+        help="Further parameters of each authorization request, such as `kc_idp_hint` or `domain_hint`.",
+    )
+    token_parameters: Mapping[str, Any] = setting(
+        factory=dict,
+        check=_token_parameters_problem,
+        help="Further parameters of each request to the token endpoint, such as `resource`.",
     )
     id_token_algorithms: tuple[str, ...] = setting(
         default=tuple(SIGNING_ALGORITHMS),
@@ -133,43 +158,15 @@ class ProviderSettings(ClientSettings, ClaimSettings):
     )
 
     @property
-    def expected_issuer(self) -> str:
-        """The issuer that discovery document, callback and ID token must name."""
-        return self.issuer or issuer_of(self.configuration_url or "")
+    def extra_parameters(self) -> dict[str, str]:
+        """What each authorization request has beside ours."""
+        hosted_domain = {} if self.hosted_domain is None else {"hd": self.hosted_domain}
+        return {**hosted_domain, **self.authorization_parameters}
 
     @property
-    def discovery_url(self) -> str:
-        """Where the discovery document is fetched."""
-        return self.configuration_url or configuration_url(self.issuer or "")
-
-    @property
-    def on_loopback(self) -> bool:
-        """Whether the IdP is on this machine and speaks http, as in a demo or a test."""
-        return self.discovery_url.startswith("http:")
-
-    @cross_check
-    def _one_address(self) -> Iterable[Problem]:
-        if self.issuer is None and self.configuration_url is None:
-            yield Problem("issuer", None, "is missing, and so is configuration_url", "set one of them")
-        if self.issuer is not None and self.configuration_url is not None:
-            yield Problem("configuration_url", None, "is given beside issuer", "keep one of them")
-        if self.issuer is not None and self.issuer.endswith(_WELL_KNOWN):
-            yield Problem(
-                "issuer",
-                self.issuer,
-                "is the address of the discovery document",
-                f"name it configuration_url, or leave off {_WELL_KNOWN}",
-            )
-        if self.configuration_url is not None:
-            try:
-                issuer_of(self.configuration_url)
-            except ValueError:
-                yield Problem(
-                    "configuration_url",
-                    self.configuration_url,
-                    "does not end in /.well-known/openid-configuration",
-                    "set issuer instead, and the rest is appended",
-                )
+    def assertion_audience(self) -> str:
+        """Whom assertions are for: "issuer" or "token_endpoint"."""
+        return self.client_assertion_audience or self.known.assertion_audience
 
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:

@@ -21,13 +21,15 @@ from oidcgate.jose.remote import RemoteKeySet
 from oidcgate.net.fetch import Fetcher
 from oidcgate.protocol.authorization import (
     AuthorizationRequest,
-    build_authorization_url,
     check_authorization_response,
+    request_parameters,
 )
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules
+from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.protocol.pkce import s256_challenge
 from oidcgate.protocol.token import Tokens
+from oidcgate.protocol.urls import with_query
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,28 +101,41 @@ class RelyingParty:
         """Where to send the browser for the attempt `transaction`.
 
         Raises:
-            ProviderUnavailable: the IdP's endpoints are not known.
+            ProviderUnavailable: the IdP's endpoints are not known, or the one for requests did not answer.
+            Refused: the IdP does not take the request that was pushed to it.
 
-        Spec: OIDC Core 3.1.2.1; RFC 7636 4.3.
+        Spec: OIDC Core 3.1.2.1; RFC 7636 4.3; RFC 9126 4.
         """
-        return build_authorization_url(
-            self.discovery.metadata().authorization_endpoint,
-            AuthorizationRequest(
-                client_id=self.provider.client_id,
-                redirect_uri=self.redirect_uri,
-                response_type="code",
-                scope=self.provider.scopes,
-                state=transaction.state,
-                nonce=transaction.nonce,
-                code_challenge=s256_challenge(transaction.verifier),
-                code_challenge_method="S256",
-                response_mode=None if self.provider.response_mode == "query" else self.provider.response_mode,
-                prompt=prompt,
-                max_age=transaction.max_age_seconds,
-                login_hint=login_hint,
-                acr_values=transaction.acr_values,
-            ),
+        metadata = self.discovery.metadata()
+        request = AuthorizationRequest(
+            client_id=self.provider.client_id,
+            redirect_uri=self.redirect_uri,
+            response_type="code",
+            scope=self.provider.scopes,
+            state=transaction.state,
+            nonce=transaction.nonce,
+            code_challenge=s256_challenge(transaction.verifier),
+            code_challenge_method="S256",
+            response_mode=None if self.provider.response_mode == "query" else self.provider.response_mode,
+            prompt=prompt,
+            max_age=transaction.max_age_seconds,
+            login_hint=login_hint,
+            acr_values=transaction.acr_values,
         )
+        parameters = {**self.provider.extra_parameters, **request_parameters(request)}
+        if self._is_pushed(metadata):
+            request_uri = self.token_endpoint.push(parameters)
+            parameters = {"client_id": self.provider.client_id, "request_uri": request_uri}
+        return with_query(metadata.authorization_endpoint, parameters)
+
+    def _is_pushed(self, metadata: ProviderMetadata) -> bool:
+        match self.provider.pushed_authorization_requests:
+            case "always":
+                return True
+            case "demanded":
+                return metadata.require_pushed_authorization_requests
+        offered = metadata.pushed_authorization_request_endpoint is not None
+        return offered or metadata.require_pushed_authorization_requests
 
     def code(self, pairs: Iterable[tuple[str, str]], transaction: Transaction) -> str:
         """The code of an authorization response that belongs to `transaction`; nothing is redeemed yet.
@@ -166,8 +181,14 @@ class RelyingParty:
             max_age=transaction.max_age_seconds,
             clock_skew_seconds=self.provider.clock_skew_seconds,
             access_token=tokens.access_token,
+            tenants=frozenset(self.provider.allowed_tenants),
         )
         claims = self.signed_tokens.id_token(tokens.id_token, rules, now)
+        hosted_domain = self.provider.hosted_domain
+        if hosted_domain is not None and claims.all.get("hd") != hosted_domain:
+            # What the request asks for only chooses the accounts that the IdP's page shows.
+            detail = f"the account is not one of {hosted_domain} (provider.hosted_domain)"
+            raise Refused(Reason.ID_TOKEN_HOSTED_DOMAIN, detail)
         if transaction.acr_values and claims.acr not in transaction.acr_values:
             # acr_values is a wish to the IdP; to us, who asked because a rule demands it, it is a condition.
             raise Refused(Reason.ID_TOKEN_ACR, "the sign-in was not of the strength that was asked for")

@@ -1,22 +1,27 @@
-"""What the gate asks of an IdP with its own credentials: tokens for a code, new tokens, the end of tokens.
+"""What the gate asks of an IdP with its own credentials: to take a request, for tokens, for their end.
 
 Each call is Authlib's; its answer is read strictly before Authlib reads it leniently. How the gate proves who
 it is, is `client_authentication` next door; what answers have to hold is `oidcgate.protocol.token`.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
+from urllib.parse import urlencode
 
 import requests
 from authlib.common.errors import AuthlibBaseError
+from requests.auth import AuthBase
 
 from oidcgate.gate.client_authentication import ClientAuthentication
 from oidcgate.gate.discovery import Discovery, unavailable
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.net.fetch import Fetcher, FetchError
+from oidcgate.protocol.authorization import provider_error
+from oidcgate.protocol.client_auth import ClientAuthMethod
 from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.pushed_authorization import check_pushed_response
 from oidcgate.protocol.token import (
     RefreshedTokens,
     Tokens,
@@ -62,7 +67,39 @@ class TokenEndpoint:
                 code=code,
                 code_verifier=verifier,
                 allow_redirects=False,
+                body=urlencode(self.provider.token_parameters),
             )
+        return answers.only()
+
+    def push(self, parameters: Mapping[str, str]) -> str:
+        """Hand an authorization request to the IdP; returns the `request_uri` that stands for it.
+
+        Raises:
+            Refused: it is not taken, or there is no such endpoint, or the answer is not what it has to be.
+            ProviderUnavailable: it did not answer.
+
+        Spec: RFC 9126 2.
+        """
+        metadata = self.discovery.metadata()
+        endpoint = metadata.pushed_authorization_request_endpoint
+        if endpoint is None:
+            detail = "pushed_authorization_request_endpoint: missing, and requests are to be pushed"
+            raise Refused(Reason.METADATA_INVALID, detail)
+        session = self.fetcher.mount(self.authentication.session(metadata))
+        fields = dict(parameters)
+        if self.authentication.method(metadata) is not ClientAuthMethod.CLIENT_SECRET_BASIC:
+            # Every other proof says it, too, and no parameter may be there twice.
+            del fields["client_id"]
+        answers = _Answers(check_pushed_response, (requests.codes.created, requests.codes.ok))
+        with _named(self.provider, "the pushed authorization request endpoint"):
+            response = session.post(
+                endpoint,
+                data=fields,
+                headers={"Accept": "application/json"},
+                auth=cast(AuthBase, session.client_auth(session.token_endpoint_auth_method)),
+                allow_redirects=False,
+            )
+            answers.read(response)
         return answers.only()
 
     def refresh(self, refresh_token: str) -> RefreshedTokens:
@@ -81,7 +118,10 @@ class TokenEndpoint:
         session.register_compliance_hook("refresh_token_response", answers.read)
         with _named(self.provider, "the token endpoint"):
             self.fetcher.mount(session).refresh_token(
-                metadata.token_endpoint, refresh_token=refresh_token, allow_redirects=False
+                metadata.token_endpoint,
+                refresh_token=refresh_token,
+                allow_redirects=False,
+                body=urlencode(self.provider.token_parameters),
             )
         return answers.only()
 
@@ -112,10 +152,13 @@ class TokenEndpoint:
 
 
 class _Answers(Generic[T]):
-    """Reads the answer of a token endpoint strictly: no member twice, and tokens only with status 200."""
+    """Reads an answer strictly: no member twice, and nothing good with a status that is not."""
 
-    def __init__(self, check: Callable[[Mapping[str, Any]], T]) -> None:
+    def __init__(
+        self, check: Callable[[Mapping[str, Any]], T], good: Collection[int] = (requests.codes.ok,)
+    ) -> None:
         self._check = check
+        self._good = good
         self._read: list[T] = []
 
     def read(self, response: requests.Response) -> requests.Response:
@@ -128,7 +171,9 @@ class _Answers(Generic[T]):
             answer = parse_object(response.content)
         except NotStrictJSON as error:
             raise Refused(Reason.TOKEN_RESPONSE_MALFORMED, str(error)) from None
-        if response.status_code != requests.codes.ok and answer.get("error") is None:
+        if answer.get("error") is not None:
+            raise provider_error(answer["error"])
+        if response.status_code not in self._good:
             detail = f"status {response.status_code} without an error code"
             raise Refused(Reason.TOKEN_RESPONSE_MALFORMED, detail)
         self._read.append(self._check(answer))

@@ -25,7 +25,6 @@ from oidcgate.protocol.parameters import MAX_VALUE_CHARACTERS, Parameters, colle
 from oidcgate.protocol.pkce import check_challenge
 from oidcgate.protocol.resource import api_of, parameter_for
 from oidcgate.protocol.response_type import parse_response_type
-from oidcgate.protocol.urls import with_query
 
 _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_AGE: Final = re.compile(r"[0-9]{1,9}")
@@ -189,14 +188,6 @@ def parse_scope(text: str | None) -> tuple[str, ...]:
     if not all(_SCOPE_TOKEN.fullmatch(value) for value in scope):
         raise InvalidScope("scope is malformed")
     return scope
-
-
-def build_authorization_url(endpoint: str, request: AuthorizationRequest) -> str:
-    """Return the URL that starts the login; a query the endpoint already has is kept.
-
-    Spec: OIDC Core 3.1.2.1; RFC 6749 3.1; RFC 8707 2.1.
-    """
-    return with_query(endpoint, request_parameters(request))
 
 
 def request_parameters(request: AuthorizationRequest) -> dict[str, str]:

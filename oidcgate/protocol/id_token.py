@@ -17,6 +17,7 @@ from oidcgate.jose.jwt import JWTError, JWTFailure, unverified_header, verify
 from oidcgate.jose.keys import VerificationKey
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.numeric_date import numeric_date
+from oidcgate.protocol.tenants import issuer_in
 
 _MAX_SUB: Final = 255
 # A token from the code flow was made seconds ago. A day bears a provider that keeps one for its session.
@@ -47,6 +48,7 @@ class IdTokenRules:
         access_token: Came with the ID token; None if none did.
         trusted_audiences: Others that may be named beside us. Some providers add their project's id to every
             token.
+        tenants: Whose people may come, where `issuer` has a place for a tenant.
         code: Came with the ID token; None if none did.
         from_authorization_endpoint: The ID token came through the browser, where somebody could have put
             another code or access token beside it: those that came have to be named in it by their hash.
@@ -60,6 +62,7 @@ class IdTokenRules:
     clock_skew_seconds: int
     access_token: str | None = field(repr=False)
     trusted_audiences: frozenset[str] = frozenset()
+    tenants: frozenset[str] = frozenset()
     code: str | None = field(default=None, repr=False)
     from_authorization_endpoint: bool = False
 
@@ -136,7 +139,7 @@ def check_id_token_claims(
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.lower() != "jwt":
         raise Refused(Reason.ID_TOKEN_TYPE)
-    if claims.get("iss") != rules.issuer:
+    if claims.get("iss") != issuer_in(rules.issuer, claims, rules.tenants):
         raise Refused(Reason.ID_TOKEN_ISS)
     sub = claims.get("sub")
     if not isinstance(sub, str) or not 0 < len(sub) <= _MAX_SUB or not sub.isascii() or not sub.isprintable():

@@ -11,13 +11,19 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.tenants import TENANT_PLACE
 from oidcgate.protocol.urls import endpoint_problem, issuer_problem
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # How much of an issuer that somebody else wrote goes into a message.
 _SHOWN_CHARACTERS: Final = 200
 _REQUIRED_URLS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-_OPTIONAL_URLS: Final = ("userinfo_endpoint", "end_session_endpoint", "revocation_endpoint")
+_OPTIONAL_URLS: Final = (
+    "userinfo_endpoint",
+    "end_session_endpoint",
+    "revocation_endpoint",
+    "pushed_authorization_request_endpoint",
+)
 _REQUIRED_LISTS: Final = (
     "response_types_supported",
     "subject_types_supported",
@@ -53,6 +59,8 @@ class ProviderMetadata:
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
     revocation_endpoint: str | None
+    pushed_authorization_request_endpoint: str | None
+    require_pushed_authorization_requests: bool
     id_token_signing_alg_values_supported: tuple[str, ...]
     token_endpoint_auth_methods_supported: tuple[str, ...]
     code_challenge_methods_supported: tuple[str, ...]
@@ -109,7 +117,9 @@ def check_provider_metadata(
             Reason.METADATA_ISSUER,
             f"the metadata's issuer is {said}, the configured one {expected_issuer!r}; they must be the same",
         )
-    problem = issuer_problem(issuer, insecure_allow_http_loopback=insecure_allow_http_loopback)
+    problem = issuer_problem(
+        issuer.replace(TENANT_PLACE, "any"), insecure_allow_http_loopback=insecure_allow_http_loopback
+    )
     if problem is not None:
         raise _invalid("issuer", problem)
     urls = {name: _required_url(document, name, insecure_allow_http_loopback) for name in _REQUIRED_URLS}
@@ -122,9 +132,6 @@ def check_provider_metadata(
     algorithms = tuple(alg for alg in offered if alg in SIGNING_ALGORITHMS)
     if not algorithms:
         raise _invalid("id_token_signing_alg_values_supported", "none of these algorithms is known")
-    iss_parameter = document.get("authorization_response_iss_parameter_supported", False)
-    if not isinstance(iss_parameter, bool):
-        raise _invalid("authorization_response_iss_parameter_supported", "not a boolean")
     return ProviderMetadata(
         issuer=issuer,
         authorization_endpoint=urls["authorization_endpoint"],
@@ -133,13 +140,15 @@ def check_provider_metadata(
         userinfo_endpoint=optional_urls["userinfo_endpoint"],
         end_session_endpoint=optional_urls["end_session_endpoint"],
         revocation_endpoint=optional_urls["revocation_endpoint"],
+        pushed_authorization_request_endpoint=optional_urls["pushed_authorization_request_endpoint"],
+        require_pushed_authorization_requests=_switch(document, "require_pushed_authorization_requests"),
         id_token_signing_alg_values_supported=algorithms,
         # RFC 8414 2: the default when it is left out.
         token_endpoint_auth_methods_supported=lists["token_endpoint_auth_methods_supported"]
         or ("client_secret_basic",),
         code_challenge_methods_supported=lists["code_challenge_methods_supported"] or (),
         scopes_supported=lists["scopes_supported"],
-        iss_parameter_supported=iss_parameter,
+        iss_parameter_supported=_switch(document, "authorization_response_iss_parameter_supported"),
     )
 
 
@@ -172,6 +181,13 @@ def _required_url(document: Mapping[str, Any], name: str, http_loopback: bool) -
     if url is None:
         raise _invalid(name, "missing")
     return url
+
+
+def _switch(document: Mapping[str, Any], name: str) -> bool:
+    value = document.get(name, False)
+    if not isinstance(value, bool):
+        raise _invalid(name, "not a boolean")
+    return value
 
 
 def _list(document: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

@@ -251,7 +251,12 @@ def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 def write_files(table: object, folder: Path) -> None:
     """Write the files that a table names: certificates where they are asked for, else secrets."""
     key = rsa.generate_private_key(65537, 2048)
-    made = {"signing_cert_file": certificate_pem(key), "signing_key_file": key_pem(key)}
+    made = {
+        **dict.fromkeys(("signing_cert_file", "client_certificate_file"), certificate_pem(key)),
+        **dict.fromkeys(
+            ("signing_key_file", "client_signing_keys_file", "client_decryption_keys_file"), key_pem(key)
+        ),
+    }
     for name, value in named_files(table):
         (folder / value).touch(mode=0o600)
         (folder / value).write_bytes(made.get(name, new_secret().encode()))
@@ -288,6 +293,10 @@ def test_each_block_of_configuration_can_be_read(
     if listed is not None:
         bare = {**bare, "providers": listed}
         del bare["provider"]
+    connection = table.get("provider", {})
+    if connection.keys() & {"client_id", "client_secret_file"}:
+        # A whole connection, of which nothing has to be added.
+        bare = {name: value for name, value in bare.items() if name != "provider"}
     table = merged(bare, table)
     write_files(table, tmp_path)
     parse(settings, table, base_dir=tmp_path)

@@ -78,6 +78,7 @@ class LyingProvider:
         self.status = 200
         self.codes: dict[str, dict[str, str]] = {}
         self.used: set[str] = set()
+        self.pushed: dict[str, dict[str, str]] = {}
         # What it knows of a client that has no secret, or signs who it is.
         self.public_client = False
         self.client_keys: tuple[VerificationKey, ...] = ()
@@ -91,6 +92,7 @@ class LyingProvider:
             ("/jwks", "GET", self._keys),
             ("/token", "POST", self._token),
             ("/userinfo", "GET", self._userinfo),
+            ("/par", "POST", self._pushed),
         ):
             self.adapter.register_uri(method, issuer + path, json=answer)
 
@@ -105,6 +107,9 @@ class LyingProvider:
     def answer(self, location: str, **lies: Any) -> str:
         """Where a browser is sent back to from the authorization URL `location`."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+        if "request_uri" in asked:
+            assert asked.keys() == {"client_id", "request_uri"}
+            asked = self.pushed.pop(asked["request_uri"])
         code = f"code-{len(self.codes)}"
         self.codes[code] = asked
         answer = changed({"code": code, "state": asked["state"], "iss": self.issuer}, lies)
@@ -127,6 +132,18 @@ class LyingProvider:
             "authorization_response_iss_parameter_supported": True,
         }
         return changed(truth, self.metadata)
+
+    def _pushed(self, request: Any, context: Any) -> dict[str, Any]:
+        pairs = parse_qsl(request.text, strict_parsing=True)
+        form = dict(pairs)
+        assert len(form) == len(pairs), "a parameter is there twice"
+        if not self._authenticated(request.headers.get("Authorization", ""), form):
+            context.status_code = 401
+            return {"error": "invalid_client"}
+        request_uri = f"urn:ietf:params:oauth:request_uri:{len(self.pushed)}"
+        self.pushed[request_uri] = form
+        context.status_code = 201
+        return {"request_uri": request_uri, "expires_in": 60}
 
     def _keys(self, request: Any, context: Any) -> dict[str, Any]:
         return public_jwks([("one", "ES256", _KEY)])

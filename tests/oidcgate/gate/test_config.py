@@ -204,7 +204,7 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
             "rules[0].allow",
             id="rule-age",
         ),
-        pytest.param({"provider": {"template": "entrust"}}, "provider.template", id="key-without-code"),
+        pytest.param({"provider": {"tempalte": "entrust"}}, "provider.tempalte", id="key-without-code"),
         pytest.param({"sidecar": {"upstream": "http://127.0.0.1"}}, "sidecar", id="table-without-code"),
         pytest.param({"provider": None}, "provider", id="no-provider"),
     ],
