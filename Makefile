@@ -34,6 +34,7 @@ tables:
 	@tools/bootstrap.sh test
 	@.venv/bin/python -m tools.libraries
 	@.venv/bin/python -m tools.reference
+	@.venv/bin/python -m tools.explained
 
 # Mutation testing of the pure modules; prints the score and the survivors.
 mutants:

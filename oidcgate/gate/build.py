@@ -27,6 +27,7 @@ from oidcgate.gate.directories import directory_of, directory_uninstalled
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.frontchannel import FrontChannel, Misses
 from oidcgate.gate.known_users import KnownUsers
+from oidcgate.gate.last_sign_ins import LastSignIns
 from oidcgate.gate.login import Login
 from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_start import LoginStart
@@ -164,6 +165,11 @@ def build(
         pins=None if config.users.insecure_unpinned else Pins(state),
         policy=policy,
         contexts=Contexts(config, audit),
+        last_sign_ins=LastSignIns(
+            state,
+            Sealer(ring, "last-sign-in", gate_id, random_bytes=random_bytes),
+            sessions.limits.absolute_seconds,
+        ),
         fragments=fragments,
         answers=answers,
         refusals=refusals,

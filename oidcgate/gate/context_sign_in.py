@@ -13,7 +13,7 @@ import msgspec
 from oidcgate.audit import Audit
 from oidcgate.gate import events
 from oidcgate.gate.config import GateConfig
-from oidcgate.gate.context import Context, ContextRules, methods_of
+from oidcgate.gate.context import Context, ContextRules, Way, methods_of
 from oidcgate.gate.context_settings import schema_of
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.relying_party import SignedIn
@@ -36,10 +36,12 @@ class KeptContext(NamedTuple):
     Attributes:
         claims: the context attributes that the configuration asks for.
         amr: the authentication methods, as the configuration has them said.
+        ways: how all of the context came about.
     """
 
     claims: Mapping[str, Any]
     amr: tuple[str, ...]
+    ways: tuple[Way, ...] = ()
 
 
 class _Provider(NamedTuple):
@@ -76,22 +78,43 @@ class Contexts:
         Raises:
             HookFailed: the hook did, and is required.
         """
-        provider = self._providers[who.issuer]
-        context = provider.rules.apply(signed_in.claims, signed_in.id_token.all)
+        proof = signed_in.id_token
+        context, amr = self.read(signed_in.claims, proof.all, msgspec.structs.replace(who, amr=proof.amr))
         if faults := context.faults():
             self._audit.emit(events.AttributesLeftOut(who.user_name, who.issuer, faults))
-        proof = signed_in.id_token
-        amr = methods_of(provider.settings, proof.acr, proof.amr)
-        if provider.hook is not None:
-            context = self._hooked(provider, provider.hook, context, msgspec.structs.replace(who, amr=amr))
-        attributes = context.attributes
-        return KeptContext({name: attributes[name] for name in self._kept if name in attributes}, amr)
+        return self.keep(self.hooked(context, msgspec.structs.replace(who, amr=amr)), amr)
 
-    def _hooked(self, provider: _Provider, hook: Limited, context: Context, who: Identity) -> Context:
-        """The context as the hook leaves it."""
+    def read(
+        self, claims: Mapping[str, Any], id_token: Mapping[str, Any], who: Identity
+    ) -> tuple[Context, tuple[str, ...]]:
+        """The context before any hook, and the authentication methods.
+
+        Args:
+            claims: what the IdP says, merged.
+            id_token: what of it the ID token says.
+            who: the person, with `acr` and `amr` as the IdP says them.
+        """
+        provider = self._providers[who.issuer]
+        return provider.rules.apply(claims, id_token), methods_of(provider.settings, who.acr, who.amr)
+
+    def keep(self, context: Context, amr: tuple[str, ...]) -> KeptContext:
+        """What a session keeps of a context."""
+        attributes = context.attributes
+        claims = {name: attributes[name] for name in self._kept if name in attributes}
+        return KeptContext(claims, amr, context.ways)
+
+    def hooked(self, context: Context, who: Identity) -> Context:
+        """The context as the provider's hook leaves it; as it is where there is none.
+
+        Raises:
+            HookFailed: the hook did, and is required.
+        """
+        provider = self._providers[who.issuer]
+        if provider.hook is None:
+            return context
         try:
             # Read-only: what it changes is what it returns, and nothing else.
-            changes = hook(msgspec.structs.replace(who, claims=read_only(context.attributes)))
+            changes = provider.hook(msgspec.structs.replace(who, claims=read_only(context.attributes)))
             changes = {} if changes is None else changes
             if (wrong := provider.rules.change_problem(changes)) is not None:
                 raise OwnCodeFailed(wrong)

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from oidcgate.identity import Identity
 
-__all__ = ["PRESETS", "PRESET_OF_A_PROXY", "Forwarding", "NotForwardable", "names_of"]
+__all__ = ["PRESETS", "PRESET_OF_A_PROXY", "USER_NAME", "Forwarding", "NotForwardable", "names_of"]
 
 HeaderPairs = tuple[tuple[bytes, bytes], ...]
 
@@ -96,14 +96,17 @@ def _text(value: Any) -> str:
 
 Source = Callable[[Identity], bytes | None]
 
-_SOURCES: Final[dict[str, tuple[tuple[str, Source], ...]]] = {
+#: What a header carries that names the person: the directory's `userName`, which is no attribute.
+USER_NAME: Final = "userName"
+
+_SOURCES: Final[dict[str, tuple[tuple[str, str, Source], ...]]] = {
     "none": (),
     # Spec: oauth2-proxy, "pass_user_headers" and "set_xauthrequest".
     "oauth2-proxy": (
-        ("X-Forwarded-User", _name),
-        ("X-Forwarded-Preferred-Username", _name),
-        ("X-Forwarded-Email", _email),
-        ("X-Forwarded-Groups", _groups),
+        ("X-Forwarded-User", USER_NAME, _name),
+        ("X-Forwarded-Preferred-Username", USER_NAME, _name),
+        ("X-Forwarded-Email", "email", _email),
+        ("X-Forwarded-Groups", "groups", _groups),
     ),
 }
 #: Whose header names a gate can send.
@@ -114,7 +117,7 @@ PRESET_OF_A_PROXY: Final = "oauth2-proxy"
 
 def names_of(preset: str) -> tuple[str, ...]:
     """The header names of a preset."""
-    return tuple(name for name, _ in _SOURCES[preset])
+    return tuple(name for name, _, _ in _SOURCES[preset])
 
 
 class Forwarding:
@@ -122,6 +125,7 @@ class Forwarding:
 
     Attributes:
         names: every header name that this gate may set.
+        carried: what each of them carries: a context attribute, a fact of the session, or `USER_NAME`.
     """
 
     def __init__(
@@ -137,13 +141,14 @@ class Forwarding:
             user_headers: further names that carry the user name.
             attributes: further names, each with the context attribute that it carries.
         """
-        sources: tuple[tuple[str, Source], ...] = (
+        sources: tuple[tuple[str, str, Source], ...] = (
             *_SOURCES[preset],
-            *((name, _name) for name in user_headers),
-            *((name, partial(_attribute, attribute)) for name, attribute in attributes),
+            *((name, USER_NAME, _name) for name in user_headers),
+            *((name, attribute, partial(_attribute, attribute)) for name, attribute in attributes),
         )
-        self.names = tuple(name for name, _ in sources)
-        self._sources = tuple((name.lower().encode(), source) for name, source in sources)
+        self.names = tuple(name for name, _, _ in sources)
+        self.carried = tuple((name, carried) for name, carried, _ in sources)
+        self._sources = tuple((name.lower().encode(), source) for name, _, source in sources)
 
     def headers(self, identity: Identity) -> HeaderPairs:
         """The headers for a person, names in lower case.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from oidcgate.gate import session as sessions
 from oidcgate.gate.decision import Reason, StepUp, can_be_sent_away, return_path_of
-from oidcgate.gate.forwarding import PRESET_OF_A_PROXY, Forwarding
 from oidcgate.gate.judge import Judge
 from oidcgate.gate.unread import Use, unread, unread_line
 from oidcgate.identity import ReservedNames
@@ -152,10 +151,7 @@ class Front(Generic[App]):
         self.forwards = _forwards(app)
         # In process an app sees decoded paths only, in which nobody could tell the two slashes apart.
         self.encoded_slash = self.forwards and parts.config.proxy.insecure_encoded_slash
-        settings = parts.config.forward
-        preset = settings.preset or (PRESET_OF_A_PROXY if self.forwards else "none")
-        headers = ((entry.name, entry.attribute) for entry in settings.headers)
-        self.forwarding = Forwarding(preset, settings.user_headers, headers)
+        self.forwarding = parts.config.forward.forwarding(behind_a_proxy=self.forwards)
         self.reserved = ReservedNames(self.forwarding.names)
         self.judge = Judge(parts.sessions, parts.known_users, parts.policy, self.forwarding)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from oidcgate.gate.forwarding import PRESET_OF_A_PROXY, PRESETS, names_of
+from oidcgate.gate.forwarding import PRESET_OF_A_PROXY, PRESETS, Forwarding, names_of
 from oidcgate.identity import normalise_name
 from oidcgate.proxy.routes import Limits, Route, Unusable, Upstream, place_faults, upstream_faults
 from oidcgate.settings import Problem, cross_check, setting
@@ -130,6 +130,12 @@ class ForwardSettings:
     headers: tuple[HeaderSettings, ...] = setting(
         default=(), help="Headers that carry context attributes; an attribute that nobody has is no header."
     )
+
+    def forwarding(self, *, behind_a_proxy: bool) -> Forwarding:
+        """What these settings mean for an app in the same process, or behind a proxy."""
+        preset = self.preset or (PRESET_OF_A_PROXY if behind_a_proxy else "none")
+        headers = ((entry.name, entry.attribute) for entry in self.headers)
+        return Forwarding(preset, self.user_headers, headers)
 
     @cross_check
     def _one_value_for_each_header(self) -> Iterable[Problem]:

@@ -19,6 +19,7 @@ from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.kept_tokens import Kept
+from oidcgate.gate.last_sign_ins import LastSignIn, LastSignIns
 from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_request import LoginFault
 from oidcgate.gate.pins import Pin, Pins
@@ -54,6 +55,7 @@ class Login:
     policy: Policy
     contexts: Contexts
     fragments: Fragments
+    last_sign_ins: LastSignIns
     answers: Answers
     refusals: Refusals
     audit: Audit
@@ -160,6 +162,18 @@ class Login:
         if isinstance(before, Found):
             # The session that was here before the sign-in page does not survive it (G-23).
             self.sessions.end(before.record, now)
+        self.last_sign_ins.note(
+            LastSignIn(
+                user_name=record.user_name,
+                claimed_name=signed_in.user_name,
+                iss=record.iss,
+                sub=record.sub,
+                at=now,
+                acr=record.acr,
+                amr=record.amr,
+                ways=context.ways,
+            )
+        )
         self.audit.emit(
             events.SignedIn(
                 user_name=record.user_name,

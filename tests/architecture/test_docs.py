@@ -145,6 +145,12 @@ def test_the_reference_is_current() -> None:
     assert (ROOT / "docs" / "reference.md").read_text() == document(), "stale: run make tables"
 
 
+def test_what_explain_says_is_current() -> None:
+    from tools.explained import PAGE, page
+
+    assert PAGE.read_text() == page(PAGE.read_text()), "stale: run make tables"
+
+
 def test_every_setting_says_what_it_means() -> None:
     from oidcgate.gate.config import GateConfig
     from oidcgate.settings import describe
