@@ -1,7 +1,7 @@
-"""Slowing down password guessing: a pure rule over counters, and the steps that apply it in the database.
+"""Slowing down password guessing: what is counted, and the steps that apply the rule in the database.
 
 Nobody is locked out. After some free failures each further try has to wait, twice as long each time, up to a
-cap. With the default settings:
+cap (`oidcgate.slowing`). With the default settings:
 
 =============  ==============================================  ======  ============
 scope          what it counts                                  free    longest wait
@@ -27,41 +27,22 @@ a request came from is `oidcgate.web.forwarded`.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
+from oidcgate.slowing import SHARED_WAIT_SECONDS, Counter, Rule, charged, wait_seconds
 from oidcgate.web.forwarded import UNKNOWN_NETWORK
 from provider.realm_settings import ThrottleSettings
 from provider.store import throttle as rows
-from provider.store.throttle import Counter
 
-#: The cap where many share a counter: nobody can make others wait longer than this.
-SHARED_WAIT_SECONDS: Final = 60
 #: The part of a client's places for devices that one network has free, and the least it has.
 _NETWORKS_PER_CLIENT: Final = 20
 _LEAST_FREE_STARTS: Final = 20
 #: How many times more failures one account may have from everywhere than from one network.
 _NETWORKS_PER_ACCOUNT: Final = 6
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How one scope is slowed.
-
-    Attributes:
-        free: Failures before any wait.
-        first_delay_seconds: The wait after one failure more than that; doubled by each further one.
-        longest_delay_seconds: The cap of the wait.
-        forget_seconds: A counter this long without a try starts anew.
-    """
-
-    free: int
-    first_delay_seconds: int
-    longest_delay_seconds: int
-    forget_seconds: int
 
 
 @dataclass(frozen=True)
@@ -147,18 +128,6 @@ def registration_scopes_of(network: str, per_network: int, settings: ThrottleSet
     return (Scope(f"registration:{network}", _shared(settings, per_network), own=False),)
 
 
-def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
-    """How long the next try has to wait: 0 when it may be made now."""
-    return max(
-        (
-            counter.blocked_until - now
-            for counter in counters
-            if counter is not None and counter.blocked_until > now
-        ),
-        default=0,
-    )
-
-
 def _strict(settings: ThrottleSettings) -> Rule:
     return Rule(
         settings.account_failures,
@@ -180,23 +149,6 @@ def _shared(settings: ThrottleSettings, free: int) -> Rule:
     shared = min(SHARED_WAIT_SECONDS, settings.longest_delay_seconds)
     first = min(settings.first_delay_seconds, shared)
     return Rule(free, first, shared, settings.forget_seconds)
-
-
-def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:
-    """The counter after one more try, taken as failed until it is known to be right.
-
-    `charged_at` moves with every charge, so that a counter is forgotten only after a quiet time: a guesser
-    who stays just below the limit does not start anew every hour.
-    """
-    failures = 1
-    if counter is not None and now - max(counter.charged_at, counter.blocked_until) < rule.forget_seconds:
-        failures = counter.failures + 1
-    excess = failures - rule.free
-    if excess <= 0:
-        return Counter(failures, now, 0)
-    # The exponent is bounded before the power is taken: the number of failures is the guesser's choice.
-    wait = min(rule.longest_delay_seconds, rule.first_delay_seconds * 2 ** min(excess - 1, 20))
-    return Counter(failures, now, now + wait)
 
 
 def take_attempt(conn: Connection, realm_id: str, scopes: Sequence[Scope], now: int) -> int:

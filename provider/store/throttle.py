@@ -1,23 +1,15 @@
 """Rows of the `throttle` table: one counter of failed sign-ins for each scope.
 
-What the counters mean and when somebody has to wait is `provider.services.throttle`.
+What is counted is `provider.services.throttle`, when somebody has to wait `oidcgate.slowing`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from oidcgate.slowing import Counter
 from provider.store import schema
 from provider.store.engine import lock_names
-
-
-class Counter(NamedTuple):
-    """Failures in one scope; `charged_at` is when it was last charged, `blocked_until` when the wait ends."""
-
-    failures: int
-    charged_at: int
-    blocked_until: int
 
 
 def read_for_update(conn: Connection, realm_id: str, keys: Sequence[str]) -> Mapping[str, Counter]:

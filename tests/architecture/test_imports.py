@@ -19,6 +19,7 @@ GROUND = (
     "oidcgate.identity",
     "oidcgate.loopback",
     "oidcgate.own_code",
+    "oidcgate.slowing",
     "oidcgate.strict_json",
     "oidcgate.time_limit",
     "oidcgate.waiting",
@@ -161,7 +162,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "provider.events": ("oidcgate.audit",),
     "provider.pages": ("oidcgate.web", "provider.instants"),
     # What a client may have is asked of its row as it was of its settings.
-    "provider.store": ("oidcgate.protocol", "oidcgate.settings", "provider.client_rules"),
+    "provider.store": ("oidcgate.protocol", "oidcgate.settings", "oidcgate.slowing", "provider.client_rules"),
     "provider.services": (
         *NEUTRAL,
         *PROVIDER_GROUND,

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import insert
 
+from oidcgate.slowing import Counter
 from provider.services.housekeeping import INTERVAL_SECONDS, Housekeeping
 from provider.store import throttle
 from provider.store.engine import Store
 from provider.store.grants import AccessTokenRow, GrantRow, insert_access_token, insert_grant, revoke_grant
 from provider.store.interactions import Interaction
 from provider.store.schema import browser_sessions, interactions, metadata, session_clients
-from provider.store.throttle import Counter
 from tests.provider.world import World, error_of
 from tests.support.postgresql import Postgresql
 

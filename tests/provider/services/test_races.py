@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import Connection
 from werkzeug.test import TestResponse
 
+from oidcgate.slowing import Rule
 from provider.services.keyring import RotationPending
-from provider.services.throttle import Rule, Scope, take_attempt
+from provider.services.throttle import Scope, take_attempt
 from provider.store import assertions, device_codes, grants, interactions, sessions, totp
 from provider.store.device_codes import DeviceCode
 from provider.store.engine import Store

@@ -7,23 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oidcgate.slowing import SHARED_WAIT_SECONDS, Counter, Rule, charged, wait_seconds
 from oidcgate.web.forwarded import UNKNOWN_NETWORK
 from provider.realm_settings import ThrottleSettings
 from provider.services.throttle import (
-    SHARED_WAIT_SECONDS,
-    Rule,
-    charged,
     device_scopes_of,
     device_start_scopes_of,
     forgive,
     give_back,
     scopes_of,
     take_attempt,
-    wait_seconds,
 )
 from provider.store import schema, throttle
 from provider.store.engine import Store
-from provider.store.throttle import Counter
 
 NOW = 1_000_000
 RULE = Rule(free=3, first_delay_seconds=2, longest_delay_seconds=60, forget_seconds=3600)

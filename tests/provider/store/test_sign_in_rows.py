@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection
 
+from oidcgate.slowing import Counter
 from provider.store import grants, interactions, sessions, throttle
 from provider.store.engine import Store
 from provider.store.grants import GrantRow
 from provider.store.interactions import UNCLAIMED, Interaction
 from provider.store.sessions import BrowserSession
-from provider.store.throttle import Counter
 from tests.provider.databases import is_postgresql, one_after_the_other
 
 SESSION = BrowserSession(
