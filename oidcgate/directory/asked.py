@@ -6,10 +6,11 @@ equal are neither, and that nobody waits long for a source that is down, is said
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
+from oidcgate.directory.entries import user_of
 from oidcgate.directory.port import (
     AmbiguousUser,
     DirectoryUnavailable,
@@ -20,7 +21,7 @@ from oidcgate.directory.port import (
 )
 from oidcgate.settings import Problem
 
-__all__ = ["AskedDirectory", "UserSource"]
+__all__ = ["AskedDirectory", "UserSource", "sound_users"]
 
 _log = logging.getLogger("oidcgate.directory")
 
@@ -84,6 +85,20 @@ class AskedDirectory:
         return self._source.problems()
 
 
+def sound_users(entries: Iterable[object], where: str) -> list[KnownUser]:
+    """The users that `entries` describe (see `user_of`). Whoever has a problem is left out, and the log says
+    so; `where` is where they come from.
+    """
+    users = []
+    for entry in entries:
+        user = user_of(entry, where)
+        if isinstance(user, Problem):
+            _log.warning("%s", user)
+        else:
+            users.append(user)
+    return users
+
+
 class _Outage:
     """Who may ask: everybody while the source works, one at a time and with pauses while it does not."""
 
@@ -102,14 +117,18 @@ class _Outage:
             DirectoryUnavailable: the source is down; it is not asked.
         """
         trying = self._enter(now)
+        down = False
         try:
             yield
         except DirectoryUnavailable as error:
-            self._failed(str(error), now)
+            # One that answers nonsense makes nobody wait.
+            down = not error.answered
+            if down:
+                self._failed(str(error), now)
             raise
-        else:
-            self._worked()
         finally:
+            if not down:
+                self._worked()
             if trying:
                 self._tried = False
 

@@ -8,29 +8,65 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from oidcgate.directory.anyone import AnyoneDirectory
-from oidcgate.directory.asked import AskedDirectory
+from oidcgate.directory.asked import AskedDirectory, UserSource
 from oidcgate.directory.file import FileDirectory
+from oidcgate.directory.own_function import FunctionUsers
 from oidcgate.directory.port import UserDirectory, answers_from_memory
+from oidcgate.directory.scim import ScimUsers
+from oidcgate.directory.sql import SqlUsers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.ldap_settings import LdapSettings
-from oidcgate.gate.users_settings import UsersSettings, anchored_users
-from oidcgate.settings import Check, Problem
+from oidcgate.gate.users_settings import FILE, FUNCTION, UsersSettings, anchored_users
+from oidcgate.net.fetch import AddressRules, Fetcher
+from oidcgate.own_code import OwnCodeFailed, named
+from oidcgate.settings import Check, Problem, SettingsError, contradictions
 
 __all__ = ["directory_of", "directory_uninstalled", "known_users_check"]
 
 
 def directory_of(users: UsersSettings, clock: Callable[[], float] = time.time) -> UserDirectory:
-    """The directory that `users.source` names; nothing is read or asked yet."""
+    """The directory that `users.source` names; nothing is read or asked yet.
+
+    Raises:
+        SettingsError: it names a function that is not there, or a table that is missing.
+    """
     if users.source == "any":
         return AnyoneDirectory()
+    if users.source.startswith(FILE):
+        path = users.source.removeprefix(FILE)
+        return FileDirectory(path, clock, max_stale_seconds=users.max_stale_seconds)
+    return AskedDirectory(_source_of(users), f"users.source {users.source!r}")
+
+
+def _source_of(users: UsersSettings) -> UserSource:
+    seconds = users.timeout_seconds
+    if users.source.startswith(FUNCTION):
+        name = users.source.removeprefix(FUNCTION)
+        try:
+            return FunctionUsers(named(name), name, timeout_seconds=seconds)
+        except OwnCodeFailed as error:
+            fix = "install it where the gate runs, or let PYTHONPATH lead to it"
+            raise SettingsError([Problem("users.source", users.source, str(error), fix)]) from error
+    if users.sql is not None:
+        return SqlUsers(users.sql.url.reveal(), users.sql.query, timeout_seconds=seconds)
+    if users.scim is not None:
+        base_url = users.scim.base_url
+        rules = AddressRules(
+            # The operator typed this host; where it is, is theirs to say.
+            trusted_hosts=frozenset({urlsplit(base_url).hostname or ""}),
+            insecure_allow_http_loopback=base_url.startswith("http:"),
+        )
+        fetcher = Fetcher(rules, total_seconds=seconds, ca_file=users.scim.ca_file)
+        return ScimUsers(base_url, users.scim.bearer_token, fetcher)
     if users.ldap is not None:
-        return _ldap(users.ldap)
-    return FileDirectory(users.source.removeprefix("file:"), clock, max_stale_seconds=users.max_stale_seconds)
+        return _ldap(users.ldap, seconds)
+    raise SettingsError(contradictions(users))
 
 
-def _ldap(settings: LdapSettings) -> UserDirectory:
+def _ldap(settings: LdapSettings, timeout_seconds: float) -> UserSource:
     # Here, so that only those who ask one need ldap3.
     from oidcgate.directory.ldap import LdapSource
     from oidcgate.directory.ldap_connection import LdapConnections, LdapServer, Protection
@@ -50,9 +86,9 @@ def _ldap(settings: LdapSettings) -> UserDirectory:
         ca_file=settings.ca_file,
         bind_dn=settings.bind_dn,
         bind_password=None if password is None else password.reveal(),
-        timeout_seconds=settings.timeout_seconds,
+        timeout_seconds=timeout_seconds,
     )
-    source = LdapSource(
+    return LdapSource(
         LdapConnections(server),
         settings.base,
         settings.filter,
@@ -60,13 +96,14 @@ def _ldap(settings: LdapSettings) -> UserDirectory:
         display_name=settings.display_name,
         attributes=settings.attributes,
     )
-    return AskedDirectory(source, "users.ldap")
 
 
 def directory_uninstalled(users: UsersSettings) -> Iterator[Problem]:
     """What the directory needs and is not installed."""
     if users.source == "ldap" and find_spec("ldap3") is None:
         yield Problem("users.source", None, "needs ldap3", "pip install 'oidcgate[ldap]'")
+    if users.sql is not None and users.sql.needs_psycopg and find_spec("psycopg") is None:
+        yield Problem("users.sql.url", None, "needs psycopg", "pip install 'oidcgate[sql]'")
 
 
 def known_users_check(path: str | os.PathLike[str]) -> Check:
@@ -77,7 +114,11 @@ def known_users_check(path: str | os.PathLike[str]) -> Check:
     folder = Path(path).absolute().parent
 
     def check(config: GateConfig) -> Iterator[Problem]:
-        directory = directory_of(anchored_users(config.users, folder))
+        try:
+            directory = directory_of(anchored_users(config.users, folder))
+        except SettingsError as error:
+            yield from error.problems
+            return
         if answers_from_memory(directory):
             yield from directory.problems()
 

@@ -95,9 +95,6 @@ class LdapSettings:
     attributes: tuple[str, ...] = setting(
         default=(), check=_attributes_problem, help="Further attributes to know of each user."
     )
-    timeout_seconds: float = setting(
-        default=5, minimum=1, maximum=60, help="How long one question may take, connecting included."
-    )
 
     @property
     def host(self) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,20 @@ class Postgresql:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(START_SECONDS)
 
+    def freeze(self) -> None:
+        """It goes on accepting connections, in its kernel's name, and answers nothing."""
+        self._frozen = [self._process.pid, *_children(self._process.pid)]
+        for pid in self._frozen:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._frozen:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    kill = stop
+    restart = start
+
     def end(self) -> None:
         self.stop()
         self._log.close()
@@ -120,6 +134,10 @@ class Postgresql:
         finally:
             with self.connection() as connection:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _program(name: str) -> str | None:

@@ -96,7 +96,7 @@ def running(
         )
     server = Server(process, port, log)
     try:
-        _wait_until_it_listens(server)
+        wait_until_it_listens(server)
         yield server
     finally:
         stop(process)
@@ -129,7 +129,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(10)
 
 
-def _wait_until_it_listens(server: Server) -> None:
+def wait_until_it_listens(server: Server) -> None:
+    """Return when it accepts connections.
+
+    Raises:
+        AssertionError: it ended, or did not in time; the message holds its log.
+    """
+
     def connect() -> None:
         socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
 

@@ -1,11 +1,12 @@
 """Users in a file: formats, faults, and what holds while the file changes."""
 
+import csv
 import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -78,7 +79,60 @@ class TestJson(UserDirectoryContract):
         return make
 
 
+class TestCsv(UserDirectoryContract):
+    attributes_of_alice: ClassVar[Mapping[str, Any]] = {"title": "Explorer"}
+
+    @pytest.fixture
+    def directory_of(self, tmp_path: Path) -> DirectoryOf:
+        def make(users: Sequence[Mapping[str, Any]]) -> UserDirectory:
+            columns = ["userName", "active", "displayName", "title"]
+            with (tmp_path / "users.csv").open("w", newline="") as file:
+                rows = csv.DictWriter(file, columns, extrasaction="ignore")
+                rows.writeheader()
+                rows.writerows({**user, "active": str(user.get("active", "")).lower()} for user in users)
+            os.utime(tmp_path / "users.csv", (NOW - 100, NOW - 100))
+            return FileDirectory(tmp_path / "users.csv", lambda: NOW)
+
+        return make
+
+
+CSV_ROWS = [
+    pytest.param("alice,true,x", [], id="whole"),
+    pytest.param('"alice",TRUE,"a, b"', [], id="quoted"),
+    pytest.param("alice,,", [], id="empty cells say nothing"),
+    pytest.param("alice,no,x", ["is not a boolean; write true or false"], id="no boolean"),
+    pytest.param("alice,0,x", ["is not a boolean"], id="number"),
+    pytest.param("alice,true", ["is not a user"], id="too few"),
+    pytest.param("alice,true,x,y", ["is not a user"], id="too many"),
+    pytest.param(",true,x", ["is empty; give the user a name"], id="no name"),
+    pytest.param(" alice,true,x", ["has spaces around it"], id="spaces"),
+    pytest.param('"ali\nce",true,x', ["control or an invisible character"], id="two lines"),
+    pytest.param("ali\0ce,true,x", ["control or an invisible character"], id="nul"),
+]
+
+
+@pytest.mark.parametrize(("row", "told"), CSV_ROWS)
+def test_a_row_of_a_table(tmp_path: Path, row: str, told: list[str]) -> None:
+    write(tmp_path / "users.csv", f"\ufeffuserName,active,displayName\r\n{row}\r\n\r\nbob,,\r\n")
+    directory = FileDirectory(tmp_path / "users.csv", lambda: NOW)
+    assert names(directory, "alice", "bob") == (["bob"] if told else ["alice", "bob"])
+    problems = directory.problems()
+    assert len(problems) == len(told)
+    for problem, text in zip(problems, told, strict=True):
+        assert text in str(problem)
+        assert "users.csv rows[0]" in str(problem)
+
+
 UNREADABLE = [
+    pytest.param("users.csv", b"", "holds no users", id="empty CSV"),
+    pytest.param("users.csv", b"userName\n", "holds no users", id="CSV of a heading"),
+    pytest.param("users.csv", b"username,active\na,true\n", "line 1; 'username'?", id="no userName"),
+    pytest.param("users.csv", b"userName;active\na;true\n", "not separated by commas", id="semicolons"),
+    pytest.param("users.csv", b"userName,userName\na,b\n", "a column twice", id="columns twice"),
+    pytest.param("users.csv", b'userName\n"a', "is no CSV: unexpected end of data", id="CSV cut off"),
+    pytest.param("users.csv", b'userName\n"a"b\n', "is no CSV", id="CSV quotes"),
+    pytest.param("users.csv", b"userName\n" + b"a" * 200_000, "is no CSV: field larger", id="CSV cell"),
+    pytest.param("users.csv", b"userName\n\xe9\n", "line 2 is not UTF-8", id="CSV in Latin-1"),
     pytest.param("users.toml", b"[[users]]\nuserName = ", "is no TOML: Invalid value (at", id="cut off"),
     pytest.param("users.toml", b"[[users]]\nuserName = 'a\xff'", "line 2 is not UTF-8", id="no UTF-8"),
     pytest.param("users.toml", b"", "holds no users", id="empty"),
@@ -115,7 +169,8 @@ def test_a_file_that_says_nothing_later_leaves_the_last_good_one_for_a_while(
     tmp_path: Path, clock: Clock, name: str, text: bytes, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / name
-    write(path, '[{"userName": "before"}]' if name.endswith("json") else toml("before"))
+    before = {".json": '[{"userName": "before"}]', ".csv": "userName\nbefore\n", ".toml": toml("before")}
+    write(path, before[path.suffix])
     directory = FileDirectory(path, clock, max_stale_seconds=60)
     generation = directory.generation()
     write(path, text)
