@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from werkzeug import Response
 
-from oidcgate.gate.config import LOGIN_PATH
+from oidcgate.gate.config import LOGIN_PATH, RESEND_PATH
 from oidcgate.web.canonical_path import safe_return_path
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.pages import Pages, content_security_policy
@@ -103,6 +103,10 @@ class Answers:
         """The same on our own origin, with what else it is to ask for."""
         query = {**({} if return_path is None else {"rd": return_path}), **parameters}
         return LOGIN_PATH + (f"?{urlencode(query)}" if query else "")
+
+    def resend_url(self, form_id: str) -> str:
+        """Where a form that waited for a sign-in can be sent again."""
+        return f"{self.public_url}{RESEND_PATH}?{urlencode({'form': form_id})}"
 
     def return_path(self, wanted: str) -> str | None:
         """Where a sign-in or a sign-out may lead: `wanted`, if it is a path on our own origin, else None.

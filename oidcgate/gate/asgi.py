@@ -112,6 +112,11 @@ class AsyncGate(Front[ASGIApp]):
             return await self._pass_on(decision, session, facts, cookies, now, scope, headers, receive, send)
         if isinstance(decision, decisions.Answer):
             return await self._answer(facts, scope, headers, receive, send)
+        if isinstance(decision, decisions.Refuse) and decision.status == 401:
+            said = dict(headers)
+            length, kind = said.get(b"content-length", b""), said.get(b"content-type", b"")
+            if self.parts.refusals.forms.wants(facts, kind.decode("latin-1"), length.decode("latin-1")):
+                return await self._refuse_form(decision, facts, scope, headers, receive, send)
         return await self._refuse(decision, facts, scope, headers, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -293,6 +298,29 @@ class AsyncGate(Front[ASGIApp]):
         environ = whole_environ(scope, headers, b"")
         response = self.parts.refusals.respond(decision, facts, environ)
         await send_answer(answered(response, environ), scope, send)
+
+    async def _refuse_form(
+        self,
+        decision: "Refusal",
+        facts: Facts,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """The refusal of a form that may be kept until its sender has signed in."""
+        body = await read_body(receive, self.parts.refusals.forms.limit_bytes)
+        environ = whole_environ(scope, headers, body or b"")
+
+        def respond() -> Answered:
+            return answered(self.parts.refusals.respond(decision, facts, environ), environ)
+
+        try:
+            answer = await self._stores.run(respond)
+        except PoolFull:
+            return await self._refuse(decision, facts, scope, headers, send)
+        await send_answer(answer, scope, send)
+        return None
 
     async def _answer(
         self, facts: Facts, scope: Scope, headers: Headers, receive: Receive, send: Send

@@ -26,6 +26,7 @@ from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of, directory_uninstalled
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.frontchannel import FrontChannel, Misses
+from oidcgate.gate.kept_forms import KeptForms
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.last_sign_ins import LastSignIns
 from oidcgate.gate.login import Login
@@ -122,7 +123,16 @@ def build(
     )
     policy = _policy(config)
     answers = Answers(gate_pages(), config.public_url, urlsplit(config.public_url).netloc, _targets(config))
-    refusals = Refusals(answers, audit, lambda: secrets.token_hex(_INCIDENT_BYTES))
+    forms = KeptForms(
+        state,
+        Sealer(ring, "form", gate_id, random_bytes=random_bytes),
+        names,
+        policy.origins,
+        config.login.keep_form_bytes,
+        clock,
+        random_bytes,
+    )
+    refusals = Refusals(answers, audit, forms, lambda: secrets.token_hex(_INCIDENT_BYTES))
     transactions = Transactions(
         Sealer(ring, "transaction", gate_id, random_bytes=random_bytes),
         names,

@@ -198,6 +198,8 @@ class Login:
     def _arrival(self, transaction: Transaction, request: Request) -> Response:
         """The way to where the sign-in was to lead."""
         url = self.config.public_url + transaction.return_path
+        if transaction.form:
+            return self.answers.redirect(self.answers.resend_url(transaction.form))
         if transaction.fragment:
             return self.fragments.restore(request.environ, url, transaction.fragment)
         return self.answers.redirect(url)

@@ -1,8 +1,8 @@
 """What a link to `/.oidcgate/login` asks for, read and bounded; with what the rule of its target asks. Pure.
 
-Here live both kinds of link: ours (`rd`, `idp`, `prompt`, `max_age`, `acr_values`) and the one by which
-another site begins a sign-in here (`iss`, `target_link_uri`, `login_hint`; OIDC Core 4). What becomes of them
-is `login` next door.
+Here live both kinds of link: ours (`rd`, `idp`, `prompt`, `max_age`, `acr_values`, `fragment`, `form`) and
+the one by which another site begins a sign-in here (`iss`, `target_link_uri`, `login_hint`; OIDC Core 4).
+What becomes of them is `login_start` next door.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
+from oidcgate.gate.kept_forms import FORM_ID
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.rule_settings import PROMPTS
 from oidcgate.web.canonical_path import path_of
@@ -53,6 +54,7 @@ class LoginRequest:
         login_hint: a name that another site suggests. It proves nothing.
         fragment: the key under which the browser keeps the fragment of the target; "": it has none; None: it
             has not been asked.
+        form: the id of the form that waits for it; "": none does.
     """
 
     return_path: str
@@ -62,6 +64,7 @@ class LoginRequest:
     acr_values: tuple[str, ...] = ()
     login_hint: str | None = None
     fragment: str | None = None
+    form: str = ""
 
     def under(self, policy: Policy) -> "LoginRequest":
         """The same with what the rule of its target asks for: more may be asked than that, never less.
@@ -106,6 +109,7 @@ def of_our_own(
         max_age_seconds=_max_age(values.get("max_age")),
         acr_values=tuple(values.get("acr_values", "").split()[:_MOST_CONTEXTS]),
         fragment=_fragment_key(values.get("fragment")),
+        form=values["form"] if FORM_ID.fullmatch(values.get("form", "")) else "",
     )
 
 

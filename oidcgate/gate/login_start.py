@@ -77,7 +77,7 @@ class LoginStart:
             if request.method == "POST":
                 raise BadRequest(LoginFault.ISSUER)
             asked = of_our_own(pairs, self.answers.return_path, self._issuers())
-            keeps_fragment = asked.fragment is None and "#" not in asked.return_path
+            keeps_fragment = asked.fragment is None and "#" not in asked.return_path and not asked.form
         else:
             # The fragment of the other site's page is not ours.
             keeps_fragment = False
@@ -124,6 +124,7 @@ class LoginStart:
             max_age_seconds=asked.max_age_seconds,
             acr_values=asked.acr_values,
             fragment=asked.fragment or "",
+            form=asked.form,
         )
         # A name that this gate verified; one that a request merely claims only where a switch says so (F-15).
         known = session.record.user_name if isinstance(session, Found) else None
@@ -155,6 +156,8 @@ class LoginStart:
             more["max_age"] = str(asked.max_age_seconds)
         if asked.acr_values:
             more["acr_values"] = " ".join(asked.acr_values)
+        if asked.form:
+            more["form"] = asked.form
         if asked.fragment is not None:
             more["fragment"] = asked.fragment
         choices = tuple(

@@ -22,6 +22,7 @@ from oidcgate.gate.context_sign_in import HookFailed
 from oidcgate.gate.decision import Preflight, Refuse, StartLogin, StepUp, Unavailable
 from oidcgate.gate.decision import Reason as DecisionReason
 from oidcgate.gate.discovery import ProviderUnavailable
+from oidcgate.gate.kept_forms import KeptForms
 from oidcgate.gate.pages import ErrorKind
 from oidcgate.gate.session import SessionTooLarge, SessionUnavailable, UnavailableReason
 from oidcgate.protocol.errors import Reason, Refused
@@ -70,6 +71,7 @@ class Refusals:
 
     answers: Answers
     audit: Audit
+    forms: KeptForms
     new_incident: Callable[[], str]
 
     def failure(
@@ -113,6 +115,10 @@ class Refusals:
         """The answer under `/.oidcgate/` where there is no route."""
         page = _is_for_a_person(facts, environ)
         return self._error(404, ErrorKind.NOT_FOUND, "not_found", None, environ, page)
+
+    def form_gone(self, environ: Mapping[str, Any]) -> Response:
+        """The page for whom no form waits, or not in this browser."""
+        return self._error(404, ErrorKind.FORM_GONE, "form_gone", None, environ, page=True)
 
     def _sign_in_refused(
         self, error: Refused, incident: str, environ: Mapping[str, Any], page: bool, retry: str | None
@@ -203,17 +209,26 @@ class Refusals:
         if decision.status == 401:
             if not page:
                 return self.answers.login_required()
-            # A form that met no session: nothing of it was passed on, and it is not kept.
-            return self.answers.page(
-                "session_ended.html",
-                environ,
-                status=401,
-                login_url=self.answers.login_url(quote_path(facts.path)),
-            )
+            return self._form_refused(facts, environ)
         self.audit.emit(events.AccessRefused(decision.user_name, facts.method, facts.path, reason, incident))
         if decision.reason is DecisionReason.UNKNOWN_USER and page:
             return self.unknown_user(decision.user_name or "", "/", environ)
         return self._error(decision.status, ErrorKind.FORBIDDEN, reason, incident, environ, page)
+
+    def _form_refused(self, facts: Facts, environ: Mapping[str, Any]) -> Response:
+        """The answer to a form that met no session: nothing of it was passed on."""
+        kept = self.forms.keep(facts, environ)
+        waiting = {} if kept is None else {"form": kept.form_id}
+        response = self.answers.page(
+            "session_ended.html",
+            environ,
+            status=401,
+            login_url=self.answers.login_url(quote_path(facts.path), **waiting),
+            kept=kept is not None,
+        )
+        if kept is not None:
+            response.headers.add("Set-Cookie", kept.cookie)
+        return response
 
     def step_up_url(self, decision: StepUp) -> str:
         """Where a sign-in begins that is what `decision` asks for."""

@@ -24,6 +24,7 @@ from oidcgate.gate.config import (
     LOGGED_OUT_PATH,
     LOGIN_PATH,
     LOGOUT_PATH,
+    RESEND_PATH,
 )
 from oidcgate.gate.frontchannel import FrontChannel
 from oidcgate.gate.known_users import KnownUsers
@@ -35,7 +36,8 @@ from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.web.cookies import GATE_PATH
-from oidcgate.web.facts import Facts, facts_from_environ
+from oidcgate.web.facts import Facts, RequestKind, facts_from_environ
+from oidcgate.web.parameters import query_pairs
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -78,6 +80,12 @@ ROUTES: Final = (
         ("GET",),
         "frontchannel_logout",
         "What the IdP loads in a frame, with `iss` and `sid`: the front-channel logout URI.",
+    ),
+    Route(
+        RESEND_PATH,
+        ("GET",),
+        "resend",
+        "Shows whoever has signed in the form that they sent before, to be sent by a click.",
     ),
     Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
     Route(
@@ -169,6 +177,38 @@ class Routes:
             # A request that only looks ends nothing.
             return self.answers.json(405, {"error": "method_not_allowed"})
         return self.front_channel.end(request, facts)
+
+    def resend(self, request: Request, facts: Facts) -> Response:
+        """The form that somebody sent when their session had ended, to be sent again by a click.
+
+        Raises:
+            BadRequest: the query cannot be read. SessionUnavailable, StoreUnavailable: who is signed in, or
+                what waits for them, cannot be said.
+        """
+        if facts.kind is not RequestKind.NAVIGATION:
+            return self.answers.login_required()
+        form_id = dict(query_pairs(request)).get("form", "")
+        cookies = request.headers.get("Cookie", "")
+        session = self.sessions.load(cookies, int(self.clock()))
+        if isinstance(session, Unavailable):
+            raise SessionUnavailable(session.reason)
+        found = self.refusals.forms.open(form_id, cookies)
+        if found is None:
+            return self.refusals.form_gone(request.environ)
+        action, form = found
+        if not isinstance(session, Found):
+            return self.answers.redirect(self.answers.login_url(action, form=form_id))
+        return self.answers.page(
+            "resend.html",
+            request.environ,
+            # Where the app sends people on afterwards is its own to say.
+            form_action=("https:", self.answers.public_url),
+            user_name=session.record.user_name,
+            action=action,
+            enctype=form.content_type,
+            fields=form.fields,
+            path=action.partition("?")[0],
+        )
 
     def userinfo(self, request: Request, facts: Facts) -> Response:
         """Who is signed in, for scripts: what the app is told, no claim beyond `session.claims` (G-29).

@@ -52,6 +52,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         loops: logins that this browser completed just before, without the app accepting one.
         started_at: epoch seconds.
         fragment: the key under which the browser keeps the fragment of the address; "": it has none.
+        form: the id of the form that waits for this sign-in; "": none does.
     """
 
     seed: bytes
@@ -64,6 +65,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     version: int = _VERSION
     # At the end: what was begun before an update is finished after it.
     fragment: str = ""
+    form: str = ""
 
     def __repr__(self) -> str:
         return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"

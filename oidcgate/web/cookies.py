@@ -44,6 +44,7 @@ class CookieNames:
         transaction_prefix: start of the name of each login attempt's cookie, path `/.oidcgate/`.
         loop: the cookie that counts logins which led to no session, path `/.oidcgate/`.
         choice: the cookie that remembers which provider was chosen last, path `/.oidcgate/`.
+        form: the cookie that binds forms which wait for a sign-in to their browser, path `/`.
         secure: whether cookies carry `Secure`; False only on http, which is for loopback.
     """
 
@@ -51,6 +52,7 @@ class CookieNames:
     transaction_prefix: str
     loop: str
     choice: str
+    form: str
     secure: bool
 
     @classmethod
@@ -65,6 +67,8 @@ class CookieNames:
             transaction_prefix=f"{path}oidcgate-tx-{gate}-",
             loop=f"{path}oidcgate-loop-{gate}",
             choice=f"{path}oidcgate-idp-{gate}",
+            # A sibling host that could set it could have its own form sent by somebody else.
+            form=f"{host}oidcgate-form-{gate}",
             secure=secure,
         )
 
@@ -78,6 +82,7 @@ class CookieNames:
             self.session in text
             or self.loop in text
             or self.choice in text
+            or self.form in text
             or self.transaction_prefix in text
         )
 
@@ -200,6 +205,5 @@ def names_gate_cookie(set_cookie_value: str, names: CookieNames) -> bool:
     # A cookie without a name is sent back as its bare value, which may look like "name=value".
     name = set_cookie_value.partition(";")[0].strip(" \t").lstrip("= \t").partition("=")[0].rstrip(" \t")
     name = name.lower()
-    return name in (names.session.lower(), names.loop.lower(), names.choice.lower()) or name.startswith(
-        names.transaction_prefix.lower()
-    )
+    ours = (names.session, names.loop, names.choice, names.form)
+    return name in [one.lower() for one in ours] or name.startswith(names.transaction_prefix.lower())

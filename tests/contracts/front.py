@@ -9,7 +9,8 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, urlencode, urlsplit
+from html import unescape
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
@@ -18,7 +19,8 @@ from oidcgate.identity import is_reserved, normalise_name
 from tests.oidcgate.test_identity import HEADERS
 from tests.support.echo import FIRST, LAST, Seen
 from tests.support.fronts import USER_HEADER, Front, spellings
-from tests.support.user_agent import NAVIGATION
+from tests.support.sites import PASSWORDS
+from tests.support.user_agent import NAVIGATION, Page
 
 BROWSER = list(NAVIGATION.items())
 SCRIPT = [("Accept", "application/json"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")]
@@ -553,6 +555,31 @@ class FrontContract:
         assert answer.body == (b"" if status in (204, 304) else str(status).encode())
         if status in (204, 304):
             assert answer.all("Transfer-Encoding") == answer.all("Content-Type") == []
+
+    @pytest.mark.row("T-01", "G-10")
+    def test_a_form_that_met_no_session_is_sent_again_by_a_click(self, front: Front) -> None:
+        agent = front.user_agent()
+        own = {"Origin": front.origin, "Sec-Fetch-Site": "same-origin"}
+        form = {"amount": "12", "note": "ž & <b>"}
+        page = Page(agent.session.post(f"{front.origin}/orders?x=1", data=form, headers=own, timeout=30))
+        assert (page.status, page.main_id) == (401, "page-session-ended")
+        assert front.app.seen == []
+        (login,) = re.findall(r'id="login" href="([^"]+)"', page.text)
+        page = agent.sign_in(agent.open(unescape(login)), "alice", PASSWORDS["alice"])
+        assert page.main_id == "page-resend"
+        assert front.app.seen == []
+        agent.press(page, "send")
+        assert front.app.last.method == "POST"
+        assert (front.app.last.path, front.app.last.query) == ("/orders", "x=1")
+        assert dict(parse_qsl(front.app.last.body.decode())) == form
+        assert name_of(front.app.last) == "Alice"
+        # Of a page elsewhere nothing is kept.
+        foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+        answer = front.user_agent().session.post(
+            f"{front.origin}/orders", data=form, headers=foreign, timeout=30
+        )
+        assert answer.status_code == 401
+        assert "form=" not in answer.text
 
     @pytest.mark.row("T-01")
     def test_an_app_asks_for_another_sign_in(self, front: Front) -> None:

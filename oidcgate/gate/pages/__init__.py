@@ -15,7 +15,9 @@ somebody_else.html (403, page-somebody-else)
 error.html (the error's status, page-error)
     kind: ErrorKind; incident: str or None; retry_url: str or None
 session_ended.html (401, page-session-ended)
-    login_url: str
+    login_url: str; kept: bool (it can be sent again after the sign-in)
+resend.html (200, page-resend)
+    user_name: str; action: str; enctype: str; fields: Sequence[tuple[str, str]]; path: str
 unavailable.html (503, page-unavailable)
     retry_url: str or None; retry_after_seconds: int or None; incident: str
 logout.html (200, page-logout)
@@ -46,6 +48,8 @@ class ErrorKind(StrEnum):
     """The request cannot be understood."""
     NOT_FOUND = "not_found"
     """The gate has no such page."""
+    FORM_GONE = "form_gone"
+    """The form that waited for a sign-in is gone, or another browser's."""
     CANCELLED = "cancelled"
     """The person, or the provider for them, said no."""
     SIGN_IN_FAILED = "sign_in_failed"

@@ -382,7 +382,20 @@ EVERY_PAGE: Mapping[str, Example] = {
         key="AAAAAAAAAAAAAAAAAAAAAA",
     ),
     "gate-session-ended": _gate(
-        "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login"
+        "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login", kept=False
+    ),
+    "gate-session-ended-kept": _gate(
+        "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login", kept=True
+    ),
+    "gate-resend": _gate(
+        "resend.html",
+        "page-resend",
+        ("send", "leave"),
+        user_name="alice",
+        action="/orders?of=today",
+        enctype="application/x-www-form-urlencoded",
+        fields=(("amount", "12"), ("note", "two\nlines")),
+        path="/orders",
     ),
     "gate-unavailable": _gate(
         "unavailable.html",
