@@ -188,17 +188,19 @@ def merged_claims(id_token: Mapping[str, Any], userinfo: Mapping[str, Any]) -> d
     return {**id_token, **userinfo, **said}
 
 
-def methods_of(provider: ClaimSettings, acr: str | None, amr: tuple[str, ...]) -> tuple[str, ...]:
-    """The authentication methods of a sign-in, as the settings have them said.
+def methods_of(
+    fixed: tuple[str, ...], table: Mapping[str, str], acr: str | None, amr: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The authentication methods of a sign-in, as the configuration has them said.
 
     Args:
-        provider: with `amr`, which replaces whatever came, and `acr_to_amr`, which replaces it for the values
-            that it names.
+        fixed: replaces whatever came, if it is not empty.
+        table: the method for a value of `acr`; replaces what came for the values that it names.
         acr, amr: what the ID token says.
     """
-    if provider.amr:
-        return provider.amr
-    method = (provider.acr_to_amr or {}).get(acr) if acr else None
+    if fixed:
+        return fixed
+    method = table.get(acr) if acr else None
     return amr if method is None else (method,)
 
 

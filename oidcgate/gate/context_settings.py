@@ -17,7 +17,6 @@ from oidcgate.own_code import name_problem
 from oidcgate.settings import Problem, cross_check, setting
 
 __all__ = [
-    "ENTRUST_ACR_TO_AMR",
     "FACTS",
     "GROUPS",
     "STANDARD",
@@ -72,18 +71,6 @@ STANDARD: Final[Mapping[str, Standard]] = MappingProxyType(
 
 #: What a session says of itself: no attribute, not to be mapped or changed, and there for headers as well.
 FACTS: Final = frozenset({"sub", "iss", "idp", "acr", "amr", "auth_time"})
-
-_SAML: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
-#: What Entrust writes into `acr`, and the method that it stands for.
-ENTRUST_ACR_TO_AMR: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        f"{_SAML}Password": "pwd",
-        f"{_SAML}TimeSyncToken": "swk",
-        f"{_SAML}MobileTwoFactorContract": "mfa",
-        f"{_SAML}SmartcardPKI": "sc",
-        f"{_SAML}unspecified": "pwd",
-    }
-)
 
 
 def _path_problem(value: str) -> str | None:
@@ -183,7 +170,7 @@ class ClaimSettings:
         default=None,
         check=_table_problem,
         help="The method that amr says for a value of acr, in place of what the IdP says; other values leave "
-        "amr as it came.",
+        "amr as it came. Unset: the template's, which entrust has.",
     )
     hook: str | None = setting(
         default=None,

@@ -95,7 +95,9 @@ class Contexts:
             who: the person, with `acr` and `amr` as the IdP says them.
         """
         provider = self._providers[who.issuer]
-        return provider.rules.apply(claims, id_token), methods_of(provider.settings, who.acr, who.amr)
+        settings = provider.settings
+        amr = methods_of(settings.amr, settings.acr_methods, who.acr, who.amr)
+        return provider.rules.apply(claims, id_token), amr
 
     def keep(self, context: Context, amr: tuple[str, ...]) -> KeptContext:
         """What a session keeps of a context."""

@@ -168,6 +168,21 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
         """Whom assertions are for: "issuer" or "token_endpoint"."""
         return self.client_assertion_audience or self.known.assertion_audience
 
+    @property
+    def acr_methods(self) -> Mapping[str, str]:
+        """The method that a value of `acr` stands for."""
+        return self.known.acr_to_amr if self.acr_to_amr is None else self.acr_to_amr
+
+    @cross_check
+    def _attributes_have_a_source(self) -> Iterable[Problem]:
+        if self.attributes and self.known.attributes_in_userinfo and not self.get_user_info:
+            yield Problem(
+                "attributes",
+                None,
+                f"are told by {self.template} at its userinfo endpoint alone, which is not asked",
+                "set get_user_info = true",
+            )
+
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:
         if self.ca_file is not None and not self.ca_file.is_file():

@@ -21,6 +21,8 @@ class Template(NamedTuple):
         domain: the domain of most of them.
         assertion_audience: whom a proof that the gate signs is for, in its documentation.
         allowed_tenants, hosted_domain: whether it has these settings.
+        acr_to_amr: what it writes into `acr`, and the method that it stands for.
+        attributes_in_userinfo: whether only its userinfo endpoint says what is no standard claim.
     """
 
     issuer: str | None
@@ -29,6 +31,8 @@ class Template(NamedTuple):
     assertion_audience: str = "issuer"
     allowed_tenants: bool = False
     hosted_domain: bool = False
+    acr_to_amr: Mapping[str, str] = MappingProxyType({})
+    attributes_in_userinfo: bool = False
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -36,12 +40,26 @@ class Template(NamedTuple):
         return tuple(re.findall(r"\{(\w+)\}", self.issuer or ""))
 
 
+_SAML: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 _GUID: Final = "00000000-0000-0000-0000-000000000000"
 
 TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
     {
         "generic": Template(None),
-        "entrust": Template("https://{domain}/api/oidc", {"domain": "t.us.trustedauth.com"}),
+        "entrust": Template(
+            "https://{domain}/api/oidc",
+            {"domain": "t.us.trustedauth.com"},
+            acr_to_amr=MappingProxyType(
+                {
+                    f"{_SAML}Password": "pwd",
+                    f"{_SAML}TimeSyncToken": "swk",
+                    f"{_SAML}MobileTwoFactorContract": "mfa",
+                    f"{_SAML}SmartcardPKI": "sc",
+                    f"{_SAML}unspecified": "pwd",
+                }
+            ),
+            attributes_in_userinfo=True,
+        ),
         "secureauth": Template(
             "https://{domain}/{realm}", {"domain": "login.example.com", "realm": "SecureAuth1"}
         ),

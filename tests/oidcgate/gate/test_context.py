@@ -18,8 +18,9 @@ from oidcgate.gate.context import (
     merged_claims,
     methods_of,
 )
-from oidcgate.gate.context_settings import ENTRUST_ACR_TO_AMR, STANDARD, ClaimSettings, schema_of
-from oidcgate.settings import SettingsError, parse
+from oidcgate.gate.context_settings import STANDARD, schema_of
+from oidcgate.gate.templates import TEMPLATES
+from oidcgate.settings import SettingsError
 from tests.oidcgate.gate.parts import ISSUER, PUBLIC_URL, SECRET
 
 STANDARD_CLAIMS: Mapping[str, Any] = {
@@ -329,12 +330,20 @@ class TestGroups:
         assert context_of(made, {"groups": ["b"]}).attributes == {"groups": []}
 
 
+def methods(acr: str | None, amr: tuple[str, ...], /, **provider: Any) -> tuple[str, ...]:
+    (settings,) = configured(**provider).identity_providers
+    return methods_of(settings.amr, settings.acr_methods, acr, amr)
+
+
+ENTRUST: dict[str, Any] = {"issuer": None, "template": "entrust", "domain": "t.us.trustedauth.com"}
+SAML = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+
+
 class TestMethods:
     @pytest.mark.row("A-16")
     @pytest.mark.parametrize("came", [(), ("pwd",), ("pwd", "otp")], ids=str)
     def test_a_method_that_is_set_replaces_whatever_came(self, came: tuple[str, ...]) -> None:
-        (provider,) = configured(amr=["mfa"]).identity_providers
-        assert methods_of(provider, None, came) == ("mfa",)
+        assert methods(None, came, amr=["mfa"]) == ("mfa",)
 
     @pytest.mark.row("A-17")
     @pytest.mark.parametrize(
@@ -348,23 +357,37 @@ class TestMethods:
         ],
     )
     def test_the_table_of_entrust(self, acr: str, method: str) -> None:
-        provider = parse(ClaimSettings, {"acr_to_amr": dict(ENTRUST_ACR_TO_AMR)})
-        urn = f"urn:oasis:names:tc:SAML:2.0:ac:classes:{acr}"
-        assert methods_of(provider, urn, ()) == (method,)
-        assert methods_of(provider, urn, ("face", "otp")) == (method,)
+        urn = f"{SAML}{acr}"
+        assert methods(urn, (), **ENTRUST) == (method,)
+        assert methods(urn, ("face", "otp"), **ENTRUST) == (method,)
         # Only the whole value: the last word alone, or another prefix, is another value.
         for other in (acr, urn.lower(), f"{urn} ", urn + "x", None, ""):
-            assert methods_of(provider, other, ("face",)) == ("face",)
+            assert methods(other, ("face",), **ENTRUST) == ("face",)
+        assert methods(urn, ("face",)) == ("face",), "of another provider it says nothing"
+
+    @pytest.mark.row("A-17")
+    def test_a_table_of_ones_own_stands_in_for_that_of_the_template(self) -> None:
+        own = {**ENTRUST, "acr_to_amr": {"high": "otp"}}
+        assert methods("high", (), **own) == ("otp",)
+        assert methods(f"{SAML}Password", (), **own) == ()
+        assert methods(f"{SAML}Password", ("face",), **{**ENTRUST, "acr_to_amr": {}}) == ("face",)
 
     @pytest.mark.row("A-16", "A-17")
     def test_the_method_that_is_set_wins_over_the_table(self) -> None:
-        (provider,) = configured(amr=["mfa"], acr_to_amr={"high": "otp"}).identity_providers
-        assert methods_of(provider, "high", ("pwd",)) == ("mfa",)
+        assert methods("high", ("pwd",), amr=["mfa"], acr_to_amr={"high": "otp"}) == ("mfa",)
+        assert methods(f"{SAML}Password", (), **ENTRUST, amr=["mfa"]) == ("mfa",)
 
-    @pytest.mark.row("A-17")
-    def test_without_a_table_amr_is_as_it_came(self) -> None:
-        (provider,) = configured().identity_providers
-        assert methods_of(provider, next(iter(ENTRUST_ACR_TO_AMR)), ("pwd",)) == ("pwd",)
+
+class TestEntrust:
+    @pytest.mark.row("A-19")
+    def test_attributes_of_ones_own_need_userinfo(self) -> None:
+        told = "provider.attributes: are told by entrust at its userinfo endpoint alone, which is not asked"
+        assert problems(**ENTRUST, attributes=[DEPARTMENT]) == [f"{told}; set get_user_info = true"]
+        assert problems(**ENTRUST, attributes=[DEPARTMENT], get_user_info=True) == []
+        assert problems(**ENTRUST) == []
+        for template in set(TEMPLATES) - {"entrust"}:
+            assert not TEMPLATES[template].attributes_in_userinfo
+        assert problems(attributes=[DEPARTMENT]) == []
 
 
 class TestChanges:

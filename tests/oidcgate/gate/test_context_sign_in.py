@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from oidcgate.directory.port import KnownUser
-from oidcgate.gate.context_settings import ENTRUST_ACR_TO_AMR
 from oidcgate.gate.session import COOKIE_BUDGET_BYTES
+from oidcgate.gate.templates import TEMPLATES
 from oidcgate.gate.wsgi import Gate
 from oidcgate.identity import IDENTITY_ENVIRON, Identity
 from oidcgate.settings import SettingsError
@@ -25,6 +25,7 @@ from tests.support.lying_provider import (
     Scene,
 )
 
+ENTRUST = TEMPLATES["entrust"].acr_to_amr
 HOOK = f"{__name__}:hook"
 #: What `hook` does; a test sets it.
 _acts: list[Callable[[Identity], Any]] = []
@@ -185,16 +186,16 @@ class TestMethods:
         assert [line["amr"] for line in told.events("login.succeeded")] == [["mfa"]]
 
     @pytest.mark.row("A-17")
-    @pytest.mark.parametrize(("acr", "method"), list(ENTRUST_ACR_TO_AMR.items()), ids=str)
+    @pytest.mark.parametrize(("acr", "method"), list(ENTRUST.items()), ids=str)
     def test_the_method_of_the_table(self, acr: str, method: str) -> None:
-        told = Told(provider(acr_to_amr=dict(ENTRUST_ACR_TO_AMR)))
+        told = Told(provider(acr_to_amr=dict(ENTRUST)))
         told.provider.claims |= {"acr": acr, "amr": ["face"]}
         assert (told.identity.acr, told.identity.amr) == (acr, (method,))
 
     @pytest.mark.row("A-17")
     @pytest.mark.parametrize("acr", ["urn:example:other", GONE], ids=["unknown", "none"])
     def test_another_context_leaves_the_methods_as_they_came(self, acr: Any) -> None:
-        told = Told(provider(acr_to_amr=dict(ENTRUST_ACR_TO_AMR)))
+        told = Told(provider(acr_to_amr=dict(ENTRUST)))
         told.provider.claims |= {"acr": acr, "amr": ["face", "pin"]}
         assert told.identity.amr == ("face", "pin")
 
