@@ -30,6 +30,8 @@ from oidcgate.web.sealing import Sealer
 
 # How long a person may take at the IdP and still land where the sign-out was to lead.
 _RETURN_SECONDS: Final = 600
+# A longer ID token (with very many groups) makes an address that servers refuse. Without a hint the IdP asks.
+_LONGEST_HINT: Final = 6000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +172,7 @@ class Logout:
             return f"{self.config.logged_out_url}?{urlencode({'state': state})}"
         return build_end_session_url(
             endpoint,
-            id_token_hint=hint,
+            id_token_hint=hint if hint is None or len(hint) <= _LONGEST_HINT else None,
             client_id=party.provider.client_id,
             post_logout_redirect_uri=self.config.logged_out_url,
             state=state,

@@ -45,6 +45,7 @@ secret_file = "{secret}"
         f"{app_url}/.oidcgate/callback",
         f"{app_url}/.oidcgate/logged-out",
         place,
+        f"{app_url}/.oidcgate/backchannel-logout",
     ]
     env = {"GATE_CONFIG": str(config), "DIRECTORY_USERS": str(USERS)}
     with (
@@ -96,3 +97,21 @@ def test_sign_out_reaches_the_foreign_provider(tmp_path: Path, peer_folder: Path
 
         assert "/session/end" in page.url
         assert not page.text.count("invalid_request"), page.text
+
+
+@pytest.mark.row("G-07")
+def test_the_foreign_provider_ends_the_session_by_the_back_channel(tmp_path: Path, peer_folder: Path) -> None:
+    with gate_and_foreign_provider(tmp_path, peer_folder, "id_token") as app_url:
+        agent = UserAgent()
+        through_the_foreign_pages(agent, agent.open(f"{app_url}/"), "alice")
+        assert agent.open(f"{app_url}/me").url == f"{app_url}/me"
+        metadata = tmp_path / "oidcgate.toml"
+        issuer = metadata.read_text().partition('issuer = "')[2].partition('"')[0]
+
+        # Another tab: the gate is not asked, and hears of it from the provider alone.
+        page = agent.open(f"{issuer}/session/end")
+        [form] = page.forms
+        agent.session.post(urljoin(page.url, form.action), data={**form.fields, "logout": "yes"}, timeout=30)
+
+        assert "/interaction/" in agent.open(f"{app_url}/me").url
+        assert '"event":"logout.by_provider"' in (tmp_path / "app.log").read_text()

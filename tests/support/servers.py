@@ -104,13 +104,20 @@ def running(
 
 @contextmanager
 def gunicorn(
-    application: str, *, port: int, log: Path, env: Mapping[str, str], certificate: Certificate | None = None
+    application: str,
+    *,
+    port: int,
+    log: Path,
+    env: Mapping[str, str],
+    certificate: Certificate | None = None,
+    workers: int = 1,
 ) -> Iterator[Server]:
     """Serve a WSGI callable (``module:name``, found beside the tests) with gunicorn's gthread worker."""
     tls = ["--certfile", certificate.certificate, "--keyfile", certificate.key] if certificate else []
     command = [
         sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}",
         "--worker-class", "gthread", "--threads", "4", "--graceful-timeout", "2", *tls,
+        "--workers", str(workers),
     ]  # fmt: skip
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
     with running(command, port=port, log=log, cwd=ROOT, env={**env, "PYTHONPATH": path}) as server:

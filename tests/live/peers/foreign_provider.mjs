@@ -1,9 +1,9 @@
 // A provider nobody here wrote: the certified npm package oidc-provider, configured for one client.
-// Usage: node foreign_provider.mjs PORT CALLBACK POST_LOGOUT PLACE, where PLACE says where preferred_username is
-// served: "id_token" or "userinfo".
+// Usage: node foreign_provider.mjs PORT CALLBACK POST_LOGOUT PLACE BACK_CHANNEL, where PLACE says where
+// preferred_username is served: "id_token" or "userinfo", and BACK_CHANNEL where logout tokens are posted to.
 import Provider from "oidc-provider";
 
-const [port, callback, postLogout, place] = process.argv.slice(2);
+const [port, callback, postLogout, place, backChannel] = process.argv.slice(2);
 const issuer = `http://localhost:${port}`;
 
 const provider = new Provider(issuer, {
@@ -15,6 +15,8 @@ const provider = new Provider(issuer, {
       post_logout_redirect_uris: [postLogout],
       response_types: ["code"],
       grant_types: ["authorization_code"],
+      backchannel_logout_uri: backChannel,
+      backchannel_logout_session_required: true,
     },
   ],
   // The login typed at the development pages becomes the subject's preferred_username; sub is of another kind.
@@ -33,10 +35,14 @@ const provider = new Provider(issuer, {
     profile: ["name", "preferred_username"],
     email: ["email", "email_verified"],
   },
+  features: { backchannelLogout: { enabled: true } },
+  // Without its own dispatcher, which connects to no loopback address.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   conformIdTokenClaims: place === "userinfo",
   cookies: { keys: ["one key for the cookies of a peer that lives for a test"] },
   pkce: { required: () => true },
 });
 
+provider.on("backchannel.error", (ctx, error) => console.error(error));
 provider.on("server_error", (ctx, error) => console.error(error));
 provider.listen(Number(port), "127.0.0.1", () => console.log(`listening on ${issuer}`));

@@ -52,6 +52,46 @@ post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
 
 
 @contextmanager
+def told_sites(folder: Path, authority: Authority, channel: str) -> Iterator[Sites]:
+    """Run an app with two workers at `app.test`, which the provider at `id.example` tells of sign-outs.
+
+    Args:
+        channel: "back" or "front".
+    """
+    app_port, provider_port = free_port(), free_port()
+    app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
+    uri = f'{channel}channel_logout_uri = "{app_url}/.oidcgate/{channel}channel-logout"'
+    if channel == "front":
+        uri += "\nfrontchannel_logout_session_required = true"
+    client = f"""
+[[clients]]
+client_id = "directory"
+client_secret = "{SECRET}"
+trusted = true
+redirect_uris = ["{app_url}/.oidcgate/callback"]
+post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
+{uri}
+[outbound]
+allow_networks = ["127.0.0.0/8"]
+ca_file = "{authority.certificate}"
+"""
+    provider_config = _write_provider_config(folder, issuer, client)
+    gate_config = _write_gate_config(folder, issuer, app_url, authority, "query")
+    with (
+        _provider(folder, provider_port, provider_config, authority) as provider,
+        gunicorn(
+            "tests.live.sites.worker_site:application",
+            port=app_port,
+            log=folder / "app.log",
+            env={"GATE_CONFIG": str(gate_config)},
+            certificate=authority.issue("app.test"),
+            workers=2,
+        ) as app,
+    ):
+        yield Sites(app_url, issuer, app, provider)
+
+
+@contextmanager
 def spa_sites(folder: Path, authority: Authority, library: Path) -> Iterator[Sites]:
     """Run a single-page application at `app.test`, and the provider at `id.example`, until the block ends.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from oidcgate import Gate
 from oidcgate.gate.stored_sessions import StoredSessions
+from tests.live.sites.names import lead_here
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -17,6 +18,7 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
     return [b"here"]
 
 
+lead_here()
 application = Gate.from_config(app, os.environ["GATE_CONFIG"])
 if isinstance(application.parts.sessions, StoredSessions):
     # With --preload this is the arbiter, whose connections its workers must not share.

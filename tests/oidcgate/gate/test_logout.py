@@ -108,6 +108,32 @@ class TestTheOrder:
         assert browser.post(LOGOUT, {}).headers["Location"].startswith(f"{APP}/.oidcgate/logged-out")
         assert not browser.has_session()
 
+    @pytest.mark.parametrize("state", [None, "another", ""], ids=["no-state", "other-state", "empty-state"])
+    @pytest.mark.parametrize("logout_url", [None, "https://intranet.example.com/bye"])
+    def test_back_with_another_state_than_was_sent(self, state: str | None, logout_url: str | None) -> None:
+        scene, browser = signed_in({"provider": {"logout_url": logout_url}})
+        browser.post(LOGOUT, {"rd": "/bye"})
+        query = "" if state is None else f"?{urlencode({'state': state})}"
+        back = browser.get(f"/.oidcgate/logged-out{query}")
+        # Signed out all the same; what nobody here sealed says neither where to go nor what the IdP did.
+        if logout_url is None:
+            assert back.status_code == 200
+            assert "You may still be signed in to the account" in back.text
+        else:
+            assert back.headers["Location"] == logout_url
+        assert not browser.has_session()
+        assert scene.audit[-1]["event"] == "logout"
+
+    def test_an_id_token_that_is_too_long_for_an_address_stays_here(self) -> None:
+        scene = Scene.set()
+        scene.provider.claims["groups"] = ["group"] * 2000
+        browser = scene.browser()
+        browser.sign_in()
+        away = browser.post(LOGOUT, {}).headers["Location"]
+        assert away.startswith(f"{ISSUER}/end_session?client_id=")
+        assert "id_token_hint" not in away
+        assert not browser.has_session()
+
     def test_the_landing_page_is_not_gated(self) -> None:
         browser = Scene.set().browser()
         assert browser.get("/.oidcgate/logged-out").status_code == 200
