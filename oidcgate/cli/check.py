@@ -149,5 +149,9 @@ def _differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Iter
         yield f"takes no client secret; it offers {' '.join(methods)}"
     if metadata.code_challenge_methods_supported and "S256" not in metadata.code_challenge_methods_supported:
         yield "offers PKCE without S256, which is the only kind used here; enable S256 there"
+    if provider.pushed_authorization_requests == "always" and not (
+        metadata.pushed_authorization_request_endpoint
+    ):
+        yield 'takes no pushed requests; set provider.pushed_authorization_requests = "offered"'
     if provider.get_user_info and metadata.userinfo_endpoint is None:
         yield "has no userinfo endpoint; set provider.get_user_info = false"

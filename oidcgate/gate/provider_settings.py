@@ -16,6 +16,7 @@ from oidcgate.gate.client_settings import ClientSettings
 from oidcgate.gate.context_settings import ClaimSettings
 from oidcgate.gate.issuer_settings import IssuerSettings
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
+from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, fits_secret
 from oidcgate.loopback import is_loopback_host
 from oidcgate.settings import Problem, cross_check, setting
 
@@ -126,9 +127,10 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
     )
     id_token_algorithms: tuple[str, ...] = setting(
         default=tuple(SIGNING_ALGORITHMS),
-        choices=tuple(SIGNING_ALGORITHMS),
+        choices=(*SIGNING_ALGORITHMS, *HMAC_ALGORITHMS),
         check=_algorithms_problem,
-        help="Signatures that are believed on an ID token, as far as the IdP announces them too.",
+        help="Signatures that are believed, as far as the IdP announces them too. HS256 and its like prove "
+        "only that whoever made a token has the client secret.",
     )
     get_user_info: bool = setting(
         default=False,
@@ -182,6 +184,26 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
                 f"are told by {self.template} at its userinfo endpoint alone, which is not asked",
                 "set get_user_info = true",
             )
+
+    @cross_check
+    def _secret_of_a_signature(self) -> Iterable[Problem]:
+        for algorithm in self.id_token_algorithms:
+            if algorithm not in HMAC_ALGORITHMS:
+                continue
+            if self.client_secret is None:
+                yield Problem(
+                    "id_token_algorithms",
+                    algorithm,
+                    "needs the client secret",
+                    "set client_secret or remove it",
+                )
+            elif not fits_secret(self.client_secret.reveal(), algorithm):
+                yield Problem(
+                    "client_secret",
+                    None,
+                    f"is too short for ID tokens that {algorithm} signs",
+                    "have the IdP make one of at least 32 characters (HS384: 48, HS512: 64)",
+                )
 
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:

@@ -17,6 +17,7 @@ from oidcgate.gate.signed_tokens import SignedTokens
 from oidcgate.gate.token_endpoint import TokenEndpoint
 from oidcgate.gate.transaction import Transaction
 from oidcgate.gate.userinfo import UserInfo
+from oidcgate.jose.jwe import JWEError
 from oidcgate.jose.remote import RemoteKeySet
 from oidcgate.net.fetch import Fetcher
 from oidcgate.protocol.authorization import (
@@ -25,10 +26,9 @@ from oidcgate.protocol.authorization import (
     request_parameters,
 )
 from oidcgate.protocol.errors import Reason, Refused
-from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules
+from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules, verify_id_token
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.protocol.pkce import s256_challenge
-from oidcgate.protocol.token import Tokens
 from oidcgate.protocol.urls import with_query
 
 
@@ -84,15 +84,16 @@ class RelyingParty:
         def key_set() -> Mapping[str, Any]:
             return fetcher.get_json(discovery.metadata().jwks_uri).document
 
+        signed_tokens = SignedTokens(provider, discovery, RemoteKeySet(key_set, clock))
         proof = ClientAuthentication(provider, clock, random_bytes)
         return cls(
             provider,
             redirect_uri,
             user_claim,
             discovery,
-            SignedTokens(provider, discovery, RemoteKeySet(key_set, clock)),
+            signed_tokens,
             TokenEndpoint(provider, redirect_uri, fetcher, discovery, proof),
-            UserInfo(provider, fetcher, discovery),
+            UserInfo(provider, fetcher, discovery, signed_tokens),
         )
 
     def authorization_url(
@@ -163,16 +164,23 @@ class RelyingParty:
         Spec: OIDC Core 3.1.3, 5.3.
         """
         tokens = self.token_endpoint.redeem(code, transaction.verifier)
-        id_token = self._checked(tokens, transaction, now)
+        signed = self._opened(tokens.id_token)
+        id_token = self._checked(signed, tokens.access_token, transaction, now)
         claims: dict[str, Any] = dict(id_token.all)
         if self.provider.get_user_info or not claims.get(self.user_claim):
-            claims = merged_claims(claims, self.userinfo.claims(tokens.access_token, id_token.sub))
+            claims = merged_claims(claims, self.userinfo.claims(tokens.access_token, id_token.sub, now))
         name = claims.get(self.user_claim)
         if not isinstance(name, str) or not name:
             raise Refused(Reason.USERNAME_MISSING, f"neither ID token nor userinfo has {self.user_claim}")
-        return SignedIn(name, claims, id_token, tokens.id_token)
+        return SignedIn(name, claims, id_token, signed)
 
-    def _checked(self, tokens: Tokens, transaction: Transaction, now: int) -> IdTokenClaims:
+    def _opened(self, id_token: str) -> str:
+        try:
+            return self.signed_tokens.opened(id_token)
+        except JWEError as error:
+            raise Refused(Reason.ID_TOKEN_ENCRYPTION, error.detail) from None
+
+    def _checked(self, id_token: str, access_token: str, transaction: Transaction, now: int) -> IdTokenClaims:
         rules = IdTokenRules(
             issuer=self.provider.expected_issuer,
             client_id=self.provider.client_id,
@@ -180,10 +188,10 @@ class RelyingParty:
             nonce=transaction.nonce,
             max_age=transaction.max_age_seconds,
             clock_skew_seconds=self.provider.clock_skew_seconds,
-            access_token=tokens.access_token,
+            access_token=access_token,
             tenants=frozenset(self.provider.allowed_tenants),
         )
-        claims = self.signed_tokens.id_token(tokens.id_token, rules, now)
+        claims = verify_id_token(id_token, self.signed_tokens.read, rules, now)
         hosted_domain = self.provider.hosted_domain
         if hosted_domain is not None and claims.all.get("hd") != hosted_domain:
             # What the request asks for only chooses the accounts that the IdP's page shows.

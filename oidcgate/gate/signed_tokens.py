@@ -1,19 +1,29 @@
-"""Tokens that an IdP signed: with which keys they are read, and under which algorithms.
+"""Tokens that an IdP made for us: opened where they are encrypted, and verified.
 
-What such a token has to say is `oidcgate.protocol` (an ID token: `id_token`). The keys of an IdP are fetched
-through `oidcgate.jose.remote`.
+What such a token has to say is `oidcgate.protocol` (an ID token: `id_token`, a logout token: `logout_token`,
+signed claims: `userinfo`). The keys of an IdP are fetched through `oidcgate.jose.remote`.
 """
 
 import dataclasses
+from collections.abc import Collection
+from typing import Final
 
 from oidcgate.gate.discovery import Discovery, ProviderUnavailable
 from oidcgate.gate.provider_settings import ProviderSettings
-from oidcgate.jose.jwt import VerifiedJWT, accepted_header, verify
+from oidcgate.jose.jwe import (
+    CONTENT_ALGORITHMS,
+    ENCRYPTED_SEGMENTS,
+    KEY_ALGORITHMS,
+    JWEError,
+    JWEFailure,
+    decrypt,
+)
+from oidcgate.jose.jwt import JWTError, JWTFailure, VerifiedJWT, accepted_header, verify
 from oidcgate.jose.keys import VerificationKey
 from oidcgate.jose.remote import KeysUnavailable, RemoteKeySet
-from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules, id_token_kid, verify_id_token
+from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac
 
-_RETRY_AFTER_SECONDS = 30
+_RETRY_AFTER_SECONDS: Final = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,28 +43,55 @@ class SignedTokens:
         announced = self.discovery.metadata().id_token_signing_alg_values_supported
         return tuple(alg for alg in self.provider.id_token_algorithms if alg in announced)
 
-    def id_token(self, token: str, rules: IdTokenRules, now: int) -> IdTokenClaims:
-        """The claims of an ID token that says what `rules` ask.
+    def opened(self, token: str) -> str:
+        """The signed token inside an encrypted one; one that is not encrypted is returned as it is.
 
         Raises:
-            Refused: for the first thing wrong.
-            ProviderUnavailable: its keys cannot be fetched, and none are known.
+            JWEError: it does not open, or what is inside is no signed token (P-08).
 
-        Spec: OIDC Core 3.1.3.7.
+        Spec: OIDC Core 3.1.3.7 step 1.
         """
-        return verify_id_token(token, self._keys_for(id_token_kid(token)), rules, now)
+        if token.count(".") != ENCRYPTED_SEGMENTS - 1:
+            return token
+        keys = {entry.kid: entry.key for entry in self.provider.decryption_keys}
+        if not keys:
+            raise JWEError(JWEFailure.UNKNOWN_KEY, "it is encrypted; set provider.client_decryption_keys")
+        return decrypt(token, keys, KEY_ALGORITHMS, CONTENT_ALGORITHMS)
+
+    def read(self, token: str, algorithms: Collection[str]) -> VerifiedJWT:
+        """Header and claims of a token that this IdP signed. Checks no claim.
+
+        Args:
+            token: not encrypted.
+            algorithms: what is believed; with those of a shared secret it is the client's secret that counts,
+                and with all others the keys that the IdP publishes, never the one in place of the other.
+
+        Raises:
+            JWTError: it did not sign it.
+            ProviderUnavailable: its keys cannot be fetched, and none are known.
+        """
+        header = accepted_header(token, algorithms)
+        if header["alg"] not in HMAC_ALGORITHMS:
+            return verify(token, self._keys_for(header.get("kid")), [header["alg"]])
+        secret = self.provider.client_secret
+        return verify_hmac(token, [] if secret is None else [secret.reveal()], [header["alg"]])
 
     def verified(self, token: str) -> VerifiedJWT:
-        """Header and claims of another token that this IdP signed as it signs ID tokens. Checks no claim.
+        """Header and claims of a token that this IdP signed as it signs ID tokens, encrypted or not.
+
+        Checks no claim.
 
         Raises:
-            JWTError: it did not.
+            JWTError: it did not, or it does not open.
             ProviderUnavailable: its keys cannot be fetched, and none are known.
 
         Spec: OIDC Back-Channel Logout 2.6.
         """
-        header = accepted_header(token, self.algorithms())
-        return verify(token, self._keys_for(header.get("kid")), [header["alg"]])
+        try:
+            signed = self.opened(token)
+        except JWEError as error:
+            raise JWTError(JWTFailure.MALFORMED, error.detail) from None
+        return self.read(signed, self.algorithms())
 
     def _keys_for(self, kid: str | None) -> tuple[VerificationKey, ...]:
         try:

@@ -37,7 +37,8 @@ _MAX_CIPHERTEXT: Final = (MAX_TOKEN_BYTES + 16) * 4 // 3 + 4
 #: Longer ones are refused unread.
 MAX_ENCRYPTED_TOKEN_BYTES: Final = _MAX_HEADER + _MAX_ENCRYPTED_KEY + _MAX_CIPHERTEXT + 128 + 4
 
-_SEGMENTS: Final = 5
+#: How many parts an encrypted token has, and a signed one has not.
+ENCRYPTED_SEGMENTS: Final = 5
 _AGREEMENT_CURVES: Final = frozenset({"P-256", "P-384", "P-521", "X25519"})
 _EPHEMERAL: Final = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 # RFC 7517 4.3; a key that is agreed with lists nothing for its public part, so what its owner does counts.
@@ -198,7 +199,7 @@ def _accepted_header(
     if len(token) > MAX_ENCRYPTED_TOKEN_BYTES or not token.isascii():
         raise JWEError(JWEFailure.MALFORMED, "the token is too long or not ASCII")
     segments = token.split(".")
-    if len(segments) != _SEGMENTS or len(segments[0]) > _MAX_HEADER:
+    if len(segments) != ENCRYPTED_SEGMENTS or len(segments[0]) > _MAX_HEADER:
         raise JWEError(JWEFailure.MALFORMED, "the token has not five parts, or its header is too long")
     try:
         header = parse_object(urlsafe_b64decode(segments[0].encode("ascii")))

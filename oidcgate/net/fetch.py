@@ -23,7 +23,15 @@ from oidcgate.net.dial import Deadline, Dialler, DirectTransport, Resolver, syst
 from oidcgate.net.errors import FetchError, FetchFailure
 from oidcgate.strict_json import NotStrictJSON, parse_object
 
-__all__ = ["AddressRules", "FetchError", "FetchFailure", "FetchedJSON", "Fetcher", "GuardedAdapter"]
+__all__ = [
+    "AddressRules",
+    "FetchError",
+    "FetchFailure",
+    "FetchedContent",
+    "FetchedJSON",
+    "Fetcher",
+    "GuardedAdapter",
+]
 
 S = TypeVar("S", bound=requests.Session)
 
@@ -38,6 +46,17 @@ class FetchedJSON(NamedTuple):
     status: int
     headers: Mapping[str, str]
     document: dict[str, Any]
+
+
+class FetchedContent(NamedTuple):
+    """An answer with status 200.
+
+    Attributes:
+        content_type: In lower case, without parameters; empty when the answer says none.
+    """
+
+    content_type: str
+    content: bytes
 
 
 class GuardedAdapter(BaseAdapter):
@@ -231,7 +250,21 @@ class Fetcher:
         Raises:
             FetchError: There is none, for the reason it names; STATUS for every status but 200.
         """
-        return _got(self._any_content, url, {"Accept": accept}).content
+        return self.get_any(url, {"Accept": accept}).content
+
+    def get_any(self, url: str, headers: Mapping[str, str]) -> FetchedContent:
+        """Return what is at `url`, and what it says that it is.
+
+        Args:
+            url: Absolute URL.
+            headers: What is sent.
+
+        Raises:
+            FetchError: There is none, for the reason it names; STATUS for every status but 200.
+        """
+        response = _got(self._any_content, url, headers)
+        named = response.headers.get("Content-Type", "").partition(";")[0]
+        return FetchedContent(named.strip().lower(), response.content)
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> int:
         """Post a form and return the status of the answer. The answer itself is not read.

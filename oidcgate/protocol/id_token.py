@@ -8,13 +8,12 @@ import base64
 import hashlib
 import hmac
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from oidcgate.jose.jwt import JWTError, JWTFailure, unverified_header, verify
-from oidcgate.jose.keys import VerificationKey
+from oidcgate.jose.jwt import JWTError, JWTFailure, VerifiedJWT
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.numeric_date import numeric_date
 from oidcgate.protocol.tenants import issuer_in
@@ -84,23 +83,15 @@ class IdTokenClaims:
     all: Mapping[str, Any] = field(repr=False)
 
 
-def id_token_kid(token: str) -> str | None:
-    """Return the `kid` a token claims, to ask for the keys of its issuer.
-
-    Raises:
-        Refused: ID_TOKEN_MALFORMED.
-    """
-    try:
-        kid: str | None = unverified_header(token).get("kid")
-    except JWTError as error:
-        raise Refused(_REFUSALS[error.reason], error.detail) from None
-    return kid
+#: Returns what a token says if it was made under one of these algorithms by whom it has to come from.
+Reader = Callable[[str, Collection[str]], VerifiedJWT]
 
 
-def verify_id_token(
-    token: str, keys: Sequence[VerificationKey], rules: IdTokenRules, now: int
-) -> IdTokenClaims:
+def verify_id_token(token: str, read: Reader, rules: IdTokenRules, now: int) -> IdTokenClaims:
     """Return the claims of a token that the issuer signed and that says what `rules` ask.
+
+    Args:
+        read: Finds the issuer's keys and verifies the signature; raises `JWTError`.
 
     Raises:
         Refused: ID_TOKEN_ and the faulty thing.
@@ -108,7 +99,7 @@ def verify_id_token(
     Spec: OIDC Core 3.1.3.7.
     """
     try:
-        header, claims = verify(token, keys, rules.algorithms)
+        header, claims = read(token, rules.algorithms)
     except JWTError as error:
         raise Refused(_REFUSALS[error.reason], error.detail) from None
     return check_id_token_claims(header, claims, rules, now)

@@ -36,6 +36,8 @@ _OPTIONAL_LISTS: Final = (
     "token_endpoint_auth_methods_supported",
     "code_challenge_methods_supported",
 )
+# Those of a shared secret among them: whether any is believed is the gate's setting.
+_KNOWN_ALGORITHMS: Final = frozenset({*SIGNING_ALGORITHMS, "HS256", "HS384", "HS512"})
 # Of Authlib's checks, those of lists that are used here. URLs are judged by `oidcgate.protocol.urls`, more
 # strictly. The others would refuse providers in use over members nobody reads, and its check of the ID token
 # algorithms insists on RS256 even where both sides have agreed on something better.
@@ -129,7 +131,7 @@ def check_provider_metadata(
     if "code" not in (lists["response_types_supported"] or ()):
         raise _invalid("response_types_supported", "the code flow is not offered")
     offered = lists["id_token_signing_alg_values_supported"] or ()
-    algorithms = tuple(alg for alg in offered if alg in SIGNING_ALGORITHMS)
+    algorithms = tuple(alg for alg in offered if alg in _KNOWN_ALGORITHMS)
     if not algorithms:
         raise _invalid("id_token_signing_alg_values_supported", "none of these algorithms is known")
     return ProviderMetadata(

@@ -49,6 +49,11 @@ SAME_ORIGIN: Final = {"Origin": APP, "Sec-Fetch-Site": "same-origin"}
 _KEY: Final = generate_key("ES256")
 
 
+def signing_key() -> Key:
+    """What providers here sign with, unless a test chooses another key."""
+    return _KEY
+
+
 def changed(document: Mapping[str, Any], lies: Mapping[str, Any]) -> dict[str, Any]:
     """`document` with the lies told over it."""
     return {name: value for name, value in {**document, **lies}.items() if value is not GONE}

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from oidcgate.cli import main
 from oidcgate.gate.discovery import Discovery, ProviderUnavailable
+from oidcgate.jose.keys import generate_key
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.web.sealing import KeyRing
 
@@ -153,6 +154,35 @@ class TestCheck:
         result = run("check", "--config", str(config))
         assert result.exit_code == 1
         assert told in result.stderr
+
+    def test_requests_that_cannot_be_pushed(self, config: Path, idp: dict[str, Any]) -> None:
+        always = 'client_id = "app"\npushed_authorization_requests = "always"'
+        config.write_text(config.read_text().replace('client_id = "app"', always))
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert "takes no pushed requests" in result.stderr
+
+    def test_the_address_of_the_gates_keys(self, config: Path, idp: dict[str, Any]) -> None:
+        idp["token_endpoint_auth_methods_supported"] = ("private_key_jwt",)
+        key = config.parent / "key.pem"
+        key.touch(mode=0o600)
+        key.write_bytes(generate_key("ES256").as_pem(private=True))
+        text = config.read_text().replace(
+            'client_secret = "do-not-show"', 'client_signing_keys_file = "key.pem"'
+        )
+        config.write_text(text)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert "jwks_uri      https://app.example.com/.oidcgate/jwks.json" in result.stdout
+
+    @pytest.mark.row("A-01", "A-05", "A-07")
+    def test_a_template(self, config: Path, idp: dict[str, Any]) -> None:
+        entrust = 'template = "entrust"\ndomain = "t.us.trustedauth.com"'
+        config.write_text(config.read_text().replace('issuer = "https://id.example"', entrust))
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert "https://t.us.trustedauth.com/api/oidc/.well-known/openid-configuration" in result.stdout
+        assert "https://app.example.com/.oidcgate/callback" in result.stdout
 
     @pytest.mark.row("G-17")
     def test_an_idp_that_is_away_is_no_problem_of_the_configuration(
