@@ -7,6 +7,7 @@ from oidcgate.cli.explain import explain
 from oidcgate.cli.init import init
 from oidcgate.cli.secret import secret
 from oidcgate.cli.serve import serve
+from oidcgate.cli.sessions import sessions
 from oidcgate.cli.users import users
 
 
@@ -21,4 +22,5 @@ main.add_command(explain)
 main.add_command(init)
 main.add_command(secret)
 main.add_command(serve)
+main.add_command(sessions)
 main.add_command(users)

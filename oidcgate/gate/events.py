@@ -155,6 +155,16 @@ class ProviderLogoutRefused(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class SessionsRevoked(Event):
+    """An operator ended sessions. `by`: user, sid or session; `ended`: how many were known to live."""
+
+    name: ClassVar[str] = "sessions.revoked"
+    by: str
+    value: str
+    ended: int
+
+
+@dataclasses.dataclass(frozen=True)
 class AccessRefused(Event):
     """Somebody was turned away by a rule, or because the directory no longer lets them in."""
 

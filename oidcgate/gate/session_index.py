@@ -68,7 +68,7 @@ class SessionIndex:
         if at_most:
             # By the hosts' clocks alone, a host that is late would find its new session to be the oldest.
             order = max([now, *(row.order + 1 for row in self._of(user_group(record.user_name), now))])
-        sealed = self._sealer.seal(_encode(_Row(order, bare)), now).encode()
+        sealed = self._sealed(_Row(order, bare), now)
         tags = (self._all, *(self._tag(group) for group in groups_of(record)))
         self._state.put(_KIND, self._key(record.session_id), sealed, expires_at=record.absolute_at, tags=tags)
         if not at_most:
@@ -78,6 +78,24 @@ class SessionIndex:
         ]
         rows.sort(key=lambda row: (row.order, row.record.session_id))
         return [row.record for row in rows[:-at_most]]
+
+    def renew(self, session_id: str, now: int) -> None:
+        """Seal the row under the newest secret, before the one that sealed it is dropped."""
+        key = self._key(session_id)
+        found = self._state.get(_KIND, key, now=now)
+        row = self._opened(found)
+        if found is None or row is None or self._sealer.is_newest(found.value.decode()):
+            return
+        # Only over what was read: a row that is removed meanwhile stays so.
+        self._state.swap(
+            _KIND,
+            key,
+            expected_version=found.version,
+            value=self._sealed(row, now),
+            expires_at=found.expires_at,
+            tags=found.tags,
+            now=now,
+        )
 
     def remove(self, session_id: str) -> None:
         """Forget a session, for it has ended."""
@@ -119,6 +137,9 @@ class SessionIndex:
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
+
+    def _sealed(self, row: _Row, now: int) -> bytes:
+        return self._sealer.seal(_encode(row), now).encode()
 
     def _opened(self, record: Record | None) -> _Row | None:
         """The row; None for one that was altered or is under a dropped secret, as its session then is."""

@@ -9,12 +9,14 @@ made here: `oidcgate.gate.wsgi` and the routes send them.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import ClassVar, Final, TypedDict
 
 import msgspec
 
 from oidcgate.gate.kept_tokens import KeptTokens
+from oidcgate.gate.key_ages import KeyAges
 from oidcgate.gate.revocations import IN_FLIGHT_SECONDS, Revocations
 from oidcgate.gate.session import (
     COOKIE_BUDGET_BYTES,
@@ -31,6 +33,7 @@ from oidcgate.gate.session import (
 )
 from oidcgate.gate.session_index import SessionIndex
 from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.waiting import about_to_wait
 from oidcgate.web.cookies import CookieNames, cookie_value, delete_cookie, set_cookie
 from oidcgate.web.sealing import KeyRing, Sealer
 
@@ -106,9 +109,12 @@ class Sessions(ABC):
         )
         self.kept_tokens = KeptTokens(state, Sealer(ring, "tokens", gate_id), limits.absolute_seconds)
         self.index = SessionIndex(state, ring, gate_id)
+        self.key_ages = KeyAges(state, ring, gate_id)
         self._max_per_user = max_per_user
         self._displaced = displaced
         self._sealer = Sealer(ring, self._purpose, gate_id)
+        #: Of what the cookie holds.
+        self._in_cookie = self._sealer
         # lru_cache: bounded, no lock, and 0.1 us where a TLRUCache takes 2.6; expiry is compared on each load
         # anyway. What does not open is raised and so not remembered.
         self._remembered = lru_cache(maxsize=remembered)(self._find)
@@ -165,6 +171,7 @@ class Sessions(ABC):
             record, created_at=now, seen_at=now, absolute_at=min(record.absolute_at or end, end)
         )
         value = self._write(begun, now)
+        self.key_ages.note(now)
         old = "" if replaces is None else replaces.session_id
         for surplus in self.index.add(begun, now, at_most=self._max_per_user, replaces=old):
             self._finish(surplus, now)
@@ -183,6 +190,10 @@ class Sessions(ABC):
             generation=found.record.generation + 1,
             known_at=found.person.answered_at if found.person.known else 0,
         )
+        if not self._in_cookie.is_newest(found.cookie):
+            about_to_wait()
+            with suppress(StoreUnavailable):  # it would no longer be listed, and is good all the same
+                self.index.renew(record.session_id, now)
         return self._rewrite(found, record, now)
 
     def end(self, record: SessionRecord | None, now: int) -> list[str]:
@@ -200,13 +211,17 @@ class Sessions(ABC):
         names = self.names
         return [delete_cookie(names.session, path="/", secure=names.secure)]
 
-    def revoke(self, session_id: str, now: int) -> None:
-        """Revoke a session by its id, for as long as any can live.
+    def revoke(self, session_id: str, now: int) -> SessionRecord | None:
+        """Revoke a session by its id, for as long as any can live; returns it if it was known to live.
 
         Raises:
             StoreUnavailable: it may not be in force.
         """
         self.revocations.revoke_session(session_id, now, now + self.limits.absolute_seconds + 3600)
+        record = self.index.get(session_id, now)
+        if record is not None:
+            self._forget(record, now)
+        return record
 
     def forbid(self, session_id: str, now: int) -> None:
         """Revoke the session that a login in flight has yet to create.

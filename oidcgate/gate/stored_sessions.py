@@ -56,7 +56,7 @@ class StoredSessions(Sessions):
         """
         super().__init__(names, ring, gate_id, state, limits, **more)
         self._store = store
-        self._handles = Sealer(ring, "session-handle", gate_id)
+        self._in_cookie = Sealer(ring, "session-handle", gate_id)
 
     def seen_at(self, record: SessionRecord, now: int) -> int | None:
         """See `Sessions.seen_at`."""
@@ -68,7 +68,7 @@ class StoredSessions(Sessions):
         self._store.get(_SESSIONS, "readyz", now=now)
 
     def _open(self, value: str) -> SessionRecord:
-        handle = self._handles.open(value)
+        handle = self._in_cookie.open(value)
         if handle is None:
             raise NotFound(AbsentReason.UNREADABLE)
         # At any age: whether its time is up is compared on each load, for what is remembered too.
@@ -99,7 +99,7 @@ class StoredSessions(Sessions):
         except StoreUnavailable as error:
             # Not the state store, for which it would be taken otherwise.
             raise SessionUnavailable(UnavailableReason.SESSION_STORE, str(error)) from error
-        return self._handles.seal(record.session_id.encode(), now)
+        return self._in_cookie.seal(record.session_id.encode(), now)
 
     def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
         about_to_wait()
@@ -121,10 +121,10 @@ class StoredSessions(Sessions):
         except StoreUnavailable:
             return []
         found.renew(record, self.limits)
-        if self._handles.is_newest(found.cookie):
+        if self._in_cookie.is_newest(found.cookie):
             return []
         # Before the secret that sealed it is dropped, or the session would be lost with it.
-        return [self._cookie(self._handles.seal(record.session_id.encode(), now))]
+        return [self._cookie(self._in_cookie.seal(record.session_id.encode(), now))]
 
     def _delete(self, record: SessionRecord, now: int) -> None:
         about_to_wait()

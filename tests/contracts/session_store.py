@@ -247,6 +247,7 @@ class SessionStoreContract:
         )
         last = self.worker(store, state, secrets=(fresh,))
         assert self.found(last, renewed, NOW + 61).record.session_id == "s1"
+        assert [each.session_id for each in last.index.of_user("Alice", NOW + 61)] == ["s1"]
         # One that is sealed under the newest is given out once.
         assert last.touch(self.found(last, renewed, NOW + 121), NOW + 121) == []
 

@@ -76,7 +76,7 @@ def test_a_revocation_is_read_in_a_thread_and_holds_for_the_next_request() -> No
     world = World(state=state)
 
     async def main() -> None:
-        cookie = world.sign_in()
+        cookie = sign_in_elsewhere(world)
         assert (await ask(world, "/", cookie)).status == 200
         await asyncio.to_thread(world.sessions.end, record(), world.clock.now)
         assert (await ask(world, "/", cookie)).status == 401
