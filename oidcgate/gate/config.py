@@ -157,11 +157,16 @@ class GateConfig:
         return (self.provider, *self.providers) if self.provider is not None else self.providers
 
     @property
+    def shown_attributes(self) -> tuple[str, ...]:
+        """The context attributes that a person's own scripts may see of a session."""
+        fetched = (GROUPS,) if any(entry.fetch_groups for entry in self.identity_providers) else ()
+        return tuple(dict.fromkeys((*self.session.claims, *fetched)))
+
+    @property
     def kept_attributes(self) -> tuple[str, ...]:
         """The context attributes that a session keeps, as far as a provider gives them."""
-        fetched = (GROUPS,) if any(entry.fetch_groups for entry in self.identity_providers) else ()
         told = (entry.attribute for entry in self.forward.headers if entry.attribute not in FACTS)
-        return tuple(dict.fromkeys((*self.session.claims, *fetched, *told)))
+        return tuple(dict.fromkeys((*self.shown_attributes, *told)))
 
     @property
     def secure(self) -> bool:

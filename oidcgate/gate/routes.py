@@ -211,7 +211,9 @@ class Routes:
         )
 
     def userinfo(self, request: Request, facts: Facts) -> Response:
-        """Who is signed in, for scripts: what the app is told, no claim beyond `session.claims` (G-29).
+        """Who is signed in, for scripts: no claim beyond `session.claims` and groups (G-29).
+
+        What an app is told in a header alone (`[[forward.headers]]`) is not for the page's own scripts.
 
         Raises:
             SessionUnavailable: nobody can say.
@@ -225,6 +227,8 @@ class Routes:
         if (unavailable := self.known_users.refresh(session, now)) is not None:
             raise SessionUnavailable(unavailable.reason)
         identity = session.person.identity
+        claims = session.record.claims
+        shown = self.sign_in.config.shown_attributes
         return self.answers.json(
             200,
             {
@@ -237,7 +241,7 @@ class Routes:
                 "auth_time": identity.auth_time,
                 "acr": identity.acr,
                 "amr": list(identity.amr),
-                "claims": dict(session.record.claims),
+                "claims": {name: claims[name] for name in shown if name in claims},
             },
         )
 

@@ -18,7 +18,7 @@ from oidcgate.gate.session import Found
 from oidcgate.identity import is_reserved, normalise_name
 from tests.oidcgate.test_identity import HEADERS
 from tests.support.echo import FIRST, LAST, Seen
-from tests.support.fronts import USER_HEADER, Front, spellings
+from tests.support.fronts import ATTRIBUTE_HEADER, USER_HEADER, Front, spellings
 from tests.support.sites import PASSWORDS
 from tests.support.user_agent import NAVIGATION, Page
 
@@ -26,7 +26,7 @@ BROWSER = list(NAVIGATION.items())
 SCRIPT = [("Accept", "application/json"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")]
 PREFLIGHT = [("Origin", "https://x.example"), ("Access-Control-Request-Method", "PUT")]
 PRESET = ("x-forwarded-user", "x-forwarded-preferred-username", "x-forwarded-email", USER_HEADER.lower())
-OWN_NAMES = {*map(normalise_name, (*HEADERS, USER_HEADER))}
+OWN_NAMES = {*map(normalise_name, (*HEADERS, USER_HEADER, ATTRIBUTE_HEADER))}
 STEP_UP = 'Bearer error="insufficient_user_authentication", max_age=60, acr_values="a b"'
 SPELLINGS = list(spellings("X-Y"))
 
@@ -376,11 +376,25 @@ class FrontContract:
         assert told(front.app.last) == []
         assert front.app.last.user is None
 
+    @pytest.mark.row("T-02", "A-25")
+    @pytest.mark.parametrize("target", ["/", "/public/x"])
+    def test_an_attribute_arrives_in_the_header_that_is_configured_for_it(
+        self, target: str, front: Front
+    ) -> None:
+        claims = {"department": "Žilina, north", "nickname": "Al"}
+        front.ask(target, headers=[("Cookie", front.cookie(claims=claims)), (ATTRIBUTE_HEADER, "Board")])
+        assert [value for name, value in told(front.app.last) if name == ATTRIBUTE_HEADER.lower()] == [
+            "Žilina%2C north".encode()
+        ]
+        assert not {"Al", "Board"} & {value for _, value in front.app.last.headers}
+        front.ask(target, headers=[("Cookie", front.cookie()), (ATTRIBUTE_HEADER, "Board")])
+        assert ATTRIBUTE_HEADER.lower() not in dict(told(front.app.last))
+
     @pytest.mark.row("T-02", "G-20")
     @pytest.mark.parametrize("spelling", SPELLINGS)
     @pytest.mark.parametrize("branch", ["signed in", "public", "preflight", "route", "refused"])
     def test_no_spelling_of_an_identity_header_passes(self, branch: str, spelling: str, front: Front) -> None:
-        names = [spellings(name)[spelling] for name in (*HEADERS, USER_HEADER)]
+        names = [spellings(name)[spelling] for name in (*HEADERS, USER_HEADER, ATTRIBUTE_HEADER)]
         forged = [(name, "forged") for name in names] + [(names[0], "again"), (names[-1], "again")]
         cookie = [("Cookie", front.cookie())] if branch in ("signed in", "route") else []
         target = {

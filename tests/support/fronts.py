@@ -37,6 +37,8 @@ from tests.support.uvicorn_thread import served
 
 APP, ISSUER = "https://app.test", "https://id.example"
 USER_HEADER = "X-Remote-User"
+#: A header that carries a context attribute.
+ATTRIBUTE_HEADER = "X-Department"
 EVERYBODY = ("Alice", "Bob", "Zoë Žáková")
 
 
@@ -247,7 +249,12 @@ def settings(origin: str, issuer: str, folder: Path, **more: Any) -> dict[str, A
         "users": {"source": f"file:{folder / 'users.toml'}"},
         "session": {"secret": GATE_SECRET},
         "state": {"store": f"sqlite:///{folder / 'state.db'}"},
-        "forward": {"preset": "oauth2-proxy", "user_headers": [USER_HEADER]},
+        "forward": {
+            "preset": "oauth2-proxy",
+            "user_headers": [USER_HEADER],
+            "headers": [{"name": ATTRIBUTE_HEADER, "attribute": "department"}],
+        },
+        "context": [{"name": "department"}],
         "rules": [{"path": "/public/**", "allow": "anyone"}, {"path": "/hello", "allow": "signed-in"}],
         **more,
     }

@@ -232,6 +232,16 @@ class TestAttributes:
         assert in_header.headers() == {"HTTP_X_DEPARTMENT": "Sales"}
         assert "90000" not in repr(in_header.app.environ)
 
+    @pytest.mark.row("A-25", "G-29")
+    def test_what_goes_into_a_header_alone_is_not_shown_to_scripts(self) -> None:
+        told = Told({**CUSTOM, "forward": {"headers": [{"name": "X-Department", "attribute": "department"}]}})
+        told.provider.userinfo |= {"https://example.com/department": "Sales"}
+        browser = told.sign_in()
+        browser.get("/private")
+        assert told.app.environ["HTTP_X_DEPARTMENT"] == "Sales"
+        shown = browser.get("/.oidcgate/userinfo", SCRIPT).get_json()["claims"]
+        assert set(shown) == {"preferred_username", "name"}
+
     @pytest.mark.row("A-19")
     def test_one_of_a_wrong_type_is_told_and_left_out_and_the_person_comes_in(self) -> None:
         told = Told({**CUSTOM, "session": {"claims": ["department", "level"]}})
