@@ -18,6 +18,7 @@ from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.revocations import provider_key
 from oidcgate.gate.session import SessionRecord
 from oidcgate.gate.sessions import Sessions
+from oidcgate.jose.jwe import JWEError
 from oidcgate.jose.jwt import JWTError, unverified_claims
 from oidcgate.protocol.errors import InvalidRequest
 from oidcgate.protocol.logout_token import LogoutTokenClaims, LogoutTokenRules, check_logout_token
@@ -62,7 +63,7 @@ class BackChannel:
         """
         now = int(self.clock())
         try:
-            token = _only_token(request)
+            token = self._opened(_only_token(request))
             party = self._named(token)
             claims = _believed(token, party, now)
             used = provider_key(party.provider.expected_issuer, claims.jti)
@@ -85,6 +86,20 @@ class BackChannel:
         if claims.sid is not None:
             return self.sessions.revoke_sid(issuer, claims.sid, now, sub=claims.sub)
         return [] if claims.sub is None else self.sessions.revoke_subject(issuer, claims.sub, now)
+
+    def _opened(self, token: str) -> str:
+        """The token inside an encrypted one, which does not say outside whose it is; else the token itself.
+
+        Raises:
+            InvalidRequest: with no provider's keys does it open.
+        """
+        detail = ""
+        for party in self.relying_parties.values():
+            try:
+                return party.signed_tokens.opened(token)
+            except JWEError as error:
+                detail = error.detail
+        raise _refused(detail)
 
     def _named(self, token: str) -> RelyingParty:
         """Whose token it says it is; nothing proves it yet.

@@ -10,6 +10,7 @@ import pytest
 import requests
 from werkzeug.test import TestResponse
 
+from oidcgate.jose.jwe import EncryptionKey, encrypt, import_encryption_keys
 from oidcgate.jose.jwt import sign
 from oidcgate.jose.keys import generate_key
 from oidcgate.jose.shared_secret import sign_hmac
@@ -34,6 +35,7 @@ SID = "session-of-alice"
 # Long enough for HS256, so that only configuration keeps it from counting.
 SHARED = "a-client-secret-that-is-long-enough-for-hs256"
 OTHER_KEY = generate_key("ES256")
+PEM = generate_key("ES256").as_pem(private=True).decode()
 
 
 def claims(**lies: Any) -> dict[str, Any]:
@@ -285,7 +287,7 @@ class TestWhatIsNotBelieved:
         assert "events does not say" in refused(scene, post(scene, hint))
         assert browser.has_session()
 
-    @pytest.mark.parametrize("junk", ["", "x", "a.b.c", "....", "é.é.é", "A" * 30_000])
+    @pytest.mark.parametrize("junk", ["", "x", "a.b.c", "...", "é.é.é", "A" * 30_000])
     def test_what_is_no_token(self, junk: str) -> None:
         scene, browser = signed_in()
         assert refused(scene, post(scene, junk)).startswith("logout token: the ")
@@ -320,6 +322,51 @@ class TestWhatIsNotBelieved:
         for text in (answer.text, json.dumps(scene.audit)):
             assert "canary" not in text
             assert sent.rpartition(".")[2] not in text
+
+
+@pytest.mark.row("S-48", "G-07")
+class TestEncrypted:
+    """As ID tokens are, for a key of ours."""
+
+    @staticmethod
+    def signed_in() -> tuple[Scene, Browser, EncryptionKey]:
+        scene, browser = signed_in({"provider": {"client_decryption_keys": PEM}})
+        document = browser.get("/.oidcgate/jwks.json").get_json()
+        return scene, browser, import_encryption_keys(document)[0]
+
+    def test_for_our_key(self) -> None:
+        scene, browser, reader = self.signed_in()
+        assert post(scene, encrypt(token(scene), reader, "ECDH-ES", "A128GCM")).status_code == 200
+        assert not browser.has_session()
+
+    def test_what_is_inside_is_judged_all_the_same(self) -> None:
+        scene, browser, reader = self.signed_in()
+        for made in (token(scene, nonce="n"), token(scene, key=OTHER_KEY), token(scene, iss="https://x")):
+            refused(scene, post(scene, encrypt(made, reader, "ECDH-ES", "A128GCM")))
+        assert browser.has_session()
+
+    def test_for_another_key(self) -> None:
+        scene, browser, reader = self.signed_in()
+        stranger = reader._replace(key=OTHER_KEY)
+        refused(scene, post(scene, encrypt(token(scene), stranger, "ECDH-ES", "A128GCM")))
+        assert browser.has_session()
+
+    def test_where_no_key_is_configured(self) -> None:
+        _, _, reader = self.signed_in()
+        scene, browser = signed_in()
+        answer = post(scene, encrypt(token(scene), reader, "ECDH-ES", "A128GCM"))
+        assert "client_decryption_keys" in refused(scene, answer)
+        assert browser.has_session()
+
+
+@pytest.mark.row("S-29")
+def test_under_the_client_secret_where_that_is_configured() -> None:
+    scene = Scene.set({"provider": {"id_token_algorithms": ["HS256"]}})
+    scene.provider.metadata["id_token_signing_alg_values_supported"] = ["RS256", "HS256"]
+    assert post(scene, sign_hmac(claims(), CLIENT_SECRET, "HS256", typ="logout+jwt")).status_code == 200
+    forged = sign_hmac(claims(jti="jti-2"), SHARED, "HS256", typ="logout+jwt")
+    assert "signature" in refused(scene, post(scene, forged))
+    assert "not accepted" in refused(scene, post(scene, token(scene, jti="jti-3")))
 
 
 class TestTheRequest:
