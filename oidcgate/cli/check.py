@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from oidcgate.cli.problems import end_with, told, warn_of_unread
+from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
 from oidcgate.gate.build import GateParts, build, uninstalled
 from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
@@ -32,12 +33,12 @@ from oidcgate.storage.redis_address import REDIS_SCHEMES
     show_default=True,
     help="The configuration file.",
 )
-@click.option("--offline", is_flag=True, help="Do not ask the IdP for its discovery document.")
+@click.option("--offline", is_flag=True, help="Ask neither the IdP nor a directory or store.")
 def check(path: Path, offline: bool) -> None:
     """List every problem of the configuration, or the URLs to register and what is in force.
 
-    Exit status 1 when something is wrong with the configuration or does not fit the IdP; an IdP that does not
-    answer is only reported, because the gate starts without it.
+    Exit status 1 when something is wrong with the configuration, or does not fit the IdP or the directory of
+    known users; one that does not answer is only reported, because the gate starts without it.
     """
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
@@ -54,7 +55,8 @@ def check(path: Path, offline: bool) -> None:
     if not offline:
         for doubt in _doubts(parts):
             click.echo(f"warning: {doubt}", err=True)
-        end_with(line for provider in config.identity_providers for line in _compared(parts, provider, away))
+        wrong = [line for provider in config.identity_providers for line in _compared(parts, provider, away)]
+        end_with([*wrong, *_asked(parts, away)])
     if away:
         click.echo(f"The file is right; not reached: {', '.join(away)}.")
     else:
@@ -117,6 +119,21 @@ def _doubts(parts: GateParts) -> Iterator[str]:
         yield from store.doubts()
     except StoreUnavailable as error:
         yield str(error)
+
+
+def _asked(parts: GateParts, away: list[str]) -> list[Problem]:
+    """What a directory that has to be asked says against its content or settings; a file was read before."""
+    if answers_from_memory(parts.users):
+        return []
+    try:
+        return parts.users.problems()
+    except DirectoryUnavailable as error:
+        if error.answered:
+            fix = "correct [users], or what it says there"
+            return [Problem("users.source", parts.config.users.source, f"cannot be used: {error}", fix)]
+        click.echo(f"known users not asked: {error}", err=True)
+        away.append("the directory of known users")
+        return []
 
 
 def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:

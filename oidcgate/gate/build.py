@@ -171,7 +171,7 @@ def build(
         transactions=transactions,
         cookies=LoginCookies(names),
         sessions=sessions,
-        users=users,
+        users=known_users,
         pins=None if config.users.insecure_unpinned else Pins(state),
         policy=policy,
         contexts=Contexts(config, audit),

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.directory.port import AmbiguousUser, KnownUser, UserDirectory, user_name_problem
+from oidcgate.directory.port import AmbiguousUser, KnownUser, user_name_problem
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.kept_tokens import Kept
+from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.last_sign_ins import LastSignIn, LastSignIns
 from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_request import LoginFault
@@ -50,7 +51,7 @@ class Login:
     transactions: Transactions
     cookies: LoginCookies
     sessions: Sessions
-    users: UserDirectory
+    users: KnownUsers
     pins: Pins | None
     policy: Policy
     contexts: Contexts

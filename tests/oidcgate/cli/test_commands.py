@@ -1,8 +1,10 @@
 """`oidcgate check`, `init`, `secret`."""
 
 import errno
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +253,66 @@ class TestCheck:
         result = run("check", "--offline", "--config", str(config))
         assert result.exit_code == 1
         assert "lice" in result.stderr
+
+    @pytest.fixture
+    def people(self, config: Path) -> Path:
+        """The database of known users that the configuration names."""
+        text = config.read_text()
+        query = "SELECT login AS user_name FROM people"
+        config.write_text(
+            text.replace('"file:users.toml"', '"sql"')
+            + f'[users.sql]\nurl = "sqlite:///people.db"\nquery = "{query}"\n'
+        )
+        path = config.parent / "people.db"
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("CREATE TABLE people (login)")
+            db.execute("INSERT INTO people VALUES ('alice')")
+        return path
+
+    def test_a_directory_that_has_to_be_asked_is(
+        self, config: Path, people: Path, idp: dict[str, Any]
+    ) -> None:
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert "users           sql, matched by preferred_username" in result.stdout
+
+    @pytest.mark.row("F-10")
+    def test_users_of_a_database_that_compare_equal(
+        self, config: Path, people: Path, idp: dict[str, Any]
+    ) -> None:
+        with closing(sqlite3.connect(people)) as db, db:
+            db.execute("INSERT INTO people VALUES ('Alice'), ('bob')")
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr == (
+            "users.sql.query: 'alice' is the name of 2 users but for case; all are refused; "
+            "give each user a name of their own\n"
+        )
+
+    def test_what_is_wrong_with_the_query_is_told_together_with_the_idp(
+        self, config: Path, people: Path, idp: dict[str, Any]
+    ) -> None:
+        with closing(sqlite3.connect(people)) as db, db:
+            db.execute("ALTER TABLE people RENAME COLUMN login TO name")
+        idp["scopes_supported"] = ("openid",)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        first, second = result.stderr.splitlines()
+        assert first.startswith("https://id.example: does not offer profile email")
+        assert second.startswith("users.source: 'sql' cannot be used: sqlite:///")
+        assert "no such column: login; correct [users]" in second
+        assert run("check", "--offline", "--config", str(config)).exit_code == 0
+
+    def test_a_directory_that_is_away_is_only_reported(
+        self, config: Path, people: Path, idp: dict[str, Any]
+    ) -> None:
+        config.write_text(config.read_text().replace("[users]\n", "[users]\ntimeout_seconds = 0.1\n"))
+        with closing(sqlite3.connect(people, isolation_level=None)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert result.stderr.startswith("known users not asked: sqlite:///")
+        assert result.stdout.endswith("not reached: the directory of known users.\n")
 
 
 class TestInit:
