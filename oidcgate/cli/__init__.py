@@ -3,6 +3,7 @@
 import click
 
 from oidcgate.cli.check import check
+from oidcgate.cli.doctor import doctor
 from oidcgate.cli.explain import explain
 from oidcgate.cli.init import init
 from oidcgate.cli.secret import secret
@@ -18,6 +19,7 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(doctor)
 main.add_command(explain)
 main.add_command(init)
 main.add_command(secret)

@@ -10,6 +10,7 @@ import click
 from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
 from oidcgate.gate.build import GateParts, build, uninstalled
+from oidcgate.gate.comparison import differences
 from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
@@ -17,7 +18,6 @@ from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.stores import store_check
 from oidcgate.gate.unread import Use
-from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.settings import Check, Problem
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.storage.redis_address import REDIS_SCHEMES
@@ -147,28 +147,4 @@ def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> 
         click.echo(f"not compared with the IdP: {error.detail}", err=True)
         away.append(provider.expected_issuer)
         return []
-    return [f"{provider.expected_issuer}: {problem}" for problem in _differences(provider, metadata)]
-
-
-def _differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Iterator[str]:
-    if metadata.scopes_supported is not None:
-        missing = [scope for scope in provider.scopes if scope not in metadata.scopes_supported]
-        if missing:
-            yield f"does not offer {' '.join(missing)}; enable it there, or change provider.scopes"
-    if not set(provider.id_token_algorithms) & set(metadata.id_token_signing_alg_values_supported):
-        offered = " ".join(metadata.id_token_signing_alg_values_supported)
-        yield f"signs with none of provider.id_token_algorithms; add one of {offered}"
-    methods = metadata.token_endpoint_auth_methods_supported
-    method = provider.auth_method
-    if method is not None and method not in methods:
-        yield f"does not take {method}; use one of {' '.join(methods)}"
-    if method is None and not {"client_secret_basic", "client_secret_post"} & set(methods):
-        yield f"takes no client secret; it offers {' '.join(methods)}"
-    if metadata.code_challenge_methods_supported and "S256" not in metadata.code_challenge_methods_supported:
-        yield "offers PKCE without S256, which is the only kind used here; enable S256 there"
-    if provider.pushed_authorization_requests == "always" and not (
-        metadata.pushed_authorization_request_endpoint
-    ):
-        yield 'takes no pushed requests; set provider.pushed_authorization_requests = "offered"'
-    if provider.get_user_info and metadata.userinfo_endpoint is None:
-        yield "has no userinfo endpoint; set provider.get_user_info = false"
+    return [f"{provider.expected_issuer}: {problem}" for problem in differences(provider, metadata)]

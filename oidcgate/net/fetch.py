@@ -1,9 +1,9 @@
 """Calls to other servers that end in time, stay small and go only where they may (P-09).
 
-`Fetcher` is what the rest uses: JSON or anything by GET, forms by POST, or the guard on a session of Authlib.
-`GuardedAdapter` holds the promises that do not depend on how the bytes travel; `oidcgate.net.dial` carries
-them over sockets, `oidcgate.net.wsgi` to an app in this process. What the documents mean is
-`oidcgate.protocol`.
+`Fetcher` is what the rest uses: JSON, anything or the head alone by GET, forms by POST, or the guard on a
+session of Authlib. `GuardedAdapter` holds the promises that do not depend on how the bytes travel;
+`oidcgate.net.dial` carries them over sockets, `oidcgate.net.wsgi` to an app in this process. What the
+documents mean is `oidcgate.protocol`.
 """
 
 import time
@@ -31,6 +31,7 @@ __all__ = [
     "FetchedJSON",
     "Fetcher",
     "GuardedAdapter",
+    "Head",
 ]
 
 S = TypeVar("S", bound=requests.Session)
@@ -181,9 +182,28 @@ class _StatusAdapter(GuardedAdapter):
             with suppress(FetchError, requests.RequestException, HTTPError, OSError, ValueError):
                 self._read(url, response)
                 return
-        _discard(response)
-        response._content = b""
-        response._content_consumed = True  # type: ignore[attr-defined]  # as in `_read`
+        _leave_unread(response)
+
+
+class _HeadAdapter(GuardedAdapter):
+    """The same guard where the head of an answer is what is wanted, a redirect's too."""
+
+    def _accept(self, url: str, response: requests.Response) -> None:
+        _leave_unread(response)
+
+
+class Head(NamedTuple):
+    """The head of an answer.
+
+    Attributes:
+        status: of any kind; a redirect was not followed.
+        location: where it leads; "" when it says nothing.
+        cookies: the values of its `Set-Cookie` fields.
+    """
+
+    status: int
+    location: str
+    cookies: tuple[str, ...]
 
 
 class Fetcher:
@@ -220,6 +240,9 @@ class Fetcher:
         self._any_adapter = guarded(json_only=False)
         self._any_content = _mounted(requests.Session(), self._any_adapter)
         self._statuses = _StatusAdapter(
+            rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
+        )
+        self._heads = _HeadAdapter(
             rules, transport, deadline, total_seconds=total_seconds, max_bytes=max_bytes
         )
 
@@ -281,6 +304,25 @@ class Fetcher:
             raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
         return self._statuses.send(request).status_code
 
+    def get_head(self, url: str, headers: Mapping[str, str]) -> Head:
+        """Return status and some fields of the answer at `url`, which is not read further.
+
+        Args:
+            url: Absolute URL.
+            headers: Sent as they are.
+
+        Raises:
+            FetchError: There is none.
+        """
+        try:
+            request = requests.Request("GET", url, headers=dict(headers)).prepare()
+        except (requests.RequestException, ValueError) as error:
+            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
+        response = self._heads.send(request)
+        # requests joins fields of one name with a comma, which stands in the dates of cookies too.
+        cookies = tuple(response.raw.headers.getlist("Set-Cookie"))
+        return Head(response.status_code, response.headers.get("Location", ""), cookies)
+
     def mount(self, session: S, *, json_only: bool = True) -> S:
         """Put the guard on `session` (Authlib's `OAuth2Session`) and return it.
 
@@ -340,6 +382,12 @@ def _refuse_ambiguous(url: str, response: requests.Response) -> None:
             # The page of a gateway or of a rate limit: its status says more than that it is no JSON.
             raise FetchError(FetchFailure.STATUS, url, f"status {status}", status=status) from None
         raise FetchError(FetchFailure.NOT_JSON, url, str(error), status=status) from None
+
+
+def _leave_unread(response: requests.Response) -> None:
+    _discard(response)
+    response._content = b""
+    response._content_consumed = True  # type: ignore[attr-defined]  # as in `GuardedAdapter._read`
 
 
 def _discard(response: requests.Response | None) -> None:
