@@ -367,16 +367,22 @@ def sidecar(folder: Path, *, engine: str = "async") -> Iterator[Front]:
 
 def toml(tables: dict[str, Any]) -> str:
     """A configuration as a file; what JSON and TOML write alike is all that is needed."""
-    lines: list[str] = []
-    for name, value in tables.items():
-        if isinstance(value, dict):
-            lines += [f"[{name}]", *(f"{key} = {json.dumps(item)}" for key, item in value.items())]
-        elif isinstance(value, list):
-            for entry in value:
-                lines += [f"[[{name}]]", *(f"{key} = {json.dumps(item)}" for key, item in entry.items())]
+    return "\n".join(_lines(tables, "")) + "\n"
+
+
+def _lines(table: dict[str, Any], place: str) -> Iterator[str]:
+    """What a table holds itself, and then the tables in it, each under its heading."""
+    below = {}
+    for name, value in table.items():
+        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+            below[f"{place}{name}"] = value
         else:
-            lines.insert(0, f"{name} = {json.dumps(value)}")
-    return "\n".join(lines) + "\n"
+            yield f"{name} = {json.dumps(value)}"
+    for name, value in below.items():
+        heading = f"[{name}]" if isinstance(value, dict) else f"[[{name}]]"
+        for entry in [value] if isinstance(value, dict) else value:
+            yield heading
+            yield from _lines(entry, f"{name}.")
 
 
 def spellings(name: str) -> dict[str, str]:
