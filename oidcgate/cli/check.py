@@ -14,6 +14,7 @@ from oidcgate.gate.comparison import differences
 from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
+from oidcgate.gate.local_users import entries_of
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.stores import store_check
@@ -95,6 +96,10 @@ def _summary(config: GateConfig) -> None:
     click.echo(f"users           {config.users.source}, matched by {config.users.match}")
     whose = "whoever has the name" if config.users.insecure_unpinned else "who first had the name"
     click.echo(f"                let in: {whose}")
+    if (local := config.break_glass) is not None:
+        entries, _ = entries_of(local.users.reveal())
+        names = ", ".join(name for name, _ in entries.values())
+        click.echo(f"break glass     {names}: sessions of {local.session_minutes:g} min")
     session = config.session
     # No more of a store than its kind: a database address may hold a password.
     click.echo(f"sessions        {session.store.partition(':')[0]}, {len(session.secrets)} key(s)")

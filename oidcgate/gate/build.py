@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -21,14 +22,17 @@ from oidcgate.directory.port import UserDirectory, answers_from_memory
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.backchannel import BackChannel
+from oidcgate.gate.break_glass import BreakGlass
 from oidcgate.gate.config import BACKCHANNEL_LOGOUT_PATH, GateConfig
 from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of, directory_uninstalled
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.frontchannel import FrontChannel, Misses
+from oidcgate.gate.guesses import Guesses
 from oidcgate.gate.kept_forms import KeptForms
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.last_sign_ins import LastSignIns
+from oidcgate.gate.local_users import LocalUsers, entries_of
 from oidcgate.gate.login import Login
 from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_start import LoginStart
@@ -50,6 +54,8 @@ from oidcgate.net.wsgi import WSGIAdapter
 from oidcgate.settings import Problem, SettingsError
 from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import CookieNames
+from oidcgate.web.csrf import CsrfTokens
+from oidcgate.web.forwarded import parse_trusted_peers
 from oidcgate.web.sealing import KeyRing, Sealer
 
 if TYPE_CHECKING:
@@ -132,7 +138,13 @@ def build(
         clock,
         random_bytes,
     )
-    refusals = Refusals(answers, audit, forms, lambda: secrets.token_hex(_INCIDENT_BYTES))
+    refusals = Refusals(
+        answers,
+        audit,
+        forms,
+        lambda: secrets.token_hex(_INCIDENT_BYTES),
+        break_glass=config.break_glass is not None,
+    )
     transactions = Transactions(
         Sealer(ring, "transaction", gate_id, random_bytes=random_bytes),
         names,
@@ -214,9 +226,13 @@ def build(
         misses=Misses(),
         new_incident=refusals.new_incident,
     )
+    break_glass = _break_glass(
+        config, gate_id, names, ring, state, users, sessions, answers, audit, clock, random_bytes
+    )
     routes = Routes(
         sign_in_start=sign_in_start,
         sign_in=sign_in,
+        break_glass=break_glass,
         sign_out=sign_out,
         back_channel=back_channel,
         front_channel=front_channel,
@@ -246,6 +262,41 @@ def uninstalled(config: GateConfig) -> Iterator[Problem]:
     yield from stores_uninstalled(config)
     yield from hook_problems(config)
     yield from directory_uninstalled(config.users)
+    if config.break_glass is not None and find_spec("argon2") is None:
+        yield Problem("break_glass", None, "needs argon2-cffi", "pip install 'oidcgate[break-glass]'")
+
+
+def _break_glass(
+    config: GateConfig,
+    gate_id: str,
+    names: CookieNames,
+    ring: KeyRing,
+    state: RecordStore,
+    users: UserDirectory,
+    sessions: Sessions,
+    answers: Answers,
+    audit: Audit,
+    clock: Callable[[], float],
+    random_bytes: Callable[[int], bytes],
+) -> BreakGlass | None:
+    if config.break_glass is None:
+        return None
+    entries, _ = entries_of(config.break_glass.users.reveal())
+    return BreakGlass(
+        public_url=config.public_url,
+        local_users=LocalUsers(entries),
+        guesses=Guesses(state, gate_id),
+        users=users,
+        sessions=sessions,
+        csrf=CsrfTokens(ring.derive(f"break-glass {gate_id}"), "gate.break_glass"),
+        names=names,
+        trusted_networks=parse_trusted_peers(config.proxy.trusted_proxies).networks,
+        session_seconds=round(config.break_glass.session_minutes * 60),
+        answers=answers,
+        audit=audit,
+        clock=clock,
+        random_bytes=random_bytes,
+    )
 
 
 def _policy(config: GateConfig) -> Policy:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from oidcgate import settings
+from oidcgate.gate.break_glass_settings import BreakGlassSettings
 from oidcgate.gate.context_settings import FACTS, GROUPS, ContextAttributeSettings, context_problems
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
 from oidcgate.gate.issuer_settings import issuer_problem
@@ -35,6 +36,7 @@ from oidcgate.web.sealing import KeyRing, WeakSecret
 ENV_PREFIX: Final = "OIDCGATE_"
 CALLBACK_PATH: Final = f"{GATE_PATH}callback"
 LOGIN_PATH: Final = f"{GATE_PATH}login"
+BREAK_GLASS_PATH: Final = f"{GATE_PATH}break-glass"
 LOGOUT_PATH: Final = f"{GATE_PATH}logout"
 LOGGED_OUT_PATH: Final = f"{GATE_PATH}logged-out"
 RESEND_PATH: Final = f"{GATE_PATH}resend"
@@ -147,6 +149,9 @@ class GateConfig:
         default=(), help="First match wins; no match: known users only."
     )
     login: LoginSettings = setting(factory=LoginSettings, help="How a sign-in begins.")
+    break_glass: BreakGlassSettings | None = setting(
+        default=None, help="Users with a password of the gate's own, for when no IdP answers."
+    )
     forward: ForwardSettings = setting(factory=ForwardSettings, help="How the app is told who the user is.")
     proxy: ProxySettings = setting(factory=ProxySettings, help="The app behind the sidecar.")
     serve: ServeSettings = setting(factory=ServeSettings, help="The sidecar's own server.")
@@ -237,6 +242,11 @@ class GateConfig:
             if entry.attribute not in FACTS
         ]
         yield from context_problems(self.context, named, wanted)
+
+    @cross_check
+    def _break_glass_is_no_provider(self) -> Iterable[Problem]:
+        if self.break_glass is not None and any(p.name == "break-glass" for p in self.identity_providers):
+            yield Problem("provider.name", "break-glass", "is what such sessions are marked by", "rename it")
 
     @cross_check
     def _cross_site_answers(self) -> Iterable[Problem]:

@@ -99,6 +99,35 @@ class HookPassedOver(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class BreakGlassUsed(Event):
+    """Somebody came in by the break-glass page. `replaced`: this browser's session of before ended."""
+
+    name: ClassVar[str] = "break_glass.used"
+    user_name: str
+    network: str
+    replaced: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class BreakGlassRefused(Event):
+    """Somebody did not come in by the break-glass page. `user_name`: one that is listed there, or null."""
+
+    name: ClassVar[str] = "break_glass.refused"
+    user_name: str | None
+    reason: str
+    network: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BreakGlassSlowed(Event):
+    """A try at the break-glass page came too early after failures, and was not made."""
+
+    name: ClassVar[str] = "break_glass.slowed"
+    network: str
+    wait_seconds: int
+
+
+@dataclasses.dataclass(frozen=True)
 class SignInLooped(Event):
     """A browser signed in again and again and was a stranger each time; it was stopped."""
 

@@ -7,6 +7,7 @@ next door.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlencode
 
@@ -160,12 +161,13 @@ class Logout:
         if values.get("switch"):
             # Where the IdP cannot end its session, only asking for the password lets another person in.
             target = self.answers.login_path(target or "/", prompt="login")
-        try:
-            endpoint = party.discovery.metadata().end_session_endpoint
-        except ProviderUnavailable:
+        endpoint = None
+        # Of the break-glass page, or of a provider that is configured no more: then there is nobody to tell.
+        if issuer is None or issuer in self.relying_parties:
             # The person wanted to be signed out here, and is; the page says that the IdP's session may live
             # on.
-            endpoint = None
+            with suppress(ProviderUnavailable):
+                endpoint = party.discovery.metadata().end_session_endpoint
         onward = _Onward(party.provider.expected_issuer, target, endpoint is not None, now)
         state = self.sealer.seal(msgspec.msgpack.encode(onward), now)
         if endpoint is None:

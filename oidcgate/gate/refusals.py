@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
 from werkzeug import Response
 
@@ -17,7 +18,7 @@ from oidcgate.audit import Audit
 from oidcgate.directory.port import DirectoryUnavailable
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import LOGOUT_PATH
+from oidcgate.gate.config import BREAK_GLASS_PATH, LOGOUT_PATH
 from oidcgate.gate.context_sign_in import HookFailed
 from oidcgate.gate.decision import Preflight, Refuse, StartLogin, StepUp, Unavailable
 from oidcgate.gate.decision import Reason as DecisionReason
@@ -67,12 +68,14 @@ class Refusals:
     Attributes:
         new_incident: an id that page and log share, so that a person can be helped without being told the
             cause.
+        break_glass: whether there is another way in while a provider does not answer.
     """
 
     answers: Answers
     audit: Audit
     forms: KeptForms
     new_incident: Callable[[], str]
+    break_glass: bool = False
 
     def failure(
         self, error: Exception, facts: Facts | None, environ: Mapping[str, Any], *, retry: str | None = None
@@ -177,11 +180,20 @@ class Refusals:
                 retry_url=retry_url,
                 retry_after_seconds=retry_after_seconds,
                 incident=incident,
+                break_glass_url=self._break_glass_url(environ, retry) if what == "provider" else None,
             )
         else:
             response = self.answers.json(503, {"error": "temporarily_unavailable", "incident": incident})
         response.headers["Retry-After"] = str(retry_after_seconds)
         return response
+
+    def _break_glass_url(self, environ: Mapping[str, Any], retry: str | None) -> str | None:
+        """Where else to sign in, on the way to the same place."""
+        if not self.break_glass:
+            return None
+        wanted = retry or dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("rd", "")
+        target = self.answers.return_path(wanted)
+        return BREAK_GLASS_PATH + (f"?{urlencode({'rd': target})}" if target else "")
 
     def respond(self, decision: Refusal, facts: Facts | None, environ: Mapping[str, Any]) -> Response:
         """The answer to a request that is not passed on; a WSGI callable.

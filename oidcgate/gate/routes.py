@@ -15,9 +15,11 @@ from werkzeug.routing import Map, Rule
 from oidcgate.directory.port import DirectoryUnavailable, UserDirectory
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.backchannel import BackChannel
+from oidcgate.gate.break_glass import BreakGlass
 from oidcgate.gate.client_keys import published_keys
 from oidcgate.gate.config import (
     BACKCHANNEL_LOGOUT_PATH,
+    BREAK_GLASS_PATH,
     CALLBACK_PATH,
     FRONTCHANNEL_LOGOUT_PATH,
     JWKS_PATH,
@@ -61,6 +63,13 @@ ROUTES: Final = (
         "sign-in with `iss` and `target_link_uri`.",
     ),
     Route(CALLBACK_PATH, ("GET", "POST"), "callback", "Where the IdP sends the browser: the redirect URI."),
+    Route(
+        BREAK_GLASS_PATH,
+        ("GET",),
+        "break_glass_form",
+        "Asks for a password of the gate's own, where `break_glass` is configured; `rd` is where to go then.",
+    ),
+    Route(BREAK_GLASS_PATH, ("POST",), "break_glass_sign_in", "Signs in with such a password."),
     Route(LOGOUT_PATH, ("GET",), "confirm_logout", "Asks whether to sign out."),
     Route(
         LOGOUT_PATH,
@@ -115,6 +124,7 @@ class Routes:
 
     sign_in_start: LoginStart
     sign_in: Login
+    break_glass: BreakGlass | None
     sign_out: Logout
     back_channel: BackChannel
     front_channel: FrontChannel
@@ -154,6 +164,18 @@ class Routes:
             # The code would be spent, and the session given, on a request that only looks.
             return self.answers.json(405, {"error": "method_not_allowed"})
         return self.sign_in.callback(request, facts)
+
+    def break_glass_form(self, request: Request, facts: Facts) -> Response:
+        """See `BreakGlass.show`."""
+        if self.break_glass is None:
+            return self.refusals.not_found(facts, request.environ)
+        return self.break_glass.show(request, facts)
+
+    def break_glass_sign_in(self, request: Request, facts: Facts) -> Response:
+        """See `BreakGlass.sign_in`."""
+        if self.break_glass is None:
+            return self.refusals.not_found(facts, request.environ)
+        return self.break_glass.sign_in(request, facts)
 
     def confirm_logout(self, request: Request, facts: Facts) -> Response:
         """See `Logout.confirm`."""

@@ -45,6 +45,7 @@ class CookieNames:
         loop: the cookie that counts logins which led to no session, path `/.oidcgate/`.
         choice: the cookie that remembers which provider was chosen last, path `/.oidcgate/`.
         form: the cookie that binds forms which wait for a sign-in to their browser, path `/`.
+        break_glass: the cookie that the token of the break-glass form is bound to, path `/`.
         secure: whether cookies carry `Secure`; False only on http, which is for loopback.
     """
 
@@ -53,6 +54,7 @@ class CookieNames:
     loop: str
     choice: str
     form: str
+    break_glass: str
     secure: bool
 
     @classmethod
@@ -69,6 +71,7 @@ class CookieNames:
             choice=f"{path}oidcgate-idp-{gate}",
             # A sibling host that could set it could have its own form sent by somebody else.
             form=f"{host}oidcgate-form-{gate}",
+            break_glass=f"{host}oidcgate-break-glass-{gate}",
             secure=secure,
         )
 
@@ -83,6 +86,7 @@ class CookieNames:
             or self.loop in text
             or self.choice in text
             or self.form in text
+            or self.break_glass in text
             or self.transaction_prefix in text
         )
 
@@ -205,5 +209,5 @@ def names_gate_cookie(set_cookie_value: str, names: CookieNames) -> bool:
     # A cookie without a name is sent back as its bare value, which may look like "name=value".
     name = set_cookie_value.partition(";")[0].strip(" \t").lstrip("= \t").partition("=")[0].rstrip(" \t")
     name = name.lower()
-    ours = (names.session, names.loop, names.choice, names.form)
+    ours = (names.session, names.loop, names.choice, names.form, names.break_glass)
     return name in [one.lower() for one in ours] or name.startswith(names.transaction_prefix.lower())

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from oidcgate.gate.config import GateConfig
+from oidcgate.gate.local_users import line_for
 from oidcgate.settings import describe, parse
 from oidcgate.web.sealing import new_secret
 from provider.cli.main import main
@@ -257,6 +258,7 @@ def write_files(table: object, folder: Path) -> None:
             ("signing_key_file", "client_signing_keys_file", "client_decryption_keys_file"), key_pem(key)
         ),
     }
+    made["users_file"] = line_for("alice", "correct horse battery").encode()
     for name, value in named_files(table):
         (folder / value).touch(mode=0o600)
         (folder / value).write_bytes(made.get(name, new_secret().encode()))

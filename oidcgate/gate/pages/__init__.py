@@ -19,7 +19,10 @@ session_ended.html (401, page-session-ended)
 resend.html (200, page-resend)
     user_name: str; action: str; enctype: str; fields: Sequence[tuple[str, str]]; path: str
 unavailable.html (503, page-unavailable)
-    retry_url: str or None; retry_after_seconds: int or None; incident: str
+    retry_url: str or None; retry_after_seconds: int or None; incident: str; break_glass_url: str or None
+break_glass.html (200, 400, 403 or 429, page-break-glass)
+    username: str (what the field starts with); action: str; hidden: Mapping[str, str];
+    problem: BreakGlassProblem or None; retry_after_seconds: int or None
 logout.html (200, page-logout)
     user_name: str or None; action: str; hidden: Mapping[str, str]; cancel_url: str
 logged_out.html (200, page-logged-out)
@@ -62,6 +65,19 @@ class ErrorKind(StrEnum):
     """The session does not fit into a cookie."""
     SERVER_ERROR = "server_error"
     """A fault of ours."""
+
+
+class BreakGlassProblem(StrEnum):
+    """Why the break-glass form is shown again."""
+
+    WRONG = "wrong"
+    """Name and password do not belong together. Which of them it is is not said."""
+    SLOWED = "slowed"
+    """Too many failures: the password was not looked at."""
+    EXPIRED = "expired"
+    """The form was not of this browser, or is an hour old."""
+    NOT_KNOWN = "not_known"
+    """Name and password are right, and the directory lets nobody of that name in."""
 
 
 class LoopCheck(StrEnum):

@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug import Response
 
-from oidcgate.gate.pages import Choice, LoopCheck, gate_pages
+from oidcgate.gate.pages import BreakGlassProblem, Choice, LoopCheck, gate_pages
 from oidcgate.gate.pages import ErrorKind as GateError
 from oidcgate.proxy.pages import proxy_pages
 from oidcgate.web.pages import Pages
@@ -230,6 +230,19 @@ def _unknown_user(inactive: bool) -> Example:
     )
 
 
+def _break_glass(problem: BreakGlassProblem | None) -> Example:
+    return _gate(
+        "break_glass.html",
+        "page-break-glass",
+        ("username", "password", "login"),
+        username="alice" if problem is BreakGlassProblem.WRONG else "",
+        problem=problem,
+        retry_after_seconds=30 if problem is BreakGlassProblem.SLOWED else None,
+        action="/.oidcgate/break-glass",
+        hidden=FIELDS,
+    )
+
+
 _MINE = ("overview", "profile", "password", "authenticator", "sessions", "applications")
 _THEN = moment(1_800_000_000)
 
@@ -404,7 +417,19 @@ EVERY_PAGE: Mapping[str, Example] = {
         retry_url="/",
         retry_after_seconds=30,
         incident=INCIDENT,
+        break_glass_url=None,
     ),
+    "gate-unavailable-break-glass": _gate(
+        "unavailable.html",
+        "page-unavailable",
+        ("retry", "break-glass"),
+        retry_url="/",
+        retry_after_seconds=30,
+        incident=INCIDENT,
+        break_glass_url="/.oidcgate/break-glass?rd=%2Freports",
+    ),
+    "gate-break-glass": _break_glass(None),
+    **{f"gate-break-glass-{problem}": _break_glass(problem) for problem in BreakGlassProblem},
     "gate-unavailable-bare": _gate(
         "unavailable.html",
         "page-unavailable",
@@ -412,6 +437,7 @@ EVERY_PAGE: Mapping[str, Example] = {
         retry_url=None,
         retry_after_seconds=None,
         incident=INCIDENT,
+        break_glass_url=None,
     ),
     "gate-logout": _gate(
         "logout.html",

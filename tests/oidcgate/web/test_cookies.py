@@ -91,6 +91,7 @@ def test_names_on_https_are_prefixed_and_on_http_are_not() -> None:
         loop="__Secure-oidcgate-loop-c7531da0ba54",
         choice="__Secure-oidcgate-idp-c7531da0ba54",
         form="__Host-oidcgate-form-c7531da0ba54",
+        break_glass="__Host-oidcgate-break-glass-c7531da0ba54",
         secure=True,
     )
     plain = CookieNames.of("http://localhost:8000", "app")
@@ -100,6 +101,7 @@ def test_names_on_https_are_prefixed_and_on_http_are_not() -> None:
         loop="oidcgate-loop-a276340bd155",
         choice="oidcgate-idp-a276340bd155",
         form="oidcgate-form-a276340bd155",
+        break_glass="oidcgate-break-glass-a276340bd155",
         secure=False,
     )
     assert plain.transaction("s1") == "oidcgate-tx-a276340bd155-s1"
