@@ -6,6 +6,7 @@ What our own provider says is built in `provider.endpoints.discovery`. Fetching 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 from authlib.oidc.discovery import OpenIDProviderMetadata
 
@@ -38,6 +39,10 @@ _OPTIONAL_LISTS: Final = (
 )
 # Those of a shared secret among them: whether any is believed is the gate's setting.
 _KNOWN_ALGORITHMS: Final = frozenset({*SIGNING_ALGORITHMS, "HS256", "HS384", "HS512"})
+_OF_THE_REQUEST: Final = frozenset({
+    "client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "request", "request_uri",
+    "response_mode", "response_type", "scope", "state",
+})  # fmt: skip
 # Of Authlib's checks, those of lists that are used here. URLs are judged by `oidcgate.protocol.urls`, more
 # strictly. The others would refuse providers in use over members nobody reads, and its check of the ID token
 # algorithms insists on RS256 even where both sides have agreed on something better.
@@ -125,6 +130,7 @@ def check_provider_metadata(
     if problem is not None:
         raise _invalid("issuer", problem)
     urls = {name: _required_url(document, name, insecure_allow_http_loopback) for name in _REQUIRED_URLS}
+    _check_query_of(urls["authorization_endpoint"])
     optional_urls = {name: _url(document, name, insecure_allow_http_loopback) for name in _OPTIONAL_URLS}
     lists = {name: _list(document, name) for name in (*_REQUIRED_LISTS, *_OPTIONAL_LISTS)}
     _check_with_authlib(document)
@@ -183,6 +189,13 @@ def _required_url(document: Mapping[str, Any], name: str, http_loopback: bool) -
     if url is None:
         raise _invalid(name, "missing")
     return url
+
+
+def _check_query_of(authorization_endpoint: str) -> None:
+    """Refuse an endpoint whose own query has a parameter of the request, which would then be there twice."""
+    names = {name for name, _ in parse_qsl(urlsplit(authorization_endpoint).query, keep_blank_values=True)}
+    if ours := sorted(names & _OF_THE_REQUEST):
+        raise _invalid("authorization_endpoint", f"its query has {', '.join(ours)}, which each request sets")
 
 
 def _switch(document: Mapping[str, Any], name: str) -> bool:

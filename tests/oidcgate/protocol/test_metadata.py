@@ -88,7 +88,10 @@ def test_what_may_be_missing() -> None:
 @pytest.mark.row("P-14")
 def test_unknown_algorithms_are_passed_over() -> None:
     document = DOCUMENT | {"id_token_signing_alg_values_supported": ["none", "HS256", "ML-DSA-65", "ES256"]}
-    assert check_provider_metadata(document, ISSUER).id_token_signing_alg_values_supported == ("ES256",)
+    assert check_provider_metadata(document, ISSUER).id_token_signing_alg_values_supported == (
+        "HS256",
+        "ES256",
+    )
 
 
 @pytest.mark.row("F-04", "G-13")
@@ -132,6 +135,8 @@ def test_unknown_algorithms_are_passed_over() -> None:
                 "jwks_uri",
                 "userinfo_endpoint",
                 "end_session_endpoint",
+                "revocation_endpoint",
+                "pushed_authorization_request_endpoint",
             )
             for kind, value in (
                 ("http", "http://id.example.com/x"),
@@ -179,6 +184,21 @@ def test_unknown_algorithms_are_passed_over() -> None:
             Reason.METADATA_INVALID,
             "authorization_response_iss_parameter_supported",
             id="iss-parameter-string",
+        ),
+        pytest.param(
+            DOCUMENT | {"require_pushed_authorization_requests": 1},
+            Reason.METADATA_INVALID,
+            "require_pushed_authorization_requests",
+            id="require-pushed-number",
+        ),
+        *(
+            pytest.param(
+                DOCUMENT | {"authorization_endpoint": f"{ISSUER}/authorize?tenant=1&{name}=x"},
+                Reason.METADATA_INVALID,
+                "authorization_endpoint",
+                id=f"authorization-endpoint-with-{name}",
+            )
+            for name in ("client_id", "redirect_uri", "state", "nonce", "request_uri", "%73tate")
         ),
     ],
 )
