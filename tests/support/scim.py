@@ -55,6 +55,20 @@ class ScimServer:
         self._fill(name, users)
         return self._base_url(name)
 
+    def change(self, base_url: str, name: str, attributes: Mapping[str, Any]) -> None:
+        """Give other values to attributes of a user."""
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/scim+json"}
+        query = {"filter": f'userName eq "{name}"'}
+        found = requests.get(f"{base_url}/Users", params=query, headers=headers, timeout=START_SECONDS)
+        (user,) = found.json()["Resources"]
+        answer = requests.put(
+            f"{base_url}/Users/{user['id']}",
+            json={**user, **attributes},
+            headers=headers,
+            timeout=START_SECONDS,
+        )
+        assert answer.status_code == 200, answer.text
+
     def freeze(self) -> None:
         """It goes on accepting connections, in its kernel's name, and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)

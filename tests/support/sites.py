@@ -136,7 +136,7 @@ def make_provider(folder: Path, clock: Clock, events: list[str], **overrides: An
 
 
 def make_gate(
-    app: App, provider: Any, folder: Path, clock: Clock, events: list[str], **overrides: Any
+    app: App, provider: Any, folder: Path, clock: Clock, events: list[str], /, **overrides: Any
 ) -> Gate:
     """The gate around ``app``, with ``provider`` as its identity provider."""
     data: dict[str, Any] = {

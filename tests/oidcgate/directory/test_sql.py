@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import sqlalchemy as sa
 
 from oidcgate.directory.asked import AskedDirectory
 from oidcgate.directory.port import DirectoryUnavailable, KnownUser, UserDirectory
@@ -190,6 +191,61 @@ class TestPostgresql(UserDirectoryContract):
                 KnownUser("josé"),
                 None,
             ]
+
+
+#: What a look-up of one name among many may not do.
+WHOLE_TABLE = ("Seq Scan", "SCAN people")
+
+
+@pytest.mark.live
+def test_postgresql_finds_a_name_by_its_index(postgresql_server: Postgresql) -> None:
+    with postgresql_server.database() as database, postgresql_server.connection(database) as connection:
+        connection.execute(TABLE)
+        connection.execute(
+            "INSERT INTO people SELECT 'User' || n, NULL, true, NULL FROM generate_series(1, 20000) AS n"
+        )
+        connection.execute("CREATE INDEX ON people (lower(login))")
+        connection.execute("ANALYZE people")
+        # The plan of what was asked, as the server writes it down.
+        connection.execute(f"ALTER DATABASE {database} SET session_preload_libraries = 'auto_explain'")
+        connection.execute(f"ALTER DATABASE {database} SET auto_explain.log_min_duration = 0")
+        before = len(postgresql_server.log_text())
+        directory = directory_at(postgresql_server.url(database))
+        for name in ("user777", "üser777"):
+            directory.find(name, now=NOW)
+        assert directory.find("USER777", now=NOW) == KnownUser("User777")
+        plans = postgresql_server.log_text()[before:]
+    assert plans.count("Index Cond") >= 3
+    assert not [scan for scan in WHOLE_TABLE if scan in plans]
+
+
+def test_sqlite_finds_a_name_by_its_index(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE INDEX by_login ON people (lower(login))")
+    source = source_at(f"sqlite:///{file}")
+    asked: list[tuple[str, object]] = []
+    sa.event.listen(
+        source._open(), "before_cursor_execute", lambda _c, _k, text, values, *_: asked.append((text, values))
+    )
+    for name in ("alice", "josé"):
+        source.users_like(name)
+    with closing(sqlite3.connect(file)) as db:
+        for text, values in asked:
+            plan = str(db.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall())
+            assert "SEARCH people USING INDEX by_login" in plan
+            assert not [scan for scan in WHOLE_TABLE if scan in plan]
+    assert len(asked) == 2
+
+
+def test_an_app_may_write_meanwhile(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO people VALUES ('alice', NULL, true, NULL)")
+        directory = directory_at(f"sqlite:///{file}")
+        assert directory.find("alice", now=NOW) is None
+        db.execute("COMMIT")
+        assert directory.find("alice", now=NOW) == KnownUser("alice")
 
 
 @pytest.mark.live
