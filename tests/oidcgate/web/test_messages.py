@@ -8,8 +8,8 @@ import jinja2.nodes as ast
 import pytest
 from hypothesis import strategies as st
 
+from oidcgate.gate.pages import BreakGlassProblem, LoopCheck
 from oidcgate.gate.pages import ErrorKind as GateError
-from oidcgate.gate.pages import LoopCheck
 from oidcgate.web.messages import CatalogueError, Messages, load, placeholders
 from oidcgate.web.pages import SHARED_FOLDER, Pages
 from provider.catalogue_settings import STANDARD_SCOPE_CLAIMS
@@ -33,6 +33,7 @@ from tests.oidcgate.web.every_page import GATE, PROVIDER, PROXY
 MINE = [page.name.lower() for page in MyPage]
 VARIABLE: Mapping[tuple[Pages, str, str], Iterable[str]] = {
     (GATE, "error.html", "kind"): GateError,
+    (GATE, "break_glass.html", "problem"): BreakGlassProblem,
     (GATE, "login_loop.html", "check"): [one for one in LoopCheck if one is not LoopCheck.ADDRESS],
     (PROVIDER, "error.html", "kind"): ProviderError,
     (PROVIDER, "login.html", "problem"): LoginProblem,
