@@ -163,6 +163,8 @@ class Login:
         if isinstance(before, Found):
             # The session that was here before the sign-in page does not survive it (G-23).
             self.sessions.end(before.record, now)
+        elif transaction.replaces:
+            self.sessions.revoke(transaction.replaces, now)
         self.last_sign_ins.note(
             LastSignIn(
                 user_name=record.user_name,
@@ -183,7 +185,7 @@ class Login:
                 issuer=transaction.issuer,
                 acr=record.acr,
                 amr=record.amr,
-                replaced=isinstance(before, Found),
+                replaced=isinstance(before, Found) or bool(transaction.replaces),
             )
         )
         if elsewhere := claims_elsewhere(signed_in.claims):

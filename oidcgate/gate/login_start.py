@@ -125,6 +125,7 @@ class LoginStart:
             acr_values=asked.acr_values,
             fragment=asked.fragment or "",
             form=asked.form,
+            replaces=self._without_its_cookie(party, session),
         )
         # A name that this gate verified; one that a request merely claims only where a switch says so (F-15).
         known = session.record.user_name if isinstance(session, Found) else None
@@ -134,6 +135,11 @@ class LoginStart:
         for cookie in self.transactions.begin(transaction, cookies, now):
             response.headers.add("Set-Cookie", cookie)
         return response
+
+    def _without_its_cookie(self, party: RelyingParty, session: Found | Absent | Unavailable) -> str:
+        """The session that the answer will come without: of a cross-site POST a browser keeps its cookie."""
+        crosses = party.provider.response_mode == "form_post"
+        return session.record.session_id if crosses and isinstance(session, Found) else ""
 
     def _from_another_site(self, request: Request, pairs: list[tuple[str, str]]) -> LoginRequest | None:
         asked = from_another_site(

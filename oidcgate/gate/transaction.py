@@ -53,6 +53,8 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         started_at: epoch seconds.
         fragment: the key under which the browser keeps the fragment of the address; "": it has none.
         form: the id of the form that waits for this sign-in; "": none does.
+        replaces: the id of the session that this browser had, where the answer comes without its cookie; "":
+            it had none, or the cookie comes along.
     """
 
     seed: bytes
@@ -66,6 +68,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     # At the end: what was begun before an update is finished after it.
     fragment: str = ""
     form: str = ""
+    replaces: str = ""
 
     def __repr__(self) -> str:
         return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"

@@ -660,6 +660,30 @@ class TestFormPost:
         assert answer.headers["Location"] == f"{APP}/private?x=1"
         assert browser.has_session()
 
+    @pytest.mark.row("G-23")
+    def test_the_session_before_does_not_survive_although_its_cookie_does_not_come(self) -> None:
+        scene = Scene.set({"provider": {"response_mode": "form_post"}})
+        browser = scene.browser()
+        cross_site = {"Origin": ISSUER, "Sec-Fetch-Site": "cross-site"}
+
+        def post(callback: str) -> int:
+            form = {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
+            return browser.post("/.oidcgate/callback", form, cross_site).status_code
+
+        assert post(scene.provider.answer(browser.start())) == 303
+        name, before = next(
+            (name, value) for name, value in browser.cookies().items() if "-tx-" not in name and value
+        )
+        location = browser.get("/.oidcgate/login?rd=/&prompt=login").headers["Location"]
+        # What the browser keeps of the cross-site POST: SameSite=Lax.
+        browser.client.delete_cookie(name, domain="app.example.com", path="/")
+        assert post(scene.provider.answer(location)) == 303
+        assert scene.audit[-1]["replaced"] is True
+        assert browser.cookies()[name] != before
+        assert browser.has_session()
+        browser.client.set_cookie(name, before, domain="app.example.com", path="/", secure=True)
+        assert not browser.has_session()
+
     @pytest.mark.parametrize("mode", ["query", "form_post"])
     def test_the_other_way_is_refused(self, mode: str) -> None:
         scene = Scene.set({"provider": {"response_mode": mode}})
