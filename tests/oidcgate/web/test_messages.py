@@ -198,3 +198,14 @@ TAGS = st.sampled_from(
 def test_whatever_is_wished_for_the_language_is_one_there_is(accept_language: str, ui_locales: str) -> None:
     said = PROVIDER.messages.negotiate(accept_language, ui_locales)
     assert said in PROVIDER.messages.languages
+
+
+@each_side
+def test_pages_speak_english_german_and_spanish(pages: Pages) -> None:
+    assert set(pages.messages.languages) == {"en", "de", "es"}
+    english = pages.messages.languages["en"]
+    for language in ("de", "es"):
+        texts = pages.messages.languages[language]
+        # A name or a code may be the same in all; sentences are not, or they were forgotten.
+        same = [key for key, text in texts.items() if " " in text and text == english[key]]
+        assert set(same) <= {"problem_title"}
