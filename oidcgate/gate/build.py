@@ -37,6 +37,7 @@ from oidcgate.gate.login import Login
 from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_start import LoginStart
 from oidcgate.gate.logout import Logout
+from oidcgate.gate.page_settings import page_problems
 from oidcgate.gate.pages import gate_pages
 from oidcgate.gate.pins import Pins, unpinned_line
 from oidcgate.gate.policy import Access, Policy, Rule
@@ -128,7 +129,8 @@ def build(
         max_stale_seconds=config.users.max_stale_seconds,
     )
     policy = _policy(config)
-    answers = Answers(gate_pages(), config.public_url, urlsplit(config.public_url).netloc, _targets(config))
+    pages = gate_pages(config.pages.folder)
+    answers = Answers(pages, config.public_url, urlsplit(config.public_url).netloc, _targets(config))
     forms = KeptForms(
         state,
         Sealer(ring, "form", gate_id, random_bytes=random_bytes),
@@ -262,6 +264,7 @@ def uninstalled(config: GateConfig) -> Iterator[Problem]:
     yield from stores_uninstalled(config)
     yield from hook_problems(config)
     yield from directory_uninstalled(config.users)
+    yield from page_problems(config.pages)
     if config.break_glass is not None and find_spec("argon2") is None:
         yield Problem("break_glass", None, "needs argon2-cffi", "pip install 'oidcgate[break-glass]'")
 

@@ -18,6 +18,7 @@ from oidcgate.gate.context_settings import FACTS, GROUPS, ContextAttributeSettin
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
 from oidcgate.gate.issuer_settings import issuer_problem
 from oidcgate.gate.login_settings import LoginSettings
+from oidcgate.gate.page_settings import PagesSettings
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.rule_settings import RuleSettings
 from oidcgate.gate.store_settings import (
@@ -152,6 +153,7 @@ class GateConfig:
     break_glass: BreakGlassSettings | None = setting(
         default=None, help="Users with a password of the gate's own, for when no IdP answers."
     )
+    pages: PagesSettings = setting(factory=PagesSettings, help="What the gate's own pages look like.")
     forward: ForwardSettings = setting(factory=ForwardSettings, help="How the app is told who the user is.")
     proxy: ProxySettings = setting(factory=ProxySettings, help="The app behind the sidecar.")
     serve: ServeSettings = setting(factory=ServeSettings, help="The sidecar's own server.")

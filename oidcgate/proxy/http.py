@@ -8,6 +8,7 @@ Here lives one exchange from request to answer. Next door: the heads of both (`r
 import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from oidcgate.handover import BODY_FOLLOWS, FORWARD, OUTCOME, AnswerCut, Outcome
@@ -16,6 +17,7 @@ from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.exchanges import Exchange, Exchanges, Waits
 from oidcgate.proxy.fields import BadHead, HeaderPair, header_lines
 from oidcgate.proxy.framing import Framing, request_framing
+from oidcgate.proxy.pages import proxy_pages
 from oidcgate.proxy.request_head import ASKED_AGAIN, request_head, target_of
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable
@@ -62,6 +64,7 @@ class Proxy:
         trusted: TrustedPeers | None = None,
         on_error: OnError = no_report,
         look_seconds: float = _LOOK_SECONDS,
+        pages_folder: Path | None = None,
     ) -> None:
         """Set up; nothing is opened yet.
 
@@ -72,6 +75,7 @@ class Proxy:
             trusted: peers whose X-Forwarded-For is believed; by default nobody.
             on_error: hears once of each exchange that failed for another reason than a client that left.
             look_seconds: how often exchanges are looked at, and so how exact time-outs are.
+            pages_folder: templates and texts of an operator's own for the page that says the app is down.
 
         Raises:
             ValueError: there is no route, or two contradict each other.
@@ -84,6 +88,7 @@ class Proxy:
         self._pools = {upstream: Pool(upstream, self._limits) for upstream in self._table.upstreams}
         self._exchanges = Exchanges(self._limits, self._pools.values(), look_seconds)
         self._remembered_way = lru_cache(maxsize=4096)(self._way_lines)
+        self._pages = proxy_pages(pages_folder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope: `http`, `websocket` or `lifespan`.
@@ -259,7 +264,7 @@ class Proxy:
         reader = None
         if destination is not None:
             environ = whole_environ(scope, scope["headers"], b"")
-            reader = reader_of(environ, destination.host.decode("ascii"))
+            reader = reader_of(environ, destination.host.decode("ascii"), self._pages)
         method: str = scope["method"]
         status, headers, body = short_answer(trouble.kind, method=method, reader=reader, unread=unread)
         start = {"type": "http.response.start", "status": status, "headers": headers}

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from oidcgate.proxy.fields import HeaderPair
-from oidcgate.proxy.pages import proxy_pages
 from oidcgate.proxy.troubles import Trouble
 from oidcgate.web.facts import RequestKind, kind_of
+from oidcgate.web.pages import Pages
 
 __all__ = ["Reader", "ShortAnswer", "reader_of", "short_answer"]
 
@@ -32,22 +32,25 @@ class Reader(NamedTuple):
     Attributes:
         site: what the app is called: where browsers reach it, never where it is.
         accept_language: as the browser says it; "" when it says nothing.
+        pages: what the page looks like.
     """
 
     site: str
     accept_language: str
+    pages: Pages
 
 
-def reader_of(environ: Mapping[str, Any], site: str) -> Reader | None:
+def reader_of(environ: Mapping[str, Any], site: str, pages: Pages) -> Reader | None:
     """The person who waits for the answer to this request; None: a program does.
 
     Args:
         environ: the head of the request, as WSGI has it.
         site: see `Reader`.
+        pages: see `Reader`.
     """
     if kind_of(environ["REQUEST_METHOD"], environ) is not RequestKind.NAVIGATION:
         return None
-    return Reader(site, environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    return Reader(site, environ.get("HTTP_ACCEPT_LANGUAGE", ""), pages)
 
 
 class _Error(NamedTuple):
@@ -94,8 +97,8 @@ def short_answer(
     """
     status, code, description = _ERRORS.get(kind, _BAD_GATEWAY)
     if reader is not None and kind.is_of_the_upstream:
-        language = _PAGES.messages.negotiate(reader.accept_language)
-        said, body = _page(status, language, reader.site, method in _ASKED_AGAIN_AT_WILL)
+        language = reader.pages.messages.negotiate(reader.accept_language)
+        said, body = _page(reader.pages, status, language, reader.site, method in _ASKED_AGAIN_AT_WILL)
         headers = list(said)
     else:
         document = {"error": code, "error_description": description} if description else {"error": code}
@@ -109,14 +112,13 @@ def short_answer(
     return ShortAnswer(status, headers, b"" if method == "HEAD" else body)
 
 
-_PAGES: Final = proxy_pages()
-
-
 # An app that is down is asked for by everybody at once.
 @lru_cache(maxsize=64)
-def _page(status: int, language: str, site: str, repeatable: bool) -> tuple[tuple[HeaderPair, ...], bytes]:
+def _page(
+    pages: Pages, status: int, language: str, site: str, repeatable: bool
+) -> tuple[tuple[HeaderPair, ...], bytes]:
     """Fields and body of the page, without its length."""
-    page = _PAGES.render(
+    page = pages.render(
         "app_down.html", status=status, language=language, site=site, number=status, repeatable=repeatable
     )
     fields = [

@@ -20,6 +20,7 @@ from oidcgate.proxy.client_way import forwarded
 from oidcgate.proxy.dial import tls_context
 from oidcgate.proxy.environ import asks_for_websocket, body_of, fields_of, path_and_target
 from oidcgate.proxy.fields import BadHead, header_lines
+from oidcgate.proxy.pages import proxy_pages
 from oidcgate.proxy.request_head import request_head
 from oidcgate.proxy.response_head import response_headers
 from oidcgate.proxy.routes import Destination, Limits, Public, Route, RouteTable, Upstream
@@ -66,6 +67,7 @@ class ReverseProxy:
         insecure_encoded_slash: bool = False,
         limits: Limits | None = None,
         on_error: OnError = log_trouble,
+        pages_folder: Path | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -82,6 +84,7 @@ class ReverseProxy:
             insecure_encoded_slash: pass on `%2F` in a path; the gate around has to judge both its readings.
             limits: time and size.
             on_error: hears of every trouble once; unless given, it is logged.
+            pages_folder: templates and texts of one's own for the page that says the app is down.
 
         Raises:
             ValueError: an address or network is none, or routes contradict each other.
@@ -109,6 +112,7 @@ class ReverseProxy:
         self._way = lru_cache(maxsize=1024)(self._way_lines)
         self._insecure_encoded_slash = insecure_encoded_slash
         self._report = on_error
+        self._pages = proxy_pages(pages_folder)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """One request. Spec: PEP 3333."""
@@ -146,7 +150,7 @@ class ReverseProxy:
         reader = None
         # Nobody has said where browsers reach us: a page would have to name the app by its own address.
         if destination is not None and (self._public is not None or PUBLIC_URL in environ):
-            reader = reader_of(environ, destination.host.decode("ascii"))
+            reader = reader_of(environ, destination.host.decode("ascii"), self._pages)
         method: str = environ["REQUEST_METHOD"]
         status, headers, body = short_answer(trouble.kind, method=method, reader=reader)
         # Connection is the server's; PEP 3333 forbids it to apps.

@@ -68,6 +68,7 @@ def asgi_app(parts: "GateParts", counters: Counters) -> tuple[ASGIApp, Proxy]:
         limits=proxy_limits(config),
         trusted=parse_trusted_peers(config.proxy.trusted_proxies),
         on_error=_teller(counters),
+        pages_folder=config.pages.folder,
     )
     return AsyncGate.from_parts(_Passing(proxy), parts), proxy
 
@@ -82,6 +83,7 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
         insecure_encoded_slash=config.proxy.insecure_encoded_slash,
         limits=proxy_limits(config),
         on_error=_teller(counters),
+        pages_folder=config.pages.folder,
     )
     return Gate.from_parts(_PassingWSGI(proxy), parts)
 

@@ -16,8 +16,10 @@ from oidcgate.gate.config import GateConfig
 from oidcgate.gate.front_settings import UpstreamSettings
 from oidcgate.loopback import is_loopback_host
 from oidcgate.proxy.dial import file_faults
+from oidcgate.proxy.pages import SAMPLES, proxy_pages
 from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream
 from oidcgate.settings import Check, Problem
+from oidcgate.web.own_pages import own_page_faults
 
 __all__ = ["SIDECAR_CHECKS", "worker_number"]
 
@@ -36,6 +38,17 @@ def _places(config: GateConfig) -> Iterator[tuple[str, UpstreamSettings]]:
     """All upstreams, each with the key under which the file has it."""
     for index, place in enumerate(config.proxy.places):
         yield "proxy" if config.proxy.upstream is not None else f"proxy.upstreams[{index}]", place
+
+
+def _own_page(config: GateConfig) -> Iterator[Problem]:
+    """What is wrong with an own template of the page that says that the app is down."""
+    folder = config.pages.folder
+    if folder is None:
+        return
+    for fault in own_page_faults(proxy_pages(folder), SAMPLES):
+        if fault.startswith(tuple(SAMPLES)):
+            # All else of the folder is told with the gate's pages.
+            yield Problem("pages.folder", str(folder), fault, "mend it, or take the file away")
 
 
 def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
@@ -115,6 +128,7 @@ def _stores_for_all_workers(config: GateConfig) -> Iterator[Problem]:
 #: For `load_config`.
 SIDECAR_CHECKS: Final[tuple[Check, ...]] = (
     _an_upstream,
+    _own_page,
     _usable_upstreams,
     _another_than_itself,
     _stores_for_all_workers,

@@ -73,8 +73,12 @@ class Messages:
         return None
 
 
-def load(folders: Iterable[Path], default: str = DEFAULT_LANGUAGE) -> Messages:
+def load(folders: Iterable[Path], default: str = DEFAULT_LANGUAGE, *, own: Path | None = None) -> Messages:
     """Read every `<language>.toml` of the folders and join them into one set of texts.
+
+    Args:
+        own: an operator's folder, whose texts stand in place of those. A language that is only there has to
+            have every text. What is no text of these pages is another side's, and left out.
 
     Raises:
         CatalogueError: a language lacks a key or placeholder that the default language has, has one more, or
@@ -92,6 +96,8 @@ def load(folders: Iterable[Path], default: str = DEFAULT_LANGUAGE) -> Messages:
                     problems.append(f"{path.name}: {key}: written twice")
                 else:
                     texts[key] = text
+    if own is not None:
+        problems += _laid_over(languages, own, default)
     if default not in languages:
         problems.append(f"{default}.toml: no catalogue in the default language")
     problems += _differences(languages, default)
@@ -99,6 +105,38 @@ def load(folders: Iterable[Path], default: str = DEFAULT_LANGUAGE) -> Messages:
         raise CatalogueError("\n".join(problems))
     frozen = {language: MappingProxyType(texts) for language, texts in languages.items()}
     return Messages(languages=MappingProxyType(frozen), default=default)
+
+
+def _laid_over(languages: dict[str, dict[str, str]], own: Path, default: str) -> Iterator[str]:
+    """Put the texts of an operator over ours; yields what is wrong with them."""
+    reference = dict(languages.get(default, {}))
+    for path in sorted(own.glob("*.toml")):
+        try:
+            said = dict(_flatten(tomllib.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as error:
+            yield f"{path.name}: cannot be read: {error}"
+            continue
+        texts = languages.setdefault(path.stem.lower(), {})
+        for key, text in said.items():
+            if key not in reference:
+                continue
+            if not isinstance(text, str) or not text.strip():
+                yield f"{path.name}: {key}: not a text"
+            elif not _has_placeholders_of(text, reference[key]):
+                yield f"{path.name}: {key}: its placeholders are not {_listed(placeholders(reference[key]))}"
+            else:
+                texts[key] = text
+
+
+def _has_placeholders_of(text: str, reference: str) -> bool:
+    try:
+        return placeholders(text) == placeholders(reference)
+    except ValueError:  # a brace that nothing closes
+        return False
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names)) or "none"
 
 
 def placeholders(text: str) -> frozenset[str]:

@@ -38,18 +38,21 @@ class Pages:
 
     Attributes:
         folder: holds the templates (`*.html`) and catalogues (`<language>.toml`) of this side.
+        own: an operator's folder, whose templates, texts and `style.css` go before ours; `own_pages` next
+            door says what is wrong with it.
         opener_policy: value of Cross-Origin-Opener-Policy. `same-origin` cuts the page off from a window that
             opened it; a provider that is signed in to through a popup needs `unsafe-none`, because the cut
             outlives the page and the application would wait for its popup for ever.
     """
 
     folder: Path
+    own: Path | None = None
     opener_policy: str = "same-origin"
 
     @cached_property
     def messages(self) -> Messages:
         """Every text of these pages; read once, on first use."""
-        return catalogue.load((SHARED_FOLDER, self.folder))
+        return catalogue.load((SHARED_FOLDER, self.folder), own=self.own)
 
     @cached_property
     def environment(self) -> "jinja2.Environment":
@@ -57,7 +60,7 @@ class Pages:
         import jinja2
 
         return jinja2.Environment(
-            loader=jinja2.FileSystemLoader([self.folder, SHARED_FOLDER]),
+            loader=jinja2.FileSystemLoader([*filter(None, [self.own]), self.folder, SHARED_FOLDER]),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
@@ -68,7 +71,9 @@ class Pages:
     @cached_property
     def style(self) -> str:
         """The whole style sheet; it is written into each page, so a page needs nothing but itself."""
-        return (SHARED_FOLDER / "style.css").read_text(encoding="utf-8")
+        own = None if self.own is None else self.own / "style.css"
+        path = own if own is not None and own.is_file() else SHARED_FOLDER / "style.css"
+        return path.read_text(encoding="utf-8")
 
     def render(
         self,

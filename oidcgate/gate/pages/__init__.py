@@ -103,6 +103,6 @@ class Choice(NamedTuple):
     last: bool
 
 
-def gate_pages() -> Pages:
-    """Give the gate's pages; nothing is read before the first one is shown."""
-    return Pages(folder=Path(__file__).parent)
+def gate_pages(own: Path | None = None) -> Pages:
+    """Give the gate's pages, under those of an operator's folder; nothing is read before one is shown."""
+    return Pages(folder=Path(__file__).parent, own=own)

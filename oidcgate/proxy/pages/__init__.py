@@ -9,10 +9,18 @@ in the log.
 """
 
 from pathlib import Path
+from typing import Final
 
 from oidcgate.web.pages import Pages
 
+#: Examples of what it is given.
+SAMPLES: Final = {
+    "app_down.html": tuple(
+        {"site": "app.example.com", "number": 502, "repeatable": repeatable} for repeatable in (True, False)
+    )
+}
 
-def proxy_pages() -> Pages:
-    """Give the proxy's pages; nothing is read before the first one is shown."""
-    return Pages(folder=Path(__file__).parent)
+
+def proxy_pages(own: Path | None = None) -> Pages:
+    """Give the proxy's pages, under those of an operator's folder; nothing is read before one is shown."""
+    return Pages(folder=Path(__file__).parent, own=own)

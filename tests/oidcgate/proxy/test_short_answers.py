@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from oidcgate.proxy.pages import proxy_pages
 from oidcgate.proxy.short_answers import Reader, reader_of, short_answer
 from oidcgate.proxy.troubles import Trouble
 
-READER = Reader("app.example.com", "en")
+PAGES = proxy_pages()
+READER = Reader("app.example.com", "en", PAGES)
 BROWSER = {"HTTP_ACCEPT": "text/html,*/*;q=0.8", "HTTP_ACCEPT_LANGUAGE": "de, en;q=0.5"}
 
 
@@ -88,7 +90,7 @@ def test_a_request_that_nobody_reads_to_its_end_ends_the_connection() -> None:
 
 
 def test_the_name_of_the_site_is_text() -> None:
-    body = short_answer(Trouble.UNREACHABLE, reader=Reader("<b>&", "")).body
+    body = short_answer(Trouble.UNREACHABLE, reader=Reader("<b>&", "", PAGES)).body
 
     assert b"<b>&" not in body
     assert b"&lt;b&gt;&amp;" in body
@@ -106,6 +108,8 @@ def test_the_name_of_the_site_is_text() -> None:
     ],
 )
 def test_who_is_a_person(environ: dict[str, Any], person: bool) -> None:
-    reader = reader_of({"REQUEST_METHOD": "GET", **environ}, "app.example.com")
+    reader = reader_of({"REQUEST_METHOD": "GET", **environ}, "app.example.com", PAGES)
 
-    assert reader == (Reader("app.example.com", environ.get("HTTP_ACCEPT_LANGUAGE", "")) if person else None)
+    assert reader == (
+        Reader("app.example.com", environ.get("HTTP_ACCEPT_LANGUAGE", ""), PAGES) if person else None
+    )
