@@ -103,6 +103,9 @@ class LoginStart:
         cookies = request.headers.get("Cookie", "")
         session = self.sessions.load(cookies, now)
         loops = self.cookies.loops(cookies)
+        if wants_more and asked.issuer is None and isinstance(session, Found):
+            # More of the sign-in that there is, and so of the one who vouched for it.
+            asked = dataclasses.replace(asked, issuer=self._vouched(session.record))
         if isinstance(session, Found) and asked.issuer not in (None, session.record.iss):
             # Whoever goes back and forth between the pages of two providers goes in no circle.
             loops = 0
@@ -220,6 +223,9 @@ class LoginStart:
             return False
         more = asked.prompt or asked.max_age_seconds is not None or asked.acr_values or asked.login_hint
         return not more and asked.issuer in (None, record.iss)
+
+    def _vouched(self, record: SessionRecord) -> str | None:
+        return record.iss if record.iss in self.relying_parties else None
 
     def _issuers(self) -> Mapping[str, str]:
         """The issuer of each provider, by name."""

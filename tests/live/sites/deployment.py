@@ -52,6 +52,54 @@ post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
 
 
 @contextmanager
+def chosen_sites(folder: Path, authority: Authority) -> Iterator[Sites]:
+    """Run an app with forms at `app.test`, whose people come from either of two realms at `id.example`."""
+    app_port, provider_port = free_port(), free_port()
+    app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
+
+    def client(table: str) -> str:
+        return f"""
+[[{table}]]
+client_id = "directory"
+client_secret = "{SECRET}"
+trusted = true
+redirect_uris = ["{app_url}/.oidcgate/callback"]
+post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
+"""
+
+    realm = f"""
+[[realms]]
+name = "partners"
+{client("realms.clients")}
+[[realms.users]]
+user_name = "bob"
+password_hash = "{Passwords().hash("demo-bob")}"
+"""
+    provider_config = _write_provider_config(folder, issuer, client("clients"), realm)
+    gate_config = _write_gate_config(folder, issuer, app_url, authority, "query")
+    partner = f"""
+[[providers]]
+name = "Partners"
+issuer = "{issuer}/r/partners"
+client_id = "directory"
+client_secret_file = "{folder / "client-secret"}"
+ca_file = "{authority.certificate}"
+"""
+    gate_config.write_text(gate_config.read_text().replace("[provider]", "[[providers]]") + partner)
+    with (
+        _provider(folder, provider_port, provider_config, authority) as provider,
+        gunicorn(
+            "tests.live.sites.form_site:application",
+            port=app_port,
+            log=folder / "app.log",
+            env={"GATE_CONFIG": str(gate_config)},
+            certificate=authority.issue("app.test"),
+        ) as app,
+    ):
+        yield Sites(app_url, issuer, app, provider)
+
+
+@contextmanager
 def told_sites(folder: Path, authority: Authority, channel: str) -> Iterator[Sites]:
     """Run an app with two workers at `app.test`, which the provider at `id.example` tells of sign-outs.
 
@@ -141,7 +189,7 @@ def _secret_file(path: Path, text: str) -> Path:
     return path
 
 
-def _write_provider_config(folder: Path, issuer: str, client: str) -> Path:
+def _write_provider_config(folder: Path, issuer: str, client: str, realm: str = "") -> Path:
     _secret_file(folder / "provider-secret", "n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
     users = "".join(
         f'[[users]]\nuser_name = "{name}"\npassword_hash = "{Passwords().hash("demo-" + name)}"\n'
@@ -156,6 +204,7 @@ database = "sqlite:///{folder / "provider.db"}"
 secret_file = "{folder / "provider-secret"}"
 {client}
 {users}
+{realm}
 """
     )
     return path

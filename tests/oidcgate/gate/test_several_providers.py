@@ -115,6 +115,16 @@ class TestTheChooser:
         page = scene.browser().get("/.oidcgate/login?rd=/x&max_age=60&acr_values=a%20b&prompt=login")
         assert "idp=Other&amp;prompt=login&amp;max_age=60&amp;acr_values=a+b" in page.text
 
+    def test_who_is_to_sign_in_more_strongly_is_not_asked_where(self) -> None:
+        scene, _, second = scene_of_two()
+        browser = scene.browser()
+        signed_in_at(browser, second, "Other")
+        location = browser.get("/.oidcgate/login?rd=/x&acr_values=mfa").headers["Location"]
+        assert host_of(location) == "other.example"
+        # Anybody else is, and who wants another account.
+        assert scene.browser().get("/.oidcgate/login?rd=/x&acr_values=mfa").status_code == 200
+        assert browser.get("/.oidcgate/login?rd=/x&prompt=select_account").status_code == 200
+
     def test_a_name_is_text(self) -> None:
         clock = Clock()
         first, second = LyingProvider(clock), LyingProvider(clock, issuer=OTHER)
