@@ -93,6 +93,10 @@ def _summary(config: GateConfig) -> None:
         click.echo(f"  scopes        {' '.join(provider.scopes)}")
         when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
         click.echo(f"  userinfo      {when}")
+        click.echo(f"  groups        {'fetched' if provider.fetch_groups else 'not fetched'}")
+        if provider.hook is not None:
+            failing = "stops the sign-in" if provider.hook_required else "is passed over"
+            click.echo(f"  hook          {provider.hook}; when it fails it {failing}")
     click.echo(f"users           {config.users.source}, matched by {config.users.match}")
     whose = "whoever has the name" if config.users.insecure_unpinned else "who first had the name"
     click.echo(f"                let in: {whose}")
@@ -103,6 +107,7 @@ def _summary(config: GateConfig) -> None:
     session = config.session
     # No more of a store than its kind: a database address may hold a password.
     click.echo(f"sessions        {session.store.partition(':')[0]}, {len(session.secrets)} key(s)")
+    click.echo(f"                keep {', '.join(config.kept_attributes) or 'no attributes'}")
     click.echo(f"                idle {session.idle_minutes:g} min, at most {session.absolute_minutes:g} min")
     if session.max_per_user:
         click.echo(f"                at most {session.max_per_user} of one user")

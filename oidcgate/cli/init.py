@@ -30,6 +30,7 @@ client_id = {client_id}
 client_secret_file = "client.secret"
 # scopes = ["openid", "profile", "email"]
 # get_user_info = false                 # true: add the userinfo endpoint's claims at each sign-in
+# fetch_groups = false                  # true: take the claim groups, and hand it on
 # logout_url = "https://intranet.example.com/bye"
 
 [users]

@@ -148,7 +148,7 @@ def make_gate(
         "rules": [{"path": "/public/**", "allow": "anyone"}],
     }
     for table, values in overrides.items():
-        data[table] = {**data[table], **values} if isinstance(values, dict) else values
+        data[table] = {**data.get(table, {}), **values} if isinstance(values, dict) else values
     parts = build(
         config_from_mapping(data), clock=clock, provider_app=provider, audit=Audit(events.append, clock)
     )

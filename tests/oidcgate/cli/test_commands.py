@@ -197,6 +197,19 @@ class TestCheck:
         # Nobody is to take it for a sign-in that works.
         assert result.stdout.endswith("The file is right; not reached: https://id.example.\n")
 
+    def test_it_says_what_becomes_of_claims(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "  groups        not fetched\n" in run("check", "--offline", "--config", str(config)).stdout
+        for name, value in (("FETCH_GROUPS", "true"), ("HOOK", "os.path:join"), ("HOOK_REQUIRED", "false")):
+            monkeypatch.setenv(f"OIDCGATE_PROVIDER__{name}", value)
+        told = run("check", "--offline", "--config", str(config)).stdout
+        assert "  groups        fetched\n" in told
+        assert "  hook          os.path:join; when it fails it is passed over\n" in told
+        assert "                keep preferred_username, name, email, groups\n" in told
+        monkeypatch.setenv("OIDCGATE_PROVIDER__HOOK", "no_such_module_anywhere:f")
+        missing = run("check", "--offline", "--config", str(config))
+        assert missing.exit_code == 1
+        assert "provider.hook: 'no_such_module_anywhere:f' is not there" in missing.stderr
+
     def test_a_state_store_without_a_folder(self, config: Path) -> None:
         config.write_text(config.read_text() + '[state]\nstore = "sqlite:///none/x.db"\n')
         result = run("check", "--offline", "--config", str(config))
