@@ -101,15 +101,20 @@ class Doctor:
 
     def _directory(self) -> Iterator[Finding]:
         source = self.config.users.source.partition(":")[0]
-        problems = self.users.problems()
-        for problem in problems[:_PROBLEMS_SHOWN]:
-            yield Finding("directory", Verdict.WRONG, str(problem))
-        if len(problems) > _PROBLEMS_SHOWN:
-            yield Finding("directory", Verdict.WRONG, f"{len(problems)} problems in all")
         try:
+            problems = self.users.problems()
+            for problem in problems[:_PROBLEMS_SHOWN]:
+                yield Finding("directory", Verdict.WRONG, str(problem))
+            if len(problems) > _PROBLEMS_SHOWN:
+                yield Finding("directory", Verdict.WRONG, f"{len(problems)} problems in all")
             self.users.find(_NOBODY, now=int(self.clock()))
         except DirectoryUnavailable as error:
-            yield Finding("directory", Verdict.WRONG, f"{source} does not answer: {error}", "see [users]")
+            wrong, fix = (
+                ("cannot be used", "correct [users]")
+                if error.answered
+                else ("does not answer", "see that it can be reached")
+            )
+            yield Finding("directory", Verdict.WRONG, f"{source} {wrong}: {error}", fix)
         except AmbiguousUser:
             yield Finding("directory", Verdict.WRONG, f"{source} finds several of a name that nobody has")
         else:

@@ -61,7 +61,7 @@ class Front(Generic[App]):
         client_secret: str | None = None,
         public_url: str | None = None,
         secret: str | Sequence[str] | None = None,
-        users: "str | UserDirectory | None" = None,
+        users: "str | Mapping[str, Any] | UserDirectory | None" = None,
         rules: Iterable[Mapping[str, Any]] = (),
         state: str | None = None,
         provider_app: "WSGIApplication | None" = None,
@@ -75,7 +75,7 @@ class Front(Generic[App]):
             client_id: what the provider knows this gate as, with `client_secret`.
             public_url: where browsers reach the app, without a path.
             secret: what seals sessions (`oidcgate secret` makes one); several: the first seals, all open.
-            users: `"file:users.toml"`, `"any"`, or a directory of one's own.
+            users: `"file:users.toml"`, `"any"`; a mapping with all of `[users]`; or a directory of one's own.
             rules: mappings with `path`, `allow` and perhaps `methods`; first match wins, no match: known
                 users.
             state: the state store, `"sqlite:///oidcgate-state.db"` unless given; `"memory"` for one process.
@@ -95,13 +95,15 @@ class Front(Generic[App]):
             "client_id": client_id,
             "client_secret": client_secret,
         }
-        directory = None if users is None or isinstance(users, str) else users
+        directory = None if users is None or isinstance(users, str | Mapping) else users
         data = {
             "public_url": public_url,
             "provider": provider,
             "session": {"secret": secret if secret is None or isinstance(secret, str) else "\n".join(secret)},
             # A directory of one's own stands in for whatever source is named.
-            "users": {"source": users if directory is None else "any"},
+            "users": users
+            if isinstance(users, Mapping)
+            else {"source": users if directory is None else "any"},
             "rules": list(rules) or None,
             "state": {"store": state},
         }

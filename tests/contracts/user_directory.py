@@ -189,7 +189,7 @@ class UserServer(Protocol):
 
     def kill(self) -> None: ...
 
-    def restart(self) -> None:
+    def start(self) -> None:
         """After `kill`; it holds the users of before."""
 
 
@@ -224,7 +224,7 @@ class UserServerContract:
             with pytest.raises(DirectoryUnavailable) as unavailable:
                 directory.find("alice", now=NOW + attempt * (PAUSE_SECONDS + 1))
             assert not unavailable.value.answered
-        server.restart()
+        server.start()
         assert directory.find("alice", now=NOW + 100) is not None
 
     def test_a_server_that_is_not_there_at_first(self, served: tuple[UserServer, UserDirectory]) -> None:
@@ -232,5 +232,5 @@ class UserServerContract:
         server.kill()
         with pytest.raises(DirectoryUnavailable):
             directory.find("alice", now=NOW)
-        server.restart()
+        server.start()
         assert directory.find("alice", now=NOW + 100) is not None

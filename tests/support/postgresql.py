@@ -99,7 +99,6 @@ class Postgresql:
                 os.kill(pid, signal.SIGCONT)
 
     kill = stop
-    restart = start
 
     def end(self) -> None:
         self.stop()

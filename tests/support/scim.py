@@ -81,8 +81,6 @@ class ScimServer:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(START_SECONDS)
 
-    restart = start
-
     def end(self) -> None:
         if self._process.poll() is None:
             self.kill()

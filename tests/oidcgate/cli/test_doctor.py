@@ -58,3 +58,31 @@ def test_a_wrong_file_is_told_as_check_tells_it(config: Path) -> None:
     assert result.exit_code == 1
     assert "user: is not a setting; did you mean 'users'" in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "told", "fix"),
+    [
+        pytest.param("sqlite:///none.db", "sql cannot be used: sqlite:///", "correct [users]", id="answered"),
+        pytest.param(
+            "postgresql+psycopg://gate@127.0.0.1:9/people",
+            "sql does not answer: postgresql+psycopg://",
+            "see that it can be reached",
+            id="away",
+        ),
+    ],
+)
+def test_a_directory_that_is_of_no_use_is_a_finding(config: Path, url: str, told: str, fix: str) -> None:
+    query = "SELECT login AS user_name FROM people"
+    config.write_text(
+        config.read_text().replace('"file:users.toml"', '"sql"')
+        + f'[users.sql]\nurl = "{url}"\nquery = "{query}"\n'
+    )
+    result = CliRunner().invoke(main, ["doctor", "--json", "--config", str(config)])
+
+    assert result.exit_code == 1
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    (finding,) = [one for one in found if one["subject"] == "directory"]
+    assert finding["verdict"] == "problem"
+    assert finding["says"].startswith(told)
+    assert finding["fix"] == fix

@@ -14,7 +14,13 @@ from oidcgate.directory.asked import AskedDirectory
 from oidcgate.directory.ldap import LdapSource, escaped
 from oidcgate.directory.ldap_connection import LdapConnections, LdapServer, Protection
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, UserDirectory
-from tests.contracts.user_directory import NOW, DirectoryOf, UserDirectoryContract
+from tests.contracts.user_directory import (
+    NOW,
+    DirectoryOf,
+    UserDirectoryContract,
+    UserServer,
+    UserServerContract,
+)
 from tests.support.slapd import BASE, BIND_DN, BIND_PASSWORD, Slapd, slapd
 from tests.support.tls import Authority
 
@@ -278,6 +284,13 @@ class TestRefusals:
                 user = directory.find(name, now=NOW)
                 assert user is not None
                 assert user.user_name == expected
+
+
+class TestServer(UserServerContract):
+    @pytest.fixture
+    def served(self, tmp_path: Path) -> Iterator[tuple[UserServer, UserDirectory]]:
+        with slapd(tmp_path / "slapd", [ALICE, {"userName": "bob"}]) as server:
+            yield server, AskedDirectory(source_of(server, timeout_seconds=1), "ldap")
 
 
 class TestOutage:

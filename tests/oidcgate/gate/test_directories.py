@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from oidcgate.directory.asked import AskedDirectory
 from oidcgate.directory.port import KnownUser
+from oidcgate.directory.sql import SqlUsers
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.directories import directory_of, known_users_check
 from oidcgate.gate.users_settings import UsersSettings, anchored_users
@@ -103,7 +105,11 @@ def test_files_are_those_beside_the_configuration(tmp_path: Path) -> None:
         db.execute("INSERT INTO people VALUES ('alice')")
     data = {"source": "sql", "sql": {"url": "sqlite:///people.db", "query": QUERY}}
     users = anchored_users(parse(UsersSettings, data), tmp_path)
-    assert directory_of(users).find("alice", now=NOW) == KnownUser("alice")
+    directory = directory_of(users)
+    assert directory.find("alice", now=NOW) == KnownUser("alice")
+    assert isinstance(directory, AskedDirectory)
+    assert isinstance(directory._source, SqlUsers)
+    directory._source.close()
 
 
 def test_a_function_is_asked() -> None:

@@ -680,6 +680,14 @@ def test_what_is_for_the_sidecar_is_told_around_an_app_and_a_proxy(caplog: pytes
     assert caplog.messages.count(told) == 1
 
 
+def test_users_may_be_given_as_a_table(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("userName\nAlice\n")
+    users = {"source": f"file:{tmp_path}/users.csv", "match": "email"}
+    gate = make_gate(App(), users)
+    assert gate.parts.config.users.match == "email"
+    assert gate.parts.users.find("alice", now=NOW) == KnownUser("Alice")
+
+
 def test_tables_are_laid_over_the_plain_arguments() -> None:
     gate = make_gate(App(), session={"idle_minutes": 10}, provider={"name": "Example"})
     assert gate.parts.config.session.idle_minutes == 10
