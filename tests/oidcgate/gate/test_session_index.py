@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,11 +12,15 @@ from oidcgate.gate.session import Absent, Found, SessionLimits, SessionRecord
 from oidcgate.gate.sessions import SealedSessions, Sessions
 from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.storage.redis import RedisStore
+from oidcgate.storage.redis_address import redis_server_of
 from oidcgate.storage.sql import SqlStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.sealing import KeyRing, new_secret
 from tests.contracts.record_cache import together
 from tests.oidcgate.gate.parts import ISSUER, NOW, SECRET, Store, cookie_of, record
+from tests.support.postgresql import Postgresql
+from tests.support.redis import redis_server
 
 NAMES = CookieNames.of("https://app.example.com", "app")
 LIMITS = SessionLimits.of(idle_seconds=600, absolute_seconds=3600)
@@ -189,8 +193,14 @@ def test_threads_that_sign_one_user_in_at_once_leave_as_many_as_are_allowed(make
     assert len(alive(make(state), cookies, NOW)) == 3
 
 
+def _store(url: str) -> RecordStore:
+    if url.startswith("redis:"):
+        return RedisStore(redis_server_of(url), "gate", wall_clock=lambda: NOW)
+    return SqlStore(url, clock=lambda: NOW)
+
+
 def _sign_in(url: str, process: int, many: int, start: object, made: object) -> None:
-    with closing(SqlStore(url, clock=lambda: NOW)) as store:
+    with closing(_store(url)) as store:
         sessions = sealed(store, max_per_user=3)
         start.wait(60)
         made.put(
@@ -201,19 +211,40 @@ def _sign_in(url: str, process: int, many: int, start: object, made: object) -> 
         )
 
 
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("redis", marks=pytest.mark.live),
+        pytest.param("pg", marks=pytest.mark.live),
+    ]
+)
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store that processes can share, empty."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/state.db"
+    elif request.param == "redis":
+        with redis_server() as server:
+            yield server.url
+    else:
+        postgresql: Postgresql = request.getfixturevalue("postgresql_server")
+        with postgresql.database() as name:
+            yield postgresql.url(name)
+
+
 @pytest.mark.slow
-def test_processes_that_sign_one_user_in_at_once_leave_as_many_as_are_allowed(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/state.db"
+def test_processes_that_sign_one_user_in_at_once_leave_as_many_as_are_allowed(shared_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start, made = context.Barrier(3), context.Queue()
-    processes = [context.Process(target=_sign_in, args=(url, index, 15, start, made)) for index in range(3)]
+    processes = [
+        context.Process(target=_sign_in, args=(shared_url, index, 15, start, made)) for index in range(3)
+    ]
     for process in processes:
         process.start()
     cookies = {cookie: cookie for _ in processes for cookie in made.get(timeout=120)}
     for process in processes:
         process.join(60)
     assert len(cookies) == 45
-    with closing(SqlStore(url, clock=lambda: NOW)) as store:
+    with closing(_store(shared_url)) as store:
         after = sealed(store)
         living = alive(after, cookies, NOW + 20)
         assert len(living) == 3
