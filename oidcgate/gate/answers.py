@@ -77,11 +77,25 @@ class Answers:
         response.headers.extend(_HEADERS)
         return response
 
-    def framed(self, by: Iterable[str]) -> Response:
-        """An empty page that pages of these origins, given as URLs of theirs, may hold in a frame."""
-        response = Response("<!doctype html>\n<title></title>\n", content_type="text/html; charset=utf-8")
+    def framed(
+        self, by: Iterable[str], *, body: str = "", script: str = "", frames: Iterable[str] = ()
+    ) -> Response:
+        """A page that nobody sees, which pages of these origins may hold in a frame.
+
+        Args:
+            by: URLs with these origins.
+            body: HTML.
+            script: the one script in it that runs.
+            frames: URLs that frames of this page load; each counts with its origin.
+        """
+        page = f"<!doctype html>\n<title></title>\n{body}\n"
+        response = Response(page, content_type="text/html; charset=utf-8")
         response.headers.extend(_HEADERS)
-        response.headers["Content-Security-Policy"] = content_security_policy(frame_ancestors=by)
+        response.headers["Content-Security-Policy"] = content_security_policy(
+            frame_ancestors=by, script=script, frame_src=frames
+        )
+        # Whose page a frame is in may decide what the IdP's frame lets it know.
+        response.headers["Referrer-Policy"] = "strict-origin"
         return response
 
     def no_grant(self) -> Response:

@@ -16,6 +16,8 @@ from oidcgate.gate.config import (
     FRONTCHANNEL_LOGOUT_PATH,
     LOGIN_PATH,
     LOGOUT_PATH,
+    SESSION_CHECK_PATH,
+    SESSION_FRAME_PATH,
 )
 from oidcgate.gate.front import REPLACED_BY_REDIRECT, Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
@@ -54,7 +56,15 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _ROUTE_BODY_BYTES: Final = 65_536
 _HEALTH_PATH: Final = GATE_PATH + "healthz"
 _AT_THE_PROVIDER: Final = frozenset(
-    {LOGIN_PATH, CALLBACK_PATH, LOGOUT_PATH, BACKCHANNEL_LOGOUT_PATH, FRONTCHANNEL_LOGOUT_PATH}
+    {
+        LOGIN_PATH,
+        CALLBACK_PATH,
+        LOGOUT_PATH,
+        BACKCHANNEL_LOGOUT_PATH,
+        FRONTCHANNEL_LOGOUT_PATH,
+        SESSION_FRAME_PATH,
+        SESSION_CHECK_PATH,
+    }
 )
 _BUSY: Final = decisions.Unavailable(UnavailableReason.BUSY)
 _BUSY_SESSION: Final = Unavailable(UnavailableReason.BUSY)

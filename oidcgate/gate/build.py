@@ -46,6 +46,7 @@ from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.session import SessionLimits
+from oidcgate.gate.session_frame import SessionFrame
 from oidcgate.gate.sessions import MoreOfSessions, SealedSessions, Sessions
 from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.gate.stores import session_store, state_store, stores_uninstalled
@@ -179,6 +180,16 @@ def build(
         clock=clock,
         random_bytes=random_bytes,
     )
+    session_frame = SessionFrame(
+        relying_parties=parties,
+        transactions=transactions,
+        sessions=sessions,
+        answers=answers,
+        audit=audit,
+        clock=clock,
+        public_url=config.public_url,
+        random_bytes=random_bytes,
+    )
     sign_in = Login(
         config=config,
         relying_parties=parties,
@@ -195,6 +206,7 @@ def build(
             sessions.limits.absolute_seconds,
         ),
         fragments=fragments,
+        session_frame=session_frame,
         answers=answers,
         refusals=refusals,
         audit=audit,
@@ -238,6 +250,7 @@ def build(
         sign_out=sign_out,
         back_channel=back_channel,
         front_channel=front_channel,
+        frame=session_frame,
         sessions=sessions,
         known_users=known_users,
         users=users,

@@ -44,6 +44,8 @@ RESEND_PATH: Final = f"{GATE_PATH}resend"
 JWKS_PATH: Final = f"{GATE_PATH}jwks.json"
 BACKCHANNEL_LOGOUT_PATH: Final = f"{GATE_PATH}backchannel-logout"
 FRONTCHANNEL_LOGOUT_PATH: Final = f"{GATE_PATH}frontchannel-logout"
+SESSION_FRAME_PATH: Final = f"{GATE_PATH}session-frame"
+SESSION_CHECK_PATH: Final = f"{GATE_PATH}session-check"
 
 _MINUTES_OF_A_YEAR = 525_600
 

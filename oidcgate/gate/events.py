@@ -161,7 +161,7 @@ class SessionDisplaced(Event):
 
 @dataclasses.dataclass(frozen=True)
 class SignedOutByProvider(Event):
-    """The IdP said that a session has ended. `channel`: back or front; `sub`: whose, if it said so.
+    """The IdP said that a session has ended. `channel`: back, front or frame; `sub`: whose, if it said so.
 
     `sessions`: how many ended here by it, those of sign-ins under way among them.
     """

@@ -28,11 +28,13 @@ from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Failure, Refusals
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
 from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailable, Unavailable
+from oidcgate.gate.session_frame import SessionFrame, SomebodyElse
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import Transaction, Transactions
 from oidcgate.identity import Identity
 from oidcgate.protocol.distributed_claims import claims_elsewhere
 from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.session_management import session_state_of
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.parameters import form_pairs, query_pairs
 
@@ -56,6 +58,7 @@ class Login:
     policy: Policy
     contexts: Contexts
     fragments: Fragments
+    session_frame: SessionFrame
     last_sign_ins: LastSignIns
     answers: Answers
     refusals: Refusals
@@ -89,9 +92,15 @@ class Login:
         try:
             code = party.code(pairs, transaction)
             signed_in = party.complete(code, transaction, now)
-            response = self._admitted(facts, request, transaction, signed_in, before, now)
-        except Failure as error:
-            response = self.refusals.failure(error, facts, request.environ, retry=transaction.return_path)
+            if transaction.framed:
+                self.session_frame.confirm(signed_in, transaction, before)
+            state_there = session_state_of(pairs) if party.provider.session_check_seconds else None
+            response = self._admitted(facts, request, transaction, signed_in, before, now, state_there)
+        except (*Failure, SomebodyElse) as error:
+            if transaction.framed:
+                response = self.session_frame.unconfirmed(error, before, now)
+            else:
+                response = self.refusals.failure(error, facts, request.environ, retry=transaction.return_path)
         # Whatever came of it, the attempt is over: a second answer to it finds nothing.
         response.headers.add("Set-Cookie", self.transactions.end(state))
         return response
@@ -104,6 +113,7 @@ class Login:
         signed_in: SignedIn,
         before: Found | Absent,
         now: int,
+        session_state: str | None,
     ) -> Response:
         """A session for whom the directory knows by that name; for others the page that says so."""
         user, why = self._user(signed_in.user_name, now)
@@ -146,6 +156,7 @@ class Login:
             known_at=0 if user is None else now,
             tokens=True,
             stranger=user is None and self.pins is not None,
+            session_state=session_state,
         )
         # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
         # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).

@@ -136,6 +136,13 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
         default=False,
         help="Ask the userinfo endpoint at each login and add its claims to those of the ID token.",
     )
+    session_check_seconds: int = setting(
+        default=0,
+        minimum=0,
+        maximum=3600,
+        help="How often `/.oidcgate/session-frame` asks the IdP's frame whether the person is still there; "
+        "0: never.",
+    )
     clock_skew_seconds: int = setting(
         default=60, minimum=0, maximum=300, help="How far the IdP's clock may differ from ours."
     )
@@ -204,6 +211,17 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
                     f"is too short for ID tokens that {algorithm} signs",
                     "have the IdP make one of at least 32 characters (HS384: 48, HS512: 64)",
                 )
+
+    @cross_check
+    def _frames_are_answered(self) -> Iterable[Problem]:
+        if self.session_check_seconds and self.response_mode != "query":
+            yield Problem(
+                "session_check_seconds",
+                self.session_check_seconds,
+                f"does not go with response_mode {self.response_mode}: a cross-site POST into a frame has no "
+                "session",
+                'use response_mode = "query", or leave it out',
+            )
 
     @cross_check
     def _bundle_there(self) -> Iterable[Problem]:

@@ -27,6 +27,8 @@ from oidcgate.gate.config import (
     LOGIN_PATH,
     LOGOUT_PATH,
     RESEND_PATH,
+    SESSION_CHECK_PATH,
+    SESSION_FRAME_PATH,
 )
 from oidcgate.gate.frontchannel import FrontChannel
 from oidcgate.gate.known_users import KnownUsers
@@ -35,6 +37,7 @@ from oidcgate.gate.login_start import LoginStart
 from oidcgate.gate.logout import Logout
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
+from oidcgate.gate.session_frame import SessionFrame
 from oidcgate.gate.sessions import Sessions
 from oidcgate.storage.records import RecordStore, StoreUnavailable
 from oidcgate.web.cookies import GATE_PATH
@@ -96,6 +99,13 @@ ROUTES: Final = (
         "resend",
         "Shows whoever has signed in the form that they sent before, to be sent by a click.",
     ),
+    Route(
+        SESSION_FRAME_PATH,
+        ("GET",),
+        "session_frame",
+        "A frame for pages of the app, which watches the session at the IdP.",
+    ),
+    Route(SESSION_CHECK_PATH, ("GET",), "session_check", "Where that frame asks the IdP anew."),
     Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
     Route(
         JWKS_PATH,
@@ -128,6 +138,7 @@ class Routes:
     sign_out: Logout
     back_channel: BackChannel
     front_channel: FrontChannel
+    frame: SessionFrame
     sessions: Sessions
     known_users: KnownUsers
     users: UserDirectory
@@ -231,6 +242,14 @@ class Routes:
             fields=form.fields,
             path=action.partition("?")[0],
         )
+
+    def session_frame(self, request: Request, facts: Facts) -> Response:
+        """See `SessionFrame.show`."""
+        return self.frame.show(request, facts)
+
+    def session_check(self, request: Request, facts: Facts) -> Response:
+        """See `SessionFrame.check`."""
+        return self.frame.check(request, facts)
 
     def userinfo(self, request: Request, facts: Facts) -> Response:
         """Who is signed in, for scripts: no claim beyond `session.claims` and groups (G-29).

@@ -59,6 +59,7 @@ class SessionRecord(msgspec.Struct, array_like=True, frozen=True, repr_omit_defa
         tokens: whether tokens are kept in the state store under `session_id`.
         stranger: whether the directory did not know the name at the sign-in, so that nobody has asked whose
             it is (`oidcgate.gate.pins`): if it becomes known, a new sign-in has to say.
+        session_state: what the provider's frame is asked about (`oidcgate.gate.session_frame`).
     """
 
     session_id: str
@@ -79,6 +80,7 @@ class SessionRecord(msgspec.Struct, array_like=True, frozen=True, repr_omit_defa
     generation: int = 0
     tokens: bool = False
     stranger: bool = False
+    session_state: str | None = None
 
     def __repr__(self) -> str:
         return f"SessionRecord(user_name={self.user_name!r}, created_at={self.created_at})"

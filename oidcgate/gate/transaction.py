@@ -55,6 +55,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         form: the id of the form that waits for this sign-in; "": none does.
         replaces: the id of the session that this browser had, where the answer comes without its cookie; "":
             it had none, or the cookie comes along.
+        framed: it only looks whether a session goes on, in a frame (`session_frame` next door).
     """
 
     seed: bytes
@@ -69,6 +70,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     fragment: str = ""
     form: str = ""
     replaces: str = ""
+    framed: bool = False
 
     def __repr__(self) -> str:
         return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"

@@ -23,6 +23,7 @@ _OPTIONAL_URLS: Final = (
     "userinfo_endpoint",
     "end_session_endpoint",
     "revocation_endpoint",
+    "check_session_iframe",
     "pushed_authorization_request_endpoint",
 )
 _REQUIRED_LISTS: Final = (
@@ -66,6 +67,7 @@ class ProviderMetadata:
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
     revocation_endpoint: str | None
+    check_session_iframe: str | None
     pushed_authorization_request_endpoint: str | None
     require_pushed_authorization_requests: bool
     id_token_signing_alg_values_supported: tuple[str, ...]
@@ -148,6 +150,7 @@ def check_provider_metadata(
         userinfo_endpoint=optional_urls["userinfo_endpoint"],
         end_session_endpoint=optional_urls["end_session_endpoint"],
         revocation_endpoint=optional_urls["revocation_endpoint"],
+        check_session_iframe=optional_urls["check_session_iframe"],
         pushed_authorization_request_endpoint=optional_urls["pushed_authorization_request_endpoint"],
         require_pushed_authorization_requests=_switch(document, "require_pushed_authorization_requests"),
         id_token_signing_alg_values_supported=algorithms,

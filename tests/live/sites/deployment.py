@@ -1,6 +1,6 @@
 """Both sites as processes: gunicorn with TLS, configured by files as an operator would write them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,35 @@ ca_file = "{authority.certificate}"
 
 
 @contextmanager
+def watching_sites(folder: Path, authority: Authority) -> Iterator[Sites]:
+    """Run an app at `app.test` whose pages hold the gate's frame, and the provider at `id.example`."""
+    app_port, provider_port = free_port(), free_port()
+    app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
+    client = f"""
+[[clients]]
+client_id = "directory"
+client_secret = "{SECRET}"
+trusted = true
+session_management = true
+redirect_uris = ["{app_url}/.oidcgate/callback"]
+post_logout_redirect_uris = ["{app_url}/.oidcgate/logged-out"]
+"""
+    provider_config = _write_provider_config(folder, issuer, client, people=("alice", "bob"))
+    gate_config = _write_gate_config(folder, issuer, app_url, authority, "query", "session_check_seconds = 1")
+    with (
+        _provider(folder, provider_port, provider_config, authority) as provider,
+        gunicorn(
+            "tests.live.sites.watching_site:application",
+            port=app_port,
+            log=folder / "app.log",
+            env={"GATE_CONFIG": str(gate_config)},
+            certificate=authority.issue("app.test"),
+        ) as app,
+    ):
+        yield Sites(app_url, issuer, app, provider)
+
+
+@contextmanager
 def spa_sites(folder: Path, authority: Authority, library: Path) -> Iterator[Sites]:
     """Run a single-page application at `app.test`, and the provider at `id.example`, until the block ends.
 
@@ -189,12 +218,19 @@ def _secret_file(path: Path, text: str) -> Path:
     return path
 
 
-def _write_provider_config(folder: Path, issuer: str, client: str, realm: str = "") -> Path:
+def _write_provider_config(
+    folder: Path,
+    issuer: str,
+    client: str,
+    realm: str = "",
+    *,
+    people: Sequence[str] = ("alice", "mallory"),
+) -> Path:
     _secret_file(folder / "provider-secret", "n0-real-secret-but-long-enough-for-the-provider-0123456789\n")
     users = "".join(
         f'[[users]]\nuser_name = "{name}"\npassword_hash = "{Passwords().hash("demo-" + name)}"\n'
         f'name = "{name.title()} Example"\nemail = "{name}@id.example"\n'
-        for name in ("alice", "mallory")
+        for name in people
     )
     path = folder / "provider.toml"
     path.write_text(
@@ -211,7 +247,7 @@ secret_file = "{folder / "provider-secret"}"
 
 
 def _write_gate_config(
-    folder: Path, issuer: str, app_url: str, authority: Authority, response_mode: str
+    folder: Path, issuer: str, app_url: str, authority: Authority, response_mode: str, more: str = ""
 ) -> Path:
     _secret_file(folder / "gate-secret", "bm8tcmVhbC1zZWNyZXQtYnV0LWxvbmctZW5vdWdoLTAxMjM0NTY3ODk\n")
     _secret_file(folder / "client-secret", SECRET)
@@ -226,6 +262,7 @@ client_id = "directory"
 client_secret_file = "{folder / "client-secret"}"
 response_mode = "{response_mode}"
 ca_file = "{authority.certificate}"
+{more}
 [users]
 source = "file:{USERS}"
 [session]

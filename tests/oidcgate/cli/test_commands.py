@@ -26,6 +26,7 @@ METADATA = ProviderMetadata(
     userinfo_endpoint=None,
     end_session_endpoint=None,
     revocation_endpoint=None,
+    check_session_iframe=None,
     pushed_authorization_request_endpoint=None,
     require_pushed_authorization_requests=False,
     id_token_signing_alg_values_supported=("RS256",),

@@ -56,6 +56,7 @@ def test_sound_metadata() -> None:
         userinfo_endpoint=f"{ISSUER}/userinfo",
         end_session_endpoint=f"{ISSUER}/end_session",
         revocation_endpoint=None,
+        check_session_iframe=None,
         pushed_authorization_request_endpoint=None,
         require_pushed_authorization_requests=False,
         id_token_signing_alg_values_supported=("RS256", "ES256"),
