@@ -250,6 +250,17 @@ def test_a_token_with_one_thing_wrong_is_refused_by_name(token: str, reason: JWE
     assert refusal(token) is reason
 
 
+def test_lengths_are_those_that_are_named() -> None:
+    for token, why in (
+        ("A" * MAX_ENCRYPTED_TOKEN_BYTES, "five parts"),
+        ("A" * (MAX_ENCRYPTED_TOKEN_BYTES + 1), "too long or not ASCII"),
+        ("A" * 8192 + "....", "header cannot be read"),
+        ("A" * 8193 + "....", "five parts"),
+    ):
+        with pytest.raises(JWEError, match=why):
+            decrypt(token, {"k": RSA}, KEY_ALGORITHMS, CONTENT_ALGORITHMS)
+
+
 @pytest.mark.row("P-14")
 def test_only_what_the_caller_accepts_is_opened() -> None:
     with pytest.raises(JWEError) as caught:

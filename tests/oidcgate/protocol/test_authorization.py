@@ -157,6 +157,7 @@ def test_the_redirect_target_is_known_although_the_rest_is_wrong() -> None:
     assert client_and_redirect(raw) == ("app", None)
     raw = parse_authorization_request([*pairs(), ("state", "again")])
     assert client_and_redirect(raw) == ("app", "https://app.example.com/cb")
+    assert not raw.signed
 
 
 @pytest.mark.row("E-25")

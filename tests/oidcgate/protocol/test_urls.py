@@ -10,6 +10,7 @@ from oidcgate.protocol.urls import (
     endpoint_problem,
     is_loopback_url,
     issuer_problem,
+    link_problem,
     match_redirect_uri,
     origin,
     redirect_uri_problem,
@@ -332,3 +333,11 @@ def test_an_origin_is_written_as_a_browser_does(url: str, text: str) -> None:
     found = origin(url)
     assert found is not None
     assert found.text == text
+
+
+@pytest.mark.row("P-03")
+def test_a_link_is_https_and_http_to_this_machine_only_where_that_is_said() -> None:
+    assert link_problem("https://app.example/terms?a=1#b") is None
+    assert link_problem("javascript:alert(1)") is not None
+    assert link_problem("http://localhost/terms") is not None
+    assert link_problem("http://localhost/terms", insecure_allow_http_loopback=True) is None

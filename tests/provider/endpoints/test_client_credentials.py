@@ -22,7 +22,8 @@ from tests.provider.endpoints.apis import (
 )
 from tests.provider.endpoints.test_cost import statements
 from tests.provider.endpoints.test_introspect import INACTIVE, introspect
-from tests.provider.world import ISSUER, World, error_of
+from tests.provider.registering import registered, registering
+from tests.provider.world import ISSUER, World, basic, error_of
 
 INVALID_SCOPE = (400, "invalid_scope")
 INVALID_TARGET = (400, "invalid_target")
@@ -64,6 +65,24 @@ def test_a_token_that_is_a_jwt_costs_no_write(apis: World) -> None:
 
     assert sent
     assert {statement.split()[0] for statement in sent} <= {"BEGIN", "SELECT"}
+
+
+@pytest.mark.row("P-13")
+def test_a_token_of_who_registered_itself_and_was_given_nothing_yet_is_written_down(database) -> None:
+    policy = {"flows": ["client_credentials"], "scopes": ["orders"], "audiences": [ORDERS]}
+    world = registering(
+        database,
+        registration=policy,
+        resources=[{"audience": ORDERS, "scopes": ["orders"], "access_token_format": "jwt"}],
+        scopes=[{"value": "orders"}],
+    )
+    told = registered(world, grant_types=["client_credentials"], redirect_uris=None)
+    said = basic(told["client_id"], told["client_secret"])
+
+    form = {"grant_type": "client_credentials", "scope": "orders", "resource": ORDERS}
+    assert world.post("/token", form, headers={"Authorization": said}).status_code == 200
+    (grant,) = world.rows("grants")
+    assert grant["client_id"] == told["client_id"]
 
 
 @pytest.mark.row("E-12")

@@ -158,6 +158,18 @@ def test_a_token_for_an_api_is_the_persons_and_that_apis(till: World) -> None:
     assert error_of(till.userinfo(body["access_token"])) == (403, "insufficient_scope")
 
 
+def test_a_pairwise_client_is_told_the_sub_of_its_sector(database) -> None:
+    listed = {"subject_type": "pairwise", "sector_identifier_uri": "https://till.example/sector.json"}
+    world = started(
+        database, clients=with_client("till", **listed), subjects={"types": ["public", "pairwise"]}
+    )
+    body = sign_in(world).get_json()
+    said = world.userinfo(body["access_token"])
+    assert said.status_code == 200
+    keys = import_public_keys(world.browser().get("/jwks").get_json())
+    assert said.get_json()["sub"] == verify(body["id_token"], keys, ["RS256"]).claims["sub"] != ALICE
+
+
 @pytest.mark.row("S-11")
 @pytest.mark.parametrize("name", ["username", "password", "scope", "grant_type"])
 def test_a_repeated_parameter_is_refused(till: World, name: str) -> None:

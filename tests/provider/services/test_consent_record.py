@@ -200,6 +200,17 @@ def test_one_record_for_each_client() -> None:
     assert scopes_of([MAIL], "desk") == frozenset()
 
 
+@pytest.mark.row("P-13")
+def test_what_an_earlier_client_of_that_id_was_given_does_not_count() -> None:
+    assert scopes_of([MAIL], "mail", made_at=MAIL.since) == frozenset(MAIL.scopes)
+    assert scopes_of([MAIL], "mail", made_at=MAIL.since + 1) == frozenset()
+    asked = frozenset({"phone"})
+    kept = with_answer([MAIL], "mail", asked, asked, NOW + 9, made_at=MAIL.since)
+    assert kept == (Consent("mail", ("email", "openid", "phone"), MAIL.since),)
+    begun = with_answer([MAIL], "mail", asked, asked, NOW + 9, made_at=MAIL.since + 1)
+    assert begun == (Consent("mail", ("phone",), NOW + 9),)
+
+
 @pytest.mark.row("A-13")
 @given(st.lists(st.tuples(st.sampled_from("abc"), SCOPES, SCOPES), max_size=8))
 def test_what_holds_is_what_was_said_last(answers: list[tuple[str, frozenset[str], frozenset[str]]]) -> None:

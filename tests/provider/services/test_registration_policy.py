@@ -218,6 +218,15 @@ def test_a_pairwise_client_is_answered_at_the_host_of_its_sector_alone(
     assert keys(replace(PLAIN, **changes), **policy) == problems
 
 
+def test_the_problem_of_a_pairwise_client_that_collects_names_how() -> None:
+    client = replace(PLAIN, subject_type="pairwise", flows=("password", "authorization_code", "device_code"))
+    (problem,) = found(client, flows=["authorization_code", "device_code", "password"])
+    assert (problem.key, problem.value) == ("subject_type", "pairwise")
+    assert problem.message == (
+        "is not for applications that register themselves with device_code and password"
+    )
+
+
 @pytest.mark.row("P-13")
 @pytest.mark.parametrize(
     ("uri", "fine"),
