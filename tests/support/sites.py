@@ -14,6 +14,7 @@ from oidcgate import Gate, settings
 from oidcgate.audit import Audit
 from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
+from oidcgate.net.fetch import Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
 from provider import Provider
 from provider.config import ProviderSettings
@@ -106,8 +107,15 @@ def write_directory(folder: Path) -> Path:
     return path
 
 
-def make_provider(folder: Path, clock: Clock, events: list[str], **overrides: Any) -> Provider:
-    """A provider with three people and the gate as a client."""
+def make_provider(
+    folder: Path, clock: Clock, events: list[str], *, fetcher: Fetcher | None = None, **overrides: Any
+) -> Provider:
+    """A provider with three people and the gate as a client.
+
+    Args:
+        fetcher: carries its calls to other servers, in place of one over sockets.
+        overrides: settings laid over its usual ones.
+    """
     data: dict[str, Any] = {
         "issuer": ISSUER,
         "database": f"sqlite:///{folder / 'provider.db'}",
@@ -132,7 +140,7 @@ def make_provider(folder: Path, clock: Clock, events: list[str], **overrides: An
         ],
     }
     parsed = settings.parse(ProviderSettings, {**data, **overrides})
-    return Provider.from_settings(parsed, clock=clock, audit=Audit(events.append, clock))
+    return Provider.from_settings(parsed, clock=clock, audit=Audit(events.append, clock), fetcher=fetcher)
 
 
 def make_gate(

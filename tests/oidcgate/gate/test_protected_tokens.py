@@ -10,7 +10,7 @@ from joserfc.jwk import OctKey
 
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.jose.jwe import EncryptionKey, encrypt, import_encryption_keys
-from oidcgate.jose.jwt import serialize, sign, unverified_claims
+from oidcgate.jose.jwt import JWTError, serialize, sign, unverified_claims
 from oidcgate.jose.keys import SIGNING_ALGORITHMS, generate_key, private_jwk
 from oidcgate.jose.shared_secret import sign_hmac
 from oidcgate.settings import SettingsError
@@ -238,6 +238,16 @@ class TestEncryptedIdTokens:
         assert browser.sign_in().status_code == 400
         assert made.reasons() == [reason]
         assert not browser.has_session()
+
+    def test_other_tokens_of_the_idp_open_likewise(self) -> None:
+        made = scene(client_decryption_keys=PEM)
+        (party,) = made.parts.routes.sign_in.relying_parties.values()
+        signed = sign({"sub": "x"}, signing_key(), "ES256", kid="one", typ="logout+jwt")
+        token = encrypt(signed, published(made), "ECDH-ES", "A128GCM")
+        assert party.signed_tokens.verified(token).claims == {"sub": "x"}
+        raw = jwe.encrypt_compact({"alg": "ECDH-ES", "enc": "A128GCM"}, '{"sub": "x"}', OURS)
+        with pytest.raises(JWTError):
+            party.signed_tokens.verified(raw)
 
     def test_without_a_key_the_log_says_what_is_missing(self) -> None:
         made = scene()

@@ -130,6 +130,7 @@ class TestTheTokenRequest:
 class TestTheUserName:
     """preferred_username: from the ID token, else from userinfo, and once."""
 
+    @pytest.mark.row("A-10")
     def test_only_in_the_id_token(self) -> None:
         scene = Scene.set()
         browser = scene.browser()
