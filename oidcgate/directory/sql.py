@@ -84,8 +84,9 @@ class SqlUsers:
         self._name = self._url.render_as_string(hide_password=True)
         self._timeout_seconds = timeout_seconds
         self._threads = TimeLimited("oidcgate-users-sql", at_once=_AT_ONCE)
-        self._opening = threading.Lock()
+        self._opening: dict[int, threading.Lock] = {}
         self._engine: sa.Engine | None = None
+        self._inherited: list[sa.Engine] = []
         self._pid: int | None = None
         self._ends = _Ends()
         # On lines of its own: the last one may end in a comment.
@@ -127,9 +128,8 @@ class SqlUsers:
 
     def close(self) -> None:
         """Close the connections of this process that are not in use. A later question opens new ones."""
-        with self._opening:
-            if self._engine is not None and self._pid == os.getpid():
-                self._engine.dispose()
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
 
     def _ask(self, statement: sa.Executable) -> Sequence[Any]:
         # In a thread: no driver has a time limit of its own for every way in which a server can hang.
@@ -153,10 +153,15 @@ class SqlUsers:
             raise DirectoryUnavailable(f"{self._name}: {type(error).__name__}", answered=True) from None
 
     def _open(self) -> sa.Engine:
-        with self._opening:
-            if self._engine is None or self._pid != os.getpid():
-                # What a parent had open is the parent's: it is neither used nor closed here.
-                self._engine, self._pid = self._make_engine(), os.getpid()
+        pid = os.getpid()
+        # A lock of this process: one held at the moment of a fork would never be released in the child.
+        with self._opening.setdefault(pid, threading.Lock()):
+            if self._engine is not None and self._pid == pid:
+                return self._engine
+            if self._engine is not None:
+                # What a parent had open is the parent's: kept, so that it is not closed here either.
+                self._inherited.append(self._engine)
+            self._engine, self._pid = self._make_engine(), pid
             return self._engine
 
     def _make_engine(self) -> sa.Engine:
@@ -236,7 +241,8 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _entry(row: Any) -> dict[str, Any]:
-    columns = row._mapping
+    # An alias without quotes is the same in small and large letters; SQLite gives it as it was written.
+    columns = {str(name).lower(): value for name, value in row._mapping.items()}
     entry = {attribute: columns[name] for name, attribute in _COLUMNS.items() if name in columns}
     # SQLite has no booleans, and some schemas have none elsewhere.
     if type(entry.get("active")) is int and entry["active"] in (0, 1):

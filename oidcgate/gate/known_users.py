@@ -156,9 +156,14 @@ class KnownUsers:
         return None
 
     def _remember(self, name: str, answer: _Answer) -> None:
-        if self._may_wait:
-            with self._lock:
-                self._answers[fold(name)] = answer
+        if not self._may_wait:
+            return
+        key = fold(name)
+        with self._lock:
+            # Questions overtake each other; what was asked later is news.
+            known = self._answers.get(key)
+            if known is None or known.answered_at <= answer.answered_at:
+                self._answers[key] = answer
 
     def _remembered(self, name: str) -> _Answer | None:
         with self._lock:

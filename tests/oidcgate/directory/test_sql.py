@@ -325,6 +325,13 @@ def test_a_malformed_row_is_nobody(tmp_path: Path, name: object) -> None:
     assert directory.find("bob", now=NOW) == KnownUser("bob")
 
 
+def test_columns_are_named_in_any_case(file: Path) -> None:
+    fill(file, row(ALICE))
+    query = "SELECT login AS USER_NAME, full_name AS Display_Name, employed AS ACTIVE FROM people"
+    directory = directory_at(f"sqlite:///{file}", query)
+    assert directory.find("alice", now=NOW) == KnownUser("Alice", True, "Alice Liddell")
+
+
 def test_text_that_is_none_is_no_answer(file: Path) -> None:
     fill(file, ("alice", b"x", True, None))
     with closing(sqlite3.connect(file)) as db, db:

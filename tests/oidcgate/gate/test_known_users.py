@@ -123,6 +123,19 @@ def test_whom_the_directory_lets_in_no_longer_is_remembered_as_that(
     assert len(directory.asked) == 2
 
 
+def test_an_answer_that_was_overtaken_is_no_news(users: KnownUsers, directory: Asked) -> None:
+    users.find("alice", now=NOW + 10)
+    directory.users.clear()
+    users.find("alice", now=NOW + 20)
+    directory.change(ALICE)
+    directory.number -= 1
+    # Asked before the one that heard of the removal, and answered after it.
+    users.find("alice", now=NOW + 15)
+    directory.users.clear()
+    assert seen(users, found(), NOW + 21) == (False, False)
+    assert len(directory.asked) == 3
+
+
 class TestOutage:
     def test_the_last_answer_holds_for_so_long_and_no_longer(
         self, users: KnownUsers, directory: Asked
