@@ -225,6 +225,7 @@ def test_the_problem_of_a_pairwise_client_that_collects_names_how() -> None:
     assert problem.message == (
         "is not for applications that register themselves with device_code and password"
     )
+    assert problem.fix == "ask whoever runs the provider"
 
 
 @pytest.mark.row("P-13")
