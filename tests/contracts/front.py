@@ -295,6 +295,31 @@ class FrontContract:
         assert front.ask("/", headers=again).status == 401
         assert front.ask("/", headers=alices).status == 200
 
+    @pytest.mark.row("T-03", "G-07")
+    def test_a_frame_of_the_provider_ends_the_session_that_it_names(self, front: Front) -> None:
+        agent = front.user_agent()
+        front.sign_in(agent)
+        kept = [("Cookie", f"{front.parts.names.session}={front.session_in(agent)}")]
+        found = front.parts.sessions.load(kept[0][1], int(front.parts.clock()))
+        assert isinstance(found, Found)
+        named = urlencode({"iss": front.issuer, "sid": found.record.sid})
+        # A frame on another site: none of our cookies comes with it.
+        answer = front.ask(f"/.oidcgate/frontchannel-logout?{named}", headers=BROWSER)
+        assert answer.status == 200
+        assert "frame-ancestors 'none'" not in answer.one("Content-Security-Policy")
+        front.app.clear()
+        assert front.ask("/", headers=kept).status == 401
+        assert front.app.seen == []
+
+    @pytest.mark.row("G-07")
+    def test_a_logout_token_that_is_none_is_refused_by_the_gate_itself(self, front: Front) -> None:
+        form = [("Content-Type", "application/x-www-form-urlencoded")]
+        answer = front.ask("/.oidcgate/backchannel-logout", "POST", form, b"logout_token=a.b.c")
+        assert answer.status == 400
+        assert json.loads(answer.body)["error"] == "invalid_request"
+        assert answer.one("Cache-Control") == "no-store"
+        assert front.app.seen == []
+
     @pytest.mark.row("T-03", "G-15")
     def test_somebody_who_is_removed_is_out_as_soon_as_the_directory_is_looked_at(self, front: Front) -> None:
         cookie = [("Cookie", front.cookie())]
