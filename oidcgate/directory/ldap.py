@@ -80,6 +80,10 @@ class LdapSource:
             )
         ]
 
+    def close(self) -> None:
+        """Close the connections that wait for the next question."""
+        self.connections.close()
+
     def _user(self, entry: Mapping[str, tuple[bytes, ...]], name: str) -> KnownUser | None:
         """The user that an entry describes; None when it is none of that name that anybody could be."""
         names = [text for text in _texts(entry, self.user_name) if user_name_problem(text) is None]

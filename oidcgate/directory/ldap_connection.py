@@ -50,7 +50,7 @@ _KEPT_SECONDS: Final = 60
 _START_TLS: Final = "1.3.6.1.4.1.1466.20037"
 _SUCCESS: Final = 0
 _SIZE_LIMIT_EXCEEDED: Final = 4
-_LATE: Final = "did not answer within users.ldap.timeout_seconds"
+_LATE: Final = "did not answer within users.timeout_seconds"
 
 
 class Protection(Enum):

@@ -18,6 +18,7 @@ from tests.support.sites import (
     Sites,
     make_sites,
 )
+from tests.support.slapd import BASE, BIND_DN, BIND_PASSWORD, slapd
 
 QUERY = "SELECT login AS user_name, full_name AS display_name, employed AS active FROM people"
 TABLE = "CREATE TABLE people (login TEXT, full_name TEXT, employed BOOLEAN)"
@@ -131,6 +132,22 @@ def scim(folder: Path) -> Iterator[Directory]:
 
 
 @contextmanager
+def ldap(folder: Path) -> Iterator[Directory]:
+    alice = {"userName": "Alice", "displayName": "Alice Liddell"}
+    with slapd(folder / "slapd", [alice, {"userName": "carol", "active": False}]) as server:
+        table = {
+            "url": f"ldap://127.0.0.1:{server.port}",
+            "base": BASE,
+            "bind_dn": BIND_DN,
+            "bind_password": BIND_PASSWORD,
+        }
+        users = {"source": "ldap", "ldap": table, "timeout_seconds": 1}
+        yield Directory(
+            users, lambda: server.change("alice", "nsAccountLock", "TRUE"), lambda: _frozen(server)
+        )
+
+
+@contextmanager
 def _frozen(server: Any) -> Iterator[None]:
     server.freeze()
     try:
@@ -145,6 +162,7 @@ def _frozen(server: Any) -> Iterator[None]:
         sqlite,
         pytest.param(postgresql, marks=pytest.mark.live),
         pytest.param(scim, marks=pytest.mark.live),
+        pytest.param(ldap, marks=pytest.mark.live),
     ]
 )
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Directory]:
@@ -158,7 +176,9 @@ def sites(directory: Directory, tmp_path: Path, caplog: pytest.LogCaptureFixture
     sites = make_sites(tmp_path, users={**directory.users, "max_stale_seconds": STALE_SECONDS})
     yield sites
     told = caplog.text + "".join(sites.events)
-    assert not [secret for secret in (TOKEN, "right-7nQ2", "canary-of-the-function") if secret in told]
+    assert not [
+        secret for secret in (TOKEN, BIND_PASSWORD, "right-7nQ2", "canary-of-the-function") if secret in told
+    ]
     close = getattr(getattr(sites.gate.parts.users, "_source", None), "close", None)
     if close is not None:
         close()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import ldap3
 import pytest
 
 from tests.support.servers import START_SECONDS, free_port
@@ -23,6 +24,8 @@ from tests.support.tls import Certificate
 BASE = "dc=example,dc=com"
 BIND_DN = f"cn=gate,{BASE}"
 BIND_PASSWORD = "bind-pässword"
+_ROOT_DN = f"cn=root,{BASE}"
+_ROOT_PASSWORD = "of-this-test-alone"
 
 _SCHEMAS = Path("/etc/ldap/schema")
 # Switches of other servers, so that their accounts can be put here.
@@ -48,6 +51,8 @@ moduleload ppolicy
 database mdb
 maxsize 67108864
 suffix "{base}"
+rootdn "{root_dn}"
+rootpw {root_password}
 directory {folder}/data
 overlay ppolicy
 index uid eq
@@ -87,6 +92,8 @@ class Slapd:
                 folder=folder,
                 base=BASE,
                 bind_dn=BIND_DN,
+                root_dn=_ROOT_DN,
+                root_password=_ROOT_PASSWORD,
                 tls=tls,
                 anonymous="read" if anonymous else "none",
             )
@@ -129,6 +136,14 @@ class Slapd:
             entries.append(entry)
         if entries:
             self.add(*entries)
+
+    def change(self, user_name: str, attribute: str, value: str) -> None:
+        """Give a person's attribute another value, while it runs."""
+        server = ldap3.Server("127.0.0.1", self.port, get_info=ldap3.NONE)
+        with ldap3.Connection(server, _ROOT_DN, _ROOT_PASSWORD, raise_exceptions=True) as connection:
+            connection.search(BASE, f"(uid={user_name})")
+            (entry,) = connection.response
+            connection.modify(entry["dn"], {attribute: [(ldap3.MODIFY_REPLACE, [value])]})
 
     def start(self) -> None:
         """Run it until it accepts connections."""
