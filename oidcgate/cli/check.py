@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -17,11 +16,9 @@ from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.local_users import entries_of
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
-from oidcgate.gate.stores import store_check
+from oidcgate.gate.stores import state_doubts, store_check
 from oidcgate.gate.unread import Use
 from oidcgate.settings import Check, Problem
-from oidcgate.storage.records import StoreUnavailable
-from oidcgate.storage.redis_address import REDIS_SCHEMES
 
 
 @click.command()
@@ -54,7 +51,7 @@ def check(path: Path, offline: bool) -> None:
     _summary(config)
     away: list[str] = []
     if not offline:
-        for doubt in _doubts(parts):
+        for doubt in state_doubts(config, parts.routes.state):
             click.echo(f"warning: {doubt}", err=True)
         wrong = [line for provider in config.identity_providers for line in _compared(parts, provider, away)]
         end_with([*wrong, *_asked(parts, away)])
@@ -115,20 +112,6 @@ def _summary(config: GateConfig) -> None:
     for rule in config.rules:
         click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {rule.allow}")
     click.echo("rule            everything else: known")
-
-
-def _doubts(parts: GateParts) -> Iterator[str]:
-    """Why the state store may forget what it must not; or why it cannot be asked now."""
-    if not parts.config.state.store.startswith(REDIS_SCHEMES):
-        return
-    from oidcgate.storage.redis import RedisStore
-
-    store = parts.routes.state
-    assert isinstance(store, RedisStore)  # noqa: S101 (what `build` makes of such a setting)
-    try:
-        yield from store.doubts()
-    except StoreUnavailable as error:
-        yield str(error)
 
 
 def _asked(parts: GateParts, away: list[str]) -> list[Problem]:

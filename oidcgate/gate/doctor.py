@@ -26,6 +26,7 @@ from oidcgate.gate.diagnosis import (
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.stores import state_doubts
 from oidcgate.gate.transaction import SEED_BYTES, Transaction
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.jose.remote import KeysUnavailable
@@ -96,6 +97,9 @@ class Doctor:
 
         kind = self.config.state.store.partition(":")[0]
         yield _asked("state store", f"{kind} keeps what it is given", written_and_taken)
+        for doubt in state_doubts(self.config, self.state):
+            what, _, fix = doubt.partition("; ")
+            yield Finding("state store", Verdict.DOUBT, what, fix)
         kind = self.config.session.store.partition(":")[0]
         yield _asked("sessions", f"{kind} answers", lambda: self.sessions.probe(now))
 

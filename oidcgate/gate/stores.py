@@ -14,12 +14,12 @@ from oidcgate.gate.revocations import REVOCATIONS
 from oidcgate.gate.store_settings import IN_STATE, POSTGRESQL, SQLITE, anchored_file, anchored_state
 from oidcgate.settings import Check, Problem, Secret
 from oidcgate.storage.memory import MemoryStore
-from oidcgate.storage.records import RecordCache, RecordStore
+from oidcgate.storage.records import RecordCache, RecordStore, StoreUnavailable
 from oidcgate.storage.redis_address import REDIS_SCHEMES, redis_server_of
 from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.storage.sql import SqlStore
 
-__all__ = ["session_store", "state_store", "store_check", "stores_uninstalled"]
+__all__ = ["session_store", "state_doubts", "state_store", "store_check", "stores_uninstalled"]
 
 
 def state_store(config: GateConfig, gate_id: str, clock: Callable[[], float]) -> RecordStore:
@@ -59,6 +59,23 @@ def _shared(
         server = redis_server_of(store)
         return RedisStore(server, gate_id, password=plain, watched=watched, lag_seconds=lag)
     return SqlStore(store, password=plain, watched=watched, lag_seconds=lag)
+
+
+def state_doubts(config: GateConfig, store: RecordStore) -> Iterator[str]:
+    """Why the state store may forget what it must not, or why it cannot be asked now; each with what to do.
+
+    Args:
+        store: what `state_store` made of it.
+    """
+    if not config.state.store.startswith(REDIS_SCHEMES):
+        return
+    from oidcgate.storage.redis import RedisStore
+
+    assert isinstance(store, RedisStore)  # noqa: S101 (what is made of such a setting)
+    try:
+        yield from store.doubts()
+    except StoreUnavailable as error:
+        yield str(error)
 
 
 def stores_uninstalled(config: GateConfig) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """A server that did not answer is left alone for a moment, so that requests do not queue up behind time-outs.
 
 One caller at a time finds out whether it is back; whoever comes meanwhile is told at once. Used by the stores
-that are servers of their own: `memcached`, `redis`.
+that may be servers of their own: `memcached`, `redis`, `sql`.
 """
 
 import logging

@@ -21,10 +21,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from oidcgate.storage import postgresql
 from oidcgate.storage.change_mark import ChangeMark
+from oidcgate.storage.left_alone import LeftAlone
 from oidcgate.storage.records import Record, StoreFailure, StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
+#: How long a PostgreSQL that did not answer is left alone.
+_PAUSE_SECONDS: Final = 1.0
 _WRITES_PER_SWEEP: Final = 256
 _SWEPT_AT_ONCE: Final = 1024
 # Behind other hosts' clocks: a revocation must not go while a clock that is late still honours its session.
@@ -103,7 +107,8 @@ class SqlStore:
     Args:
         password: for PostgreSQL, where it is not in the address.
         lag_seconds: how late another process's write is seen in PostgreSQL; see `generation`.
-        busy_timeout_seconds: how long a write waits for another process's.
+        busy_timeout_seconds: how long a write waits for another process's, and anybody for a PostgreSQL that
+            does not answer.
         watched: the kinds whose writes make a new generation; None: all.
         clock: epoch seconds; tells what has long expired.
 
@@ -143,6 +148,7 @@ class SqlStore:
         # A database in memory is one connection, which takes one thread at a time.
         self._turn: AbstractContextManager[object] = threading.RLock() if in_memory else nullcontext()
         self._announces = parsed.get_backend_name() == "sqlite"
+        self._left_alone = LeftAlone(parsed.render_as_string(), _PAUSE_SECONDS, time.monotonic)
         self._opening: dict[int, threading.Lock] = {}
         self._pid: int | None = None
         self._engine: sa.Engine | None = None
@@ -285,17 +291,26 @@ class SqlStore:
     @contextmanager
     def _connection(self, *, writes: bool) -> Iterator[sa.Connection]:
         """A transaction, committed at the end; what goes wrong with the database becomes StoreUnavailable."""
+        if not self._left_alone.may_be_asked():
+            raise self._unavailable(StoreFailure.UNREACHABLE, "it did not answer a moment ago")
+        begun = time.monotonic()
         try:
             engine = self._open().execution_options(oidcgate_writes=writes)
             with self._turn, engine.begin() as connection:
                 yield connection
         except sa.exc.DBAPIError as error:
-            raise self._unavailable(_reason(error.orig), type(error.orig).__name__) from error
+            reason = _reason(error.orig)
+            # A connection that was cut is no reason to keep others waiting: their own may be good.
+            if reason is StoreFailure.UNREACHABLE and time.monotonic() - begun > self._busy_timeout_seconds:
+                self._left_alone.did_not_answer(error.orig or error)
+            raise self._unavailable(reason, type(error.orig).__name__) from error
         except sa.exc.TimeoutError as error:
             raise self._unavailable(StoreFailure.LOCKED, "no connection became free") from error
         except OSError as error:
             reason = _OS_REASONS.get(error.errno or 0, StoreFailure.FAILED)
             raise self._unavailable(reason, str(error.strerror)) from error
+        else:
+            self._left_alone.answered()
 
     def _open(self) -> sa.Engine:
         engine, pid = self._engine, os.getpid()
@@ -324,7 +339,7 @@ class SqlStore:
 
     def _make_engine(self) -> sa.Engine:
         if self._url.get_backend_name() != "sqlite":
-            return sa.create_engine(self._url, pool_pre_ping=True, pool_timeout=self._busy_timeout_seconds)
+            return postgresql.open_engine(self._url, self._busy_timeout_seconds)
         arguments = {"timeout": self._busy_timeout_seconds, "check_same_thread": False}
         if self._file is None:
             engine = sa.create_engine(self._url, poolclass=StaticPool, connect_args=arguments)

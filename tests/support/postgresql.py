@@ -100,6 +100,22 @@ class Postgresql:
 
     kill = stop
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Until the block ends it takes connections, in its kernel's name, and answers nothing."""
+        postmaster = self._process.pid
+        # The postmaster first, so that it makes no more of them.
+        os.kill(postmaster, signal.SIGSTOP)
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        family = [postmaster, *map(int, children)]
+        try:
+            for process in family[1:]:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in family:
+                os.kill(process, signal.SIGCONT)
+
     def end(self) -> None:
         self.stop()
         self._log.close()

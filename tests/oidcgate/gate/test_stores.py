@@ -1,18 +1,26 @@
 """Which store a setting becomes, and what is told of one that cannot be."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from oidcgate.cli.doctor import doctor_of
 from oidcgate.gate import stores
 from oidcgate.gate.build import build
 from oidcgate.gate.config import GateConfig, config_from_mapping, load_config
+from oidcgate.gate.diagnosis import Verdict
 from oidcgate.gate.stored_sessions import StoredSessions
-from oidcgate.gate.stores import store_check, stores_uninstalled
+from oidcgate.gate.stores import state_doubts, store_check, stores_uninstalled
+from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.settings import SettingsError
+from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.redis import RedisStore
 from oidcgate.storage.sql import SqlStore
 from tests.oidcgate.gate.parts import ISSUER, PUBLIC_URL, SECRET
+from tests.support.redis import redis_server
 
 
 def configured(session: dict[str, object], state: dict[str, object]) -> GateConfig:
@@ -117,3 +125,26 @@ store = "sqlite:///sessions/s.db"
     elsewhere = load_config(path, {"STATE_DIRECTORY": "/var/lib/gate"})
     assert elsewhere.state.store == "sqlite:////var/lib/gate/oidcgate-state.db"
     assert elsewhere.session == config.session
+
+
+def test_what_only_some_need_is_imported_only_where_it_is_named() -> None:
+    some = "{'redis', 'pymemcache', 'psycopg'}"
+    program = f"import sys, oidcgate.gate.build, oidcgate.cli; print({some} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "set()\n"
+
+
+@pytest.mark.live
+def test_a_redis_that_may_forget_is_doubted_by_check_and_doctor() -> None:
+    with redis_server() as server:
+        config = configured({}, {"store": server.url})
+        parts = build(config)
+        (doubt,) = state_doubts(config, parts.routes.state)
+        assert "set appendonly yes" in doubt
+        examined = doctor_of(parts, Fetcher(AddressRules()), os.urandom)._stores()
+        findings = [(each.subject, each.verdict) for each in examined]
+        assert findings[:2] == [("state store", Verdict.FINE), ("state store", Verdict.DOUBT)]
+        server.kill()
+        assert "cannot be reached" in next(state_doubts(config, parts.routes.state))
+        parts.routes.state.close()
+    assert list(state_doubts(configured({}, {"store": "memory"}), MemoryStore())) == []

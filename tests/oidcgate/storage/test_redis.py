@@ -334,6 +334,16 @@ def test_a_frozen_server_is_unavailable_in_time_and_then_at_once(
     assert told[1] == f"Redis at {server.shown} answers again"
 
 
+def test_a_slow_server_is_waited_for(store_on: MakeStore) -> None:
+    with redis_server() as server:
+        store = store_on(server, answer_seconds=20)
+        keep(store)
+        server.say("CLIENT", "PAUSE", "500", "ALL")
+        begun = time.monotonic()
+        assert value_of(store) == b"v"
+        assert time.monotonic() - begun > 0.2
+
+
 @pytest.mark.row("G-05")
 @pytest.mark.parametrize("verb", ["put", "get", "take", "swap", "delete", "find"])
 def test_a_server_that_was_killed_and_started_anew_is_asked_on_new_connections(
