@@ -25,7 +25,7 @@ from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_request import LoginFault
 from oidcgate.gate.pins import Pin, Pins
 from oidcgate.gate.policy import Policy
-from oidcgate.gate.refusals import Failure, Refusals
+from oidcgate.gate.refusals import Failure, Refusals, Retry
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
 from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailable, Unavailable
 from oidcgate.gate.session_frame import SessionFrame, SomebodyElse
@@ -100,7 +100,8 @@ class Login:
             if transaction.framed:
                 response = self.session_frame.unconfirmed(error, before, now)
             else:
-                response = self.refusals.failure(error, facts, request.environ, retry=transaction.return_path)
+                retry = _another_try(transaction)
+                response = self.refusals.failure(error, facts, request.environ, retry=retry)
         # Whatever came of it, the attempt is over: a second answer to it finds nothing.
         response.headers.add("Set-Cookie", self.transactions.end(state))
         return response
@@ -282,6 +283,11 @@ class Login:
                 raise SessionUnavailable(unavailable)
             case Absent():
                 raise Refused(Reason.STATE_UNKNOWN, "no attempt of this browser has that state")
+
+
+def _another_try(transaction: Transaction) -> Retry:
+    kept = {"fragment": transaction.fragment, "form": transaction.form}
+    return Retry(transaction.return_path, {name: key for name, key in kept.items() if key})
 
 
 def _only_state(pairs: Iterable[tuple[str, str]]) -> str:

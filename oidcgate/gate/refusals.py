@@ -9,7 +9,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from werkzeug import Response
@@ -61,6 +61,18 @@ _WHAT: Final[Mapping[StrEnum, str]] = {
 _EXPIRED: Final = frozenset({Reason.STATE_MISSING, Reason.STATE_REPEATED, Reason.STATE_UNKNOWN})
 
 
+class Retry(NamedTuple):
+    """What a sign-in that failed was to lead to.
+
+    Attributes:
+        return_path: where it was to end.
+        kept: what waits for it, as parameters of a link to another one.
+    """
+
+    return_path: str
+    kept: Mapping[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Refusals:
     """What decisions and failures turn into.
@@ -78,15 +90,14 @@ class Refusals:
     break_glass: bool = False
 
     def failure(
-        self, error: Exception, facts: Facts | None, environ: Mapping[str, Any], *, retry: str | None = None
+        self, error: Exception, facts: Facts | None, environ: Mapping[str, Any], *, retry: Retry | None = None
     ) -> Response:
         """The answer to a route that failed, and its line in the log.
 
         Args:
             error: one of `Failure`, or anything else: then it is a fault of ours.
             facts: None when the request could not be understood.
-            retry: the return path of the sign-in that failed, so that starting again leads where the person
-                wanted to.
+            retry: what the sign-in that failed was to lead to, so that starting again leads there.
         """
         incident = self.new_incident()
         page = _is_for_a_person(facts, environ)
@@ -123,8 +134,13 @@ class Refusals:
         """The page for whom no form waits, or not in this browser."""
         return self._error(404, ErrorKind.FORM_GONE, "form_gone", None, environ, page=True)
 
+    def _again(self, retry: Retry | None) -> str:
+        if retry is None:
+            return self.answers.login_url()
+        return self.answers.login_url(retry.return_path, **retry.kept)
+
     def _sign_in_refused(
-        self, error: Refused, incident: str, environ: Mapping[str, Any], page: bool, retry: str | None
+        self, error: Refused, incident: str, environ: Mapping[str, Any], page: bool, retry: Retry | None
     ) -> Response:
         detail = ": ".join(filter(None, (error.error, error.detail)))
         self.audit.emit(events.SignInRefused(str(error.reason), detail, incident))
@@ -137,7 +153,7 @@ class Refusals:
         else:
             status, kind = 400, ErrorKind.SIGN_IN_FAILED
         return self._error(
-            status, kind, str(error.reason), incident, environ, page, retry_url=self.answers.login_url(retry)
+            status, kind, str(error.reason), incident, environ, page, retry_url=self._again(retry)
         )
 
     def _error(
@@ -165,14 +181,14 @@ class Refusals:
         incident: str,
         environ: Mapping[str, Any],
         page: bool,
-        retry: str | None,
+        retry: Retry | None,
         retry_after_seconds: int = RETRY_AFTER_SECONDS,
     ) -> Response:
         self.audit.emit(events.ServiceUnavailable(what, detail, incident))
         if page:
             # An empty reference is the page itself, whose address may hold a code that is not to be repeated.
             reload = "" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
-            retry_url = reload if retry is None else self.answers.login_url(retry)
+            retry_url = reload if retry is None else self._again(retry)
             response = self.answers.page(
                 "unavailable.html",
                 environ,
@@ -187,11 +203,13 @@ class Refusals:
         response.headers["Retry-After"] = str(retry_after_seconds)
         return response
 
-    def _break_glass_url(self, environ: Mapping[str, Any], retry: str | None) -> str | None:
+    def _break_glass_url(self, environ: Mapping[str, Any], retry: Retry | None) -> str | None:
         """Where else to sign in, on the way to the same place."""
         if not self.break_glass:
             return None
-        wanted = retry or dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("rd", "")
+        wanted = (
+            retry.return_path if retry else dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("rd", "")
+        )
         target = self.answers.return_path(wanted)
         return BREAK_GLASS_PATH + (f"?{urlencode({'rd': target})}" if target else "")
 

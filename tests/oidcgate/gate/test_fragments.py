@@ -111,6 +111,18 @@ def test_a_script_is_shown_no_page() -> None:
     assert scene_that_keeps().browser().get("/.oidcgate/login?rd=/app", SCRIPT).status_code == 401
 
 
+def test_another_try_of_a_sign_in_that_failed_keeps_it() -> None:
+    scene = scene_that_keeps()
+    browser = scene.browser()
+    url, key = link_of(browser.get("/.oidcgate/login?rd=/app"))
+    location = browser.get(url + key).headers["Location"]
+    page = browser.get(scene.provider.answer(location, error="access_denied"))
+    found = re.search(r'id="retry" href="([^"]+)"', page.text)
+    assert found
+    location = browser.get(unescape(found[1])).headers["Location"]
+    assert link_of(browser.get(scene.provider.answer(location))) == (f"{APP}/app", key)
+
+
 @pytest.mark.parametrize("key", ["x", "A" * 23, "A" * 21 + '"', "<script>", "A" * 5000, "%00"])
 def test_a_forged_key_is_none(key: str) -> None:
     scene = scene_that_keeps()

@@ -298,6 +298,18 @@ class TestBounds:
         assert 'id="page-resend"' in signed_in(browser, link_of(page)).text
 
 
+def test_another_try_of_a_sign_in_that_failed_keeps_it() -> None:
+    scene = scene_with()
+    browser = scene.browser()
+    login = link_of(browser.post("/orders", ORDER))
+    location = browser.get(login).headers["Location"]
+    page = browser.get(scene.provider.answer(location, error="access_denied"))
+    assert page.status_code == 403
+    found = re.search(r'id="retry" href="([^"]+)"', page.text)
+    assert found
+    assert 'id="page-resend"' in signed_in(browser, unescape(found[1])).text
+
+
 def test_the_page_of_another_site_cannot_lead_to_it() -> None:
     scene = scene_with()
     browser = scene.browser()
