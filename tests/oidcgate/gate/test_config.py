@@ -116,7 +116,9 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
             {"provider": {"id_token_algorithms": ["none"]}}, "provider.id_token_algorithms", id="alg-none"
         ),
         pytest.param(
-            {"provider": {"id_token_algorithms": ["HS256"]}}, "provider.id_token_algorithms", id="alg-hs"
+            {"provider": {"id_token_algorithms": ["HS256"]}},
+            "provider.client_secret",
+            id="alg-of-a-short-secret",
         ),
         pytest.param({"provider": {"id_token_algorithms": []}}, "provider.id_token_algorithms", id="no-alg"),
         pytest.param(
