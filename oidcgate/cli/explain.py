@@ -244,6 +244,10 @@ def _app(config: GateConfig, forwarding: Forwarding, who: Identity) -> Iterator[
         value = sent.get(name.lower().encode())
         rows.append([name, "(not sent)" if value is None else value.decode()])
     yield from _aligned([["told the app", ""], *rows])
+    for place in config.proxy.upstreams:
+        if place.identity_headers is not None:
+            named = ", ".join(place.identity_headers)
+            yield f"{place.host or ''}{place.path}: {f'only {named}' if named else 'none of these headers'}"
 
 
 def _titled(title: str, text: str) -> Iterator[str]:

@@ -253,6 +253,20 @@ class GateConfig:
             yield Problem("provider.name", "break-glass", "is what such sessions are marked by", "rename it")
 
     @cross_check
+    def _upstreams_are_told_what_is_sent(self) -> Iterable[Problem]:
+        sent = self.forward.forwarding(behind_a_proxy=True).names
+        known = {name.lower() for name in sent}
+        for index, upstream in enumerate(self.proxy.upstreams):
+            for name in upstream.identity_headers or ():
+                if name.lower() not in known:
+                    yield Problem(
+                        f"proxy.upstreams[{index}].identity_headers",
+                        name,
+                        f"is none of the headers that are sent: {', '.join(sent) or 'there are none'}",
+                        "name one of these, or add it in [forward]",
+                    )
+
+    @cross_check
     def _cross_site_answers(self) -> Iterable[Problem]:
         for index, entry in enumerate(self.identity_providers):
             key = "provider" if entry is self.provider else f"providers[{index}]"

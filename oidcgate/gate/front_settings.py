@@ -201,6 +201,10 @@ class UpstreamSettings(_OneUpstream):
         check=lambda path: _told(place_faults(None, path)),
         help="Only for this path and what lies below it; the longest that matches is taken.",
     )
+    identity_headers: tuple[str, ...] | None = setting(
+        default=Route.own_headers,
+        help="Of the headers that say who somebody is only these go to this upstream; unset: all, []: none.",
+    )
 
     @property
     def route(self) -> Route:
@@ -210,7 +214,7 @@ class UpstreamSettings(_OneUpstream):
             Unusable: the settings are wrong, and their problems say so.
         """
         upstream = Upstream(self.upstream, self.ca_file, self.client_cert_file, self.client_key_file)
-        return Route(upstream, self.host, self.path)
+        return Route(upstream, self.host, self.path, self.identity_headers)
 
 
 @dataclasses.dataclass(frozen=True)

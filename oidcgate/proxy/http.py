@@ -123,7 +123,7 @@ class Proxy:
                 target_of(scope),
                 headers,
                 host=destination.host,
-                own=scope.get(FORWARD, ()),
+                own=destination.admitted(scope.get(FORWARD, ())),
                 framing=framing,
                 own_lines=self._way(scope, headers, destination),
             )
@@ -284,7 +284,7 @@ class Proxy:
             receive,
             send,
             route=destination,
-            own_headers=[*scope.get(FORWARD, ()), *way],
+            own_headers=[*destination.admitted(scope.get(FORWARD, ())), *way],
             limits=self._limits,
             on_error=self._on_error,
         )

@@ -7,7 +7,7 @@ in `dial` next door.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -148,11 +148,14 @@ class Route:
         host: the Host it serves, as in a Host field (`b.example.com`, with a port where it is not the
             scheme's own); None: any.
         path: what it serves of it: this path and everything below.
+        own_headers: which of the fields that whoever stands in front of the proxy adds go there, by name;
+            None: all.
     """
 
     upstream: Upstream
     host: str | None = None
     path: str = "/"
+    own_headers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check host and path.
@@ -237,11 +240,19 @@ class Destination(NamedTuple):
         upstream: the server.
         host: of the Host field that it is sent, and of X-Forwarded-Host.
         proto: of X-Forwarded-Proto.
+        own_headers: see `Route`; in lower case.
     """
 
     upstream: Upstream
     host: bytes
     proto: bytes
+    own_headers: frozenset[bytes] | None = None
+
+    def admitted(self, own: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+        """What of the fields that are added for upstreams goes to this one; their names are in lower case."""
+        if self.own_headers is None:
+            return own
+        return [pair for pair in own if pair[0] in self.own_headers]
 
 
 class RouteTable:
@@ -269,8 +280,12 @@ class RouteTable:
             if (host, path) in places:
                 raise ValueError(f"two routes for host {route.host!r} and path {route.path!r}; take one out")
             places.add((host, path))
+            own = route.own_headers
             destination = Destination(
-                route.upstream, (host or public.host).encode("ascii"), public.proto.encode("ascii")
+                route.upstream,
+                (host or public.host).encode("ascii"),
+                public.proto.encode("ascii"),
+                None if own is None else frozenset(name.lower().encode("ascii") for name in own),
             )
             self._by_host.setdefault(host, []).append((path, destination))
         if not places:

@@ -179,7 +179,7 @@ class ReverseProxy:
             target,
             headers,
             host=destination.host,
-            own=environ.get(FORWARD, ()),
+            own=destination.admitted(environ.get(FORWARD, ())),
             own_lines=self._way_of(environ, destination),
             framing=framing,
         )

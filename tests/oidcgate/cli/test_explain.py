@@ -185,6 +185,19 @@ def test_behind_the_sidecar_there_are_headers_alone(tmp_path: Path) -> None:
     assert "REMOTE_USER" not in told
 
 
+@pytest.mark.row("A-25")
+def test_upstreams_that_are_told_less(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_text(
+        path.read_text()
+        + '[[proxy.upstreams]]\nupstream = "http://127.0.0.1:1"\n'
+        + '[[proxy.upstreams]]\nupstream = "http://127.0.0.1:2"\npath = "/b"\n'
+        + 'identity_headers = ["X-Level"]\n'
+        + '[[proxy.upstreams]]\nupstream = "http://127.0.0.1:3"\nhost = "c.example"\nidentity_headers = []\n'
+    )
+    assert explained(path).endswith("\n/b: only X-Level\nc.example/: none of these headers\n")
+
+
 @pytest.mark.row("A-16", "A-17")
 def test_methods(tmp_path: Path) -> None:
     assert "acr -, amr pwd\n" in explained(written(tmp_path))

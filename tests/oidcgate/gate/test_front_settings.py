@@ -65,6 +65,48 @@ def test_addresses_of_an_upstream(address: str) -> None:
             "proxy.upstreams[0].host",
             id="host-with-scheme",
         ),
+        *(
+            pytest.param(
+                {
+                    "proxy": {"upstreams": [{"upstream": "http://a", "identity_headers": [name]}]},
+                    "forward": forward,
+                },
+                "proxy.upstreams[0].identity_headers",
+                id=f"nobody-sends-{name}-{len(forward)}",
+            )
+            for name, forward in (
+                ("X-Salary", {}),
+                ("X-Forwarded-User", {"preset": "none"}),
+                ("X-Forwarded-Userx", {"user_headers": ["X-Own"]}),
+            )
+        ),
+        *(
+            pytest.param(
+                {"forward": {"headers": [{"name": name, "attribute": "email"}]}},
+                "forward.headers[0].name",
+                id=f"attribute-in-{name}",
+            )
+            for name in ("X Mail", "Cookie", "Content_Length", "X-Forwarded-User", "x_forwarded_email")
+        ),
+        pytest.param(
+            {
+                "forward": {
+                    "headers": [{"name": "X-A", "attribute": "email"}, {"name": "x_a", "attribute": "name"}]
+                }
+            },
+            "forward.headers[1].name",
+            id="attributes-in-one-header",
+        ),
+        pytest.param(
+            {"forward": {"user_headers": ["X-A"], "headers": [{"name": "X-A", "attribute": "email"}]}},
+            "forward.headers[0].name",
+            id="attribute-in-the-header-of-the-name",
+        ),
+        pytest.param(
+            {"forward": {"headers": [{"name": "X-A", "attribute": "salary"}]}},
+            "forward.headers[0].attribute",
+            id="attribute-of-nobody",
+        ),
         pytest.param({"proxy": {"trusted_proxies": ["0.0.0.0/0"]}}, "proxy.trusted_proxies", id="everybody"),
         pytest.param({"proxy": {"trusted_proxies": ["proxy"]}}, "proxy.trusted_proxies", id="no-network"),
         pytest.param({"proxy": {"engine": "threads"}}, "proxy.engine", id="engine"),
@@ -104,3 +146,15 @@ def test_a_client_certificate_needs_no_second_file_but_a_key_needs_its_certifica
 )
 def test_addresses_that_do_not_meet(bind: str, metrics: str) -> None:
     assert config_from_mapping(minimal(serve={"bind": bind, "metrics_bind": metrics})).serve.bind == bind
+
+
+@pytest.mark.row("A-25")
+def test_an_upstream_is_told_what_its_settings_say() -> None:
+    upstreams = [
+        {"upstream": "http://a"},
+        {"upstream": "http://b", "path": "/b", "identity_headers": ["x-forwarded-USER", "X-Mail"]},
+        {"upstream": "http://c", "path": "/c", "identity_headers": []},
+    ]
+    forward = {"headers": [{"name": "X-Mail", "attribute": "email"}]}
+    places = config_from_mapping(minimal(proxy={"upstreams": upstreams}, forward=forward)).proxy.places
+    assert [place.route.own_headers for place in places] == [None, ("x-forwarded-USER", "X-Mail"), ()]

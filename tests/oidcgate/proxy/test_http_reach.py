@@ -44,6 +44,37 @@ def test_routes(run: Run) -> None:
     run(test())
 
 
+@pytest.mark.row("A-25")
+def test_each_upstream_is_told_what_is_meant_for_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = [(b"x-forwarded-user", b"alice"), (b"x-salary", b"90000")]
+    carried: list[list[tuple[bytes, bytes]]] = []
+
+    async def carry(*args: object, own_headers: list[tuple[bytes, bytes]], **more: object) -> None:
+        carried.append([pair for pair in own_headers if pair in forward])
+
+    monkeypatch.setattr("oidcgate.proxy.http.carry", carry)
+
+    async def test() -> None:
+        async with played() as app, played() as other:
+            routes = (
+                Route(Upstream(app.url)),
+                Route(Upstream(other.url), path="/other", own_headers=("X-Forwarded-User",)),
+            )
+            async with fronted(*routes) as proxy:
+                for upstream, path, salary in ((app, "/x", True), (other, "/other/x", False)):
+                    call = Call(proxy, path=path, forward=forward)
+                    head = await (await upstream.line()).answers(HELLO)
+                    assert b"\r\nx-forwarded-user: alice\r\n" in head
+                    assert (b"90000" in head) is salary
+                    assert (await call.done()).status == 200
+                    live = Call(proxy, path=path, forward=forward)
+                    live.scope["type"] = "websocket"
+                    await live.done()
+
+    run(test())
+    assert carried == [forward, forward[:1]]
+
+
 @pytest.mark.parametrize(
     ("kind", "extensions", "said"),
     [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oidcgate.proxy.routes import Public, Route, RouteTable, Unusable, Upstream, upstream_faults
+from oidcgate.proxy.routes import Destination, Public, Route, RouteTable, Unusable, Upstream, upstream_faults
 
 PUBLIC = Public.from_url("https://app.example.com")
 
@@ -146,7 +146,25 @@ def test_what_nobody_serves() -> None:
 def test_a_single_upstream_serves_every_host() -> None:
     table = RouteTable([Route(A)], PUBLIC)
 
-    assert table.find(b"anything", "/x") == (A, b"app.example.com", b"https")
+    assert table.find(b"anything", "/x") == Destination(A, b"app.example.com", b"https")
+
+
+@pytest.mark.row("A-25")
+@pytest.mark.parametrize(
+    ("named", "admitted"),
+    [
+        pytest.param(None, [(b"x-user", b"alice"), (b"x-groups", b"staff")], id="all"),
+        pytest.param(("X-User",), [(b"x-user", b"alice")], id="one"),
+        pytest.param(("x-GROUPS", "X-Other"), [(b"x-groups", b"staff")], id="in any case"),
+        pytest.param((), [], id="none"),
+    ],
+)
+def test_a_route_says_which_of_our_own_fields_go_there(
+    named: tuple[str, ...] | None, admitted: list[tuple[bytes, bytes]]
+) -> None:
+    found = RouteTable([Route(A, own_headers=named)], PUBLIC).find(b"anything", "/x")
+    assert found is not None
+    assert list(found.admitted([(b"x-user", b"alice"), (b"x-groups", b"staff")])) == admitted
 
 
 def test_tables_that_mean_nothing() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from oidcgate.handover import FORWARD, AnswerCut
 from oidcgate.handover import PUBLIC_URL as PUBLIC_URL_KEY
-from oidcgate.handover import AnswerCut
 from oidcgate.proxy.routes import Limits, Route, Upstream
 from oidcgate.proxy.troubles import Trouble
 from oidcgate.proxy.wsgi import ReverseProxy
@@ -447,6 +447,28 @@ def test_several_upstreams_by_host_and_path() -> None:
 
     assert served == [b"one", b"two", b"two", b"three"]
     assert (nowhere.status, nowhere.error()) == ("421 Misdirected Request", "misdirected_request")
+
+
+@pytest.mark.row("A-25")
+def test_each_upstream_is_told_what_is_meant_for_it() -> None:
+    all_of_it, some, nothing = Heard(OK), Heard(OK), Heard(OK)
+    with Peer(all_of_it) as one, Peer(some) as two, Peer(nothing) as three:
+        app = ReverseProxy(
+            routes=[
+                Route(Upstream(f"http://127.0.0.1:{one.port}")),
+                Route(Upstream(f"http://127.0.0.1:{two.port}"), path="/two", own_headers=("X-User",)),
+                Route(Upstream(f"http://127.0.0.1:{three.port}"), path="/three", own_headers=()),
+            ],
+            public_url=PUBLIC_URL,
+        )
+        for path in ("/", "/two", "/three"):
+            ask(app, path=path, **{FORWARD: ((b"x-user", b"alice"), (b"x-salary", b"90000"))})
+        app.close()
+    told = [
+        {name: heard[0].fields[name] for name in ("x-user", "x-salary") if name in heard[0].fields}
+        for heard in (all_of_it, some, nothing)
+    ]
+    assert told == [{"x-user": "alice", "x-salary": "90000"}, {"x-user": "alice"}, {}]
 
 
 @pytest.mark.row("A-05")
