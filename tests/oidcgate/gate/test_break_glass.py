@@ -3,9 +3,7 @@
 import dataclasses
 import re
 import threading
-from collections.abc import Callable
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,6 @@ from oidcgate.gate.pins import Pin, Pins
 from oidcgate.settings import SettingsError
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.records import RecordStore, StoreFailure, StoreUnavailable
-from oidcgate.storage.sql import SqlStore
 from tests.support.lying_provider import (
     APP,
     CLIENT_ID,
@@ -391,16 +388,9 @@ class TestSlowed:
             assert scene.audit[-1]["network"] == f"{network}.0/24"
 
 
-STORES: dict[str, Callable[[Path], RecordStore]] = {
-    "memory": lambda _: MemoryStore(clock=lambda: NOW),
-    "sqlite": lambda folder: SqlStore(f"sqlite:///{folder}/state.db", clock=lambda: NOW),
-}
-
-
 class TestGuesses:
-    @pytest.mark.parametrize("store", STORES)
-    def test_of_many_tries_at_once_only_the_free_ones_are_made(self, store: str, tmp_path: Path) -> None:
-        state = STORES[store](tmp_path)
+    def test_of_many_tries_at_once_only_the_free_ones_are_made(self, shared_state: RecordStore) -> None:
+        state = shared_state
         state.get("warm", "up", now=NOW)
         guesses = Guesses(state, "gate")
         ready = threading.Barrier(8)

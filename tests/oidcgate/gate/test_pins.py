@@ -2,8 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.pins import Pin, Pins
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.records import RecordStore, StoreFailure, StoreUnavailable
-from oidcgate.storage.sql import SqlStore
 from tests.oidcgate.gate.parts import Store
 from tests.support.lying_provider import (
     CLIENT_ID,
@@ -221,16 +218,9 @@ def test_while_the_state_store_is_down_nobody_new_gets_in_and_nobody_is_signed_o
     assert "Set-Cookie" not in unsure.headers
 
 
-STORES: dict[str, Callable[[Path], RecordStore]] = {
-    "memory": lambda _: MemoryStore(clock=lambda: NOW),
-    "sqlite": lambda folder: SqlStore(f"sqlite:///{folder}/state.db", clock=lambda: NOW),
-}
-
-
 @pytest.mark.row("C-12")
-@pytest.mark.parametrize("store", STORES)
-def test_of_many_first_sign_ins_at_once_one_gets_the_name(store: str, tmp_path: Path) -> None:
-    state = STORES[store](tmp_path)
+def test_of_many_first_sign_ins_at_once_one_gets_the_name(shared_state: RecordStore) -> None:
+    state = shared_state
     pins = Pins(state)
     state.get("warm", "up", now=NOW)
     ready = threading.Barrier(8)
@@ -248,6 +238,9 @@ def test_of_many_first_sign_ins_at_once_one_gets_the_name(store: str, tmp_path: 
     assert len(said) == 8
     assert len(set(said)) == 1
     assert pins.of("alice", NOW) == said[0]
+    assert list(pins.every(NOW)) == [said[0]]
+    assert pins.clear("ALICE", NOW + 100 * 366 * 86_400) == said[0]
+    assert list(pins.every(NOW)) == []
 
 
 class TestPins:
