@@ -10,7 +10,12 @@ from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
 from oidcgate.gate.build import GateParts, build, uninstalled
 from oidcgate.gate.comparison import differences
-from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
+from oidcgate.gate.config import (
+    FRONTCHANNEL_LOGOUT_PATH,
+    JWKS_PATH,
+    GateConfig,
+    load_config,
+)
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.local_users import entries_of
@@ -81,6 +86,8 @@ def _summary(config: GateConfig) -> None:
     """What is in force, defaults included; no secret."""
     click.echo(f"redirect URI to register at the IdP:    {config.callback_url}")
     click.echo(f"post-logout redirect URI to register:   {config.logged_out_url}")
+    click.echo(f"back-channel logout URI to register:    {config.backchannel_logout_url}")
+    click.echo(f"or, where it has none, front-channel:   {config.public_url}{FRONTCHANNEL_LOGOUT_PATH}")
     for provider in config.identity_providers:
         click.echo(f"provider {provider.name or provider.expected_issuer}")
         click.echo(f"  discovery     {provider.discovery_url}")

@@ -23,7 +23,7 @@ from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.backchannel import BackChannel
 from oidcgate.gate.break_glass import BreakGlass
-from oidcgate.gate.config import BACKCHANNEL_LOGOUT_PATH, GateConfig
+from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts, hook_problems
 from oidcgate.gate.directories import directory_of, directory_uninstalled
 from oidcgate.gate.fragments import Fragments
@@ -263,7 +263,7 @@ def build(
         # What has to be registered there, to the byte; most first sign-ins fail on it.
         log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
         log.info("post-logout redirect URI: %s", config.logged_out_url)
-        log.info("back-channel logout URI: %s", config.public_url + BACKCHANNEL_LOGOUT_PATH)
+        log.info("back-channel logout URI: %s", config.backchannel_logout_url)
     if (warning := unpinned_line(config.users)) is not None:
         log.warning("%s", warning)
     if answers_from_memory(users):

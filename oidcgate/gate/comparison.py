@@ -33,3 +33,5 @@ def differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Itera
         yield 'takes no pushed requests; set provider.pushed_authorization_requests = "offered"'
     if provider.get_user_info and metadata.userinfo_endpoint is None:
         yield "has no userinfo endpoint; set provider.get_user_info = false"
+    if provider.session_check_seconds and metadata.check_session_iframe is None:
+        yield "has no check_session_iframe; enable session management there, or set session_check_seconds = 0"

@@ -192,6 +192,11 @@ class GateConfig:
         """The post-logout redirect URI to register at the IdP."""
         return self.public_url + LOGGED_OUT_PATH
 
+    @property
+    def backchannel_logout_url(self) -> str:
+        """The back-channel logout URI to register at the IdP."""
+        return self.public_url + BACKCHANNEL_LOGOUT_PATH
+
     @cross_check
     def _some_provider(self) -> Iterable[Problem]:
         if self.provider is not None and self.providers:

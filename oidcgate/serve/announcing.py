@@ -27,6 +27,7 @@ def announcement(config: GateConfig) -> list[str]:
         ),
         f"redirect URI to register at the IdP:    {config.callback_url}",
         f"post-logout redirect URI to register:   {config.logged_out_url}",
+        f"back-channel logout URI to register:    {config.backchannel_logout_url}",
         f"workers                                 {worker_number(config)}, engine {config.proxy.engine}",
     ]
     if config.serve.metrics_bind:

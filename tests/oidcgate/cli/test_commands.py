@@ -165,6 +165,15 @@ class TestCheck:
         assert result.exit_code == 1
         assert "takes no pushed requests" in result.stderr
 
+    def test_a_session_that_cannot_be_watched(self, config: Path, idp: dict[str, Any]) -> None:
+        watched = 'client_id = "app"\nsession_check_seconds = 5'
+        config.write_text(config.read_text().replace('client_id = "app"', watched))
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert "has no check_session_iframe" in result.stderr
+        idp["check_session_iframe"] = "https://id.example/check"
+        assert run("check", "--config", str(config)).exit_code == 0
+
     def test_the_address_of_the_gates_keys(self, config: Path, idp: dict[str, Any]) -> None:
         idp["token_endpoint_auth_methods_supported"] = ("private_key_jwt",)
         key = config.parent / "key.pem"

@@ -57,6 +57,7 @@ def test_what_is_in_force(at: Configured) -> None:
         UPSTREAM,
         f"redirect URI to register at the IdP:    http://127.0.0.1:{at.port}/.oidcgate/callback",
         f"post-logout redirect URI to register:   http://127.0.0.1:{at.port}/.oidcgate/logged-out",
+        f"back-channel logout URI to register:    http://127.0.0.1:{at.port}/.oidcgate/backchannel-logout",
         f"http://127.0.0.1:{at.metrics_port}/metrics",
         "The configuration is right.",
     ):
