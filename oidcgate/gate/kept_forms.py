@@ -147,6 +147,9 @@ class KeptForms:
         try:
             for _ in range(_TRIES):
                 place = f"{self.random_bytes(1)[0] % PLACES:02x}"
+                if self.store.get(_KIND, place, now=now) is not None:
+                    # A look is cheap: whoever finds all places taken must not make a store busy with writes.
+                    continue
                 form_id = f"{place}-{self._random()}"
                 stored = _Stored(form_id, _digest(browser), action, form.content_type, form.fields)
                 value = self.sealer.seal(msgspec.msgpack.encode(stored), now).encode()

@@ -265,6 +265,16 @@ class TestBounds:
         scene.clock.now += KEEP_SECONDS
         assert is_kept(scene.browser().post("/orders", ORDER))
 
+    def test_whoever_finds_no_place_writes_nothing(self) -> None:
+        scene = scene_with()
+        state: Any = scene.parts.routes.state
+        for place in range(PLACES):
+            state.put("kept-form", f"{place:02x}", b"taken", expires_at=int(scene.clock()) + 99)
+        written: list[object] = []
+        state.swap = lambda *_, **__: written.append(1)
+        assert not is_kept(scene.browser().post("/orders", ORDER))
+        assert written == []
+
     def test_a_store_that_is_away_costs_the_form_and_nothing_else(self) -> None:
         scene = scene_with()
         state: Any = scene.parts.routes.state

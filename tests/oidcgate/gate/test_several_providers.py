@@ -2,8 +2,9 @@
 provider speaks for another.
 """
 
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import pytest
 
@@ -24,6 +25,11 @@ from tests.support.lying_provider import (
 )
 
 OTHER = "https://other.example"
+REDIRECTS = [
+    line
+    for line in (Path(__file__).parents[2] / "data" / "redirects.txt").read_text("utf-8").split("\n")
+    if line and not line.startswith("#")
+]
 RULES = [
     {"path": "/partner/**", "allow": "known", "provider": "Other"},
     {"path": "/staff/**", "allow": "known", "provider": "Example"},
@@ -301,6 +307,19 @@ class TestASignInThatAnotherSiteBegins:
         answer = scene.browser().get(f"/.oidcgate/login?{urlencode(parameters)}")
         assert answer.status_code == 400
         assert "Set-Cookie" not in answer.headers
+
+    @pytest.mark.row("G-22", "S-23")
+    @pytest.mark.parametrize("target", REDIRECTS)
+    def test_it_never_leads_off_our_origin(self, target: str) -> None:
+        scene, _, second = scene_of_two()
+        browser = scene.browser()
+        answer = self.begun(browser, iss=OTHER, target_link_uri=target)
+        if answer.status_code == 400:
+            return
+        arrived = browser.get(second.answer(answer.headers["Location"])).headers["Location"]
+        # As a browser would read it: tabs and line ends dropped, backslashes as slashes.
+        seen = urljoin(APP, arrived.replace("\t", "").replace("\n", "").replace("\\", "/"))
+        assert (urlsplit(seen).scheme, urlsplit(seen).netloc) == ("https", "app.example.com")
 
     @pytest.mark.parametrize("place", ["iframe", "frame", "embed", "object"])
     def test_never_in_a_frame(self, place: str) -> None:
