@@ -17,6 +17,7 @@ from oidcgate.directory.port import (
     UserDirectory,
     answers_from_memory,
     fold,
+    user_name_problem,
 )
 from oidcgate.gate.session import (
     NOBODY,
@@ -86,9 +87,13 @@ class KnownUsers:
     def find(self, name: str, *, now: int) -> KnownUser | None:
         """Ask the directory about somebody who signs in, whatever is remembered.
 
+        What no user can be named (`user_name_problem`) is asked nobody, a directory of one's own included.
+
         Raises:
             DirectoryUnavailable, AmbiguousUser: as `UserDirectory.find` does.
         """
+        if user_name_problem(name) is not None:
+            return None
         generation = self._directory.generation()
         try:
             user = self._directory.find(name, now=now)

@@ -123,6 +123,12 @@ def test_whom_the_directory_lets_in_no_longer_is_remembered_as_that(
     assert len(directory.asked) == 2
 
 
+@pytest.mark.parametrize("name", ["", " alice", "alice\0", "al\nice", "\ud800", "a" * 151], ids=ascii)
+def test_what_nobody_can_be_named_is_asked_nobody(users: KnownUsers, directory: Asked, name: str) -> None:
+    assert users.find(name, now=NOW) is None
+    assert directory.asked == []
+
+
 def test_an_answer_that_was_overtaken_is_no_news(users: KnownUsers, directory: Asked) -> None:
     users.find("alice", now=NOW + 10)
     directory.users.clear()
