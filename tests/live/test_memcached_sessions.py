@@ -9,15 +9,11 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 from werkzeug.test import TestResponse
 
-from examples.directory.app import USERS_FILE
-from examples.local_accounts import write_configuration
 from oidcgate.gate.asgi import AsyncGate
 from oidcgate.storage.memcached import MemcachedCache
 from oidcgate.storage.records import RecordCache
@@ -27,8 +23,6 @@ from tests.oidcgate.gate.async_parts import App
 from tests.support.asgi import Exchange, run, scope_of
 from tests.support.lying_provider import NAVIGATION, SCRIPT, Browser, LyingProvider, Scene
 from tests.support.memcached import Memcached, memcached, url_of
-from tests.support.servers import Server, free_port, gunicorn
-from tests.support.user_agent import UserAgent
 
 pytestmark = pytest.mark.live
 
@@ -255,92 +249,3 @@ def test_one_of_two_servers_down_touches_only_its_own_sessions(tmp_path: Path) -
         one.thaw()
         time.sleep(1.1)
         assert [told(workers.visit(browser, fresh)) for browser in browsers] == ["Alice"] * 12
-
-
-# -- two instances
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One gunicorn with a gate in it, and two workers."""
-
-    server: Server
-    url: str
-
-    def ask(self, cookie: str) -> requests.Response:
-        """One request on a connection of its own: whichever worker takes it."""
-        headers = {**NAVIGATION, "Cookie": cookie}
-        return requests.get(f"{self.url}/", headers=headers, allow_redirects=False, timeout=30)
-
-    def users_by_worker(self, cookie: str) -> dict[str, str]:
-        """Whom each of the workers sees."""
-        users: dict[str, str] = {}
-        deadline = time.monotonic() + 30
-        while len(users) < 2:
-            assert time.monotonic() < deadline, users
-            answer = self.ask(cookie)
-            users[answer.headers["X-Worker"]] = answer.headers["X-User"]
-        return users
-
-
-@pytest.fixture
-def instances(tmp_path: Path) -> Iterator[tuple[Instance, Instance]]:
-    """Two gunicorns over one configuration; their provider runs too."""
-    ports = [free_port(), free_port(), free_port()]
-    first, second, issuer = (f"http://localhost:{port}" for port in ports)
-    files = write_configuration(tmp_path, issuer=issuer, public_url=first, users=USERS_FILE)
-    with memcached() as server, ExitStack() as running:
-        running.enter_context(
-            gunicorn(
-                "tests.live.sites.provider_site:application",
-                port=ports[2],
-                log=tmp_path / "provider.log",
-                env={"PROVIDER_CONFIG": str(files.provider)},
-            )
-        )
-        env = {
-            "GATE_CONFIG": str(files.gate),
-            "OIDCGATE_SESSION__STORE": url_of([server]),
-            # Preloaded: whatever the arbiter has open, its workers inherit.
-            "GUNICORN_CMD_ARGS": "--workers 2 --preload",
-        }
-        served = [
-            running.enter_context(
-                gunicorn(
-                    "tests.live.sites.worker_site:application",
-                    port=port,
-                    log=tmp_path / f"instance-{port}.log",
-                    env=env,
-                )
-            )
-            for port in ports[:2]
-        ]
-        yield Instance(served[0], first), Instance(served[1], second)
-
-
-@pytest.mark.row("T-03", "G-23")
-def test_instances_share_a_session_and_its_end(instances: tuple[Instance, Instance]) -> None:
-    first, second = instances
-    agent = UserAgent()
-    agent.sign_in(agent.open(f"{first.url}/"), "alice", "demo-alice")
-    (cookie,) = (
-        f"{each.name}={each.value}"
-        for each in agent.session.cookies
-        if re.fullmatch(r"oidcgate-[0-9a-zA-Z]+", each.name)
-    )
-    seen = {**first.users_by_worker(cookie), **second.users_by_worker(cookie)}
-    assert list(seen.values()) == ["Alice"] * 4, "four workers of two instances"
-
-    signed_out = requests.post(
-        f"{first.url}/.oidcgate/logout",
-        headers={**NAVIGATION, "Cookie": cookie, "Origin": first.url, "Sec-Fetch-Site": "same-origin"},
-        allow_redirects=False,
-        timeout=30,
-    )
-    assert signed_out.status_code in (302, 303)
-    # The next request, also of the workers that have just let it in from memory.
-    assert second.ask(cookie).status_code == 302
-    for instance in (second, first) * 20:
-        assert instance.ask(cookie).status_code == 302
-    for instance in instances:
-        assert "Traceback" not in instance.server.log_text()
