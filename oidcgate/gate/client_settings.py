@@ -22,7 +22,8 @@ _WITH_SECRET: Final = (
     ClientAuthMethod.CLIENT_SECRET_POST,
     ClientAuthMethod.CLIENT_SECRET_JWT,
 )
-_SIGNED: Final = (ClientAuthMethod.CLIENT_SECRET_JWT, ClientAuthMethod.PRIVATE_KEY_JWT)
+#: The methods by which the gate signs who it is.
+SIGNED_PROOFS: Final = (ClientAuthMethod.CLIENT_SECRET_JWT, ClientAuthMethod.PRIVATE_KEY_JWT)
 _KEY_COMMAND: Final = (
     "run (umask 077; openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {file})"
 )
@@ -144,7 +145,7 @@ class ClientSettings:
                     f"is too short to sign with {self.assertion_algorithm}",
                     "have the IdP make one of at least 32 characters (HS384: 48, HS512: 64)",
                 )
-        elif wanted is not None and method not in _SIGNED:
+        elif wanted is not None and method not in SIGNED_PROOFS:
             yield _algorithm_problem(wanted, "says how assertions are signed, and none is", "")
 
     @cross_check

@@ -6,6 +6,7 @@ How the document is had is `discovery` next door; what it has to hold for anybod
 
 from collections.abc import Iterator
 
+from oidcgate.gate.client_settings import SIGNED_PROOFS
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.protocol.metadata import ProviderMetadata
 
@@ -25,6 +26,12 @@ def differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Itera
         yield f"does not take {method}; use one of {' '.join(methods)}"
     if method is None and not {"client_secret_basic", "client_secret_post"} & set(methods):
         yield f"takes no client secret; it offers {' '.join(methods)}"
+    taken = metadata.token_endpoint_auth_signing_alg_values_supported
+    if method in SIGNED_PROOFS and taken is not None and provider.assertion_algorithm not in taken:
+        yield (
+            f"does not take what {provider.assertion_algorithm} signs; "
+            f"set provider.token_endpoint_auth_signing_alg, and a key for it, to one of {' '.join(taken)}"
+        )
     if metadata.code_challenge_methods_supported and "S256" not in metadata.code_challenge_methods_supported:
         yield "offers PKCE without S256, which is the only kind used here; enable S256 there"
     if provider.pushed_authorization_requests == "always" and not (

@@ -44,6 +44,8 @@ _OF_THE_REQUEST: Final = frozenset({
     "client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "request", "request_uri",
     "response_mode", "response_type", "scope", "state",
 })  # fmt: skip
+# Providers in use leave it out, although RFC 8414 2 wants it beside private_key_jwt: none of Authlib's.
+_PROOF_LIST: Final = "token_endpoint_auth_signing_alg_values_supported"
 # Of Authlib's checks, those of lists that are used here. URLs are judged by `oidcgate.protocol.urls`, more
 # strictly. The others would refuse providers in use over members nobody reads, and its check of the ID token
 # algorithms insists on RS256 even where both sides have agreed on something better.
@@ -57,7 +59,7 @@ class ProviderMetadata:
     Attributes:
         id_token_signing_alg_values_supported: Those we know too, in the provider's order.
         iss_parameter_supported: It promises `iss` in every authorization response (RFC 9207).
-        scopes_supported: None when it does not say.
+        token_endpoint_auth_signing_alg_values_supported, scopes_supported: None when it does not say.
     """
 
     issuer: str
@@ -72,6 +74,7 @@ class ProviderMetadata:
     require_pushed_authorization_requests: bool
     id_token_signing_alg_values_supported: tuple[str, ...]
     token_endpoint_auth_methods_supported: tuple[str, ...]
+    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] | None
     code_challenge_methods_supported: tuple[str, ...]
     scopes_supported: tuple[str, ...] | None
     iss_parameter_supported: bool
@@ -134,7 +137,7 @@ def check_provider_metadata(
     urls = {name: _required_url(document, name, insecure_allow_http_loopback) for name in _REQUIRED_URLS}
     _check_query_of(urls["authorization_endpoint"])
     optional_urls = {name: _url(document, name, insecure_allow_http_loopback) for name in _OPTIONAL_URLS}
-    lists = {name: _list(document, name) for name in (*_REQUIRED_LISTS, *_OPTIONAL_LISTS)}
+    lists = {name: _list(document, name) for name in (*_REQUIRED_LISTS, *_OPTIONAL_LISTS, _PROOF_LIST)}
     _check_with_authlib(document)
     if "code" not in (lists["response_types_supported"] or ()):
         raise _invalid("response_types_supported", "the code flow is not offered")
@@ -157,6 +160,7 @@ def check_provider_metadata(
         # RFC 8414 2: the default when it is left out.
         token_endpoint_auth_methods_supported=lists["token_endpoint_auth_methods_supported"]
         or ("client_secret_basic",),
+        token_endpoint_auth_signing_alg_values_supported=lists[_PROOF_LIST],
         code_challenge_methods_supported=lists["code_challenge_methods_supported"] or (),
         scopes_supported=lists["scopes_supported"],
         iss_parameter_supported=_switch(document, "authorization_response_iss_parameter_supported"),

@@ -31,6 +31,7 @@ METADATA = ProviderMetadata(
     require_pushed_authorization_requests=False,
     id_token_signing_alg_values_supported=("RS256",),
     token_endpoint_auth_methods_supported=("client_secret_basic",),
+    token_endpoint_auth_signing_alg_values_supported=None,
     code_challenge_methods_supported=("S256",),
     scopes_supported=("openid", "profile", "email"),
     iss_parameter_supported=True,
@@ -186,6 +187,10 @@ class TestCheck:
         result = run("check", "--config", str(config))
         assert result.exit_code == 0, result.output
         assert "jwks_uri      https://app.example.com/.oidcgate/jwks.json" in result.stdout
+        idp["token_endpoint_auth_signing_alg_values_supported"] = ("RS256", "PS256")
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert "does not take what ES256 signs" in result.stderr
 
     @pytest.mark.row("A-01", "A-05", "A-07")
     def test_a_template(self, config: Path, idp: dict[str, Any]) -> None:

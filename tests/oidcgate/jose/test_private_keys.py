@@ -1,10 +1,13 @@
 """Private keys out of files: every form in which tools write them, and what is refused by what is wrong."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from oidcgate.jose.keys import Key, UnusableKey, generate_key, private_jwk, thumbprint_kid
 from oidcgate.jose.private_keys import private_keys
@@ -91,3 +94,15 @@ def test_what_is_refused(text: str, message: str) -> None:
     with pytest.raises(UnusableKey, match=message) as caught:
         private_keys(text, "sig")
     assert private_jwk(EC)["d"] not in str(caught.value)
+
+
+@given(
+    st.text(max_size=200)
+    | st.tuples(st.integers(0, 200), st.characters()).map(
+        lambda change: pem(EC)[: change[0]] + change[1] + pem(EC)[change[0] + 1 :]
+    )
+)
+@example('{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}')
+def test_whatever_a_file_holds_is_a_key_or_is_refused_as_one(text: str) -> None:
+    with suppress(UnusableKey):
+        assert private_keys(text, "sig")

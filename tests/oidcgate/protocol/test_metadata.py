@@ -61,6 +61,7 @@ def test_sound_metadata() -> None:
         require_pushed_authorization_requests=False,
         id_token_signing_alg_values_supported=("RS256", "ES256"),
         token_endpoint_auth_methods_supported=("client_secret_basic",),
+        token_endpoint_auth_signing_alg_values_supported=None,
         code_challenge_methods_supported=("S256",),
         scopes_supported=("openid", "profile"),
         iss_parameter_supported=True,
@@ -185,6 +186,12 @@ def test_unknown_algorithms_are_passed_over() -> None:
             Reason.METADATA_INVALID,
             "authorization_response_iss_parameter_supported",
             id="iss-parameter-string",
+        ),
+        pytest.param(
+            DOCUMENT | {"token_endpoint_auth_signing_alg_values_supported": "RS256"},
+            Reason.METADATA_INVALID,
+            "token_endpoint_auth_signing_alg_values_supported",
+            id="algorithms-of-proofs-string",
         ),
         pytest.param(
             DOCUMENT | {"require_pushed_authorization_requests": 1},
