@@ -123,6 +123,14 @@ def _plain(value: Any, depth: int) -> Any:
 
 def kind_of(value: Any) -> str:
     """What a value is, in the words of a report that must not show it."""
+    if not isinstance(value, list | tuple):
+        return _simple_kind(value)
+    # Not what is in lists of lists: how deep they go is the IdP's to say.
+    kinds = {_simple_kind(entry) for entry in value}
+    return f"array of {' and '.join(sorted(kinds))}" if kinds else "empty array"
+
+
+def _simple_kind(value: Any) -> str:
     match value:
         case None:
             return "null"
@@ -133,8 +141,7 @@ def kind_of(value: Any) -> str:
         case int() | float():
             return "number"
         case list() | tuple():
-            kinds = {kind_of(entry) for entry in value}
-            return f"array of {' and '.join(sorted(kinds))}" if kinds else "empty array"
+            return "array"
         case Mapping():
             return "object"
     return type(value).__name__

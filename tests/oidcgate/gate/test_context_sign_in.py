@@ -128,6 +128,34 @@ class TestGroups:
         told.provider.userinfo["groups"] = ["staff"]
         assert told.identity.claims["groups"] == ("staff",)
 
+    @pytest.mark.row("A-11", "G-13")
+    def test_of_one_of_two_providers(self) -> None:
+        first = LyingProvider(Scene.set().clock)
+        second = LyingProvider(first.clock, issuer="https://other.example")
+        entry = {"client_id": "app", "client_secret": CLIENT_SECRET}
+        told = Told(
+            {
+                "provider": GONE,
+                "providers": [
+                    {"issuer": first.issuer, "name": "one", "fetch_groups": True, **entry},
+                    {"issuer": second.issuer, "name": "two", **entry},
+                ],
+            },
+            first,
+            second,
+        )
+        told.scene.directory.users["bob"] = KnownUser("Bob")
+        second.claims["preferred_username"] = "bob"
+        for idp in (first, second):
+            idp.claims["groups"] = ["staff"]
+            browser = told.scene.browser()
+            name = "one" if idp is first else "two"
+            begun = browser.get(f"/.oidcgate/login?rd=/&fragment=&idp={name}")
+            browser.get(idp.answer(begun.headers["Location"]))
+            browser.get("/private")
+            claims = told.app.environ[IDENTITY_ENVIRON].claims
+            assert claims.get("groups") == (("staff",) if idp is first else None)
+
     @pytest.mark.row("A-11")
     def test_nobody_is_refused_for_being_in_none(self) -> None:
         told = Told(provider(fetch_groups=True))

@@ -132,6 +132,14 @@ def test_what_no_session_could_keep_fits_nothing(kind: AttributeType, value: Any
     assert converted(kind, value) is MISMATCH
 
 
+def test_a_value_of_any_depth_is_judged_and_told() -> None:
+    bottomless = deep(100_000)
+    for kind in AttributeType:
+        assert converted(kind, bottomless) is MISMATCH
+        assert converted(kind, {"a": bottomless}, weak=True) is MISMATCH
+    assert kind_of(bottomless) == "array of array"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -158,6 +166,7 @@ def test_whatever_fits_can_be_kept(kind: AttributeType, value: Any, weak: bool) 
         (5.5, "number"),
         ([], "empty array"),
         (["secret", 5, "x"], "array of number and string"),
+        ([["secret"], []], "array of array"),
         ({"secret": 1}, "object"),
     ],
     ids=repr,
