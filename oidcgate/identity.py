@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 __all__ = [
+    "ACCESS_TOKEN_ENVIRON",
     "IDENTITY_ENVIRON",
     "Identity",
     "ReservedNames",
@@ -29,6 +30,8 @@ __all__ = [
 
 #: Key of the WSGI environ (and of the ASGI scope) under which an app finds its `Identity`.
 IDENTITY_ENVIRON: Final = "oidcgate.identity"
+#: Where an app in the same process finds the person's access token, if it is given one.
+ACCESS_TOKEN_ENVIRON: Final = "oidcgate.access_token"  # noqa: S105 (a key, no token)
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 

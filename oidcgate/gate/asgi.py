@@ -6,6 +6,7 @@ arguments become parts in `oidcgate.gate.front`; the same for WSGI apps is `oidc
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ from oidcgate.gate.pool import Pool, PoolFull
 from oidcgate.gate.session import Found, Session, Unavailable, UnavailableReason
 from oidcgate.gate.watch import Ongoing, Watch
 from oidcgate.handover import DROP_COOKIE, FORWARD, TUNNEL_HEADERS, UPGRADE, Outcome
-from oidcgate.identity import IDENTITY_ENVIRON
+from oidcgate.identity import ACCESS_TOKEN_ENVIRON, IDENTITY_ENVIRON
 from oidcgate.waiting import WouldWait, at_once
 from oidcgate.web.asgi import (
     Answered,
@@ -42,7 +43,7 @@ from oidcgate.web.asgi import (
     whole_environ,
 )
 from oidcgate.web.cookies import GATE_PATH, names_gate_cookie
-from oidcgate.web.facts import BadRequest, Facts, RequestFault
+from oidcgate.web.facts import BadRequest, Facts, RequestFault, RequestKind
 
 if TYPE_CHECKING:
     from oidcgate.gate.build import GateParts
@@ -91,6 +92,8 @@ class AsyncGate(Front[ASGIApp]):
         # Apart, so that an IdP which does not answer never keeps anybody from a session that is there.
         self._stores = Pool("oidcgate-stores", threads=16, queue=1024)
         self._provider = Pool("oidcgate-provider", threads=16, queue=256)
+        # Few may wait: whoever finds no place goes on with the tokens that are there.
+        self._renewals = Pool("oidcgate-renewals", threads=16, queue=32)
         self._watch = Watch(self._may_go_on)
         # Looked up once: each request needs them.
         self._strip = self.reserved.strip_headers
@@ -136,6 +139,7 @@ class AsyncGate(Front[ASGIApp]):
         finally:
             self._stores.close()
             self._provider.close()
+            self._renewals.close()
 
     def _may_see_cut(self, scope: Scope, facts: Facts, session: Session) -> bool:
         """Whether the app may be asked for what lies behind `root_path` as well: it may look at that alone.
@@ -154,19 +158,27 @@ class AsyncGate(Front[ASGIApp]):
         return type(decisions.decide(there, session, self.parts.policy, now)) is decisions.Allow
 
     async def _asked(self, facts: Facts, cookies: str, now: int) -> Judgement:
-        """The judgement for which store or directory have to be waited for."""
+        """The judgement for which store or directory have to be waited for, or the IdP for new tokens."""
         try:
-            return await self._stores.run(self.judge, facts, cookies, now)
+            judgement = await self._stores.run(self.judge, facts, cookies, now, False)
         except PoolFull:
             # What is public stays so: it needs nobody's session.
             return decisions.decide(facts, _BUSY_SESSION, self.parts.policy, now), _BUSY_SESSION
+        if self.judge.asks_provider(judgement[1], now):
+            with contextlib.suppress(PoolFull):
+                return await self._renewals.run(self.judge, facts, cookies, now)
+        return judgement
 
     async def _may_go_on(self, ongoing: Ongoing) -> bool:
         now = int(self._clock())
+        facts = ongoing.facts
+        if facts.kind is RequestKind.NAVIGATION:
+            # What has begun cannot be sent away any more, to sign in silently.
+            facts = facts._replace(kind=RequestKind.SCRIPT)
         try:
-            decision, session = at_once(self.judge, ongoing.facts, ongoing.cookies, now)
+            decision, session = at_once(self.judge, facts, ongoing.cookies, now)
         except WouldWait:
-            decision, session = await self._asked(ongoing.facts, ongoing.cookies, now)
+            decision, session = await self._asked(facts, ongoing.cookies, now)
         # An outage logs nobody out: what was let in goes on until somebody can say that it must not.
         if type(session) is Unavailable:
             return isinstance(decision, decisions.Allow | decisions.Unavailable)
@@ -188,10 +200,13 @@ class AsyncGate(Front[ASGIApp]):
         passed = dict(scope)
         # Whatever a middleware in front says: the gate vouches for nobody but whom it knows.
         passed.pop(IDENTITY_ENVIRON, None)
+        passed.pop(ACCESS_TOKEN_ENVIRON, None)
         passed.pop(FORWARD, None)
         touched: list[str] = []
         if decision.identified and type(session) is Found:
             passed[IDENTITY_ENVIRON] = session.person.identity
+            if session.access_token is not None:
+                passed[ACCESS_TOKEN_ENVIRON] = session.access_token
             if session.forwarded:
                 passed[FORWARD] = session.forwarded
                 if not self.forwards:

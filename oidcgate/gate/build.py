@@ -42,6 +42,7 @@ from oidcgate.gate.pages import gate_pages
 from oidcgate.gate.pins import Pins, unpinned_line
 from oidcgate.gate.policy import Access, Policy, Rule
 from oidcgate.gate.provider_settings import ProviderSettings
+from oidcgate.gate.refreshing import Refresher
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("oidcgate.gate")
 
 _INCIDENT_BYTES: Final = 5
+_CLAIM_BYTES: Final = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,7 @@ class GateParts:
     Attributes:
         routes: answers everything under `/.oidcgate/`.
         refusals: turns decisions into answers.
+        refresher: renews the tokens of sessions; None where none are kept.
     """
 
     config: GateConfig
@@ -87,6 +90,7 @@ class GateParts:
     refusals: Refusals
     audit: Audit
     clock: Callable[[], float]
+    refresher: Refresher | None = None
 
 
 def build(
@@ -98,6 +102,7 @@ def build(
     transport: BaseAdapter | None = None,
     audit: Audit | None = None,
     random_bytes: Callable[[int], bytes] = os.urandom,
+    wait: Callable[[float], object] = time.sleep,
 ) -> GateParts:
     """Put a gate together.
 
@@ -111,6 +116,7 @@ def build(
             for itself would wait for ever.
         transport: carries calls to the IdP in place of sockets.
         audit: where events go, in place of the logger `oidcgate.audit`.
+        wait: lets so many seconds pass, in threads that may wait.
     """
     _speak_up()
     if missing := list(uninstalled(config)):
@@ -269,7 +275,20 @@ def build(
     if answers_from_memory(users):
         # It reads its users now and tells the log what is wrong with them, not at the first sign-in.
         users.problems()
-    return GateParts(config, names, policy, sessions, users, known_users, routes, refusals, audit, clock)
+    refresher = None
+    if config.session.keep_tokens:
+        refresher = Refresher(
+            sessions,
+            parties,
+            audit,
+            clock,
+            before_seconds=config.session.refresh_before_seconds,
+            new_claim=lambda: secrets.token_hex(_CLAIM_BYTES),
+            wait=wait,
+        )
+    return GateParts(
+        config, names, policy, sessions, users, known_users, routes, refusals, audit, clock, refresher
+    )
 
 
 def uninstalled(config: GateConfig) -> Iterator[Problem]:

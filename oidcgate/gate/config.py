@@ -102,6 +102,17 @@ class SessionSettings:
         help="The context attributes that are kept in the session for the app, beside groups where they are "
         "fetched and those of [[forward.headers]]; all others are dropped at sign-in.",
     )
+    keep_tokens: bool = setting(
+        default=False,
+        help="Keep tokens in the state store, and ask the IdP for new ones when the access token ends. "
+        "When it says no, the session ends.",
+    )
+    refresh_before_seconds: int = setting(
+        default=60,
+        minimum=0,
+        maximum=3600,
+        help="How long before its end an access token is renewed, at most half its life.",
+    )
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -286,6 +297,33 @@ class GateConfig:
     @cross_check
     def _stores_of_one_kind(self) -> Iterable[Problem]:
         yield from stores_problem(self.session.store, self.state.store)
+
+    @cross_check
+    def _tokens_for_a_use(self) -> Iterable[Problem]:
+        if self.session.keep_tokens and self.state.store == "memory" != self.session.store:
+            # A sealed session lives on in the browser and in other processes; its tokens would not.
+            yield Problem(
+                "session.keep_tokens",
+                True,
+                'keeps tokens in state.store, and "memory" is lost with its process and shared with no other',
+                'use state.store = "sqlite:///oidcgate-state.db", or session.store = "memory" too',
+            )
+        for index, entry in enumerate(self.identity_providers):
+            if "offline_access" in entry.scopes and not self.session.keep_tokens:
+                key = "provider" if entry is self.provider else f"providers[{index}]"
+                yield Problem(
+                    f"{key}.scopes",
+                    "offline_access",
+                    "asks for a refresh token, which nobody would use",
+                    "set session.keep_tokens = true, or take it out",
+                )
+        if self.forward.access_token and not self.session.keep_tokens:
+            yield Problem(
+                "forward.access_token",
+                True,
+                "hands on a token that is not kept",
+                "set session.keep_tokens = true, or leave it out",
+            )
 
 
 def load_config(

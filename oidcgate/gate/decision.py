@@ -31,6 +31,7 @@ __all__ = [
     "can_be_sent_away",
     "decide",
     "return_path_of",
+    "silent_login",
 ]
 
 
@@ -50,6 +51,7 @@ class Reason(StrEnum):
     OTHER_PROVIDER = "signed_in_at_another_provider"
     FOREIGN_ORIGIN = "websocket_from_a_foreign_origin"
     NAME_NOT_FORWARDABLE = "user_name_cannot_be_forwarded"
+    WITHOUT_TOKENS = "session_without_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,12 @@ class StartLogin:
 
     Attributes:
         return_path: path and query to come back to; always one of our own.
+        silent: nobody is to be shown anything; where that cannot be, the session that is there goes on.
     """
 
     reason: StrEnum
     return_path: str
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,17 @@ def decide(facts: Facts, session: Found | Absent | SessionUnavailable, policy: P
     if can_be_sent_away(facts):
         return StartLogin(session.reason, return_path_of(facts))
     return Refuse(session.reason, 401)
+
+
+def silent_login(facts: Facts, decision: Decision) -> StartLogin | None:
+    """What an allowed request becomes when its session is to get new tokens first.
+
+    Returns:
+        None for what cannot be sent away, or needs no session.
+    """
+    if type(decision) is Allow and decision.reason is not Reason.PUBLIC and can_be_sent_away(facts):
+        return StartLogin(Reason.WITHOUT_TOKENS, return_path_of(facts), silent=True)
+    return None
 
 
 def _is_foreign(facts: Facts, policy: Policy) -> bool:

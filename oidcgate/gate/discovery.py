@@ -25,21 +25,31 @@ class ProviderUnavailable(Exception):
         retry_after_seconds: when asking again makes sense.
         detail: for the log.
         answered: something did answer, and it is not the metadata of this issuer: waiting will not help.
+        sent: whether what was to be said may have arrived there.
     """
 
-    def __init__(self, issuer: str, detail: str, retry_after_seconds: int, *, answered: bool = False) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        detail: str,
+        retry_after_seconds: int,
+        *,
+        answered: bool = False,
+        sent: bool = True,
+    ) -> None:
         super().__init__(f"{issuer}: {detail}")
         self.issuer = issuer
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
         self.answered = answered
+        self.sent = sent
 
 
 def unavailable(issuer: str, what: str, error: FetchError) -> ProviderUnavailable:
     """The error for `what` of the IdP (such as "the token endpoint") that gave no answer to go on with."""
     timed_out = error.reason is FetchFailure.TIMEOUT
     detail = f"{what} {'did not answer in time' if timed_out else 'failed'}: {error}"
-    return ProviderUnavailable(issuer, detail, 5)
+    return ProviderUnavailable(issuer, detail, 5, sent=error.sent)
 
 
 class Discovery:
@@ -93,7 +103,7 @@ class Discovery:
         if self._known is None:
             wait = max(1, round(self._pause_until - self._clock()))
             issuer = self._provider.expected_issuer
-            raise ProviderUnavailable(issuer, self._failure, wait, answered=self._answered)
+            raise ProviderUnavailable(issuer, self._failure, wait, answered=self._answered, sent=False)
         return self._known
 
     def _ask(self) -> None:

@@ -194,6 +194,28 @@ class SessionsRevoked(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class SessionEndedAtProvider(Event):
+    """The IdP gives no tokens for a session any more, so it has ended here as well."""
+
+    name: ClassVar[str] = "session.ended_at_provider"
+    user_name: str
+    sub: str
+    issuer: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TokensNotRenewed(Event):
+    """New tokens for a session could not be had. It goes on, and signs in silently when it needs some."""
+
+    name: ClassVar[str] = "tokens.not_renewed"
+    user_name: str
+    sub: str
+    issuer: str
+    reason: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
 class AccessRefused(Event):
     """Somebody was turned away by a rule, or because the directory no longer lets them in."""
 

@@ -155,7 +155,14 @@ class Front(Generic[App]):
         self.encoded_slash = self.forwards and parts.config.proxy.insecure_encoded_slash
         self.forwarding = parts.config.forward.forwarding(behind_a_proxy=self.forwards)
         self.reserved = ReservedNames(self.forwarding.names)
-        self.judge = Judge(parts.sessions, parts.known_users, parts.policy, self.forwarding)
+        self.judge = Judge(
+            parts.sessions,
+            parts.known_users,
+            parts.policy,
+            self.forwarding,
+            parts.refresher,
+            token_header=parts.config.forward.access_token and (self.forwards or bool(self.forwarding.names)),
+        )
 
     def kept_cookies(
         self, cookies: str, session: sessions.Found | sessions.Absent | sessions.Unavailable

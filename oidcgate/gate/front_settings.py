@@ -151,6 +151,12 @@ class ForwardSettings:
                 )
             taken.add(name)
 
+    access_token: bool = setting(
+        default=False,
+        help="Hand the access token to the app, as X-Forwarded-Access-Token and, in process, as "
+        '`environ["oidcgate.access_token"]`; needs session.keep_tokens.',
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class _OneUpstream:

@@ -21,11 +21,28 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
 
     Attributes:
         session_id: whose it is; what lies under another session's key is nobody's.
-        id_token: as it came, for `id_token_hint` at sign-out.
+        id_token: as it came, for `id_token_hint` at sign-out; the newest.
+        nonce: that of the sign-in, which a later ID token may repeat.
+        refresh_token: what gets the next tokens. None: the provider gave none, or it was taken out to be sent
+            (`oidcgate.gate.refresh`).
+        access_token: only where it is handed to the app.
+        renew_at: from this second on the tokens are renewed; 0: they never are.
+        expires_at: when the access token ends.
+        claim: who took the refresh token out; "" when nobody did.
+        answer_by: until then the answer for a refresh token that was taken out may still come.
+        silent_at: not before this second a browser is sent to sign in silently (again).
     """
 
     session_id: str
     id_token: str
+    nonce: str = ""
+    refresh_token: str | None = None
+    access_token: str | None = None
+    renew_at: int = 0
+    expires_at: int = 0
+    claim: str = ""
+    answer_by: int = 0
+    silent_at: int = 0
 
     def __repr__(self) -> str:
         return "Kept()"

@@ -8,6 +8,7 @@ refusal, or another try later. Not here: the way there (`login_start`), what the
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from werkzeug import Request, Response
 
@@ -17,6 +18,7 @@ from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts
+from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.kept_tokens import Kept
 from oidcgate.gate.known_users import KnownUsers
@@ -25,6 +27,7 @@ from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_request import LoginFault
 from oidcgate.gate.pins import Pin, Pins
 from oidcgate.gate.policy import Policy
+from oidcgate.gate.refresh import begun
 from oidcgate.gate.refusals import Failure, Refusals, Retry
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
 from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailable, Unavailable
@@ -37,6 +40,11 @@ from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.session_management import session_state_of
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.parameters import form_pairs, query_pairs
+
+# What a provider answers to prompt=none when it would have to show the person something.
+_NEED_A_PERSON: Final = frozenset(
+    {"login_required", "interaction_required", "consent_required", "account_selection_required"}
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,21 +95,29 @@ class Login:
         before = self.sessions.load(cookies, now)
         if isinstance(before, Unavailable):
             raise SessionUnavailable(before.reason)
-        # Before anything is spent: an IdP that cannot be found now is asked again by reloading the page.
-        party.discovery.metadata()
+        try:
+            # Before anything is spent: an IdP that cannot be found now is asked again by reloading the page.
+            party.discovery.metadata()
+        except ProviderUnavailable as error:
+            if (response := self._after_silence(transaction, request, before, error)) is None:
+                raise
+            return response
         try:
             code = party.code(pairs, transaction)
             signed_in = party.complete(code, transaction, now)
             if transaction.framed:
                 self.session_frame.confirm(signed_in, transaction, before)
+            if transaction.silent and isinstance(before, Found) and not _is_of(before.record, signed_in):
+                raise Refused(Reason.ID_TOKEN_SUB, "the silent sign-in is about somebody else")
             state_there = session_state_of(pairs) if party.provider.session_check_seconds else None
             response = self._admitted(facts, request, transaction, signed_in, before, now, state_there)
         except (*Failure, SomebodyElse) as error:
             if transaction.framed:
                 response = self.session_frame.unconfirmed(error, before, now)
             else:
-                retry = _another_try(transaction)
-                response = self.refusals.failure(error, facts, request.environ, retry=retry)
+                response = self._after_silence(transaction, request, before, error) or self.refusals.failure(
+                    error, facts, request.environ, retry=_another_try(transaction)
+                )
         # Whatever came of it, the attempt is over: a second answer to it finds nothing.
         response.headers.add("Set-Cookie", self.transactions.end(state))
         return response
@@ -161,8 +177,7 @@ class Login:
         )
         # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
         # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).
-        kept_tokens = self.sessions.kept_tokens
-        kept_tokens.keep(Kept(record.session_id, signed_in.raw_id_token), now)
+        self.sessions.kept_tokens.keep(self._kept(record.session_id, signed_in, transaction, now), now)
         # First, for it can fail: an outage must not cost anybody the session they have.
         replaced = before.record if isinstance(before, Found) else None
         cookies = self.sessions.create(record, now, replaces=replaced)
@@ -209,6 +224,41 @@ class Login:
         for cookie in cookies:
             response.headers.add("Set-Cookie", cookie)
         return response
+
+    def _after_silence(
+        self, transaction: Transaction, request: Request, before: Found | Absent, error: Exception
+    ) -> Response | None:
+        """The answer when a silent sign-in came to nothing; None when it was none, or no session is there.
+
+        Where the provider wants to see the person, they sign in. All else ends nothing: the session goes on,
+        and is sent there again later.
+
+        Spec: OIDC Core 3.1.2.6.
+        """
+        if not transaction.silent or not isinstance(before, Found):
+            return None
+        refused = error if isinstance(error, Refused) else None
+        if refused is not None and (refused.error in _NEED_A_PERSON or refused.reason is Reason.ID_TOKEN_SUB):
+            name = self.relying_parties[transaction.issuer].provider.name
+            more = {**_another_try(transaction).kept, **({"idp": name} if name else {})}
+            return self.answers.redirect(self.answers.login_url(transaction.return_path, **more))
+        reason = type(error).__name__ if refused is None else str(refused.reason)
+        detail = str(error) if refused is None else refused.detail or refused.error or ""
+        self.audit.emit(events.SignInRefused(reason, detail, self.refusals.new_incident()))
+        return self._arrival(transaction, request)
+
+    def _kept(self, session_id: str, signed_in: SignedIn, transaction: Transaction, now: int) -> Kept:
+        settings, tokens = self.config.session, signed_in.tokens
+        if not settings.keep_tokens:
+            return Kept(session_id, tokens.id_token)
+        return begun(
+            session_id,
+            tokens,
+            transaction.nonce,
+            now,
+            settings.refresh_before_seconds,
+            with_access_token=self.config.forward.access_token,
+        )
 
     def _arrival(self, transaction: Transaction, request: Request) -> Response:
         """The way to where the sign-in was to lead."""
@@ -288,6 +338,10 @@ class Login:
 def _another_try(transaction: Transaction) -> Retry:
     kept = {"fragment": transaction.fragment, "form": transaction.form}
     return Retry(transaction.return_path, {name: key for name, key in kept.items() if key})
+
+
+def _is_of(record: SessionRecord, signed_in: SignedIn) -> bool:
+    return record.sub == signed_in.id_token.sub
 
 
 def _only_state(pairs: Iterable[tuple[str, str]]) -> str:

@@ -17,8 +17,10 @@ from oidcgate.gate.rule_settings import PROMPTS
 from oidcgate.web.canonical_path import path_of
 from oidcgate.web.facts import BadRequest
 
-__all__ = ["LoginFault", "LoginRequest", "from_another_site", "of_our_own"]
+__all__ = ["SILENT", "LoginFault", "LoginRequest", "from_another_site", "of_our_own"]
 
+#: The one prompt that only a link of our own asks for: whoever is signed in gets new tokens, unseen.
+SILENT: Final = ("none",)
 _MOST_CONTEXTS: Final = 10
 _LONGEST_HINT: Final = 200
 # As `fragments` next door makes them.
@@ -99,13 +101,13 @@ def of_our_own(
         BadRequest: `idp` names no provider, or `max_age` is no number of seconds.
     """
     values = dict(pairs)
-    name = values.get("idp")
+    name, prompt = values.get("idp"), values.get("prompt", "").split()
     if name is not None and name not in issuers:
         raise BadRequest(LoginFault.PROVIDER)
     return LoginRequest(
         return_path(values.get("rd", "")) or "/",
         issuer=None if name is None else issuers[name],
-        prompt=tuple(word for word in values.get("prompt", "").split() if word in PROMPTS),
+        prompt=SILENT if tuple(prompt) == SILENT else tuple(word for word in prompt if word in PROMPTS),
         max_age_seconds=_max_age(values.get("max_age")),
         acr_values=tuple(values.get("acr_values", "").split()[:_MOST_CONTEXTS]),
         fragment=_fragment_key(values.get("fragment")),

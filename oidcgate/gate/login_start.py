@@ -16,14 +16,15 @@ from oidcgate.audit import Audit
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import LOGIN_PATH, GateConfig
+from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.login_cookies import LoginCookies
-from oidcgate.gate.login_request import LoginFault, LoginRequest, from_another_site, of_our_own
+from oidcgate.gate.login_request import SILENT, LoginFault, LoginRequest, from_another_site, of_our_own
 from oidcgate.gate.pages import Choice, LoopCheck
 from oidcgate.gate.policy import Policy
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
-from oidcgate.gate.session import Absent, AbsentReason, Found, SessionRecord, Unavailable
+from oidcgate.gate.session import Absent, AbsentReason, Found, Session, SessionRecord, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
@@ -102,6 +103,9 @@ class LoginStart:
         asked = asked.under(self.policy)
         cookies = request.headers.get("Cookie", "")
         session = self.sessions.load(cookies, now)
+        if asked.prompt == SILENT:
+            asked = self._silently(asked, session)
+        silent = asked.prompt == SILENT
         loops = self.cookies.loops(cookies)
         if wants_more and asked.issuer is None and isinstance(session, Found):
             # More of the sign-in that there is, and so of the one who vouched for it.
@@ -109,7 +113,7 @@ class LoginStart:
         if isinstance(session, Found) and asked.issuer not in (None, session.record.iss):
             # Whoever goes back and forth between the pages of two providers goes in no circle.
             loops = 0
-        if loops >= MAX_LOOPS:
+        if loops >= MAX_LOOPS and not silent:
             return self._looped(request, asked.return_path, session, wants_more=wants_more)
         if isinstance(session, Found) and self._serves(session.record, asked):
             response = self.answers.redirect(self.config.public_url + asked.return_path)
@@ -129,11 +133,18 @@ class LoginStart:
             fragment=asked.fragment or "",
             form=asked.form,
             replaces=self._without_its_cookie(party, session),
+            silent=silent,
         )
         # A name that this gate verified; one that a request merely claims only where a switch says so (F-15).
         known = session.record.user_name if isinstance(session, Found) else None
-        hint = asked.login_hint or (None if asked.prompt else known)
-        url = party.authorization_url(transaction, prompt=asked.prompt, login_hint=hint)
+        hint = asked.login_hint or (None if asked.prompt and not silent else known)
+        try:
+            url = party.authorization_url(transaction, prompt=asked.prompt, login_hint=hint)
+        except ProviderUnavailable:
+            if not silent:
+                raise
+            # The session that is there goes on.
+            return self.answers.redirect(self.config.public_url + transaction.return_path)
         response = self.answers.redirect(url)
         for cookie in self.transactions.begin(transaction, cookies, now):
             response.headers.add("Set-Cookie", cookie)
@@ -143,6 +154,12 @@ class LoginStart:
         """The session that the answer will come without: of a cross-site POST a browser keeps its cookie."""
         crosses = party.provider.response_mode == "form_post"
         return session.record.session_id if crosses and isinstance(session, Found) else ""
+
+    def _silently(self, asked: LoginRequest, session: Session) -> LoginRequest:
+        """A silent sign-in, for whom has a session, at its provider; for others an ordinary one."""
+        if not isinstance(session, Found) or session.record.iss not in self.relying_parties:
+            return dataclasses.replace(asked, prompt=())
+        return dataclasses.replace(asked, issuer=session.record.iss)
 
     def _from_another_site(self, request: Request, pairs: list[tuple[str, str]]) -> LoginRequest | None:
         asked = from_another_site(

@@ -220,7 +220,8 @@ class Refusals:
             facts: None when the request could not be understood.
         """
         if isinstance(decision, StartLogin):
-            return self.answers.redirect(self.answers.login_url(decision.return_path), status=302)
+            asked = {"prompt": "none"} if decision.silent else {}
+            return self.answers.redirect(self.answers.login_url(decision.return_path, **asked), status=302)
         if isinstance(decision, StepUp):
             return self.answers.redirect(self.step_up_url(decision), status=302)
         if isinstance(decision, Preflight):

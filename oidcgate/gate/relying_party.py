@@ -29,6 +29,7 @@ from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.protocol.id_token import IdTokenClaims, IdTokenRules, verify_id_token
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.protocol.pkce import s256_challenge
+from oidcgate.protocol.token import RefreshedTokens, Tokens
 from oidcgate.protocol.urls import with_query
 
 
@@ -41,13 +42,13 @@ class SignedIn:
         claims: those of the ID token, and of userinfo where it was asked; on conflict the ID token's, which
             are signed.
         id_token: the checked token's claims that make the session.
-        raw_id_token: for `id_token_hint` at logout.
+        tokens: what came, the ID token opened where it was encrypted.
     """
 
     user_name: str
     claims: Mapping[str, Any]
     id_token: IdTokenClaims
-    raw_id_token: str = dataclasses.field(repr=False)
+    tokens: Tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +173,34 @@ class RelyingParty:
         name = claims.get(self.user_claim)
         if not isinstance(name, str) or not name:
             raise Refused(Reason.USERNAME_MISSING, f"neither ID token nor userinfo has {self.user_claim}")
-        return SignedIn(name, claims, id_token, signed)
+        return SignedIn(name, claims, id_token, dataclasses.replace(tokens, id_token=signed))
+
+    def renew(
+        self, refresh_token: str, *, sub: str, nonce: str, clock: Callable[[], float]
+    ) -> RefreshedTokens:
+        """New tokens for a refresh token. To be called once for each: many IdPs take one once.
+
+        Args:
+            sub: who signed in; tokens of anybody else are refused.
+            nonce: that of the sign-in.
+            clock: epoch seconds, asked when the answer is there: it may be long in coming.
+
+        Raises:
+            Refused: PROVIDER_ERROR with `error` "invalid_grant": what the IdP granted is over; else for the
+                first thing wrong.
+            ProviderUnavailable: it did not answer; unless `sent` is false, nobody can say whether the token
+                was used up.
+
+        Spec: RFC 6749 6; OIDC Core 12.2.
+        """
+        tokens = self.token_endpoint.refresh(refresh_token)
+        if tokens.id_token is None:
+            return tokens
+        signed = self._opened(tokens.id_token)
+        rules = dataclasses.replace(self._rules(nonce, None, tokens.access_token), nonce_may_be_missing=True)
+        if verify_id_token(signed, self.signed_tokens.read, rules, int(clock())).sub != sub:
+            raise Refused(Reason.ID_TOKEN_SUB, "the new ID token is about somebody else")
+        return dataclasses.replace(tokens, id_token=signed)
 
     def _opened(self, id_token: str) -> str:
         try:
@@ -181,16 +209,7 @@ class RelyingParty:
             raise Refused(Reason.ID_TOKEN_ENCRYPTION, error.detail) from None
 
     def _checked(self, id_token: str, access_token: str, transaction: Transaction, now: int) -> IdTokenClaims:
-        rules = IdTokenRules(
-            issuer=self.provider.expected_issuer,
-            client_id=self.provider.client_id,
-            algorithms=self.signed_tokens.algorithms(),
-            nonce=transaction.nonce,
-            max_age=transaction.max_age_seconds,
-            clock_skew_seconds=self.provider.clock_skew_seconds,
-            access_token=access_token,
-            tenants=frozenset(self.provider.allowed_tenants),
-        )
+        rules = self._rules(transaction.nonce, transaction.max_age_seconds, access_token)
         claims = verify_id_token(id_token, self.signed_tokens.read, rules, now)
         hosted_domain = self.provider.hosted_domain
         if hosted_domain is not None and claims.all.get("hd") != hosted_domain:
@@ -201,3 +220,15 @@ class RelyingParty:
             # acr_values is a wish to the IdP; to us, who asked because a rule demands it, it is a condition.
             raise Refused(Reason.ID_TOKEN_ACR, "the sign-in was not of the strength that was asked for")
         return claims
+
+    def _rules(self, nonce: str, max_age_seconds: int | None, access_token: str) -> IdTokenRules:
+        return IdTokenRules(
+            issuer=self.provider.expected_issuer,
+            client_id=self.provider.client_id,
+            algorithms=self.signed_tokens.algorithms(),
+            nonce=nonce,
+            max_age=max_age_seconds,
+            clock_skew_seconds=self.provider.clock_skew_seconds,
+            access_token=access_token,
+            tenants=frozenset(self.provider.allowed_tenants),
+        )

@@ -160,6 +160,7 @@ class AbsentReason(StrEnum):
     EXPIRED = "session_expired"
     IDLE = "session_idle"
     REVOKED = "session_revoked"
+    ENDED_AT_PROVIDER = "session_ended_at_provider"  # which gives no tokens for it any more
 
 
 class Absent(NamedTuple):
@@ -210,11 +211,14 @@ class Found:
         expires_at: from this second on it is over: idle or at its end.
         touch_at: from this second on its use is to be recorded (`Sessions.touch`).
         revocations: the version of the revocations under which it was last found good.
+        tokens_at: from this second on its kept tokens are to be looked at (`oidcgate.gate.refreshing`).
+        access_token: the kept one, while it is good, where the app is given it.
+        unconfirmed: whether the next navigation is to sign in silently.
     """
 
     __slots__ = (
-        *("cookie", "expires_at", "forwarded", "forwarded_to", "person", "record", "revocations"),
-        *("stripped", "touch_at"),
+        *("access_token", "cookie", "expires_at", "forwarded", "forwarded_to", "person", "record"),
+        *("revocations", "stripped", "tokens_at", "touch_at", "unconfirmed"),
     )
 
     def __init__(self, record: SessionRecord, cookie: str, limits: "SessionLimits") -> None:
@@ -224,6 +228,9 @@ class Found:
         self.forwarded_to: Person | None = None
         self.revocations: int | None = None
         self.stripped = ("", "")
+        self.tokens_at = 0
+        self.access_token: str | None = None
+        self.unconfirmed = False
         self.renew(record, limits)
 
     def renew(self, record: SessionRecord, limits: "SessionLimits") -> None:

@@ -56,6 +56,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         replaces: the id of the session that this browser had, where the answer comes without its cookie; "":
             it had none, or the cookie comes along.
         framed: it only looks whether a session goes on, in a frame (`session_frame` next door).
+        silent: nobody was to be shown anything, and a session went on meanwhile.
     """
 
     seed: bytes
@@ -71,6 +72,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     form: str = ""
     replaces: str = ""
     framed: bool = False
+    silent: bool = False
 
     def __repr__(self) -> str:
         return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"

@@ -15,7 +15,7 @@ from oidcgate.gate import decision as decisions
 from oidcgate.gate.front import REPLACED_BY_REDIRECT, Front, cookies_to_add
 from oidcgate.gate.session import Found
 from oidcgate.handover import FORWARD, PUBLIC_URL
-from oidcgate.identity import IDENTITY_ENVIRON, environ_key
+from oidcgate.identity import ACCESS_TOKEN_ENVIRON, IDENTITY_ENVIRON, environ_key
 from oidcgate.web.cookies import CookieNames, names_gate_cookie
 from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_environ
 
@@ -79,6 +79,8 @@ class Gate(Front[WSGIApp]):
             person = session.person
             environ[IDENTITY_ENVIRON] = person.identity
             environ["REMOTE_USER"] = person.remote_user
+            if session.access_token is not None:
+                environ[ACCESS_TOKEN_ENVIRON] = session.access_token
             if session.forwarded:
                 environ[FORWARD] = session.forwarded
                 if not self.forwards:

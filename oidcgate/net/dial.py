@@ -113,17 +113,26 @@ class Dialler:
         """Return a socket connected to one of the addresses of `host`.
 
         Raises:
-            FetchError: REFUSED_ADDRESS: the host has an address that the rules refuse; nothing was sent
-                anywhere.
-            TimeoutError: The deadline passed.
-            OSError: No address, or none that answers.
+            FetchError: There is none, and nothing was sent anywhere. REFUSED_ADDRESS: the host has an address
+                that the rules refuse; TIMEOUT: the deadline passed; CONNECTION: no address, or none that
+                answers.
         """
+        try:
+            return self._connected(host, port)
+        except TimeoutError:
+            raise _not_connected(FetchFailure.TIMEOUT, host, port, "no connection in time") from None
+        except OSError as error:
+            detail = f"no connection: {error.strerror or error}"
+            raise _not_connected(FetchFailure.CONNECTION, host, port, detail) from None
+
+    def _connected(self, host: str, port: int) -> socket.socket:
         addresses = self._addresses(host, port)
         refused = self._rules.refused(host, addresses)
         if refused is not None:
-            raise FetchError(
+            raise _not_connected(
                 FetchFailure.REFUSED_ADDRESS,
-                f"//{host}:{port}",
+                host,
+                port,
                 f"the host has the address {refused}, which is not public; "
                 "name its network in allow_private if it is meant",
             )
@@ -165,6 +174,10 @@ class Dialler:
             raise
         except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
             raise OSError(f"the name cannot be resolved ({type(error).__name__})") from None
+
+
+def _not_connected(reason: FetchFailure, host: str, port: int, detail: str) -> FetchError:
+    return FetchError(reason, f"//{host}:{port}", detail, sent=False)
 
 
 class _Connection(HTTPConnection):

@@ -29,15 +29,23 @@ class FetchError(Exception):
         url_without_query: Where the call went. Queries and user info are left out: they may carry secrets.
         detail: What was seen, for the log.
         status: The HTTP status, when there was one.
+        sent: Whether the request may have arrived. False only where no connection came about.
     """
 
     def __init__(
-        self, reason: FetchFailure, url: str | bytes | None, detail: str, *, status: int | None = None
+        self,
+        reason: FetchFailure,
+        url: str | bytes | None,
+        detail: str,
+        *,
+        status: int | None = None,
+        sent: bool = True,
     ) -> None:
         self.reason = reason
         self.url_without_query = _without_secrets(url)
         self.detail = detail
         self.status = status
+        self.sent = sent
         super().__init__(f"{reason}: {self.url_without_query}: {detail}")
 
 

@@ -112,7 +112,7 @@ class GuardedAdapter(BaseAdapter):
         url = request.url or ""
         problem = self._rules.url_problem(url)
         if problem is not None:
-            raise FetchError(FetchFailure.REFUSED_URL, url, problem)
+            raise FetchError(FetchFailure.REFUSED_URL, url, problem, sent=False)
         self._deadline.start(self._total_seconds)
         response: requests.Response | None = None
         try:
@@ -121,7 +121,7 @@ class GuardedAdapter(BaseAdapter):
         except FetchError as error:
             _discard(response)
             # The dialler knows host and port only.
-            raise FetchError(error.reason, url, error.detail, status=error.status) from None
+            raise FetchError(error.reason, url, error.detail, status=error.status, sent=error.sent) from None
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             _discard(response)
             # Not chained: the messages of requests quote the URL with its query, and a traceback prints them.
@@ -301,7 +301,7 @@ class Fetcher:
         try:
             request = requests.Request("POST", url, data=dict(fields)).prepare()
         except (requests.RequestException, ValueError) as error:
-            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
+            raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__, sent=False) from None
         return self._statuses.send(request).status_code
 
     def get_head(self, url: str, headers: Mapping[str, str]) -> Head:
@@ -352,7 +352,7 @@ def _got(session: requests.Session, url: str, headers: Mapping[str, str]) -> req
         response = session.get(url, headers=dict(headers), allow_redirects=False)
     except (requests.RequestException, ValueError) as error:
         # The adapter names its errors itself: this one came while the request was prepared, nothing was sent.
-        raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__) from None
+        raise FetchError(FetchFailure.REFUSED_URL, url, type(error).__name__, sent=False) from None
     if response.status_code != requests.codes.ok:
         raise FetchError(
             FetchFailure.STATUS, url, f"status {response.status_code}", status=response.status_code

@@ -49,6 +49,8 @@ class IdTokenRules:
             token.
         tenants: Whose people may come, where `issuer` has a place for a tenant.
         code: Came with the ID token; None if none did.
+        nonce_may_be_missing: The ID token came for a refresh token. It need not repeat the nonce, and may
+            repeat no other. Spec: OIDC Core 12.2.
         from_authorization_endpoint: The ID token came through the browser, where somebody could have put
             another code or access token beside it: those that came have to be named in it by their hash.
     """
@@ -63,6 +65,7 @@ class IdTokenRules:
     trusted_audiences: frozenset[str] = frozenset()
     tenants: frozenset[str] = frozenset()
     code: str | None = field(default=None, repr=False)
+    nonce_may_be_missing: bool = False
     from_authorization_endpoint: bool = False
 
 
@@ -138,7 +141,8 @@ def check_id_token_claims(
     _check_audience(claims, rules)
     _check_times(claims, rules, now)
     nonce = _text(claims, "nonce")
-    if nonce is None or not _equal(nonce, rules.nonce):
+    missing = nonce is None and rules.nonce_may_be_missing
+    if not missing and (nonce is None or not _equal(nonce, rules.nonce)):
         raise Refused(Reason.ID_TOKEN_NONCE)
     auth_time = _check_auth_time(claims, rules, now)
     _check_hashes(claims, rules, str(header["alg"]))

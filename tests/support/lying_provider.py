@@ -92,14 +92,15 @@ class LyingProvider:
         self.sent: list[dict[str, str]] = []
         self.while_redeeming: Callable[[], object] = lambda: None
         self.adapter = requests_mock.Adapter()
-        for path, method, answer in (
-            ("/.well-known/openid-configuration", "GET", self._metadata),
-            ("/jwks", "GET", self._keys),
-            ("/token", "POST", self._token),
-            ("/userinfo", "GET", self._userinfo),
-            ("/par", "POST", self._pushed),
-        ):
-            self.adapter.register_uri(method, issuer + path, json=answer)
+        self._answers: Final[dict[str, tuple[str, Callable[..., Any]]]] = {
+            "/.well-known/openid-configuration": ("GET", self._metadata),
+            "/jwks": ("GET", self._keys),
+            "/token": ("POST", self._token),
+            "/userinfo": ("GET", self._userinfo),
+            "/par": ("POST", self._pushed),
+        }
+        for path in self._answers:
+            self.mend(path)
 
     def calls(self, path: str) -> int:
         """How often this endpoint was called."""
@@ -108,6 +109,11 @@ class LyingProvider:
     def breaks(self, path: str, **answer: Any) -> None:
         """From now on the endpoint answers like this (requests-mock's arguments)."""
         self.adapter.register_uri(requests_mock.ANY, self.issuer + path, **answer)
+
+    def mend(self, path: str) -> None:
+        """From now on the endpoint answers as it should."""
+        method, answer = self._answers[path]
+        self.adapter.register_uri(method, self.issuer + path, json=answer)
 
     def answer(self, location: str, **lies: Any) -> str:
         """Where a browser is sent back to from the authorization URL `location`."""
@@ -228,8 +234,12 @@ class LyingProvider:
             "name": "Alice of the IdP",
             self.user_claim: "alice",
         }
+        return self.signed(changed(truth, self.claims))
+
+    def signed(self, claims: Mapping[str, Any]) -> str:
+        """An ID token of these claims, as it signs them."""
         alg = self.header.get("alg", "ES256")
-        token = sign(changed(truth, self.claims), self.key, "ES256", kid="one")
+        token = sign(claims, self.key, "ES256", kid="one")
         if self.header:
             header = changed({"alg": alg, "kid": "one"}, self.header)
             token = _resigned(token, header, self.key)
@@ -259,6 +269,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let whoever waits have waited."""
+        self.now += seconds
 
 
 class Directory:
@@ -327,6 +341,7 @@ class Scene:
             directory=directory,
             transport=transport,
             audit=Audit(lambda line: lines.append(json.loads(line)), clock=clock),
+            wait=clock.wait,
         )
         visitors: list[str | None] = []
         return cls(clock, provider, directory, parts, Gate.from_parts(_app(visitors), parts), lines, visitors)

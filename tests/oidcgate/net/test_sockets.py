@@ -1,5 +1,6 @@
 """The limits over real sockets: a peer that is slow, huge, elsewhere, or somebody else."""
 
+import contextlib
 import gzip
 import ipaddress
 import socket
@@ -655,3 +656,33 @@ def test_a_form_goes_to_no_inner_address_and_to_nobody_without_the_right_certifi
     assert tls_peer.connections == 0
     assert why(secure(None, Names(**names))) is FetchFailure.TLS
     assert secure(authority, Names(**names)).post_form(url, {"logout_token": "a.b.c"}) == 200
+
+
+@pytest.mark.row("G-04")
+def test_it_is_known_when_nothing_can_have_been_sent() -> None:
+    """Whoever sends what is good once may send it again only then."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(FetchError) as caught:
+        fetcher().get_json(f"http://127.0.0.1:{port}/x")
+    assert (caught.value.reason, caught.value.sent) == (FetchFailure.CONNECTION, False)
+    with Peer(once_and_close(b"")) as peer:
+        error = failure(peer)
+    assert (error.reason, error.sent) == (FetchFailure.CONNECTION, True)
+
+
+@pytest.mark.row("G-04")
+def test_a_connection_that_does_not_come_about_in_time_carried_nothing() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        # Whoever comes after these is not answered at all.
+        with contextlib.ExitStack() as waiting:
+            for _ in range(4):
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", port))
+            with pytest.raises(FetchError) as caught:
+                fetcher().get_json(f"http://127.0.0.1:{port}/x")
+    assert (caught.value.reason, caught.value.sent) == (FetchFailure.TIMEOUT, False)

@@ -437,3 +437,17 @@ def test_any_claims_are_believed_or_refused_by_name(changes: dict[str, Any]) -> 
 def test_rules_and_claims_do_not_show_secrets() -> None:
     assert "canary" not in repr(RULES)
     assert "canary" not in repr(check(CLAIMS))
+
+
+@pytest.mark.row("G-04")
+@pytest.mark.parametrize("nonce", ["", "other", "n\ud800"])
+def test_an_id_token_for_a_refresh_token_repeats_no_other_nonce(nonce: str) -> None:
+    assert (
+        refusal({**CLAIMS, "nonce": nonce}, rules=rules(nonce_may_be_missing=True)) is Reason.ID_TOKEN_NONCE
+    )
+
+
+@pytest.mark.row("G-04")
+def test_an_id_token_for_a_refresh_token_may_leave_the_nonce_out() -> None:
+    claims = {name: value for name, value in CLAIMS.items() if name != "nonce"}
+    assert check(claims, rules=rules(nonce_may_be_missing=True)).sub == CLAIMS["sub"]
