@@ -4,7 +4,7 @@ The sites are `https://app.test` and `https://id.example`; :mod:`tests.support.u
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -163,10 +163,14 @@ def make_gate(
     return Gate.from_parts(app, parts)
 
 
-def make_sites(folder: Path, **gate: Any) -> Sites:
-    """Gate, app and provider, ready for a user agent."""
+def make_sites(folder: Path, at_provider: Mapping[str, Any] | None = None, **gate: Any) -> Sites:
+    """Gate, app and provider, ready for a user agent.
+
+    Args:
+        at_provider: tables laid over the provider's usual ones; the others are the gate's.
+    """
     clock, events, app = Clock(), list[str](), App()
-    provider = make_provider(folder, clock, events)
+    provider = make_provider(folder, clock, events, **(at_provider or {}))
     # The gate's calls ask the finished object whether the provider is up.
     made: list[Sites] = []
     made.append(
