@@ -39,6 +39,7 @@ from oidcgate.web.cookies import GATE_PATH, CookieNames
 __all__ = ["Doctor"]
 
 _KIND: Final = "doctor"
+_DAY_SECONDS: Final = 86_400
 _NOBODY: Final = "oidcgate-doctor-asks-for-nobody"
 _PROBLEMS_SHOWN: Final = 20
 _AS_A_BROWSER: Final = {
@@ -102,6 +103,17 @@ class Doctor:
             yield Finding("state store", Verdict.DOUBT, what, fix)
         kind = self.config.session.store.partition(":")[0]
         yield _asked("sessions", f"{kind} answers", lambda: self.sessions.probe(now))
+        yield from self._secret(now)
+
+    def _secret(self, now: int) -> Iterator[Finding]:
+        """How long the first secret has been sealing sessions."""
+        try:
+            age = next(self.sessions.key_ages.of_ring(now))
+        except StoreUnavailable:
+            return  # which was told already
+        if age.sealing_since is not None:
+            days = max(0, now - age.sealing_since) // _DAY_SECONDS
+            yield Finding("session secret", Verdict.FINE, f"{age.name} has been sealing for {days} day(s)")
 
     def _directory(self) -> Iterator[Finding]:
         source = self.config.users.source.partition(":")[0]

@@ -263,9 +263,10 @@ def test_an_outage_ends_nothing_and_what_ended_meanwhile_ends_after_it(what: str
         world = World(state=state)
         world.look_often()
         exchange = await begun(world, what, target, world.sign_in())
+        other = world.sign_in("s2")
         state.down = True
         world.clock.now += 30
-        assert (await world.exchange("http", "/", world.sign_in("s2")).answer()).status == 503
+        assert (await world.exchange("http", "/", other).answer()).status == 503
         await check_alive(world, exchange, what)
         state.down = False
         await check_alive(world, exchange, what)

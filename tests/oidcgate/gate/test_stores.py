@@ -19,7 +19,7 @@ from oidcgate.settings import SettingsError
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.redis import RedisStore
 from oidcgate.storage.sql import SqlStore
-from tests.oidcgate.gate.parts import ISSUER, PUBLIC_URL, SECRET
+from tests.oidcgate.gate.parts import ISSUER, NOW, PUBLIC_URL, SECRET, record
 from tests.support.redis import redis_server
 
 
@@ -148,3 +148,18 @@ def test_a_redis_that_may_forget_is_doubted_by_check_and_doctor() -> None:
         assert "cannot be reached" in next(state_doubts(config, parts.routes.state))
         parts.routes.state.close()
     assert list(state_doubts(configured({}, {"store": "memory"}), MemoryStore())) == []
+
+
+@pytest.mark.row("G-16")
+def test_the_doctor_says_how_long_the_secret_has_been_sealing(tmp_path: Path) -> None:
+    parts = build(
+        configured({}, {"store": f"sqlite:///{tmp_path}/state.db"}), clock=lambda: NOW + 86_400 * 40
+    )
+    doctor = doctor_of(parts, Fetcher(AddressRules()), os.urandom)
+    assert [each.subject for each in doctor._stores()] == ["state store", "sessions"], "nobody has signed in"
+    parts.sessions.create(record(), NOW)
+    *_, secret = doctor._stores()
+    assert (secret.subject, secret.verdict) == ("session secret", Verdict.FINE)
+    assert secret.says.endswith("has been sealing for 40 day(s)")
+    assert SECRET not in secret.says
+    parts.routes.state.close()
