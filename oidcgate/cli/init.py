@@ -34,7 +34,8 @@ client_secret_file = "client.secret"
 # logout_url = "https://intranet.example.com/bye"
 
 [users]
-# Who is known: a TOML or JSON file of users, or "any" to let every signed-in person in.
+# Who is known: a TOML, JSON or CSV file of users; "sql", "scim", "ldap" or "python:module:function", each as
+# docs/how-to/known-users.md says; "any" lets every signed-in person in.
 source = "file:users.toml"
 # The claim that names the directory's userName.
 # match = "preferred_username"

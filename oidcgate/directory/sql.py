@@ -49,7 +49,7 @@ def url_problem(value: str) -> str | None:
         url = sa.make_url(value)
     except sa.exc.ArgumentError:
         return "is no database address; write postgresql+psycopg://USER:PASSWORD@HOST/NAME or sqlite:///FILE"
-    if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+    if url.drivername not in ("sqlite", "postgresql+psycopg"):
         return "names a database that is not supported; write postgresql+psycopg://… or sqlite:///…"
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         return "names no file; write sqlite:///FILE"

@@ -441,6 +441,7 @@ def test_a_worker_opens_connections_of_its_own(file: Path) -> None:
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite+aiosqlite:///p.db", "not supported"),
+        ("sqlite+pysqlite:///p.db", "not supported"),
     ],
 )
 def test_addresses(url: str, told: str | None) -> None:
