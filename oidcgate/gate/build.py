@@ -51,6 +51,7 @@ from oidcgate.gate.session_frame import SessionFrame
 from oidcgate.gate.sessions import MoreOfSessions, SealedSessions, Sessions
 from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.gate.stores import session_store, state_store, stores_uninstalled
+from oidcgate.gate.token_revocation import TokenRevocation
 from oidcgate.gate.transaction import Transactions
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
@@ -227,6 +228,7 @@ def build(
         audit=audit,
         clock=clock,
         sealer=Sealer(ring, "logout", gate_id, random_bytes=random_bytes),
+        token_revocation=TokenRevocation(audit),
     )
     back_channel = BackChannel(
         relying_parties=parties,

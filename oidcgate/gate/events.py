@@ -216,6 +216,16 @@ class TokensNotRenewed(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class TokensNotRevoked(Event):
+    """A session ended here, and its tokens may be good at the IdP until they end. `kind`: which token."""
+
+    name: ClassVar[str] = "logout.tokens_not_revoked"
+    issuer: str
+    kind: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
 class AccessRefused(Event):
     """Somebody was turned away by a rule, or because the directory no longer lets them in."""
 

@@ -22,6 +22,7 @@ from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.token_revocation import TokenRevocation
 from oidcgate.gate.transaction import Transactions
 from oidcgate.protocol.logout import build_end_session_url
 from oidcgate.web.cookies import GATE_PATH, delete_cookie
@@ -51,6 +52,7 @@ class Logout:
     audit: Audit
     clock: Callable[[], float]
     sealer: Sealer
+    token_revocation: TokenRevocation
 
     def confirm(self, request: Request, facts: Facts) -> Response:
         """Ask before signing out: `GET /.oidcgate/logout`.
@@ -102,6 +104,9 @@ class Logout:
         kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)
         hint = None if kept is None else kept.id_token
         ended = self.sessions.end(record, now)
+        if record is not None and kept is not None and (party := self.relying_parties.get(record.iss)):
+            # What is kept of the session ends at the IdP as well, once all has ended here.
+            self.token_revocation.revoke(party, kept)
         self.audit.emit(
             events.SignedOut(
                 user_name=None if record is None else record.user_name,

@@ -1,0 +1,120 @@
+"""At sign-out the IdP is told that kept tokens are needed no more; whatever it answers, that is all."""
+
+import threading
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import pytest
+import requests
+
+from oidcgate.gate import token_revocation
+from oidcgate.gate.session import Found
+from tests.support.lying_provider import ISSUER, Browser, Scene
+
+LOGOUT = "/.oidcgate/logout"
+
+
+def signed_in(offers: bool = True, **kept: Any) -> tuple[Scene, Browser]:
+    """Somebody whose session keeps these tokens besides the ID token."""
+    scene = Scene.set()
+    if offers:
+        scene.provider.metadata["revocation_endpoint"] = f"{ISSUER}/revoke"
+    scene.provider.adapter.register_uri("POST", f"{ISSUER}/revoke", text="")
+    browser = scene.browser()
+    browser.sign_in()
+    now, name = int(scene.clock()), scene.parts.names.session
+    session = scene.parts.sessions.load(f"{name}={browser.cookies()[name]}", now)
+    assert isinstance(session, Found)
+    tokens = scene.parts.sessions.kept_tokens
+    held = tokens.find(session.record.session_id, now)
+    assert held is not None
+    tokens.keep(msgspec.structs.replace(held.kept, **kept), now)
+    return scene, browser
+
+
+def sent(scene: Scene) -> list[dict[str, str]]:
+    calls = scene.provider.adapter.request_history
+    return [dict(parse_qsl(call.text)) for call in calls if call.url == f"{ISSUER}/revoke"]
+
+
+def signed_out(scene: Scene, browser: Browser) -> None:
+    away = browser.post(LOGOUT, {})
+    assert away.status_code == 303
+    assert away.headers["Location"].startswith(f"{ISSUER}/end_session?id_token_hint=")
+    assert not browser.has_session()
+
+
+@pytest.mark.parametrize(
+    ("kept", "token", "kind"),
+    [
+        pytest.param({"refresh_token": "rt", "access_token": "at"}, "rt", "refresh_token", id="both"),
+        pytest.param({"refresh_token": "rt"}, "rt", "refresh_token", id="refresh-token"),
+        pytest.param({"access_token": "at"}, "at", "access_token", id="access-token"),
+    ],
+)
+def test_one_token_is_named_by_us(kept: dict[str, str], token: str, kind: str) -> None:
+    scene, browser = signed_in(**kept)
+    signed_out(scene, browser)
+    [form] = sent(scene)
+    assert (form["token"], form["token_type_hint"]) == (token, kind)
+    call = next(one for one in scene.provider.adapter.request_history if one.url == f"{ISSUER}/revoke")
+    assert call.headers["Authorization"].startswith("Basic ")
+    assert "logout.tokens_not_revoked" not in {line["event"] for line in scene.audit}
+
+
+def test_where_nothing_is_kept_nothing_is_sent() -> None:
+    scene, browser = signed_in()
+    signed_out(scene, browser)
+    assert sent(scene) == []
+
+
+def test_nor_where_the_provider_has_no_such_endpoint() -> None:
+    scene, browser = signed_in(offers=False, refresh_token="rt")
+    signed_out(scene, browser)
+    assert sent(scene) == []
+    assert "logout.tokens_not_revoked" not in {line["event"] for line in scene.audit}
+
+
+def test_the_session_is_dead_before_anybody_is_told() -> None:
+    scene, browser = signed_in(refresh_token="rt")
+    name, thief = scene.parts.names.session, scene.browser()
+    thief.client.set_cookie(name, browser.cookies()[name], domain="app.example.com", secure=True)
+    alive: list[bool] = []
+    scene.provider.breaks("/revoke", text=lambda *_: alive.append(thief.has_session()) or "")
+    signed_out(scene, browser)
+    assert alive == [False]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"status_code": 503, "text": "later"}, id="503"),
+        pytest.param({"status_code": 400, "json": {"error": "unsupported_token_type"}}, id="400"),
+        pytest.param({"status_code": 401, "json": {"error": "invalid_client"}}, id="401"),
+        pytest.param({"status_code": 302, "headers": {"Location": "https://evil.example/"}}, id="redirect"),
+        pytest.param({"exc": requests.ConnectionError}, id="away"),
+        pytest.param({"exc": requests.ReadTimeout}, id="slow"),
+    ],
+)
+def test_a_provider_that_fails_stops_no_sign_out(answer: dict[str, Any]) -> None:
+    scene, browser = signed_in(refresh_token="canary-refresh-token")
+    scene.provider.breaks("/revoke", **answer)
+    signed_out(scene, browser)
+    [line] = [line for line in scene.audit if line["event"] == "logout.tokens_not_revoked"]
+    assert (line["issuer"], line["kind"]) == (ISSUER, "refresh_token")
+    assert line["detail"]
+    assert "canary" not in str(scene.audit)
+
+
+def test_one_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_revocation, "WAIT_SECONDS", 0.05)
+    scene, browser = signed_in(refresh_token="rt")
+    go_on = threading.Event()
+    scene.provider.breaks("/revoke", text=lambda *_: go_on.wait(60) and "")
+    try:
+        signed_out(scene, browser)
+        [line] = [line for line in scene.audit if line["event"] == "logout.tokens_not_revoked"]
+        assert line["detail"]
+    finally:
+        go_on.set()
