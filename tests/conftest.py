@@ -1,12 +1,16 @@
 """What holds for every test: the rows it names exist, and a run can say which rows it showed."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis
 import pytest
 from _pytest.nodeid import coerce_node_id
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from joserfc.jwk import RSAKey
 
 from tests.support.postgresql import Postgresql
 from tests.support.rows import Rows, known_ids
@@ -35,6 +39,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = vars(item).get("_nodeid")
         if named is not None and named != item.nodeid:
             item._id = coerce_node_id(named)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _rsa_keys_are_proven_once() -> Iterator[None]:
+    """Open the private RSA keys of tests once, however many providers have them.
+
+    Each time one is opened it is proven to be a key, which takes longer than most tests do otherwise.
+    """
+    prove = RSAKey.binding.import_private_key
+    opened = lru_cache(maxsize=1024)(lambda members: prove(dict(members)))
+
+    def once(document: Mapping[str, str]) -> RSAPrivateKey:
+        return opened(tuple(sorted(document.items())))
+
+    with patch.object(RSAKey.binding, "import_private_key", staticmethod(once)):
+        yield
 
 
 @pytest.fixture(autouse=True)
