@@ -66,7 +66,7 @@ def posted_form(content_type: str, body: bytes) -> PostedForm | None:
 
 
 def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str]] | None:
-    decoder = MultipartDecoder(boundary, max_form_memory_size=len(body), max_parts=_MOST_FIELDS)
+    decoder = MultipartDecoder(boundary, max_parts=_MOST_FIELDS)
     decoder.receive_data(body)
     decoder.receive_data(None)
     fields: list[tuple[str, str]] = []

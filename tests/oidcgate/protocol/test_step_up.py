@@ -67,6 +67,17 @@ def test_what_a_field_asks_for(value: str, asked: StepUpChallenge | None) -> Non
     assert step_up_challenge([value]) == asked
 
 
+def test_what_cannot_be_read_hides_nothing_else() -> None:
+    good = f"Bearer {ERROR}, max_age=5"
+    asked = StepUpChallenge(5, ())
+    assert step_up_challenge([good + " " * (4096 - len(good))]) == asked
+    assert step_up_challenge(["x" * 4097, good]) == asked
+    assert step_up_challenge([f"Bearer {ERROR}, max_age=x, {good}"]) == asked
+    assert step_up_challenge([f'{good}, "']) == asked
+    nine = step_up_challenge([f"Bearer {ERROR}, max_age=999999999"])
+    assert nine == StepUpChallenge(999_999_999, ())
+
+
 def test_one_of_several_fields_is_enough() -> None:
     assert step_up_challenge(['Basic realm="x"', f"Bearer {ERROR}, max_age=5"]) == StepUpChallenge(5, ())
 
