@@ -106,10 +106,10 @@ class _Source(NamedTuple):
 
 class _Mapping(NamedTuple):
     source: _Source | None
-    static: str
     target: str
     type: AttributeType
-    weak: bool
+    static: str = ""
+    weak: bool = False
 
 
 class ContextRules:
@@ -133,7 +133,7 @@ class ContextRules:
         mapped = {mapping.target for mapping in explicit}
         # What has the same name on both sides needs no mapping; where there is one, it alone holds.
         by_name = [
-            _Mapping(source, "", source.written, schema[source.written], False)
+            _Mapping(source, source.written, schema[source.written])
             for source in sources.values()
             if source.written in schema and source.written not in mapped
         ]
@@ -200,7 +200,7 @@ def methods_of(
     """
     if fixed:
         return fixed
-    method = table.get(acr) if acr else None
+    method = table.get(acr or "")
     return amr if method is None else (method,)
 
 
@@ -218,7 +218,8 @@ def _mapping(
     entry: MappingSettings, sources: Mapping[str, _Source], schema: Mapping[str, AttributeType]
 ) -> _Mapping:
     source = None if entry.source is None else sources[entry.source]
-    return _Mapping(source, entry.static or "", entry.target, schema[entry.target], entry.allow_weak_decoding)
+    static, weak = entry.static or "", entry.allow_weak_decoding
+    return _Mapping(source, entry.target, schema[entry.target], static, weak)
 
 
 def _follow(mapping: _Mapping, claims: Mapping[str, Any], id_token: Mapping[str, Any]) -> tuple[Way, Any]:

@@ -43,6 +43,7 @@ CLAIMS = {
 )
 def test_a_path_reads_what_it_says(text: str, value: Any) -> None:
     assert parse_claim_path(text).read(CLAIMS) == value
+    assert str(parse_claim_path(text)) == text
 
 
 @pytest.mark.row("A-20")
@@ -64,9 +65,9 @@ def test_a_path_reads_what_it_says(text: str, value: Any) -> None:
     ],
 )
 def test_what_is_no_path_is_refused_with_what_to_write(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told) as refused:
+    with pytest.raises(ValueError, match=rf"^has an? {told}.*; write .*name$") as refused:
         parse_claim_path(text)
-    assert "; write" in str(refused.value)
+    assert str(refused.value).count(";") == 1
 
 
 @pytest.mark.row("A-20")

@@ -390,6 +390,51 @@ class TestEntrust:
         assert problems(attributes=[DEPARTMENT]) == []
 
 
+class TestTheTrace:
+    @pytest.mark.row("A-19", "A-25")
+    def test_it_says_what_became_of_everything(self) -> None:
+        made = rules(
+            [{"name": "level", "type": "number"}, {"name": "tenant"}],
+            fetch_groups=True,
+            attributes=[
+                {"claim": "level", "display_name": "Clearance", "type": "number"},
+                {"claim": "shoes", "type": "number"},
+                {"claim": "hat", "display_name": "Hat"},
+                {"claim": "coat"},
+            ],
+            mappings=[
+                {"target": "tenant", "static": "acme"},
+                {"source": "nickname", "target": "level", "allow_weak_decoding": True},
+            ],
+        )
+        claims = {"sub": "s", "nickname": "seven", "level": 5, "shoes": "big", "coat": "red"}
+        context = context_of(made, claims, {"groups": 5, "email": ["a"]})
+        assert context.attributes == {"sub": "s", "nickname": "seven", "tenant": "acme", "groups": []}
+        ways = {way.source: way for way in context.ways}
+        assert len(ways) == len(context.ways) - 1, "nickname goes two ways"
+        token, userinfo, nobody = Origin.ID_TOKEN, Origin.USERINFO, Origin.NOBODY
+        for way in (
+            Way(token, "sub", "Subject", "sub", "string", Outcome.TAKEN),
+            Way(token, "nickname", "Nickname", "nickname", "string", Outcome.TAKEN),
+            Way(token, "nickname", "Nickname", "level", "number", Outcome.WRONG_TYPE, "string"),
+            Way(Origin.STATIC, "acme", "", "tenant", "string", Outcome.TAKEN),
+            Way(userinfo, "groups", "Groups", "groups", "string_array", Outcome.WRONG_TYPE, "number"),
+            Way(userinfo, "email", "E-mail", "email", "string", Outcome.WRONG_TYPE, "array of string"),
+            Way(nobody, "address", "Address", "address", "object", Outcome.ABSENT),
+            Way(token, "level", "Clearance", "", "number", Outcome.UNUSED),
+            Way(token, "shoes", "", "", "number", Outcome.WRONG_TYPE, "string"),
+            Way(nobody, "hat", "Hat", "", "string", Outcome.ABSENT),
+            Way(token, "coat", "", "", "string", Outcome.UNUSED),
+        ):
+            assert way in context.ways, way
+        assert context.faults() == (
+            "email: array of string where string is declared",
+            "groups: number where string_array is declared",
+            "nickname: string where number is declared",
+            "shoes: string where number is declared",
+        )
+
+
 class TestChanges:
     MADE = rules([{"name": "level", "type": "number"}], fetch_groups=True)
 
@@ -406,6 +451,10 @@ class TestChanges:
             Way(Origin.HOOK, "", "", "email", "string", Outcome.ABSENT),
         ]
         assert before.attributes["name"] == "Jane"
+        assert set(after.ways) - set(before.ways) == {way for way in after.ways if way.origin is Origin.HOOK}
+        assert {way.target for way in set(before.ways) - set(after.ways)} == {"level", "name", "email"} & {
+            way.target for way in before.ways
+        }
 
     @pytest.mark.row("A-24")
     @pytest.mark.parametrize(

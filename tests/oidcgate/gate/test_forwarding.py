@@ -208,6 +208,7 @@ def custom(value: Any) -> bytes | None:
         pytest.param([1, 2.5], b"1,2.5", id="numbers"),
         pytest.param([True, False], b"true,false", id="booleans"),
         pytest.param({"a": "x", "b": {"c": 4}}, b'{"a":"x"%2C"b":{"c":4}}', id="object"),
+        pytest.param({"město": "Žilina"}, '{"město":"Žilina"}'.encode(), id="object beyond ASCII"),
         pytest.param([{"a": ["x", "y"]}], b'{"a":["x"%2C"y"]}', id="list of objects"),
         pytest.param("", None, id="empty"),
         pytest.param([], None, id="empty list"),
