@@ -4,13 +4,11 @@ The peer is npm's certified `oidc-provider`; ours is configured by a file, as by
 """
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,9 @@ from tests.conformance.op.target import (
     Target,
     User,
 )
-from tests.support.servers import ROOT, Server, free_port, gunicorn, running
-from tests.support.tls import Authority, Certificate
+from tests.support.nginx import tls_in_front
+from tests.support.servers import ROOT, free_port, gunicorn, running
+from tests.support.tls import Authority
 
 USER = User("alice", "the-password-of-a-person-who-is-in-no-directory")
 #: A value for every claim of the four scopes.
@@ -284,43 +283,9 @@ def deployed(folder: Path, authority: Authority, database: str) -> Iterator[Targ
             cwd=folder,
             env={"PYTHONPATH": str(ROOT)},
         ),
-        _nginx(folder, port, behind, authority.issue("localhost")),
+        tls_in_front(folder, port, behind, authority.issue("localhost")),
     ):
         yield target
-
-
-def _nginx(folder: Path, port: int, behind: int, certificate: Certificate) -> AbstractContextManager[Server]:
-    (folder / "nginx.conf").write_text(
-        f"""
-daemon off; pid {folder}/nginx.pid; worker_processes 1;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate {certificate.certificate}; ssl_certificate_key {certificate.key};
-    location / {{
-      proxy_pass http://127.0.0.1:{behind};
-      proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
-    }}
-  }}
-}}
-"""
-    )
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    assert program, "nginx is not installed"
-    command: list[str | Path] = [
-        program,
-        "-p",
-        folder,
-        "-c",
-        folder / "nginx.conf",
-        "-e",
-        folder / "nginx.log",
-    ]
-    return running(command, port=port, log=folder / "nginx.out", cwd=folder)
 
 
 def _our_config(folder: Path, target: Target, database: str, *, request_objects: bool = False) -> Path:

@@ -1,12 +1,18 @@
 """Both sites as processes: gunicorn with TLS, configured by files as an operator would write them."""
 
+import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from provider.services.passwords import Passwords
-from tests.support.servers import ROOT, Server, free_port, gunicorn
+from tests.live import peers
+from tests.live.sites.names import SITES
+from tests.support.nginx import tls_in_front
+from tests.support.servers import ROOT, Server, free_port, gunicorn, running
 from tests.support.tls import Authority
 
 USERS = ROOT / "examples" / "directory" / "users.toml"
@@ -200,6 +206,117 @@ frontchannel_logout_session_required = true
         ) as app,
     ):
         yield Sites(app_url, issuer, app, provider)
+
+
+@dataclass(frozen=True)
+class WalkedSites(Sites):
+    """The same with a provider that nobody here wrote beside ours."""
+
+    foreign_issuer: str
+
+
+@contextmanager
+def walked_sites(folder: Path, authority: Authority, peer_folder: Path) -> Iterator[WalkedSites]:
+    """Run the sidecar with two workers at `app.test`, which two providers tell of sign-outs.
+
+    Ours at `id.example` has alice ("Example"), npm's `oidc-provider` at `foreign.example` has
+    bob ("Foreign").
+    """
+    app_port, behind, upstream, provider_port, foreign_port = (free_port() for _ in range(5))
+    app_url, issuer = f"https://app.test:{app_port}", f"https://id.example:{provider_port}"
+    foreign_issuer = f"https://foreign.example:{foreign_port}"
+    gate = f"{app_url}/.oidcgate"
+    client = f"""
+[[clients]]
+client_id = "directory"
+client_secret = "{SECRET}"
+trusted = true
+redirect_uris = ["{gate}/callback"]
+post_logout_redirect_uris = ["{gate}/logged-out"]
+backchannel_logout_uri = "{gate}/backchannel-logout"
+[outbound]
+allow_networks = ["127.0.0.0/8"]
+ca_file = "{authority.certificate}"
+[second_factor]
+mode = "acr"
+enrol_at_sign_in = true
+"""
+    provider_config = _write_provider_config(folder, issuer, client)
+    gate_config = _write_gate_config(folder, issuer, app_url, authority, "query")
+    more = f"""
+[[providers]]
+name = "Foreign"
+issuer = "{foreign_issuer}"
+client_id = "directory"
+client_secret_file = "{folder / "client-secret"}"
+ca_file = "{authority.certificate}"
+[[rules]]
+path = "/payments"
+allow = "known"
+acr_values = ["mfa"]
+[[forward.headers]]
+name = "X-Auth-Time"
+attribute = "auth_time"
+[[forward.headers]]
+name = "X-Acr"
+attribute = "acr"
+[proxy]
+upstream = "http://127.0.0.1:{upstream}"
+[serve]
+bind = "127.0.0.1:{behind}"
+workers = 2
+graceful_seconds = 2
+"""
+    gate_config.write_text(gate_config.read_text().replace("[provider]", "[[providers]]") + more)
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+    with (
+        _provider(folder, provider_port, provider_config, authority) as provider,
+        _foreign_provider(folder, foreign_port, foreign_issuer, gate, authority, peer_folder),
+        gunicorn(
+            "tests.live.sites.told_site:application", port=upstream, log=folder / "upstream.log", env={}
+        ),
+        running(
+            [sys.executable, "-m", "tests.live.sites.sidecar_site", "serve", "--config", gate_config],
+            port=behind,
+            log=folder / "app.log",
+            cwd=folder,
+            env={"PYTHONPATH": path, "TMPDIR": str(folder)},
+        ) as app,
+        tls_in_front(folder, app_port, behind, authority.issue("app.test")),
+    ):
+        yield WalkedSites(app_url, issuer, app, provider, foreign_issuer)
+
+
+def _foreign_provider(
+    folder: Path, port: int, issuer: str, gate: str, authority: Authority, peer_folder: Path
+) -> AbstractContextManager[Server]:
+    certificate = authority.issue("foreign.example")
+    claims = {"preferred_username": "bob", "name": "Bob Example"}
+    client = {
+        "client_id": "directory",
+        "client_secret": SECRET,
+        "redirect_uris": [f"{gate}/callback"],
+        "post_logout_redirect_uris": [f"{gate}/logged-out"],
+        "backchannel_logout_uri": f"{gate}/backchannel-logout",
+        "backchannel_logout_session_required": True,
+        "require_auth_time": True,
+    }
+    settings = {
+        "port": port,
+        "issuer": issuer,
+        "acr": "urn:example:password",
+        "user": {"name": "bob", "password": "demo-bob", "claims": claims},
+        "clients": [client],
+        "certificate": str(certificate.certificate),
+        "key": str(certificate.key),
+    }
+    return running(
+        [peers.NODE, "--import", "./names.mjs", "certified_provider.mjs", json.dumps(settings)],
+        port=port,
+        log=folder / "foreign.log",
+        cwd=peer_folder,
+        env={"NODE_EXTRA_CA_CERTS": str(authority.certificate), "PEER_NAMES": " ".join(SITES)},
+    )
 
 
 def _provider(folder: Path, port: int, config: Path, authority: Authority) -> AbstractContextManager[Server]:

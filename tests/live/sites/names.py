@@ -6,7 +6,7 @@ The browser has a switch for this; a process that calls another site needs its r
 import socket
 from typing import Any
 
-SITES = ("app.test", "id.example")
+SITES = ("app.test", "id.example", "foreign.example")
 
 _resolve = socket.getaddrinfo
 
