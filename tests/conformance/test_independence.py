@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import op
+from tests.conformance import op, rp
 
-FOLDER = Path(op.__file__).parent
-MODULES = sorted(FOLDER.glob("*.py"))
+MODULES = sorted(path for folder in (op, rp) for path in Path(folder.__file__).parent.glob("*.py"))
 #: Beside the standard library; of the tests what starts Debian's Chromium, which knows no provider.
-ALLOWED = ("requests", "jwt", "cryptography", "playwright", "tests.conformance.op", "tests.support.chromium")
+ALLOWED = (
+    "requests", "jwt", "cryptography", "playwright",
+    "tests.conformance.op", "tests.conformance.rp", "tests.support.chromium",
+)  # fmt: skip
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -25,7 +27,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.row("P-39")
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_module_imports_nothing_of_ours(path: Path) -> None:
     others = [
         name

@@ -1,0 +1,215 @@
+"""One provider for one module: what it says and signs, and what it was asked.
+
+It answers the authorization endpoint at once, as the person who has signed in. How requests come in is
+`provider` next door.
+"""
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+from tests.conformance.rp.signing import Key, changed, key, signed
+from tests.conformance.rp.target import RelyingParty
+
+SUB = "3f2c1a5e-person"
+#: The scopes that ask for claims of the person. Spec: OIDC Core 5.4.
+CLAIM_SCOPES = ("profile", "email", "address", "phone")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and what is sent as JSON."""
+
+    status: int
+    document: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _good_token(alias: "Alias", claims: Mapping[str, Any]) -> str:
+    return signed(claims, alias.signing_key, kid=alias.signing_key.kid)
+
+
+@dataclass
+class Alias:
+    """A provider of its own under `/test/a/NAME/`.
+
+    Attributes:
+        rp: its one client.
+        keys: those of its key set.
+        signing_key: signs ID tokens.
+        metadata, id_token, userinfo: what is said otherwise than rightly, by member; `GONE` leaves one out.
+        make_id_token: makes the token of the claims.
+        names_keys: whether keys of the set have a `kid`.
+        before_signing: done when a code is redeemed.
+        on_logout: done when a person arrives to sign out, before they are sent on.
+        calls: the endpoints that were asked, in order.
+        faults: what the client asked for that it must not, in words.
+    """
+
+    issuer: str
+    rp: RelyingParty
+    keys: list[Key] = field(default_factory=lambda: [key("first")])
+    signing_key: Key = field(default_factory=lambda: key("first"))
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    id_token: Mapping[str, Any] = field(default_factory=dict)
+    userinfo: Mapping[str, Any] = field(default_factory=dict)
+    make_id_token: "Callable[[Alias, Mapping[str, Any]], str]" = _good_token
+    names_keys: bool = True
+    before_signing: Callable[[], None] = lambda: None
+    on_logout: Callable[[], None] = lambda: None
+    calls: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    scope: str = ""
+    sid: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+    asked: threading.Condition = field(default_factory=threading.Condition)
+
+    def answer(self, endpoint: str, values: dict[str, str], headers: Mapping[str, str]) -> Answer:
+        """The answer of one endpoint to the parameters that came."""
+        known: dict[str, Callable[[dict[str, str], Mapping[str, str]], Answer]] = {
+            ".well-known/openid-configuration": self._configuration,
+            "jwks": self._jwks,
+            "authorize": self._authorize,
+            "token": self._token,
+            "userinfo": self._userinfo,
+            "endsession": self._end_session,
+        }
+        if endpoint not in known:
+            self.fault(f"asked for {endpoint}, which is nowhere")
+            return Answer(404)
+        with self.asked:
+            self.calls.append(endpoint)
+            self.asked.notify_all()
+        return known[endpoint](values, headers)
+
+    def is_asked(self, endpoint: str, wait_seconds: float) -> bool:
+        """Whether this endpoint was asked, or is within the time."""
+        with self.asked:
+            return self.asked.wait_for(lambda: endpoint in self.calls, wait_seconds)
+
+    def fault(self, what: str) -> None:
+        """Note what the client did wrong."""
+        self.faults.append(what)
+
+    def _need(self, holds: bool, what: str) -> bool:
+        if not holds:
+            self.fault(what)
+        return holds
+
+    def _configuration(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        document = {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}authorize",
+            "token_endpoint": f"{self.issuer}token",
+            "userinfo_endpoint": f"{self.issuer}userinfo",
+            "jwks_uri": f"{self.issuer}jwks",
+            "end_session_endpoint": f"{self.issuer}endsession",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "scopes_supported": ["openid", *CLAIM_SCOPES],
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
+        }
+        return Answer(200, changed(document, self.metadata))
+
+    def _jwks(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        return Answer(200, {"keys": [each.published(with_kid=self.names_keys) for each in self.keys]})
+
+    def _authorize(self, values: dict[str, str], headers: Mapping[str, str]) -> Answer:
+        """Spec: OIDC Core 3.1.2.1."""
+        good = [
+            self._need(values.get("response_type") == "code", "response_type is not code"),
+            self._need(values.get("client_id") == self.rp.client_id, "client_id is another"),
+            self._need(values.get("redirect_uri") == self.rp.redirect_uri, "redirect_uri is another"),
+            self._need("openid" in values.get("scope", "").split(), "scope lacks openid"),
+            self._need(bool(values.get("state")), "no state was sent"),
+            self._need(bool(values.get("nonce")), "no nonce was sent"),
+            self._need(values.get("code_challenge_method", "S256") == "S256", "the challenge is not S256"),
+        ]
+        if not all(good):
+            return Answer(400, {"error": "invalid_request"})
+        self.scope = values["scope"]
+        code = secrets.token_urlsafe(24)
+        self.codes[code] = values
+        query = urlencode({"code": code, "state": values["state"]})
+        return Answer(302, headers={"Location": f"{self.rp.redirect_uri}?{query}"})
+
+    def _token(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Spec: OIDC Core 3.1.3.1, 9; RFC 6749 2.3.1; RFC 7636 4.6."""
+        if not self._need(self._is_client(values, headers), "the client did not use client_secret_basic"):
+            return Answer(401, {"error": "invalid_client"}, {"WWW-Authenticate": "Basic"})
+        asked = self.codes.pop(values.get("code", ""), None)
+        if not self._need(asked is not None, "the code is unknown or used") or asked is None:
+            return Answer(400, {"error": "invalid_grant"})
+        good = [
+            self._need(values.get("grant_type") == "authorization_code", "grant_type is another"),
+            self._need(values.get("redirect_uri") == asked["redirect_uri"], "redirect_uri changed"),
+            self._need(_proves(values.get("code_verifier"), asked.get("code_challenge")), "PKCE is wrong"),
+        ]
+        if not all(good):
+            return Answer(400, {"error": "invalid_grant"})
+        self.before_signing()
+        now = int(time.time())
+        claims = {
+            "iss": self.issuer,
+            "sub": SUB,
+            "aud": self.rp.client_id,
+            "iat": now,
+            "exp": now + 300,
+            "auth_time": now,
+            "nonce": asked["nonce"],
+            "sid": self.sid,
+        }
+        token = secrets.token_urlsafe(24)
+        self.tokens.add(token)
+        id_token = self.make_id_token(self, changed(claims, self.id_token))
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token}
+        return Answer(200, answer, {"Cache-Control": "no-store"})
+
+    def _is_client(self, values: Mapping[str, str], headers: Mapping[str, str]) -> bool:
+        scheme, _, proof = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "basic" or "client_secret" in values:
+            return False
+        name, _, secret = base64.b64decode(proof).decode().partition(":")
+        return (unquote(name), unquote(secret)) == (self.rp.client_id, self.rp.client_secret)
+
+    def _userinfo(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Spec: OIDC Core 5.3."""
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        good = scheme.lower() == "bearer" and token in self.tokens
+        if not self._need(good, "userinfo was asked without the access token in the header"):
+            return Answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": "Bearer"})
+        # A name of each provider's own: whoever bears it at one may not come from another.
+        name = self.issuer.rstrip("/").rpartition("/")[2]
+        claims = {"sub": SUB, "name": "Alice Example", "preferred_username": name, "email": "a@id.example"}
+        return Answer(200, changed(claims, self.userinfo))
+
+    def _end_session(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Spec: OIDC RP-Initiated Logout 2."""
+        wanted = values.get("post_logout_redirect_uri")
+        named = "id_token_hint" in values or values.get("client_id") == self.rp.client_id
+        good = [
+            self._need(named, "the sign-out names neither client nor session"),
+            self._need(wanted == self.rp.post_logout_redirect_uri, "post_logout_redirect_uri is another"),
+        ]
+        if not all(good):
+            return Answer(400, {"error": "invalid_request"})
+        self.on_logout()
+        query = f"?{urlencode({'state': values['state']})}" if "state" in values else ""
+        return Answer(302, headers={"Location": f"{wanted}{query}"})
+
+
+def _proves(verifier: str | None, challenge: str | None) -> bool:
+    if verifier is None or challenge is None:
+        return verifier is challenge
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == challenge

@@ -1,0 +1,52 @@
+"""The certification's plans for relying parties: which modules, in its order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.conformance.rp import backchannel, discovery, id_tokens
+
+#: Where modules are; importing them registers them.
+SUBJECTS = (backchannel, discovery, id_tokens)
+
+_T = "oidcc-client-test"
+_B = f"{_T}-rp-backchannel-rpinitlogout"
+
+PLANS: dict[str, tuple[str, ...]] = {
+    "basic": (
+        _T, f"{_T}-invalid-iss", f"{_T}-missing-sub", f"{_T}-invalid-aud", f"{_T}-missing-iat",
+        f"{_T}-kid-absent-single-jwks", f"{_T}-kid-absent-multiple-jwks", f"{_T}-idtoken-sig-rs256",
+        f"{_T}-idtoken-sig-none", f"{_T}-invalid-sig-rs256", f"{_T}-userinfo-invalid-sub",
+        f"{_T}-nonce-invalid", f"{_T}-scope-userinfo-claims", f"{_T}-client-secret-basic",
+    ),
+    "config": (
+        f"{_T}-discovery-openid-config", f"{_T}-discovery-jwks-uri-keys",
+        f"{_T}-discovery-issuer-mismatch", f"{_T}-idtoken-sig-none",
+        f"{_T}-signing-key-rotation-just-before-signing", f"{_T}-signing-key-rotation",
+    ),
+    "backchannel": (
+        _B, f"{_B}-alg-none", f"{_B}-no-event", f"{_B}-with-nonce", f"{_B}-wrong-alg", f"{_B}-wrong-aud",
+        f"{_B}-wrong-event", f"{_B}-wrong-iss",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A module in a plan."""
+
+    plan: str
+    module: str
+
+    @property
+    def alias(self) -> str:
+        """The name of the provider that it plays."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{self.plan}-{self.module}"
+
+
+def entries() -> Iterator[Entry]:
+    """All modules of all plans."""
+    for plan, modules in PLANS.items():
+        yield from (Entry(plan, name) for name in modules)

@@ -1,0 +1,110 @@
+"""One run of one module: its provider, the relying party, and the person's browsers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+
+from tests.conformance.op.outcome import Failure, need
+from tests.conformance.rp.alias import Alias
+from tests.conformance.rp.target import RelyingParty
+
+_NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+_SECONDS = 30
+
+
+class Browser:
+    """A person's browser: cookies and redirects."""
+
+    def __init__(self, rp: RelyingParty) -> None:
+        self._rp = rp
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = rp.ca_file
+
+    def sign_in(self, issuer: str) -> requests.Response:
+        """Begin a sign-in and follow it to where it ends."""
+        return self._session.get(self._rp.login_at(issuer), headers=_NAVIGATION, timeout=_SECONDS)
+
+    def is_in(self) -> bool:
+        """Whether the relying party shows its page to this browser."""
+        headers = {"Accept": "application/json"}
+        shown = self._session.get(self._rp.page, headers=headers, allow_redirects=False, timeout=_SECONDS)
+        need(shown.status_code in (200, 401), f"the page answers {shown.status_code}", "the target")
+        return shown.status_code == 200
+
+    def sign_out(self) -> requests.Response:
+        """Press the button that signs out, and follow to where it leads."""
+        place = urlsplit(self._rp.logout)
+        headers = {"Origin": f"{place.scheme}://{place.netloc}", "Sec-Fetch-Site": "same-origin"}
+        return self._session.post(self._rp.logout, headers=_NAVIGATION | headers, timeout=_SECONDS)
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._session.close()
+
+
+@dataclass
+class Run:
+    """What a module has at hand.
+
+    Attributes:
+        op: the provider that the module plays.
+        wait_seconds: how long nothing more may be asked after a refusal.
+        browser: the person's.
+        other: the same person's second one.
+    """
+
+    op: Alias
+    rp: RelyingParty
+    wait_seconds: float
+    browser: Browser
+    other: Browser
+
+    @classmethod
+    @contextmanager
+    def of(cls, op: Alias, rp: RelyingParty, wait_seconds: float) -> "Iterator[Run]":
+        """A run with new browsers, closed at the end."""
+        run = cls(op, rp, wait_seconds, Browser(rp), Browser(rp))
+        try:
+            yield run
+        finally:
+            run.browser.close()
+            run.other.close()
+
+    def accepted(self, clause: str, browser: Browser | None = None) -> None:
+        """A sign-in works: tokens, userinfo, a session."""
+        need(self.is_accepted(clause, browser), "the sign-in is refused", clause)
+        need("userinfo" in self.op.calls, "userinfo was not asked", "OIDC Core 5.3")
+
+    def refused(self, clause: str, *, at: str = "token") -> None:
+        """A sign-in that has to be refused is, once `at` has been asked, and userinfo is not asked for it."""
+        need(not self.is_accepted(clause), "the sign-in is accepted", clause)
+        need(at in self.op.calls, f"{at} was not asked, so nothing was judged", clause)
+        if at != "userinfo":
+            need(
+                not self.op.is_asked("userinfo", self.wait_seconds), "userinfo was asked all the same", clause
+            )
+
+    def is_accepted(self, clause: str, browser: Browser | None = None) -> bool:
+        """Try a sign-in; whether it made a session. What is shown has to say the same."""
+        browser = browser or self.browser
+        shown = browser.sign_in(self.op.issuer).status_code
+        self.no_faults()
+        inside = browser.is_in()
+        need(shown != 500, "the relying party breaks", clause)
+        need(
+            (shown == 200) == inside, f"the sign-in ends with {shown}, and the session says {inside}", clause
+        )
+        return inside
+
+    def no_faults(self) -> None:
+        """Nothing was asked so far that a client must not ask.
+
+        Raises:
+            Failure: something was.
+        """
+        if self.op.faults:
+            raise Failure("; ".join(self.op.faults), "OIDC Core 3.1")

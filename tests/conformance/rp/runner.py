@@ -1,0 +1,32 @@
+"""Runs modules and says what came of them."""
+
+import requests
+
+from tests.conformance.op.outcome import Failure, Outcome, Skipped
+from tests.conformance.rp.plans import Entry
+from tests.conformance.rp.provider import ProviderServer
+from tests.conformance.rp.registry import MODULES
+from tests.conformance.rp.run import Run
+from tests.conformance.rp.target import RelyingParty
+
+
+def run_module(entry: Entry, providers: ProviderServer, rp: RelyingParty, wait_seconds: float = 5) -> Outcome:
+    """Run one module; whatever the relying party does, there is an outcome.
+
+    Args:
+        wait_seconds: how long nothing more may be asked after a refusal; 5 as the certification has it.
+    """
+
+    def outcome(result: str, *notes: str) -> Outcome:
+        return Outcome(entry.plan, "code", entry.module, result, notes)
+
+    with Run.of(providers.alias(entry.alias, rp), rp, wait_seconds) as run:
+        try:
+            MODULES[entry.module](run)
+        except Failure as failure:
+            return outcome("failed", str(failure))
+        except requests.RequestException as error:
+            return outcome("failed", f"the relying party did not answer: {error}")
+        except Skipped as reason:
+            return outcome("skipped", str(reason))
+    return outcome("passed")

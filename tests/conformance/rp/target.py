@@ -1,0 +1,36 @@
+"""What the modules know of a relying party."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class RelyingParty:
+    """A relying party by its addresses, as it is registered at every provider that the modules play.
+
+    Attributes:
+        client_id, client_secret: the client's; it proves itself by client_secret_basic.
+        login: where a sign-in begins, with `{issuer}` for the provider.
+        page: shown to whoever has signed in; to others it answers 401.
+        logout: takes the POST of the button that signs out.
+        backchannel_logout: takes logout tokens, with `{issuer}` if each provider has an address of its own.
+        ca_file: PEM certificates of the authorities that its own was made by.
+    """
+
+    client_id: str
+    client_secret: str
+    login: str
+    redirect_uri: str
+    page: str
+    logout: str
+    post_logout_redirect_uri: str
+    backchannel_logout: str
+    ca_file: str
+
+    def login_at(self, issuer: str) -> str:
+        """Where a sign-in at this provider begins."""
+        return self.login.format(issuer=quote(issuer, safe=""))
+
+    def backchannel_logout_of(self, issuer: str) -> str:
+        """Where this provider posts logout tokens."""
+        return self.backchannel_logout.format(issuer=quote(issuer, safe=""))

@@ -1,0 +1,122 @@
+"""The relying parties that the modules are run against, as processes that answer over HTTPS.
+
+One is npm's certified `openid-client`, which lies when it is asked to; the other the gate, with a provider
+for each module, under gunicorn with two workers.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from oidcgate.web.sealing import new_secret
+from tests.conformance.rp.provider import ProviderServer
+from tests.conformance.rp.target import RelyingParty
+from tests.support.servers import free_port, gunicorn, running
+from tests.support.tls import Authority
+
+_CLIENT_ID = "relying-party"
+_CLIENT_SECRET = "a-client-secret-of-relying-parties-43-characters-or-more"
+
+
+@contextmanager
+def peer(folder: Path, npm: Path, authority: Authority) -> Iterator[RelyingParty]:
+    """Run `openid-client` until the block ends.
+
+    Args:
+        npm: where the peers are installed.
+    """
+    # Installed for the checkout only, as is Node.js.
+    from tests.live.peers import NODE
+
+    port = free_port()
+    url, certificate = f"https://localhost:{port}", authority.issue("localhost")
+    settings = {
+        "port": port,
+        "client_id": _CLIENT_ID,
+        "client_secret": _CLIENT_SECRET,
+        "certificate": str(certificate.certificate),
+        "key": str(certificate.key),
+    }
+    command: list[str | Path] = [NODE, "relying_party.mjs", json.dumps(settings)]
+    env = {"NODE_EXTRA_CA_CERTS": str(authority.certificate)}
+    with running(command, port=port, log=folder / "peer.log", cwd=npm, env=env):
+        yield RelyingParty(
+            _CLIENT_ID,
+            _CLIENT_SECRET,
+            login=f"{url}/login?iss={{issuer}}",
+            redirect_uri=f"{url}/callback",
+            page=f"{url}/page",
+            logout=f"{url}/logout",
+            post_logout_redirect_uri=f"{url}/logged-out",
+            backchannel_logout=f"{url}/backchannel?iss={{issuer}}",
+            ca_file=str(authority.certificate),
+        )
+
+
+def lying(rp: RelyingParty, lie: str) -> RelyingParty:
+    """The peer when it does one thing wrong; `relying_party.mjs` has the names."""
+    lies_at_sign_in = not lie.startswith("logout-")
+    return replace(
+        rp,
+        login=f"{rp.login}&lie={lie}" if lies_at_sign_in else rp.login,
+        backchannel_logout=f"{rp.backchannel_logout}&lie={lie}",
+    )
+
+
+@contextmanager
+def gate(
+    folder: Path, authority: Authority, providers: ProviderServer, names: Iterable[str]
+) -> Iterator[RelyingParty]:
+    """Run an app behind the gate until the block ends.
+
+    Args:
+        names: of the providers that it knows.
+    """
+    port = free_port()
+    url = f"https://localhost:{port}"
+    known = "".join(
+        f"""
+[[providers]]
+name = "{name}"
+issuer = "{providers.issuer(name)}"
+client_id = "{_CLIENT_ID}"
+client_secret = "{_CLIENT_SECRET}"
+get_user_info = true
+ca_file = "{authority.certificate}"
+"""
+        for name in names
+    )
+    configuration = folder / "oidcgate.toml"
+    configuration.write_text(
+        f"""
+public_url = "{url}"
+{known}
+[users]
+source = "any"
+[session]
+secret = "{new_secret()}"
+[state]
+store = "sqlite:///{folder / "state.db"}"
+"""
+    )
+    with gunicorn(
+        "tests.live.sites.worker_site:application",
+        port=port,
+        log=folder / "gate.log",
+        env={"GATE_CONFIG": str(configuration)},
+        certificate=authority.issue("localhost"),
+        workers=2,
+    ):
+        yield RelyingParty(
+            _CLIENT_ID,
+            _CLIENT_SECRET,
+            login=f"{url}/.oidcgate/login?iss={{issuer}}",
+            redirect_uri=f"{url}/.oidcgate/callback",
+            page=f"{url}/page",
+            logout=f"{url}/.oidcgate/logout",
+            post_logout_redirect_uri=f"{url}/.oidcgate/logged-out",
+            backchannel_logout=f"{url}/.oidcgate/backchannel-logout",
+            ca_file=str(authority.certificate),
+        )

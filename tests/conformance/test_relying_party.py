@@ -1,0 +1,90 @@
+"""The certification's plans for relying parties: a foreign one passes, its lies are seen, the gate passes.
+
+`G-24`: what an ID token has to say is not switchable. `G-07`: sign-outs by the back channel.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import rp_targets
+from tests.conformance.rp.plans import Entry, entries
+from tests.conformance.rp.provider import ProviderServer, serving
+from tests.conformance.rp.registry import MODULES
+from tests.conformance.rp.runner import run_module
+from tests.conformance.rp.target import RelyingParty
+from tests.conformance.rp_lie_table import LIES
+from tests.support.tls import Authority
+
+LIVE = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-relying-party")]
+
+ENTRIES = list(entries())
+#: What the gate shows in the modules of a plan. A token under the client's secret is of `wrong-alg`.
+ROWS = {"basic": ("A-08", "G-24"), "config": ("A-08",), "backchannel": ("G-07", "F-06")}
+#: Nothing more is asked by servers that have answered; what would be asked beside it comes at once.
+WAIT_SECONDS = 0.05
+#: What neither takes: an ID token without a signature. The certification then skips the module.
+SKIPPED = {"oidcc-client-test-idtoken-sig-none"}
+
+
+@pytest.fixture(scope="module")
+def providers(authority: Authority) -> Iterator[ProviderServer]:
+    certificate = authority.issue("localhost")
+    with serving(certificate.certificate, certificate.key) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory, authority: Authority, npm: Path) -> Iterator[RelyingParty]:
+    with rp_targets.peer(tmp_path_factory.mktemp("relying-party"), npm, authority) as rp:
+        yield rp
+
+
+@pytest.fixture(scope="module")
+def gate(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, providers: ProviderServer
+) -> Iterator[RelyingParty]:
+    names = [entry.alias for entry in ENTRIES]
+    with rp_targets.gate(tmp_path_factory.mktemp("gate"), authority, providers, names) as rp:
+        yield rp
+
+
+def rows(entry: Entry) -> pytest.MarkDecorator:
+    more = ("S-29",) if entry.module.endswith("-wrong-alg") else ()
+    return pytest.mark.row(*ROWS[entry.plan], *more)
+
+
+def expected(entry: Entry) -> str:
+    return "skipped" if entry.module in SKIPPED else "passed"
+
+
+@pytest.mark.parametrize("entry", [pytest.param(entry, marks=LIVE, id=str(entry)) for entry in ENTRIES])
+def test_the_peer_passes(peer: RelyingParty, providers: ProviderServer, entry: Entry) -> None:
+    outcome = run_module(entry, providers, peer, WAIT_SECONDS)
+
+    assert outcome.result == expected(entry), outcome
+
+
+@pytest.mark.parametrize("entry", [pytest.param(entry, marks=LIVE, id=str(entry)) for entry in ENTRIES])
+def test_a_lie_is_seen(peer: RelyingParty, providers: ProviderServer, entry: Entry) -> None:
+    lie = LIES[entry.module]
+
+    outcome = run_module(entry, providers, rp_targets.lying(peer, lie.name), WAIT_SECONDS)
+
+    assert outcome.result == "failed", outcome
+    assert re.search(lie.seen, outcome.notes[0]), outcome
+
+
+@pytest.mark.parametrize(
+    "entry", [pytest.param(entry, marks=[*LIVE, rows(entry)], id=str(entry)) for entry in ENTRIES]
+)
+def test_the_gate_passes(gate: RelyingParty, providers: ProviderServer, entry: Entry) -> None:
+    outcome = run_module(entry, providers, gate, WAIT_SECONDS)
+
+    assert outcome.result == expected(entry), outcome
+
+
+def test_every_module_is_in_a_plan_and_has_its_lie() -> None:
+    assert {entry.module for entry in ENTRIES} == set(MODULES) == set(LIES)

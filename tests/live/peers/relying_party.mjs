@@ -1,0 +1,236 @@
+// A relying party nobody here wrote, as a site: the certified npm package openid-client signs people in, the package
+// jose, by its author, reads logout tokens. For the modules of tests/conformance/rp.
+// Usage: node relying_party.mjs SETTINGS, where SETTINGS is JSON: port, client_id, client_secret, and certificate and
+// key (PEM files).
+// GET /login?iss= signs in, /page is for whoever has, POST /logout signs out, POST /backchannel?iss= takes logout tokens.
+// With &lie=NAME it is another relying party, whose checks are written out below, and which does one thing wrong.
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import * as jose from "jose";
+import * as client from "openid-client";
+
+const settings = JSON.parse(process.argv[2]);
+const base = `https://localhost:${settings.port}`;
+const redirectUri = `${base}/callback`;
+const loggedOut = `${base}/logged-out`;
+const event = "http://schemas.openid.net/event/backchannel-logout";
+
+const logins = new Map();
+const sessions = new Map();
+
+class Refused extends Error {}
+
+function need(holds, what) {
+  if (!holds) throw new Refused(what);
+}
+
+const fetched = async (url, options) => {
+  const response = await fetch(url, options);
+  need(response.ok, `${url} answers ${response.status}`);
+  return response.json();
+};
+
+// As it should be.
+const right = {
+  async begin(login) {
+    login.configuration = await client.discovery(
+      new URL(login.issuer),
+      settings.client_id,
+      {},
+      client.ClientSecretBasic(settings.client_secret),
+      { execute: [client.enableNonRepudiationChecks] },
+    );
+    return client.buildAuthorizationUrl(login.configuration, {
+      redirect_uri: redirectUri,
+      scope: "openid profile email",
+      state: login.state,
+      nonce: login.nonce,
+      code_challenge: await client.calculatePKCECodeChallenge(login.verifier),
+      code_challenge_method: "S256",
+    });
+  },
+  async finish(login, url) {
+    const tokens = await client.authorizationCodeGrant(login.configuration, url, {
+      pkceCodeVerifier: login.verifier,
+      expectedState: login.state,
+      expectedNonce: login.nonce,
+      idTokenExpected: true,
+    });
+    const { sub, sid } = tokens.claims();
+    await client.fetchUserInfo(login.configuration, tokens.access_token, sub);
+    return { sub, sid };
+  },
+};
+
+// Keys that are kept for good, by issuer: for one lie.
+const oldKeys = new Map();
+
+async function keysOf(issuer, lie, metadata) {
+  if (lie !== "keeps-old-keys") return fetched(metadata.jwks_uri);
+  if (!oldKeys.has(issuer)) oldKeys.set(issuer, await fetched(metadata.jwks_uri));
+  return oldKeys.get(issuer);
+}
+
+// With its own checks, of which the lie leaves out one or makes one too many.
+const wrong = {
+  async begin(login) {
+    const { issuer, lie } = login;
+    login.metadata =
+      lie === "guesses-endpoints"
+        ? {
+            authorization_endpoint: `${issuer}authorize`,
+            token_endpoint: `${issuer}token`,
+            jwks_uri: `${issuer}jwks`,
+            userinfo_endpoint: `${issuer}userinfo`,
+            end_session_endpoint: `${issuer}endsession`,
+          }
+        : await fetched(`${issuer}.well-known/openid-configuration`);
+    need(["metadata-issuer", "guesses-endpoints"].includes(lie) || login.metadata.issuer === issuer, "issuer");
+    if (lie === "keeps-old-keys") await keysOf(issuer, lie, login.metadata);
+    const url = new URL(login.metadata.authorization_endpoint);
+    url.search = new URLSearchParams({
+      response_type: "code",
+      client_id: settings.client_id,
+      redirect_uri: redirectUri,
+      scope: lie === "openid-only" ? "openid" : "openid profile",
+      state: login.state,
+      nonce: login.nonce,
+    });
+    return url;
+  },
+  async finish(login, url, session) {
+    const { issuer, lie, metadata } = login;
+    const form = new URLSearchParams({
+      grant_type: "authorization_code",
+      code: url.searchParams.get("code"),
+      redirect_uri: redirectUri,
+    });
+    const headers = {};
+    if (lie === "secret-in-the-body") {
+      form.set("client_id", settings.client_id);
+      form.set("client_secret", settings.client_secret);
+    } else {
+      headers.authorization = `Basic ${btoa(`${settings.client_id}:${settings.client_secret}`)}`;
+    }
+    const tokens = await fetched(metadata.token_endpoint, { method: "POST", headers, body: form });
+    const header = jose.decodeProtectedHeader(tokens.id_token);
+    const claims = jose.decodeJwt(tokens.id_token);
+    if (lie === "session-before-checks") sessions.set(session, { issuer, sub: claims.sub, sid: claims.sid });
+    need(lie !== "needs-kid" || header.kid, "kid");
+    if (lie !== "signature") {
+      const keys = jose.createLocalJWKSet(await keysOf(issuer, lie, metadata));
+      const algorithms = [lie === "only-es256" ? "ES256" : "RS256"];
+      await jose.compactVerify(tokens.id_token, keys, { algorithms });
+    }
+    need(lie === "iss" || claims.iss === issuer, "iss");
+    need(lie === "sub" || claims.sub, "sub");
+    need(lie === "aud" || claims.aud === settings.client_id, "aud");
+    need(lie === "iat" || claims.iat, "iat");
+    need(lie === "nonce" || claims.nonce === login.nonce, "nonce");
+    if (lie !== "no-userinfo") {
+      const userinfo = await fetched(metadata.userinfo_endpoint, {
+        headers: { authorization: `Bearer ${tokens.access_token}` },
+      });
+      need(["userinfo-sub", "sub"].includes(lie) || userinfo.sub === claims.sub, "sub of userinfo");
+    }
+    return { sub: claims.sub, sid: claims.sid };
+  },
+};
+
+async function takeLogoutToken(token, issuer, lie) {
+  const { alg } = jose.decodeProtectedHeader(token);
+  const metadata = await fetched(`${issuer}.well-known/openid-configuration`);
+  if (alg === "HS256" && lie === "logout-alg") {
+    await jose.compactVerify(token, new TextEncoder().encode(settings.client_secret));
+  } else if (alg !== "none" || lie !== "logout-unsigned") {
+    const keys = jose.createLocalJWKSet(await fetched(metadata.jwks_uri));
+    await jose.compactVerify(token, keys, { algorithms: ["RS256"] });
+  }
+  const claims = jose.decodeJwt(token);
+  need(lie === "logout-iss" || claims.iss === issuer, "iss");
+  need(lie === "logout-aud" || claims.aud === settings.client_id, "aud");
+  need(lie === "logout-nonce" || claims.nonce === undefined, "nonce");
+  need(lie === "logout-no-event" || claims.events, "events");
+  need(lie === "logout-other-event" || !claims.events || event in claims.events, "event");
+  if (lie === "logout-ends-nothing") return;
+  for (const [id, session] of sessions) {
+    if (session.issuer === issuer && session.sid === claims.sid) sessions.delete(id);
+  }
+}
+
+const bodyOf = async (request) => {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  return new URLSearchParams(Buffer.concat(parts).toString());
+};
+
+async function answer(request) {
+  const url = new URL(request.url, base);
+  const cookie = /session=([\w-]+)/.exec(request.headers.cookie ?? "")?.[1];
+  const ways = (lie) => (lie ? wrong : right);
+  switch (`${request.method} ${url.pathname}`) {
+    case "GET /login": {
+      const login = {
+        issuer: url.searchParams.get("iss"),
+        lie: url.searchParams.get("lie"),
+        state: client.randomState(),
+        nonce: client.randomNonce(),
+        verifier: client.randomPKCECodeVerifier(),
+      };
+      const id = randomUUID();
+      logins.set(id, login);
+      const location = (await ways(login.lie).begin(login)).href;
+      return [302, { location, "set-cookie": `session=${id}; Path=/; Secure; HttpOnly; SameSite=Lax` }];
+    }
+    case "GET /callback": {
+      const login = logins.get(cookie);
+      need(login && login.state === url.searchParams.get("state"), "state");
+      logins.delete(cookie);
+      const person = await ways(login.lie).finish(login, url, cookie);
+      sessions.set(cookie, { issuer: login.issuer, ...person });
+      return [302, { location: "/page" }];
+    }
+    case "GET /page":
+      return [sessions.has(cookie) ? 200 : 401, {}];
+    case "POST /logout": {
+      const { issuer } = sessions.get(cookie);
+      sessions.delete(cookie);
+      const { end_session_endpoint } = await fetched(`${issuer}.well-known/openid-configuration`);
+      const onward = new URL(end_session_endpoint);
+      onward.search = new URLSearchParams({
+        client_id: settings.client_id,
+        post_logout_redirect_uri: loggedOut,
+        state: client.randomState(),
+      });
+      return [303, { location: onward.href }];
+    }
+    case "GET /logged-out":
+      return [200, {}];
+    case "POST /backchannel":
+      await takeLogoutToken(
+        (await bodyOf(request)).get("logout_token"),
+        url.searchParams.get("iss"),
+        url.searchParams.get("lie"),
+      );
+      return [200, {}];
+    default:
+      return [404, {}];
+  }
+}
+
+createServer(
+  { cert: readFileSync(settings.certificate), key: readFileSync(settings.key) },
+  async (request, response) => {
+    let status;
+    let headers;
+    let text = "";
+    try {
+      [status, headers] = await answer(request);
+    } catch (error) {
+      [status, headers, text] = [400, {}, `${error.code ?? error.name}: ${error.message}`];
+    }
+    response.writeHead(status, { "cache-control": "no-store", ...headers });
+    response.end(text);
+  },
+).listen(settings.port, "127.0.0.1");
