@@ -312,8 +312,8 @@ class Sessions(ABC):
         return None
 
     def _finish(self, record: SessionRecord, now: int) -> None:
-        # Another copy of the cookie can be used no longer than this: nobody can renew it any more.
-        until = max(now, min(record.absolute_at, now + self.limits.idle_seconds)) + 60
+        # Not only until a copy of the cookie would be idle: a worker that cannot read the store renews it.
+        until = max(now, record.absolute_at) + 60
         self.revocations.revoke_session(record.session_id, now, until)
         self._forget(record, now)
 

@@ -327,6 +327,33 @@ def test_a_revocation_lives_as_long_as_a_copy_can(make: type, state: Store) -> N
         assert isinstance(make(state).load(cookie, now), Absent)
 
 
+@pytest.mark.row("G-23")
+def test_a_copy_renewed_by_a_worker_that_could_not_read_of_the_logout_is_dead_as_well(state: Store) -> None:
+    limits = SessionLimits.of(idle_seconds=3600, absolute_seconds=43_200)
+
+    def worker(store: Store) -> Sessions:
+        return SealedSessions(
+            NAMES, KeyRing([SECRET]), "gate", store, limits, revocation_max_stale_seconds=3600
+        )
+
+    its_store = Store()
+    its_store.inner = state.inner
+    here, there = worker(state), worker(its_store)
+    cookie = cookie_of(here.create(record(), NOW))
+    assert isinstance(there.load(cookie, NOW), Found)
+    found = here.load(cookie, NOW)
+    assert isinstance(found, Found)
+    its_store.down = True
+    here.end(found.record, NOW + 10)
+    stale = there.load(cookie, NOW + 3000)
+    assert isinstance(stale, Found)
+    renewed = cookie_of(there.touch(stale, NOW + 3000))
+    its_store.down = False
+    for now in (NOW + 3001, NOW + 10 + 3600 + 120, NOW + 3000 + 3599):
+        for each in (here, there, worker(state)):
+            assert reason_of(each.load(renewed, now)) is AbsentReason.REVOKED
+
+
 @KINDS
 @pytest.mark.row("G-23")
 def test_a_logout_that_comes_before_its_login_wins(make: type, state: Store) -> None:
