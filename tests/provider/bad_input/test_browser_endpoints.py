@@ -9,6 +9,7 @@ from tests.provider.bad_input.mutations import CANARY, FOR_DATABASES, MUTATIONS,
 from tests.provider.bad_input.oracle import FINE, Door, Parameter, due
 from tests.provider.bad_input.watching import Written, outcome_problem, problem_of, written
 from tests.provider.sign_in.place import BYE, ISSUER, Browser, Page, World
+from tests.support.portions import every
 from tests.support.postgresql import Postgresql
 
 # Thousands of requests: not for the everyday loop.
@@ -117,7 +118,7 @@ def test_every_way_to_spoil_a_parameter(world: World, log: Written, door: Door, 
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("door", [pytest.param(door, id=door.id) for door in DOORS])
+@pytest.mark.parametrize("door", every(3, (pytest.param(door, id=door.id) for door in DOORS)))
 def test_postgresql_takes_nothing_amiss(on_postgresql: World, door: Door) -> None:
     with written(on_postgresql.lines) as log:
         problems = [
