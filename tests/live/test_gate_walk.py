@@ -141,7 +141,7 @@ def status_of(sites: WalkedSites, cookies: str) -> int:
 
 
 def statuses(sites: WalkedSites, cookies: str) -> set[int]:
-    """What twenty requests at once are answered, more than one worker takes alone."""
+    """What twenty requests at once are answered, by whichever worker takes each."""
     with ThreadPoolExecutor(20) as pool:
         return set(pool.map(lambda _: status_of(sites, cookies), range(20)))
 
