@@ -214,11 +214,17 @@ class Refusals:
         return BREAK_GLASS_PATH + (f"?{urlencode({'rd': target})}" if target else "")
 
     def respond(self, decision: Refusal, facts: Facts | None, environ: Mapping[str, Any]) -> Response:
-        """The answer to a request that is not passed on; a WSGI callable.
+        """The answer to a request that is not passed on, a WSGI callable; never raises.
 
         Args:
             facts: None when the request could not be understood.
         """
+        try:
+            return self._respond(decision, facts, environ)
+        except Exception as error:  # the boundary: whatever it is, somebody waits for an answer
+            return self.failure(error, facts, environ)
+
+    def _respond(self, decision: Refusal, facts: Facts | None, environ: Mapping[str, Any]) -> Response:
         if isinstance(decision, StartLogin):
             asked = {"prompt": "none"} if decision.silent else {}
             return self.answers.redirect(self.answers.login_url(decision.return_path, **asked), status=302)

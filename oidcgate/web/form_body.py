@@ -83,12 +83,14 @@ def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str]] | None:
 
 
 def _add(fields: list[tuple[str, str]], part: Field | File, value: bytes) -> bool:
-    """Add one part; False: it is a file. A field for a file that nobody chose is an empty one."""
+    """Add one part; False: it is a file, or has no name. A field for a file that nobody chose is empty."""
     if isinstance(part, File):
         return not part.filename and not value
-    if not _is_plain(part.headers):
+    # Typed as a text, it is None where a client left it out. Spec: RFC 7578 4.2, which demands it.
+    name: str | None = part.name
+    if name is None or not _is_plain(part.headers):
         return False
-    fields.append((part.name, value.decode()))
+    fields.append((name, value.decode()))
     return True
 
 

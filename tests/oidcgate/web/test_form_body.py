@@ -78,6 +78,9 @@ def test_fields(content_type: str, body: bytes, fields: list[tuple[str, str]]) -
             multipart(field("a", "1", "\r\nContent-Transfer-Encoding: base64")),
             id="part-with-an-encoding",
         ),
+        pytest.param(
+            TYPE, multipart("Content-Disposition: form-data\r\n\r\n1"), id="disposition-without-a-name"
+        ),
         pytest.param(TYPE, multipart("X: y\r\n\r\n1"), id="part-without-a-name"),
         pytest.param(TYPE, multipart(*[field("a", "1")] * 1001), id="multipart-too-many"),
         pytest.param(TYPE, multipart(field("a", "\0")), id="multipart-nul"),
