@@ -26,7 +26,7 @@ from oidcgate.gate.session import Absent, Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
 from oidcgate.protocol.errors import Refused
-from oidcgate.web.facts import Facts
+from oidcgate.web.facts import Facts, RequestKind
 from oidcgate.web.parameters import query_pairs
 
 __all__ = ["SessionFrame", "SomebodyElse"]
@@ -123,10 +123,15 @@ class SessionFrame:
     def check(self, request: Request, facts: Facts) -> Response:
         """Ask the IdP without a page whether the person is still there: `GET /.oidcgate/session-check`.
 
+        Only our own frame may: where the IdP's cookies are kept from frames, or lost, the answer is that
+        nobody is there, and another site could end the session by leading a browser here.
+
         Raises:
             SessionUnavailable: who is signed in cannot be said. ProviderUnavailable: where to ask is not
                 known. Refused: the IdP does not take the question.
         """
+        if not _is_our_frame(request, facts):
+            return self.answers.json(403, {"error": "not_the_session_frame"})
         now, cookies = int(self.clock()), request.headers.get("Cookie", "")
         session = self._session(request)
         party = self.relying_parties.get(session.record.iss) if isinstance(session, Found) else None
@@ -194,6 +199,15 @@ class SessionFrame:
 
     def _framed(self, body: str = "", *, script: str = "", frames: Iterable[str] = ()) -> Response:
         return self.answers.framed(by=[self.public_url], body=body, script=script, frames=frames)
+
+
+def _is_our_frame(request: Request, facts: Facts) -> bool:
+    """Whether a page of ours leads a frame here; browsers too old to say so pass. Spec: Fetch Metadata 2."""
+    return (
+        facts.kind is RequestKind.NAVIGATION
+        and facts.fetch_site in ("", "same-origin")
+        and request.headers.get("Sec-Fetch-Dest", "iframe") == "iframe"
+    )
 
 
 def _endpoint(party: RelyingParty) -> str | None:

@@ -14,12 +14,13 @@ from werkzeug.test import TestResponse
 
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.settings import SettingsError
-from tests.support.lying_provider import APP, GONE, ISSUER, NAVIGATION, SECRET, Browser, Scene
+from tests.support.lying_provider import APP, GONE, ISSUER, NAVIGATION, SCRIPT, SECRET, Browser, Scene
 
 FRAME = "/.oidcgate/session-frame"
 CHECK = "/.oidcgate/session-check"
 ENDED = f"{APP}{FRAME}?ended="
 OP_FRAME = "https://login.id.example:8443/check"
+OUR_FRAME = {**NAVIGATION, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "iframe"}
 WATCHED = {"provider": {"session_check_seconds": 10}}
 
 
@@ -33,7 +34,7 @@ def signed_in(settings: dict[str, Any] | None = None, **answer: Any) -> tuple[Sc
 
 
 def asked(browser: Browser) -> str:
-    answer = browser.get(CHECK)
+    answer = browser.get(CHECK, OUR_FRAME)
     assert answer.status_code == 303
     return answer.headers["Location"]
 
@@ -78,7 +79,7 @@ class TestTheFrame:
     def test_nothing_where_it_is_off(self) -> None:
         _, browser = signed_in({})
         assert is_empty(browser.get(FRAME))
-        assert browser.get(CHECK).headers["Location"] == APP + FRAME
+        assert browser.get(CHECK, OUR_FRAME).headers["Location"] == APP + FRAME
 
     def test_nothing_of_a_provider_that_has_no_such_frame(self) -> None:
         scene = Scene.set(WATCHED)
@@ -89,7 +90,7 @@ class TestTheFrame:
     def test_nothing_for_strangers(self) -> None:
         browser = Scene.set(WATCHED).browser()
         assert is_empty(browser.get(FRAME))
-        assert browser.get(CHECK).headers["Location"] == APP + FRAME
+        assert browser.get(CHECK, OUR_FRAME).headers["Location"] == APP + FRAME
 
     def test_it_says_that_a_session_ended_to_pages_of_ours_alone(self) -> None:
         browser = Scene.set(WATCHED).browser()
@@ -124,6 +125,37 @@ class TestAsking:
         assert query["prompt"] == ["none"]
         assert query["redirect_uri"] == [f"{APP}/.oidcgate/callback"]
         assert query["code_challenge_method"] == ["S256"]
+
+    @pytest.mark.row("G-24")
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            pytest.param({**OUR_FRAME, "Sec-Fetch-Site": "cross-site"}, id="frame-of-another-site"),
+            pytest.param({**OUR_FRAME, "Sec-Fetch-Site": "same-site"}, id="frame-of-a-sibling"),
+            pytest.param({**OUR_FRAME, "Sec-Fetch-Dest": "document"}, id="link-of-ours"),
+            pytest.param(
+                {**NAVIGATION, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"},
+                id="link-of-another-site",
+            ),
+            pytest.param({**NAVIGATION, "Sec-Fetch-Site": "none"}, id="address-bar"),
+            pytest.param({**OUR_FRAME, "Sec-Fetch-Site": ""} | {"Sec-Fetch-Dest": ""}, id="empty"),
+            pytest.param({**OUR_FRAME, "Sec-Purpose": "prefetch"}, id="nobody-looks"),
+            pytest.param({**SCRIPT, "Sec-Fetch-Site": "same-origin"}, id="script"),
+            pytest.param({"Accept": "image/avif,*/*;q=0.8"}, id="image-in-an-old-browser"),
+        ],
+    )
+    def test_nobody_but_our_frame_may(self, headers: dict[str, str]) -> None:
+        _, browser = signed_in()
+        before = browser.cookies()
+        answer = browser.get(CHECK, headers)
+        assert (answer.status_code, answer.get_json()) == (403, {"error": "not_the_session_frame"})
+        assert browser.cookies() == before
+        assert browser.has_session()
+
+    def test_a_browser_too_old_to_say_where_it_is_led_from_may(self) -> None:
+        _, browser = signed_in()
+        answer = browser.get(CHECK, {"Accept": "text/html,*/*;q=0.8"})
+        assert parse_qs(urlsplit(answer.headers["Location"]).query)["prompt"] == ["none"]
 
     def test_the_same_person_goes_on_with_a_new_state(self) -> None:
         scene, browser = signed_in()
