@@ -145,6 +145,7 @@ def build(
         names,
         policy.origins,
         config.login.keep_form_bytes,
+        sessions.person_behind,
         clock,
         random_bytes,
     )

@@ -3,7 +3,8 @@
 Only what a page of our own sent is kept: anything else would let another site have its POST sent with the
 authority of whoever signs in next. A form lies sealed in the state store, in one of a fixed number of places,
 and is given only to the browser that sent it (a cookie that no other site can set), signed in, on a page that
-sends it again when its button is pressed. Nothing of it is sent by itself.
+sends it again when its button is pressed. Nothing of it is sent by itself. Where the session that had ended
+still says whose it was, nobody else is given it.
 
 Not here: the page that says so (`refusals`), the one that sends it again (`routes`), and the attempt that
 carries its id (`transaction`); all are next door.
@@ -57,6 +58,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     action: str
     content_type: str
     fields: tuple[tuple[str, str], ...]
+    person: tuple[str, str] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,7 @@ class KeptForms:
         sealer: seals for this purpose and this gate only.
         origins: our own, as a browser writes them.
         limit_bytes: the longest body that is kept; 0: none.
+        person_behind: whose session a Cookie header has or had, as (iss, sub); see `Sessions.person_behind`.
     """
 
     store: RecordStore
@@ -74,6 +77,7 @@ class KeptForms:
     names: CookieNames
     origins: Collection[str]
     limit_bytes: int
+    person_behind: Callable[[str], tuple[str, str] | None]
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
 
@@ -108,9 +112,10 @@ class KeptForms:
         whole = action != "/" or facts.path == "/"
         if form is None or not whole or ("?" in action) != bool(facts.query):
             return None
-        said = cookie_value(environ.get("HTTP_COOKIE", ""), self.names.form) or ""
+        cookies = environ.get("HTTP_COOKIE", "")
+        said = cookie_value(cookies, self.names.form) or ""
         browser = said if _BROWSER.fullmatch(said) else self._random()
-        form_id = self._put(browser, action, form)
+        form_id = self._put(cookies, browser, action, form)
         if form_id is None:
             return None
         cookie = set_cookie(
@@ -118,8 +123,16 @@ class KeptForms:
         )
         return KeptNow(form_id, cookie)
 
-    def open(self, form_id: str, cookies: str) -> tuple[str, PostedForm] | None:
-        """Where a form is to be sent, and the form; None when this browser has none of that id any more.
+    def open(
+        self, form_id: str, cookies: str, person: tuple[str, str] | None
+    ) -> tuple[str, PostedForm] | None:
+        """Where a form is to be sent, and the form.
+
+        Args:
+            person: who is signed in, as (iss, sub); None for nobody, who may be told where it leads at most.
+
+        Returns:
+            None when this browser has none of that id any more, or it is another person's.
 
         Raises:
             StoreUnavailable: it cannot be said.
@@ -138,20 +151,22 @@ class KeptForms:
             return None
         right = hmac.compare_digest(stored.form_id.encode(), form_id.encode())
         own = hmac.compare_digest(stored.browser, _digest(browser))
-        if not (right and own):
+        another = None not in (person, stored.person) and person != stored.person
+        if another or not (right and own):
             return None
         return stored.action, PostedForm(stored.content_type, stored.fields)
 
-    def _put(self, browser: str, action: str, form: PostedForm) -> str | None:
+    def _put(self, cookies: str, browser: str, action: str, form: PostedForm) -> str | None:
         now = int(self.clock())
         try:
+            person = self.person_behind(cookies)
             for _ in range(_TRIES):
                 place = f"{self.random_bytes(1)[0] % PLACES:02x}"
                 if self.store.get(_KIND, place, now=now) is not None:
                     # A look is cheap: whoever finds all places taken must not make a store busy with writes.
                     continue
                 form_id = f"{place}-{self._random()}"
-                stored = _Stored(form_id, _digest(browser), action, form.content_type, form.fields)
+                stored = _Stored(form_id, _digest(browser), action, form.content_type, form.fields, person)
                 value = self.sealer.seal(msgspec.msgpack.encode(stored), now).encode()
                 if self.store.swap(
                     _KIND, place, expected_version=None, value=value, expires_at=now + KEEP_SECONDS, now=now

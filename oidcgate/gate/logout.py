@@ -121,6 +121,8 @@ class Logout:
             *ended,
             *(self.transactions.end(attempt.state) for attempt in attempts),
             delete_cookie(names.loop, path=GATE_PATH, secure=names.secure),
+            # Without it nobody gets the forms that wait for this browser.
+            delete_cookie(names.form, path="/", secure=names.secure),
         ):
             response.headers.add("Set-Cookie", cookie)
         return response

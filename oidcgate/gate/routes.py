@@ -105,7 +105,9 @@ ROUTES: Final = (
         "session_frame",
         "A frame for pages of the app, which watches the session at the IdP.",
     ),
-    Route(SESSION_CHECK_PATH, ("GET",), "session_check", "Where that frame asks the IdP anew."),
+    Route(
+        SESSION_CHECK_PATH, ("GET",), "session_check", "Where that frame, and nobody else, asks the IdP anew."
+    ),
     Route(GATE_PATH + "userinfo", ("GET",), "userinfo", "Who is signed in, as JSON; 401 for nobody."),
     Route(
         JWKS_PATH,
@@ -225,7 +227,8 @@ class Routes:
         session = self.sessions.load(cookies, int(self.clock()))
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
-        found = self.refusals.forms.open(form_id, cookies)
+        person = (session.record.iss, session.record.sub) if isinstance(session, Found) else None
+        found = self.refusals.forms.open(form_id, cookies, person)
         if found is None:
             return self.refusals.form_gone(request.environ)
         action, form = found

@@ -150,6 +150,21 @@ class Sessions(ABC):
             found.revocations = version
         return found
 
+    def person_behind(self, cookie_header: str) -> tuple[str, str] | None:
+        """Whose session the cookie of a request is or was, as (iss, sub): it may have ended long ago.
+
+        Returns:
+            None when that is not to be told any more: there is no cookie, or nothing is kept behind it.
+
+        Raises:
+            StoreUnavailable: it cannot be said.
+        """
+        try:
+            record = self._find_in_header(cookie_header).record
+        except NotFound:
+            return None
+        return record.iss, record.sub
+
     def create(self, record: SessionRecord, now: int, *, replaces: SessionRecord | None = None) -> list[str]:
         """Begin a session; returns the Set-Cookie values.
 

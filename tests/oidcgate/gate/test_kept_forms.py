@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from oidcgate import Gate
+from oidcgate.directory.port import KnownUser
 from oidcgate.gate.kept_forms import KEEP_SECONDS, PLACES
 from oidcgate.storage.records import StoreFailure, StoreUnavailable
 from tests.support.lying_provider import APP, NAVIGATION, SAME_ORIGIN, SCRIPT, Browser, Scene
@@ -187,6 +188,47 @@ class TestWhoseItIs:
         assert "amount" not in shown.text
         assert orders.orders == []
 
+    @pytest.mark.parametrize(
+        ("revoked", "later"),
+        [
+            pytest.param(False, 200_000, id="expired"),
+            pytest.param(True, 5, id="revoked"),
+            pytest.param(False, 300, id="too-old-for-the-page"),
+        ],
+    )
+    def test_where_the_session_that_ended_says_whose_it_was_another_person_does_not_get_it(
+        self, revoked: bool, later: int
+    ) -> None:
+        scene = scene_with(rules=[{"path": "/orders", "allow": "known", "max_age_seconds": 60}])
+        scene.directory.users["bob"] = KnownUser("Bob")
+        browser = scene.browser()
+        browser.sign_in("/")
+        if revoked:
+            scene.parts.sessions.revoke_user("Alice", int(scene.clock()))
+        scene.clock.now += later
+        login = link_of(browser.post("/orders", ORDER))
+        scene.provider.claims["auth_time"] = int(scene.clock.now)
+        scene.provider.claims |= {"sub": "sub-of-bob", "preferred_username": "bob"}
+        shown = signed_in(browser, login)
+        assert shown.status_code == 404
+        assert "amount" not in shown.text
+        scene.provider.claims |= {"sub": "sub-of-alice", "preferred_username": "alice"}
+        assert 'id="page-resend"' in signed_in(browser, login).text
+
+    def test_a_sign_out_leaves_nobody_one(self) -> None:
+        scene = scene_with()
+        browser = scene.browser()
+        login = link_of(browser.post("/orders", ORDER))
+        assert 'id="page-resend"' in signed_in(browser, login).text
+        gone = browser.post("/.oidcgate/logout", {})
+        name = scene.parts.names.form
+        assert f"{name}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax" in gone.headers.getlist(
+            "Set-Cookie"
+        )
+        shown = signed_in(browser, login)
+        assert shown.status_code == 404
+        assert "amount" not in shown.text
+
     def test_two_tabs_keep_one_each(self) -> None:
         scene = scene_with()
         browser = scene.browser()
@@ -329,3 +371,33 @@ def test_the_page_of_another_site_cannot_lead_to_it() -> None:
         f"/.oidcgate/login?{urlencode({'iss': 'https://id.example', 'target_link_uri': target})}"
     )
     assert answer.status_code == 400
+
+
+class TestABodyThatNobodyExpects:
+    """Whatever a stranger posts, an answer comes out of the gate and no exception."""
+
+    def post(self, scene: Scene, body: bytes) -> TestResponse:
+        return scene.browser().client.post(
+            "/orders",
+            base_url=APP,
+            data=body,
+            content_type="multipart/form-data; boundary=b",
+            headers={**NAVIGATION, **SAME_ORIGIN},
+        )
+
+    def test_a_part_without_a_name(self) -> None:
+        body = b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--\r\n"
+        assert not is_kept(self.post(scene_with(), body))
+
+    def test_a_fault_of_ours_has_its_page(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fails(*_: object) -> object:
+            raise TypeError("a canary of gold")
+
+        monkeypatch.setattr("oidcgate.gate.kept_forms.posted_form", fails)
+        answer = self.post(scene_with(), b"--b--")
+        assert answer.status_code == 500
+        assert 'id="page-error"' in answer.text
+        assert "canary" not in answer.text
+        assert "/orders failed" in caplog.text
