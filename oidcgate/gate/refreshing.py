@@ -8,7 +8,6 @@ The provider's clear "no" (`invalid_grant`) ends the session. An answer that can
 nothing: the session goes on without tokens until a browser can be sent to sign in silently.
 """
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -90,6 +89,7 @@ class Refresher:
             The session, or Absent when the provider has ended what it was about.
         """
         about_to_wait()
+        self._sessions.end_unended(now)
         if not found.record.tokens:
             found.tokens_at = NEVER
             return found
@@ -234,10 +234,8 @@ class Refresher:
         self._audit.emit(
             events.SessionEndedAtProvider(user_name=record.user_name, sub=record.sub, issuer=record.iss)
         )
-        # Where it cannot be written down, this worker lets nobody in, and the others find it in doubt.
-        found.expires_at = 0
-        with contextlib.suppress(StoreUnavailable):
-            self._sessions.end(record, int(self._clock()))
+        # Until it can be written down this worker lets nobody in, and the others find it in doubt.
+        self._sessions.end_surely(record, int(self._clock()))
         return Absent(AbsentReason.ENDED_AT_PROVIDER)
 
     def _failed(self, found: Found, reason: str, detail: str, now: int) -> None:

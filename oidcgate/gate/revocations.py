@@ -105,6 +105,8 @@ class Revocations:
         # Not caches but the state itself, rebuilt from the store on each full read: expired ones go then.
         self._sessions: set[str] = set()
         self._not_before: dict[str, int] = {}
+        # What the store did not take, and so does not give back on a read.
+        self._unwritten: set[str] = set()
         self._generation: int | None = None
         self._verified_at: int | None = None
         self._read_at = 0
@@ -139,7 +141,7 @@ class Revocations:
 
         A session made in the very second of such a revocation counts as one from before it.
         """
-        if record.session_id in self._sessions:
+        if record.session_id in self._sessions or record.session_id in self._unwritten:
             return True
         if not self._not_before:
             return False
@@ -153,6 +155,12 @@ class Revocations:
         """
         self._put(_SESSION + session_id, b"", now, until)
         self._sessions.add(session_id)
+        self._unwritten.discard(session_id)
+        self.version = next(self._versions)
+
+    def refuse_session(self, session_id: str) -> None:
+        """End a session for this worker alone, until `revoke_session` can be written down."""
+        self._unwritten.add(session_id)
         self.version = next(self._versions)
 
     def forbid_session(self, session_id: str, now: int, until: int) -> None:

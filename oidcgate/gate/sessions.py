@@ -44,6 +44,7 @@ _LONGEST_VALUE: Final = 4096
 _REMEMBERED_HEADER: Final = 2048
 #: A cookie that was just renewed is not renewed again at once by the requests that were under way with it.
 _TOUCH_PAUSE_SECONDS: Final = 5
+_END_RETRY_SECONDS: Final = 1
 
 
 class NotFound(Exception):
@@ -112,6 +113,9 @@ class Sessions(ABC):
         self.key_ages = KeyAges(state, ring, gate_id)
         self._max_per_user = max_per_user
         self._displaced = displaced
+        #: What has ended and could not be written down, by id.
+        self._unended: dict[str, SessionRecord] = {}
+        self._end_again_at = 0
         self._sealer = Sealer(ring, self._purpose, gate_id)
         #: Of what the cookie holds.
         self._in_cookie = self._sealer
@@ -146,6 +150,7 @@ class Sessions(ABC):
             return Unavailable(UnavailableReason.STATE_STORE)
         if found.revocations != version:
             if self.revocations.covers(found.record):
+                self.end_unended(now)
                 return Absent(AbsentReason.REVOKED)
             found.revocations = version
         return found
@@ -225,6 +230,27 @@ class Sessions(ABC):
             self._finish(record, now)
         names = self.names
         return [delete_cookie(names.session, path="/", secure=names.secure)]
+
+    def end_surely(self, record: SessionRecord, now: int) -> None:
+        """End a session that nobody will ask to end again.
+
+        Never fails: while the store is away only this worker lets nobody in with it, and tries again.
+        """
+        self.revocations.refuse_session(record.session_id)
+        self._unended[record.session_id] = record
+        self._end_again_at = 0
+        self.end_unended(now)
+
+    def end_unended(self, now: int) -> None:
+        """Write down what `end_surely` could not, if there is any and the last attempt is not just over."""
+        if not self._unended or now < self._end_again_at:
+            return
+        about_to_wait()
+        self._end_again_at = now + _END_RETRY_SECONDS
+        with suppress(StoreUnavailable):
+            for session_id, record in list(self._unended.items()):
+                self._finish(record, now)
+                self._unended.pop(session_id, None)
 
     def revoke(self, session_id: str, now: int) -> SessionRecord | None:
         """Revoke a session by its id, for as long as any can live; returns it if it was known to live.

@@ -18,6 +18,7 @@ from werkzeug.test import Client, TestResponse
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.kept_tokens import KeptTokens
 from oidcgate.gate.refreshing import Refresher
+from oidcgate.gate.revocations import Revocations
 from oidcgate.jose.keys import generate_key
 from oidcgate.net.errors import FetchError, FetchFailure
 from oidcgate.settings import SettingsError
@@ -181,6 +182,37 @@ def test_the_providers_no_ends_the_session_everywhere(workers: Workers) -> None:
     assert workers.provider.sent_tokens == ["refresh-0"]
     (event,) = workers.events("session.ended_at_provider")
     assert (event["user_name"], event["issuer"]) == ("Alice", ISSUER)
+
+
+@pytest.mark.row("G-04", "G-05")
+@pytest.mark.parametrize("stored", [True, False], ids=["in a store", "sealed"])
+def test_the_providers_no_is_written_later_where_the_store_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    kept = {"store": f"sqlite:///{tmp_path / 'sessions.db'}"} if stored else {}
+    workers = Workers(tmp_path, {"session": {"secret": SECRET, "keep_tokens": True, **kept}})
+    # Two sessions under one grant: the provider of the tests has but one.
+    workers.provider.rotates = False
+    workers.sign_in()
+    others = workers.here.browser()
+    assert others.sign_in().status_code == 303
+    assert workers.passes(workers.there)
+    workers.provider.ended = True
+    workers.clock.now += 250
+
+    def away(self: Revocations, session_id: str, now: int, until: int) -> None:
+        raise StoreUnavailable(StoreFailure.LOCKED, "the test says so")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Revocations, "revoke_session", away)
+        for _ in range(3):
+            assert workers.ask(workers.here).status_code == 302
+            workers.clock.now += 1
+    # Somebody else's tokens are looked at: the person themselves need not come to this worker again.
+    workers.provider.ended = False
+    assert others.get("/private").status_code == 200
+    assert workers.ask(workers.there, script=True).status_code == 401
+    assert workers.ask(workers.here).status_code == 302
 
 
 # -- in doubt

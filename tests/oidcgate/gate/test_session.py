@@ -487,6 +487,43 @@ def test_a_logout_that_cannot_be_written_says_so(make: type, state: Store) -> No
         sessions.end(found.record, NOW)
 
 
+@KINDS
+@pytest.mark.row("G-05", "G-23")
+@pytest.mark.parametrize("outage", ["down", "blind"])
+def test_an_end_that_cannot_be_written_holds_here_and_is_written_when_it_can_be(
+    make: type, outage: str, state: Store
+) -> None:
+    here, there = make(state), make(state)
+    cookie = cookie_of(here.create(record(), NOW))
+    found = here.load(cookie, NOW)
+    assert isinstance(found, Found)
+    setattr(state, outage, True)
+    here.end_surely(found.record, NOW)
+    assert reason_of(here.load(cookie, NOW)) is AbsentReason.REVOKED
+    state.calls.clear()
+    for _ in range(20):
+        assert reason_of(here.load(cookie, NOW + 1)) is AbsentReason.REVOKED
+    assert state.calls == ["put"], "tried again, but not by every request"
+    setattr(state, outage, False)
+    assert isinstance(there.load(cookie, NOW + 1), Found)
+    assert reason_of(here.load(cookie, NOW + 2)) is AbsentReason.REVOKED
+    state.calls.clear()
+    for worker in (there, make(state)):
+        assert isinstance(worker.load(cookie, NOW + 2), Absent)
+    assert reason_of(here.load(cookie, NOW + 3)) is AbsentReason.REVOKED
+    assert "put" not in state.calls, "once"
+
+
+@pytest.mark.row("G-05", "G-23")
+def test_an_end_that_is_not_written_outlives_a_full_read(state: Store) -> None:
+    revocations = Revocations(state, longest_session_seconds=43_200)
+    revocations.check(NOW)
+    revocations.refuse_session("s1")
+    revocations.check(NOW + 3600)
+    assert revocations.covers(began("s1"))
+    assert not revocations.covers(began("s2"))
+
+
 # -- outages
 
 
