@@ -6,13 +6,13 @@ and the error boundary. The routes of signing in and out are `login` and `logout
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 
-from oidcgate.directory.port import DirectoryUnavailable, UserDirectory
+from oidcgate.directory.port import UserDirectory
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.backchannel import BackChannel
 from oidcgate.gate.break_glass import BreakGlass
@@ -35,11 +35,12 @@ from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.login import Login
 from oidcgate.gate.login_start import LoginStart
 from oidcgate.gate.logout import Logout
+from oidcgate.gate.readiness import Readiness
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
 from oidcgate.gate.session_frame import SessionFrame
 from oidcgate.gate.sessions import Sessions
-from oidcgate.storage.records import RecordStore, StoreUnavailable
+from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.facts import Facts, RequestKind, facts_from_environ
 from oidcgate.web.parameters import query_pairs
@@ -148,6 +149,7 @@ class Routes:
     answers: Answers
     refusals: Refusals
     clock: Callable[[], float]
+    readiness: Readiness = dataclasses.field(default_factory=Readiness)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
@@ -300,11 +302,14 @@ class Routes:
     def readyz(self, request: Request, facts: Facts) -> Response:
         """Whether requests can be decided. Not asked: the IdP, without which sessions work on (G-17)."""
         now = int(self.clock())
-        checks = {
-            "state": _works(lambda: self.state.get("readyz", "readyz", now=now)),
-            "directory": _works(lambda: self.users.find("readyz", now=now)),
-            "sessions": _works(lambda: self.sessions.probe(now)),
-        }
+        checks = self.readiness.of(
+            {
+                "state": lambda: self.state.get("readyz", "readyz", now=now),
+                "directory": lambda: self.users.find("readyz", now=now),
+                "sessions": lambda: self.sessions.probe(now),
+            },
+            self.clock,
+        )
         ready = all(checks.values())
         words = {name: "ok" if works else "unavailable" for name, works in checks.items()}
         return self.answers.json(200 if ready else 503, {"status": "ok" if ready else "unavailable", **words})
@@ -315,11 +320,3 @@ class Routes:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
             return response
         return self.refusals.not_found(facts, environ)
-
-
-def _works(ask: Callable[[], Any]) -> bool:
-    try:
-        ask()
-    except (StoreUnavailable, DirectoryUnavailable):
-        return False
-    return True

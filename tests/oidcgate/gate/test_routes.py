@@ -97,6 +97,32 @@ class TestHealth:
         assert answer.status_code == 503
         assert answer.get_json()["directory"] == "unavailable"
 
+    @pytest.mark.row("G-17")
+    def test_however_many_ask_the_directory_is_asked_once_a_second(self) -> None:
+        scene = Scene.set()
+        asked: list[str] = []
+        find = scene.directory.find
+
+        def counted(name: str, *, now: int) -> KnownUser | None:
+            asked.append(name)
+            return find(name, now=now)
+
+        scene.directory.find = counted  # type: ignore[method-assign]
+        browser = scene.browser()
+        for _ in range(20):
+            assert browser.get("/.oidcgate/readyz", SCRIPT).status_code == 200
+        assert len(asked) == 1
+        scene.directory.failure = DirectoryUnavailable("gone")
+        scene.clock.now += 1
+        for _ in range(20):
+            assert browser.get("/.oidcgate/readyz", SCRIPT).status_code == 503
+        assert len(asked) == 2
+
+    def test_two_users_of_the_name_that_it_asks_for_are_an_answer(self) -> None:
+        scene = Scene.set()
+        scene.directory.ambiguous = {"readyz"}
+        assert scene.browser().get("/.oidcgate/readyz", SCRIPT).status_code == 200
+
 
 @pytest.mark.parametrize(
     "path", ["/.oidcgate/", "/.oidcgate", "/.oidcgate/nothing", "/.oidcgate/login/x", "/.oidcgate/jwks"]
