@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from oidcgate.cli.problems import end_with, told
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike
 from oidcgate.gate.build import GateParts, build
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.context import Context, Origin, Outcome, Way, merged_claims
@@ -178,6 +178,8 @@ def _looked_up(parts: GateParts, name: str, now: int) -> tuple[KnownUser | None,
     source = f"{kind}{colon}{Path(place).name}"
     try:
         user = parts.users.find(name, now=now)
+    except LookAlike:
+        return None, f"{source} has a user whose name only looks the same, and lets in nobody by this one"
     except AmbiguousUser:
         return None, f"{source} has several users of that name, and lets in none"
     except DirectoryUnavailable as error:

@@ -15,6 +15,7 @@ from oidcgate.directory.port import (
     AmbiguousUser,
     DirectoryUnavailable,
     KnownUser,
+    LookAlike,
     fold,
     same_name,
     user_name_problem,
@@ -76,7 +77,12 @@ class AskedDirectory:
         alike = [user for user in users if fold(user.user_name) == folded]
         if len(alike) > 1:
             raise AmbiguousUser(f"{self._name}: several users are named {name!r}")
-        return alike[0] if alike and same_name(name, alike[0].user_name) else None
+        if not alike:
+            return None
+        (user,) = alike
+        if not same_name(name, user.user_name):
+            raise LookAlike(f"{self._name}: {name!r} looks like {user.user_name!r}")
+        return user
 
     def generation(self) -> int:
         return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from oidcgate.directory.file_format import UnreadableFile, read_users
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, fold, same_name
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike, fold, same_name
 from oidcgate.settings import Problem
 from oidcgate.waiting import about_to_wait
 
@@ -76,7 +76,9 @@ class FileDirectory:
             if folded in content.users:
                 raise AmbiguousUser(f"{self._path}: several users are named {name!r}")
             return None
-        return user if same_name(name, user.user_name) else None
+        if not same_name(name, user.user_name):
+            raise LookAlike(f"{self._path}: {name!r} looks like {user.user_name!r}")
+        return user
 
     def generation(self) -> int:
         self._look(self._clock())

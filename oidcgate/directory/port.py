@@ -53,6 +53,13 @@ class AmbiguousUser(Exception):
     """Several users of the directory have this name, so it means none of them."""
 
 
+class LookAlike(AmbiguousUser):
+    """The name is nobody's and looks like a user's: equal by `fold`, and not by `same_name`.
+
+    Not for an app's eyes either, where a rule lets in whom the directory does not know.
+    """
+
+
 class UserDirectory(Protocol):
     """Known users by name.
 
@@ -67,6 +74,8 @@ class UserDirectory(Protocol):
         Raises:
             DirectoryUnavailable: it cannot be said.
             AmbiguousUser: two users or more have this name.
+            LookAlike: it only looks like a user's name. A directory that cannot tell, since whom it asks
+                compares by case alone, answers None.
         """
 
     def generation(self) -> int:
@@ -107,12 +116,16 @@ def same_name(presented: str, user_name: str) -> bool:
     `ß` from `ss`, lets somebody register the look-alike of another person's name; the look-alike is nobody
     here.
     """
-    if presented == user_name:
-        return True
-    if presented.isascii() != user_name.isascii() or any(map(_is_a_duplicate, presented + user_name)):
-        return False
-    first, second = (unicodedata.normalize("NFC", name) for name in (presented, user_name))
-    return first.lower() == second.lower()
+    return spelling(presented) == spelling(user_name)
+
+
+def spelling(name: str) -> tuple[str, str]:
+    """What a name is remembered by: the same for those that `same_name` takes for one, and for no others."""
+    if name.isascii():
+        return "ascii", name.lower()
+    if any(map(_is_a_duplicate, name)):
+        return "as it is", name
+    return "composed", unicodedata.normalize("NFC", name).lower()
 
 
 def _is_a_duplicate(character: str) -> bool:

@@ -49,7 +49,10 @@ class SignInRefused(Event):
 
 @dataclasses.dataclass(frozen=True)
 class UserRefused(Event):
-    """The directory does not let in whom the IdP vouches for. `why`: unknown, inactive or ambiguous."""
+    """The directory does not let in whom the IdP vouches for.
+
+    `why`: unknown, inactive, ambiguous (several have the name) or look-alike (it only looks like a user's).
+    """
 
     name: ClassVar[str] = "login.user_refused"
     claimed_name: str

@@ -16,7 +16,7 @@ from oidcgate.directory.port import (
     KnownUser,
     UserDirectory,
     answers_from_memory,
-    fold,
+    spelling,
     user_name_problem,
 )
 from oidcgate.gate.session import (
@@ -82,7 +82,7 @@ class KnownUsers:
         self._max_stale = max_stale_seconds
         self._lock = threading.Lock()
         # Not a TTLCache: an answer has two ages, one until it is asked for again and one until it is no use.
-        self._answers: LRUCache[str, _Answer] = LRUCache(remembered)
+        self._answers: LRUCache[tuple[str, str], _Answer] = LRUCache(remembered)
 
     def find(self, name: str, *, now: int) -> KnownUser | None:
         """Ask the directory about somebody who signs in, whatever is remembered.
@@ -163,7 +163,8 @@ class KnownUsers:
     def _remember(self, name: str, answer: _Answer) -> None:
         if not self._may_wait:
             return
-        key = fold(name)
+        # Not by `fold`: what is heard about a look-alike is nothing about the user it looks like.
+        key = spelling(name)
         with self._lock:
             # Questions overtake each other; what was asked later is news.
             known = self._answers.get(key)
@@ -172,7 +173,7 @@ class KnownUsers:
 
     def _remembered(self, name: str) -> _Answer | None:
         with self._lock:
-            return self._answers.get(fold(name))
+            return self._answers.get(spelling(name))
 
 
 def _answer(user: KnownUser | None, now: int, generation: int) -> _Answer:

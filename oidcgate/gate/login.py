@@ -13,7 +13,7 @@ from typing import Final
 from werkzeug import Request, Response
 
 from oidcgate.audit import Audit
-from oidcgate.directory.port import AmbiguousUser, KnownUser, user_name_problem
+from oidcgate.directory.port import AmbiguousUser, KnownUser, LookAlike, user_name_problem
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.config import GateConfig
@@ -140,9 +140,14 @@ class Login:
         if user is None and not (stranger and self.policy.admits_unknown):
             return self._user_refused(facts, request, transaction, signed_in, why)
         proof = signed_in.id_token
-        if user is not None and self.pins is not None:
-            pin = self.pins.claim(user.user_name, transaction.issuer, proof.sub, now)
-            if not pin.is_of(transaction.issuer, proof.sub):
+        if self.pins is not None:
+            # A name whose owner left the directory stays theirs, and a stranger's is not pinned.
+            pin = (
+                self.pins.of(signed_in.user_name, now)
+                if user is None
+                else self.pins.claim(user.user_name, transaction.issuer, proof.sub, now)
+            )
+            if pin is not None and not pin.is_of(transaction.issuer, proof.sub):
                 return self._somebody_else(facts, request, transaction, signed_in, pin)
         provider = self.relying_parties[transaction.issuer].provider
         cached = provider.context_cache_seconds
@@ -273,6 +278,8 @@ class Login:
         """Whom the directory means by `name`, or nobody and why."""
         try:
             user = self.users.find(name, now=now)
+        except LookAlike:
+            return None, "look-alike"
         except AmbiguousUser:
             return None, "ambiguous"
         if user is None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from oidcgate.directory.asked import PAUSE_SECONDS
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, UserDirectory, fold
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, LookAlike, UserDirectory, fold
 
 NOW = 1_800_000_000
 DirectoryOf = Callable[[Sequence[Mapping[str, Any]]], UserDirectory]
@@ -117,7 +117,15 @@ class UserDirectoryContract:
         ids=["full-width", "kelvin", "sharp s", "long s", "dotless i", "greek alpha"],
     )
     def test_a_look_alike_is_nobody(self, directory_of: DirectoryOf, presented: str, user_name: str) -> None:
-        assert directory_of([{"userName": user_name}]).find(presented, now=NOW) is None
+        directory = directory_of([{"userName": user_name}])
+        alike = fold(presented) == fold(user_name)
+        try:
+            assert directory.find(presented, now=NOW) is None
+        except LookAlike:
+            assert alike
+        else:
+            # Who is asked by a server that compares in its own way cannot know of all of them.
+            assert not alike or self.tells_look_alikes_apart or not self.reads_all
 
     def test_two_spellings_of_one_letter_are_one_name(self, directory_of: DirectoryOf) -> None:
         user = directory_of([{"userName": "Jos\u00e9"}]).find("jose\u0301", now=NOW)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from oidcgate.directory.asked import PAUSE_SECONDS, AskedDirectory
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike
 from oidcgate.settings import Problem
 
 NOW = 1_800_000_000
@@ -43,6 +43,14 @@ def test_two_that_compare_equal_are_neither(second: str) -> None:
     directory = AskedDirectory(Source(KnownUser("alice"), KnownUser(second)), "people")
     with pytest.raises(AmbiguousUser):
         directory.find("alice", now=NOW)
+
+
+@pytest.mark.row("G-15")
+def test_a_name_that_only_looks_like_a_user_s_is_told_from_one_that_is_free() -> None:
+    directory = AskedDirectory(Source(KnownUser("alice", active=False)), "people")
+    with pytest.raises(LookAlike, match="'ａlice' looks like 'alice'"):
+        directory.find("ａlice", now=NOW)
+    assert directory.find("bob", now=NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import requests_mock
 
 from oidcgate.directory.asked import AskedDirectory
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, UserDirectory
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike, UserDirectory
 from oidcgate.directory.scim import ScimUsers
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.settings import Secret
@@ -135,7 +135,6 @@ FOUND = [
     pytest.param(answer(total=0, Resources="absent"), None, id="no resources"),
     pytest.param(answer({"userName": "bob"}), None, id="somebody else"),
     pytest.param(answer({"userName": "álice"}), None, id="collation without accents"),
-    pytest.param(answer({"userName": "ａlice"}), None, id="look-alike"),
     pytest.param(answer({"userName": "alice2"}), None, id="begins so"),
     pytest.param(answer({"userName": "bob", "externalId": "alice"}), None, id="another attribute"),
     pytest.param(answer({"userName": "bob"}, ALICE_RESOURCE), KnownUser("Alice", True, "Alice Liddell"),
@@ -151,6 +150,16 @@ def test_whoever_the_server_gives_has_to_have_that_name(
     adapter, directory = people
     adapter.register_uri("GET", f"{BASE}/Users", text=text)
     assert directory.find("alice", now=NOW) == user
+
+
+@pytest.mark.row("G-15")
+def test_a_look_alike_that_the_server_gives_is_told_as_one(
+    people: tuple[requests_mock.Adapter, AskedDirectory],
+) -> None:
+    adapter, directory = people
+    adapter.register_uri("GET", f"{BASE}/Users", text=answer({"userName": "ａlice"}))
+    with pytest.raises(LookAlike):
+        directory.find("alice", now=NOW)
 
 
 #: An entry with which nobody is let in, and what the log says.

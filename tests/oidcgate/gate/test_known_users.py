@@ -1,10 +1,11 @@
 """When a directory is asked about the people of sessions, and what holds while it cannot be."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.session import Found, SessionLimits, Unavailable, UnavailableReason
 from oidcgate.waiting import WouldWait, at_once
@@ -76,6 +77,19 @@ def test_whoever_signs_in_is_asked_about_and_not_again_at_once(users: KnownUsers
     assert users.find("alice", now=NOW + 1) == ALICE
     assert seen(users, found("s2"), NOW + 2) == (True, False)
     assert directory.asked == ["Alice", "alice"]
+
+
+@pytest.mark.row("G-15")
+@pytest.mark.parametrize("failure", [None, LookAlike("ａlice"), AmbiguousUser("ａlice")], ids=repr)
+def test_what_is_heard_about_a_look_alike_says_nothing_about_the_user(
+    users: KnownUsers, directory: Asked, failure: Exception | None
+) -> None:
+    seen(users, found(), NOW)
+    directory.failure = failure
+    with suppress(AmbiguousUser):
+        assert users.find("ａlice", now=NOW + 10) is None
+    directory.failure = None
+    assert seen(users, found("s2"), NOW + 11) == (True, False)
 
 
 @pytest.mark.row("F-08")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oidcgate.directory.port import KnownUser
+from oidcgate.directory.port import KnownUser, LookAlike
 from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.pins import Pin, Pins
@@ -196,6 +196,36 @@ def test_a_stranger_whose_name_becomes_known_has_to_sign_in_again() -> None:
     scene.provider.claims["sub"] = "sub-of-mallory"
     again = mallory.get("/.oidcgate/login?rd=/private").headers["Location"]
     assert mallory.get(scene.provider.answer(again)).status_code == 403
+
+
+@pytest.mark.row("C-12", "G-15")
+@pytest.mark.parametrize("name", ["alice", "ALICE", "ａlice"])
+def test_the_name_of_somebody_who_left_the_directory_is_no_stranger_s(name: str) -> None:
+    """Apps know it: what its owner left there would be the next one's."""
+    scene = Scene.set({"rules": [{"path": "/open/**", "allow": "signed-in"}]})
+    assert scene.browser().sign_in().status_code == 303
+    scene.directory.users = {}
+    # It is still the name of the same person.
+    assert scene.browser().sign_in("/open/x").status_code == 303
+    scene.provider.claims |= {"preferred_username": name, "sub": "sub-of-mallory"}
+    mallory = scene.browser()
+    assert mallory.sign_in("/open/x").status_code == 403
+    assert not mallory.has_session()
+    assert scene.audit[-1]["event"] == "login.pin_refused"
+    pins_of(scene).clear("alice", NOW)
+    assert mallory.sign_in("/open/x").status_code == 303
+    assert list(pins_of(scene).every(NOW)) == []
+
+
+@pytest.mark.row("C-12", "G-15")
+def test_a_look_alike_of_a_known_name_is_let_in_nowhere() -> None:
+    scene = Scene.set({"rules": [{"path": "/open/**", "allow": "signed-in"}]})
+    scene.directory.failure = LookAlike("'ａlice' looks like 'alice'")
+    scene.provider.claims |= {"preferred_username": "ａlice", "sub": "sub-of-mallory"}
+    mallory = scene.browser()
+    assert mallory.sign_in("/open/x").status_code == 403
+    assert not mallory.has_session()
+    assert (scene.audit[-1]["event"], scene.audit[-1]["why"]) == ("login.user_refused", "look-alike")
 
 
 @pytest.mark.row("C-12")
