@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from oidcgate.gate import decision as decisions
 from oidcgate.gate.config import (
     BACKCHANNEL_LOGOUT_PATH,
+    BREAK_GLASS_PATH,
     CALLBACK_PATH,
     FRONTCHANNEL_LOGOUT_PATH,
     LOGIN_PATH,
@@ -22,6 +23,7 @@ from oidcgate.gate.config import (
 )
 from oidcgate.gate.front import REPLACED_BY_REDIRECT, Front, cookies_to_add
 from oidcgate.gate.judge import Judgement
+from oidcgate.gate.local_users import AT_ONCE
 from oidcgate.gate.pool import Pool, PoolFull
 from oidcgate.gate.session import Found, Session, Unavailable, UnavailableReason
 from oidcgate.gate.watch import Ongoing, Watch
@@ -94,6 +96,8 @@ class AsyncGate(Front[ASGIApp]):
         self._provider = Pool("oidcgate-provider", threads=16, queue=256)
         # Few may wait: whoever finds no place goes on with the tokens that are there.
         self._renewals = Pool("oidcgate-renewals", threads=16, queue=32)
+        # Anybody may send passwords to compare, which takes long: only each other have they to wait for.
+        self._break_glass = Pool("oidcgate-break-glass", threads=AT_ONCE, queue=16)
         self._watch = Watch(self._may_go_on)
         # Looked up once: each request needs them.
         self._strip = self.reserved.strip_headers
@@ -140,6 +144,7 @@ class AsyncGate(Front[ASGIApp]):
             self._stores.close()
             self._provider.close()
             self._renewals.close()
+            self._break_glass.close()
 
     def _may_see_cut(self, scope: Scope, facts: Facts, session: Session) -> bool:
         """Whether the app may be asked for what lies behind `root_path` as well: it may look at that alone.
@@ -365,14 +370,18 @@ class AsyncGate(Front[ASGIApp]):
             # Asks nobody, and has to answer most of all when everything else waits.
             return await send_answer(respond(), scope, send, Outcome.GATE)
         # The routes are the same with a slash at their end.
-        at_provider = facts.path.removesuffix("/") in _AT_THE_PROVIDER
-        pool = self._provider if at_provider else self._stores
+        pool = self._pool_of(facts.path.removesuffix("/"))
         try:
             answer = await pool.run(respond)
         except PoolFull:
             return await self._refuse(_BUSY, facts, scope, headers, send)
         await send_answer(answer, scope, send, Outcome.GATE)
         return None
+
+    def _pool_of(self, path: str) -> Pool:
+        if path in _AT_THE_PROVIDER:
+            return self._provider
+        return self._break_glass if path == BREAK_GLASS_PATH else self._stores
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

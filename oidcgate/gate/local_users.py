@@ -17,15 +17,14 @@ from oidcgate.settings import Problem
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-__all__ = ["FEWEST_CHARACTERS", "Busy", "LocalUsers", "entries_of", "line_for"]
+__all__ = ["AT_ONCE", "FEWEST_CHARACTERS", "Busy", "LocalUsers", "entries_of", "line_for"]
 
 #: A password that is all there is to a sign-in. Spec: NIST SP 800-63B-4 3.1.1.2.
 FEWEST_CHARACTERS: Final = 15
 #: Longer ones are not compared: hashing must not be made dearer by whoever sends the form.
 _LONGEST_BYTES: Final = 1024
 #: As much at once as a busy machine can bear: each takes 64 MB and a core for a moment.
-_AT_ONCE: Final = 2
-_PATIENCE_SECONDS: Final = 5.0
+AT_ONCE: Final = 2
 
 _HASH: Final = re.compile(
     r"\$argon2id\$v=19\$m=(?P<memory>[0-9]{1,8}),t=(?P<time>[0-9]{1,3}),p=[0-9]{1,3}"
@@ -37,7 +36,7 @@ _MOST_MEMORY: Final = 1_048_576
 
 
 class Busy(Exception):
-    """Others are being compared, and no turn came in time. Nothing was compared."""
+    """As many as may be are being compared. Nothing was compared."""
 
 
 def entries_of(text: str) -> tuple[Mapping[str, tuple[str, str]], tuple[Problem, ...]]:
@@ -98,7 +97,7 @@ class LocalUsers:
 
     def __init__(self, entries: Mapping[str, tuple[str, str]]) -> None:
         self._entries = entries
-        self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     def __repr__(self) -> str:
         return f"LocalUsers({len(self._entries)} users)"
@@ -127,7 +126,8 @@ class LocalUsers:
         _, hashed = self._entries[anybody if known is None else fold(known)]
         encoded = _encoded(password)
         usable = 0 < len(encoded) <= _LONGEST_BYTES
-        if not self._turns.acquire(timeout=_PATIENCE_SECONDS):
+        # Nobody waits for a turn: the thread is one that people who are signed in may need.
+        if not self._turns.acquire(blocking=False):
             raise Busy
         try:
             _hasher().verify(hashed, encoded if usable else b"x")

@@ -241,13 +241,14 @@ async def _lasting(world: World, cookie: str) -> Exchange:
 
 
 class Routes:
-    """In place of the gate's routes: remembers what was asked, and waits at the IdP when told to."""
+    """In place of the gate's routes: remembers what was asked, and waits at some of them when told to."""
 
     def __init__(self, inner: Any) -> None:
         self.asked: list[dict[str, Any]] = []
         self.bodies: list[bytes] = []
         self.threads: list[str] = []
         self.idp_answers: threading.Event | None = None
+        self.passwords_are_compared: threading.Event | None = None
         self._inner = inner
 
     def respond(self, environ: dict[str, Any]) -> Response:
@@ -257,6 +258,8 @@ class Routes:
         path = environ["PATH_INFO"]
         if self.idp_answers is not None and ("log" in path or "callback" in path):
             assert self.idp_answers.wait(20)
+        if self.passwords_are_compared is not None and "break-glass" in path:
+            assert self.passwords_are_compared.wait(20)
         if path.endswith("cookies"):
             response = Response("two")
             response.set_cookie("a", "1")
@@ -316,6 +319,40 @@ def test_an_idp_that_does_not_answer_keeps_nobody_from_a_session(routed: tuple[W
         await drained(world.gate._provider, world.gate._stores)
 
     run(main())
+
+
+@pytest.mark.row("G-28")
+def test_passwords_that_are_compared_keep_nobody_from_a_session(routed: tuple[World, Routes]) -> None:
+    world, routes = routed
+    routes.passwords_are_compared = threading.Event()
+    path = "/.oidcgate/break-glass"
+
+    async def main() -> None:
+        assert routes.passwords_are_compared is not None
+        # As many as run at once and as may wait; in each spelling under which the route is found.
+        waiting = [
+            world.exchange("http", path + "/" * (number % 2), method="POST", body=b"password=x")
+            for number in range(18)
+        ]
+        while world.gate._break_glass.pending < 18:
+            await asyncio.sleep(0)
+        assert (world.gate._stores.pending, world.gate._provider.pending) == (0, 0)
+        for target in (path, path + "/"):
+            answer = await ask(world, target, headers=BROWSER, method="POST")
+            assert (answer.status, answer.all("Set-Cookie")) == (503, [])
+            assert int(answer.one("Retry-After")) > 0
+        cookie = world.sign_in()
+        assert (await ask(world, "/", cookie)).status == 200
+        assert (await ask(world, "/.oidcgate/userinfo", cookie)).status == 200
+        routes.passwords_are_compared.set()
+        for exchange in waiting:
+            await exchange.answer()
+        await drained(world.gate._break_glass)
+
+    run(main())
+    asked = zip(routes.asked, routes.threads, strict=True)
+    compared = {name for environ, name in asked if "break-glass" in environ["PATH_INFO"]}
+    assert compared == {"oidcgate-break-glass_0", "oidcgate-break-glass_1"}
 
 
 def test_a_route_gets_the_body_and_every_header_as_under_wsgi(routed: tuple[World, Routes]) -> None:

@@ -14,7 +14,7 @@ from oidcgate.directory.port import DirectoryUnavailable, KnownUser
 from oidcgate.gate.build import uninstalled
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.guesses import Guesses
-from oidcgate.gate.local_users import LocalUsers, entries_of, line_for
+from oidcgate.gate.local_users import Busy, LocalUsers, entries_of, line_for
 from oidcgate.gate.pins import Pin, Pins
 from oidcgate.settings import SettingsError
 from oidcgate.storage.memory import MemoryStore
@@ -361,10 +361,7 @@ class TestSlowed:
         scene.directory.failure = None
         assert typed(browser, "alice", PASSWORD).status_code == 303
 
-    def test_too_many_at_once_are_told_to_come_again_and_lose_no_try(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("oidcgate.gate.local_users._PATIENCE_SECONDS", 0.001)
+    def test_too_many_at_once_are_told_to_come_again_and_lose_no_try(self) -> None:
         scene = scene_with()
         break_glass = scene.parts.routes.break_glass
         assert break_glass is not None
@@ -375,6 +372,23 @@ class TestSlowed:
                 answer = typed(browser, "alice", PASSWORD)
                 assert (answer.status_code, bool(answer.headers["Retry-After"])) == (503, True)
         assert typed(browser, "alice", PASSWORD).status_code == 303
+
+    @pytest.mark.row("G-28")
+    def test_nobody_waits_for_a_turn_in_a_thread_that_others_need(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        users = LocalUsers(entries_of(LINES)[0])
+        asked: list[tuple[bool, float | None]] = []
+
+        class Taken:
+            def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+                asked.append((blocking, timeout))
+                return False
+
+        monkeypatch.setattr(users, "_turns", Taken())
+        with pytest.raises(Busy):
+            users.admits("alice", PASSWORD)
+        assert asked == [(False, None)]
 
     def test_the_network_is_the_clients_behind_a_trusted_proxy(self) -> None:
         scene = scene_with(proxy={"trusted_proxies": ["127.0.0.1/32"]})
