@@ -8,7 +8,7 @@ directory, for a short session that says how it began: `idp` is "break-glass", `
 import base64
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from oidcgate.gate.sessions import Sessions
 from oidcgate.web.cookies import CookieNames, cookie_value, set_cookie
 from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.facts import Facts, RequestKind
-from oidcgate.web.forwarded import Network, client_network
+from oidcgate.web.forwarded import TrustedPeers, client_network
 from oidcgate.web.parameters import form_pairs, query_pairs
 
 __all__ = ["IDP", "BreakGlass", "issuer_of"]
@@ -61,7 +61,7 @@ class BreakGlass:
 
     Attributes:
         csrf: for tokens bound to a cookie of this form's own.
-        trusted_networks: whose word on where a request came from is believed.
+        trusted: whose word on where a request came from is believed.
         session_seconds: how long a session lasts at most.
         random_bytes: unpredictable bytes, for session ids and forms.
     """
@@ -73,7 +73,7 @@ class BreakGlass:
     sessions: Sessions
     csrf: CsrfTokens
     names: CookieNames
-    trusted_networks: Sequence[Network]
+    trusted: TrustedPeers
     session_seconds: int
     answers: Answers
     audit: Audit
@@ -110,7 +110,9 @@ class BreakGlass:
         if isinstance(before, Unavailable):
             raise SessionUnavailable(before.reason)
         name = values.get("username", "").strip()
-        network = client_network(request.remote_addr, request.headers, self.trusted_networks)
+        network = client_network(
+            request.remote_addr, request.headers, self.trusted.networks, unix=self.trusted.unix
+        )
         if wait := self.guesses.take(name, network, now):
             self.audit.emit(events.BreakGlassSlowed(network, wait))
             response = self._form(request, values, BreakGlassProblem.SLOWED, status=429, wait=wait)

@@ -328,7 +328,7 @@ def _break_glass(
         sessions=sessions,
         csrf=CsrfTokens(ring.derive(f"break-glass {gate_id}"), "gate.break_glass"),
         names=names,
-        trusted_networks=parse_trusted_peers(config.proxy.trusted_proxies).networks,
+        trusted=parse_trusted_peers(config.proxy.trusted_proxies),
         session_seconds=round(config.break_glass.session_minutes * 60),
         answers=answers,
         audit=audit,

@@ -24,6 +24,9 @@ _FIRST_DELAY_SECONDS: Final = 2
 _PAIR: Final = Rule(5, _FIRST_DELAY_SECONDS, 900, _FORGET_SECONDS)
 _ACCOUNT: Final = Rule(30, _FIRST_DELAY_SECONDS, SHARED_WAIT_SECONDS, _FORGET_SECONDS)
 _NETWORK: Final = Rule(50, _FIRST_DELAY_SECONDS, SHARED_WAIT_SECONDS, _FORGET_SECONDS)
+# Where nobody's network is known, each counter is everybody's: none makes others wait longer than a minute.
+_PAIR_UNKNOWN: Final = Rule(5, _FIRST_DELAY_SECONDS, SHARED_WAIT_SECONDS, _FORGET_SECONDS)
+_UNKNOWN: Final = Rule(500, _FIRST_DELAY_SECONDS, SHARED_WAIT_SECONDS, _FORGET_SECONDS)
 _TRIES: Final = 20
 
 
@@ -110,14 +113,13 @@ class Guesses:
             ).hexdigest()
 
         folded = fold(name)
-        scopes = (
-            _Scope(key("pair", folded, network), _PAIR, True),
+        # Whoever comes over a Unix socket on which nobody is believed.
+        unknown = network == UNKNOWN_NETWORK
+        return (
+            _Scope(key("pair", folded, network), _PAIR_UNKNOWN if unknown else _PAIR, True),
             _Scope(key("account", folded), _ACCOUNT, True),
+            _Scope(key("network", network), _UNKNOWN if unknown else _NETWORK, False),
         )
-        if network == UNKNOWN_NETWORK:
-            # Whoever comes over a Unix socket: that would be a counter for everybody.
-            return scopes
-        return (*scopes, _Scope(key("network", network), _NETWORK, False))
 
     @staticmethod
     def _counter(record: Record | None) -> Counter | None:

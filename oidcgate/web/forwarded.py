@@ -62,19 +62,27 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ip_network(text, strict=True) for text in texts)
 
 
-def client_network(peer: str | None, headers: HeaderLookup, trusted_networks: Sequence[Network]) -> str:
+def client_network(
+    peer: str | None, headers: HeaderLookup, trusted_networks: Sequence[Network], *, unix: bool = False
+) -> str:
     """Name the network of the client, within which one person can change address: /24 in IPv4, /64 in IPv6.
 
     X-Forwarded-For is walked from the right, each entry believed only while the hop that wrote it is in
     `trusted_networks`. The first address that is not ours is the client; what stands left of it is anybody's
     claim.
 
+    Args:
+        peer: address of the connection's other end; None or "" for a Unix socket.
+        headers: those of the request.
+        trusted_networks: of the proxies whose word is believed.
+        unix: whether a peer without an address is believed too.
+
     Returns:
-        A network such as `203.0.113.0/24`, or `unknown` when the peer has no IP address (a Unix socket).
+        A network such as `203.0.113.0/24`, or `unknown` when the peer has no IP address (a Unix socket) and
+        is not believed, or says nothing.
     """
-    hops = _walk(
-        _address(peer or ""), headers.get("X-Forwarded-For", ""), TrustedPeers(tuple(trusted_networks))
-    )
+    trusted = TrustedPeers(tuple(trusted_networks), unix)
+    hops = _walk(_address(peer or ""), headers.get("X-Forwarded-For", ""), trusted)
     if not hops:
         return UNKNOWN_NETWORK
     address = hops[0]

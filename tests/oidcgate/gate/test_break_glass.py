@@ -390,14 +390,19 @@ class TestSlowed:
             users.admits("alice", PASSWORD)
         assert asked == [(False, None)]
 
-    def test_the_network_is_the_clients_behind_a_trusted_proxy(self) -> None:
-        scene = scene_with(proxy={"trusted_proxies": ["127.0.0.1/32"]})
+    @pytest.mark.row("G-18")
+    @pytest.mark.parametrize(
+        ("listed", "peer"),
+        [pytest.param("127.0.0.1/32", "127.0.0.1", id="network"), pytest.param("unix", "", id="unix-socket")],
+    )
+    def test_the_network_is_the_clients_behind_a_trusted_proxy(self, listed: str, peer: str) -> None:
+        scene = scene_with(proxy={"trusted_proxies": [listed]})
         browser = scene.browser()
         form = {**hidden(browser.get(PAGE)), "username": "alice", "password": "wrong"}
         for network in ("203.0.113", "198.51.100"):
             headers = {**NAVIGATION, **SAME_ORIGIN, "X-Forwarded-For": f"{network}.7"}
             browser.client.post(
-                PAGE, base_url=APP, data=form, headers=headers, environ_base={"REMOTE_ADDR": "127.0.0.1"}
+                PAGE, base_url=APP, data=form, headers=headers, environ_base={"REMOTE_ADDR": peer}
             )
             assert scene.audit[-1]["network"] == f"{network}.0/24"
 
@@ -450,6 +455,20 @@ class TestGuesses:
         assert guesses.take("alice", "unknown", NOW) == 2
         for _ in range(5):
             assert guesses.take("alice", "unknown", NOW + 2 + 3600) == 0
+
+    def test_where_no_network_is_known_nobody_makes_others_wait_longer_than_a_minute(self) -> None:
+        guesses, now = Guesses(MemoryStore(clock=lambda: NOW), "gate"), NOW
+        waits = []
+        for _ in range(40):
+            waits.append(guesses.take("alice", "unknown", now))
+            now += waits[-1]
+        assert max(waits) == 60
+        assert guesses.take("bob", "unknown", now) == 0
+
+    def test_where_no_network_is_known_names_are_not_tried_without_end(self) -> None:
+        guesses = Guesses(MemoryStore(clock=lambda: NOW), "gate")
+        waits = [guesses.take(f"name{number}", "unknown", NOW) for number in range(502)]
+        assert waits == [0] * 501 + [2]
 
     def test_gates_that_share_a_store_count_apart_and_no_name_is_in_it(self) -> None:
         state = MemoryStore(clock=lambda: NOW)

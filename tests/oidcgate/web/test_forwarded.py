@@ -45,6 +45,24 @@ def test_nobody_is_trusted_by_default() -> None:
 
 
 @pytest.mark.row("G-18")
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "network"),
+    [
+        pytest.param("", "198.51.100.1", "198.51.100.0/24", id="unix-socket"),
+        pytest.param(None, "1.1.1.1, 198.51.100.1, 10.0.0.2", "198.51.100.0/24", id="proxy-before-it"),
+        pytest.param("", None, "unknown", id="says-nothing"),
+        pytest.param("", "nonsense", "unknown", id="nonsense"),
+        pytest.param("203.0.113.9", "198.51.100.1", "203.0.113.0/24", id="stranger-with-an-address"),
+    ],
+)
+def test_peers_on_a_socket_are_believed_where_they_are_listed(
+    peer: str | None, forwarded: str | None, network: str
+) -> None:
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert client_network(peer, headers, PROXIES, unix=True) == network
+
+
+@pytest.mark.row("G-18")
 @given(st.text())
 def test_a_stranger_cannot_choose_its_network(forwarded: str) -> None:
     assert client_network("203.0.113.9", {"X-Forwarded-For": forwarded}, PROXIES) == "203.0.113.0/24"
