@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
 from oidcgate.gate.build import GateParts, build, uninstalled
@@ -27,15 +28,7 @@ from oidcgate.settings import Check, Problem
 
 
 @click.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(readable=False, path_type=Path),
-    envvar="OIDCGATE_CONFIG",
-    default="oidcgate.toml",
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 @click.option("--offline", is_flag=True, help="Ask neither the IdP nor a directory or store.")
 def check(path: Path, offline: bool) -> None:
     """List every problem of the configuration, or the URLs to register and what is in force.

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from oidcgate.cli.problems import told
+from oidcgate.cli.opening import config_option
+from oidcgate.cli.problems import end_with, told
 from oidcgate.gate.build import GateParts, build, uninstalled
+from oidcgate.gate.bundles import bundle_problems
 from oidcgate.gate.config import load_config
 from oidcgate.gate.diagnosis import Finding, Verdict
 from oidcgate.gate.directories import known_users_check
@@ -21,15 +23,7 @@ from oidcgate.net.fetch import AddressRules, Fetcher
 
 
 @click.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(readable=False, path_type=Path),
-    envvar="OIDCGATE_CONFIG",
-    default="oidcgate.toml",
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 @click.option(
     "--ca-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -40,13 +34,14 @@ def doctor(path: Path, ca_file: Path | None, as_json: bool) -> None:
     """Ask stores, directory, IdP and the gate at its public URL, and say what to mend.
 
     Asks each IdP for tokens with a made-up code, to see whether it knows this client. Exit status 1 when
-    something is found that keeps people out or is not safe. `check` judges the file alone.
+    something is found that keeps people out or is not safe.
     """
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
     with told():
         checks = uninstalled, known_users_check(path), store_check(path, os.environ)
         parts = build(load_config(path, os.environ, checks=checks))
+        end_with(bundle_problems(ca_file))
     host = urlsplit(parts.config.public_url).hostname or ""
     rules = AddressRules(
         trusted_hosts=frozenset({host}), insecure_allow_http_loopback=not parts.config.secure

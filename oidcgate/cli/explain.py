@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import end_with, told
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike
 from oidcgate.gate.build import GateParts, build
@@ -29,15 +30,7 @@ _SHOWN = 60
 
 
 @click.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(readable=False, path_type=Path),
-    envvar="OIDCGATE_CONFIG",
-    default="oidcgate.toml",
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 @click.option(
     "--claims",
     "file",

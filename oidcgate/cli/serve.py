@@ -6,21 +6,14 @@ from pathlib import Path
 
 import click
 
+from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import told, warn_of_unread
 
 _EXTRA = ("gunicorn", "httptools", "prometheus_client", "uvicorn", "uvloop")
 
 
 @click.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(readable=False, path_type=Path),
-    envvar="OIDCGATE_CONFIG",
-    default="oidcgate.toml",
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 @click.option(
     "--check", is_flag=True, help="Only say what is wrong with the configuration, or what is in force."
 )

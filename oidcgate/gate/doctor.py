@@ -6,6 +6,7 @@ the sake of the question is taken away again, and no code or token of anybody is
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -26,6 +27,7 @@ from oidcgate.gate.diagnosis import (
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.store_settings import SQLITE
 from oidcgate.gate.stores import state_doubts
 from oidcgate.gate.transaction import SEED_BYTES, Transaction
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
@@ -89,6 +91,20 @@ class Doctor:
 
     def _stores(self) -> Iterator[Finding]:
         now = int(self.clock())
+        config = self.config
+        if _is_absent(config.state.store):
+            # Asked, it would be made, as a file of whoever runs this.
+            says = "sqlite: its file is not there yet; nobody has signed in"
+            yield Finding("state store", Verdict.FINE, says)
+        else:
+            yield from self._state(now)
+        kind = config.session.store.partition(":")[0]
+        if _is_absent(config.session.store):
+            yield Finding("sessions", Verdict.FINE, "sqlite: its file is not there yet")
+        else:
+            yield _asked("sessions", f"{kind} answers", lambda: self.sessions.probe(now))
+
+    def _state(self, now: int) -> Iterator[Finding]:
         key = self.random_bytes(8).hex()
 
         def written_and_taken() -> None:
@@ -101,8 +117,6 @@ class Doctor:
         for doubt in state_doubts(self.config, self.state):
             what, _, fix = doubt.partition("; ")
             yield Finding("state store", Verdict.DOUBT, what, fix)
-        kind = self.config.session.store.partition(":")[0]
-        yield _asked("sessions", f"{kind} answers", lambda: self.sessions.probe(now))
         yield from self._secret(now)
 
     def _secret(self, now: int) -> Iterator[Finding]:
@@ -242,6 +256,11 @@ def _asked(subject: str, fine: str, ask: Callable[[], None]) -> Finding:
     except _Forgot:
         return Finding(subject, Verdict.WRONG, "forgets at once what it is given", "look into its log")
     return Finding(subject, Verdict.FINE, fine)
+
+
+def _is_absent(store: str) -> bool:
+    file = store.removeprefix(SQLITE)
+    return file != store and not Path(file).exists()
 
 
 def _one_of(name: str) -> dict[str, str]:

@@ -4,17 +4,20 @@ Every front (`wsgi`, `asgi`, and with them the sidecar) judges here, so that non
 follows from facts, session and rules is next door in `decision`; what becomes of a refusal in `refusals`.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from oidcgate.gate.decision import Allow, Decision, Reason, Refuse, decide, silent_login
 from oidcgate.gate.forwarding import Forwarding, NotForwardable
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.policy import Policy
-from oidcgate.gate.refreshing import Refresher
 from oidcgate.gate.session import Absent, AbsentReason, Found, Session
 from oidcgate.gate.sessions import Sessions
 from oidcgate.web.cookies import GATE_PATH
 from oidcgate.web.facts import Facts
+
+if TYPE_CHECKING:
+    # Loads what asks an IdP, which nobody needs who is let through.
+    from oidcgate.gate.refreshing import Refresher
 
 __all__ = ["Judge", "Judgement"]
 
@@ -37,7 +40,7 @@ class Judge:
         known_users: KnownUsers,
         policy: Policy,
         forwarding: Forwarding,
-        refresher: Refresher | None = None,
+        refresher: "Refresher | None" = None,
         *,
         token_header: bool = False,
     ) -> None:

@@ -5,12 +5,12 @@ Part of `oidcgate.gate.users_settings`; what is asked and how is `oidcgate.direc
 
 import dataclasses
 import re
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from oidcgate.gate.bundles import bundle_problems
 from oidcgate.loopback import is_loopback_host
 from oidcgate.settings import Problem, Secret, cross_check, setting
 
@@ -140,9 +140,4 @@ class LdapSettings:
 
     @cross_check
     def _bundle_readable(self) -> Iterable[Problem]:
-        if self.ca_file is None:
-            return
-        try:
-            ssl.create_default_context(cafile=str(self.ca_file))
-        except OSError:  # and of it ssl.SSLError: nothing in it is a certificate
-            yield Problem("ca_file", str(self.ca_file), "is no readable PEM bundle", "name one")
+        yield from bundle_problems(self.ca_file)

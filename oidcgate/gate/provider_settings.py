@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from oidcgate.gate.bundles import bundle_problems
 from oidcgate.gate.client_settings import ClientSettings
 from oidcgate.gate.context_settings import ClaimSettings
 from oidcgate.gate.issuer_settings import IssuerSettings
@@ -224,6 +225,5 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
             )
 
     @cross_check
-    def _bundle_there(self) -> Iterable[Problem]:
-        if self.ca_file is not None and not self.ca_file.is_file():
-            yield Problem("ca_file", str(self.ca_file), "is not a file", "name a PEM bundle")
+    def _bundle_readable(self) -> Iterable[Problem]:
+        yield from bundle_problems(self.ca_file)

@@ -10,6 +10,7 @@ from typing import Final
 
 from oidcgate import own_code
 from oidcgate.directory.sql import query_problem, url_problem
+from oidcgate.gate.bundles import bundle_problems
 from oidcgate.gate.ldap_settings import LdapSettings
 from oidcgate.protocol import urls
 from oidcgate.settings import Problem, Secret, cross_check, setting
@@ -88,9 +89,8 @@ class ScimUsersSettings:
     )
 
     @cross_check
-    def _bundle_there(self) -> Iterable[Problem]:
-        if self.ca_file is not None and not self.ca_file.is_file():
-            yield Problem("ca_file", str(self.ca_file), "is not a file", "name a PEM bundle")
+    def _bundle_readable(self) -> Iterable[Problem]:
+        yield from bundle_problems(self.ca_file)
 
 
 @dataclasses.dataclass(frozen=True)

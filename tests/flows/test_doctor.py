@@ -14,6 +14,7 @@ from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.diagnosis import Finding, Verdict
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
+from oidcgate.storage.sql import SqlStore
 from tests.support.servers import ROOT
 from tests.support.sites import (
     APP,
@@ -73,7 +74,9 @@ def patient(tmp_path: Path) -> Patient:
         "session": {"secret": GATE_SECRET},
         "state": {"store": f"sqlite:///{tmp_path / 'state.db'}"},
     }
-    return Patient(make_sites(tmp_path), settings)
+    made = Patient(make_sites(tmp_path), settings)
+    SqlStore(f"sqlite:///{tmp_path / 'state.db'}").get("readyz", "readyz", now=0)
+    return made
 
 
 def test_a_gate_that_works_is_found_healthy(patient: Patient) -> None:
@@ -259,6 +262,16 @@ def test_a_gate_with_another_configuration_at_the_public_url(patient: Patient) -
     patient.settings["provider"]["client_id"] = "another"
 
     assert ("cookies", "a sign-in sets no cookie of this gate") in [one[:2] for one in patient.wrong()]
+
+
+def test_a_store_that_is_not_there_yet_is_not_made(patient: Patient, tmp_path: Path) -> None:
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    patient.settings["session"]["store"] = f"sqlite:///{tmp_path / 'sessions.db'}"
+
+    says = [(one.subject, one.says) for one in patient.findings()[:2]]
+    assert says[0] == ("state store", "sqlite: its file is not there yet; nobody has signed in")
+    assert not list(tmp_path.glob("state.db*")) + list(tmp_path.glob("sessions.db*"))
 
 
 def test_stores_and_directory_that_do_not_answer(patient: Patient, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_each_finding_on_a_line_and_its_fix_below(config: Path) -> None:
 
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[0] == "ok       state store: sqlite keeps what it is given"
+    assert lines[0] == "ok       state store: sqlite: its file is not there yet; nobody has signed in"
     assert any(line.startswith("problem  http://localhost:") for line in lines)
     assert "         fix: see that it can be reached" in lines
     assert any(line.startswith("warning  public URL: cannot be reached from here") for line in lines)
@@ -86,3 +86,12 @@ def test_a_directory_that_is_of_no_use_is_a_finding(config: Path, url: str, told
     assert finding["verdict"] == "problem"
     assert finding["says"].startswith(told)
     assert finding["fix"] == fix
+
+
+def test_a_bundle_without_a_certificate(config: Path) -> None:
+    bundle = config.with_name("ca.pem")
+    bundle.write_text("no certificate")
+    result = CliRunner().invoke(main, ["doctor", "--ca-file", str(bundle), "--config", str(config)])
+
+    assert result.exit_code == 1
+    assert result.stderr == f"ca_file: {str(bundle)!r} is no readable PEM bundle; name one\n"
