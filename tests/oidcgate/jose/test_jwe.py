@@ -535,6 +535,7 @@ def test_a_key_of_our_own_is_published_to_encrypt_to(alg: str) -> None:
     key = generate_encryption_key(alg)
     document = encryption_jwk(key, "ours", alg)
     assert (document["kid"], document["use"], document["alg"]) == ("ours", "enc", alg)
+    assert encryption_jwk(key, "ours", None) == {name: document[name] for name in document if name != "alg"}
     assert not {"d", "p", "q"} & document.keys()
     (found,) = import_encryption_keys({"keys": [document]})
     assert (found.kid, found.alg, found.use) == ("ours", alg, "enc")

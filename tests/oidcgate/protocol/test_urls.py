@@ -341,3 +341,24 @@ def test_a_link_is_https_and_http_to_this_machine_only_where_that_is_said() -> N
     assert link_problem("javascript:alert(1)") is not None
     assert link_problem("http://localhost/terms") is not None
     assert link_problem("http://localhost/terms", insecure_allow_http_loopback=True) is None
+
+
+@pytest.mark.row("E-07", "P-01")
+@pytest.mark.parametrize(
+    ("uri", "web", "native"),
+    [
+        pytest.param("https://app.example/cb", True, True, id="https"),
+        pytest.param("com.example.app:/callback", False, True, id="scheme-of-its-own"),
+        pytest.param("com.example.app:/a/../callback", False, False, id="dots"),
+        pytest.param("com.example.app:/callback?next=/../x", False, True, id="dots-in-the-query"),
+        pytest.param("com.example.app:/callback?a=?/../x", False, True, id="dots-behind-two-marks"),
+        pytest.param("myapp:/callback", False, False, id="scheme-without-a-domain"),
+        pytest.param("http://127.0.0.1/callback", False, True, id="loopback"),
+        pytest.param("http://[::1]:8000/callback", False, True, id="loopback-of-ipv6-with-port"),
+        pytest.param("http://localhost/callback", False, False, id="loopback-by-name"),
+        pytest.param("http://app.example/callback", False, False, id="http"),
+    ],
+)
+def test_what_an_app_on_its_users_device_may_register(uri: str, web: bool, native: bool) -> None:
+    assert (redirect_uri_problem(uri, allow_http_loopback=False) is None) is web
+    assert (redirect_uri_problem(uri, allow_http_loopback=False, native=True) is None) is native
