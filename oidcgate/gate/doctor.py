@@ -92,7 +92,8 @@ class Doctor:
     def _stores(self) -> Iterator[Finding]:
         now = int(self.clock())
         config = self.config
-        if _is_absent(config.state.store):
+        used = not _is_absent(config.state.store)
+        if not used:
             # Asked, it would be made, as a file of whoever runs this.
             says = "sqlite: its file is not there yet; nobody has signed in"
             yield Finding("state store", Verdict.FINE, says)
@@ -103,6 +104,8 @@ class Doctor:
             yield Finding("sessions", Verdict.FINE, "sqlite: its file is not there yet")
         else:
             yield _asked("sessions", f"{kind} answers", lambda: self.sessions.probe(now))
+        if used:
+            yield from self._secret(now)
 
     def _state(self, now: int) -> Iterator[Finding]:
         key = self.random_bytes(8).hex()
@@ -117,7 +120,6 @@ class Doctor:
         for doubt in state_doubts(self.config, self.state):
             what, _, fix = doubt.partition("; ")
             yield Finding("state store", Verdict.DOUBT, what, fix)
-        yield from self._secret(now)
 
     def _secret(self, now: int) -> Iterator[Finding]:
         """How long the first secret has been sealing sessions."""
