@@ -22,6 +22,7 @@ from oidcgate.gate.context_sign_in import HookFailed
 from oidcgate.gate.forwarding import USER_NAME, Forwarding, NotForwardable
 from oidcgate.gate.last_sign_ins import LastSignIn
 from oidcgate.gate.provider_settings import ProviderSettings
+from oidcgate.gate.stores import absent_file
 from oidcgate.identity import Identity
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.strict_json import NotStrictJSON, parse_object
@@ -121,9 +122,7 @@ def _of_user(parts: GateParts, forwarding: Forwarding, name: str, now: int) -> I
     hours = parts.routes.sign_in.last_sign_ins.lifetime_seconds / 3600
     if parts.config.state.store == "memory":
         end_with(["state.store: 'memory' is the server's own; give the claims of a person with --claims"])
-    file = parts.config.state.store.removeprefix("sqlite:///")
-    if file != parts.config.state.store and not Path(file).exists():
-        # Opening would make it, as a file of whoever runs this command.
+    if (file := absent_file(parts.config.state.store)) is not None:
         end_with([f"state.store: {file} is not there; nobody has signed in yet"])
     try:
         last = parts.routes.sign_in.last_sign_ins.of(name if user is None else user.user_name, now)

@@ -13,7 +13,7 @@ from oidcgate.audit import Audit
 from oidcgate.cli.problems import end_with, told
 from oidcgate.gate.build import GateParts, build
 from oidcgate.gate.config import load_config
-from oidcgate.gate.store_settings import SQLITE
+from oidcgate.gate.stores import absent_file
 from oidcgate.storage.records import StoreUnavailable
 
 __all__ = ["config_option", "opened"]
@@ -45,9 +45,7 @@ def opened(path: Path) -> Iterator[tuple[GateParts, int]]:
             )
         parts = build(config, audit=Audit(lambda line: click.echo(line, err=True)))
     for key, store in (("state.store", config.state.store), ("session.store", config.session.store)):
-        file = store.removeprefix(SQLITE)
-        if file != store and not Path(file).exists():
-            # Opening would make it, as a file of whoever runs this command.
+        if (file := absent_file(store)) is not None:
             end_with([f"{key}: {file} is not there; nobody has signed in yet"])
     try:
         yield parts, int(time.time())

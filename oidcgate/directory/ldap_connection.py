@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 # ldap3 has no types; what of it is used is held by the tests with a real server.
-from ldap3 import (  # type: ignore[import-untyped]
+from ldap3 import (  # type: ignore[import-untyped]  # ldap3 has no types
     DEREF_NEVER,
     NONE,
     SUBTREE,
@@ -28,11 +28,11 @@ from ldap3 import (  # type: ignore[import-untyped]
     Connection,
     Server,
 )
-from ldap3.core.exceptions import (  # type: ignore[import-untyped]
+from ldap3.core.exceptions import (  # type: ignore[import-untyped]  # ldap3 has no types
     LDAPSessionTerminatedByServerError,
     LDAPSocketSendError,
 )
-from ldap3.strategy.sync import SyncStrategy  # type: ignore[import-untyped]
+from ldap3.strategy.sync import SyncStrategy  # type: ignore[import-untyped]  # ldap3 has no types
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from oidcgate.directory.port import DirectoryUnavailable

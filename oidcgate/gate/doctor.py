@@ -6,7 +6,6 @@ the sake of the question is taken away again, and no code or token of anybody is
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -27,8 +26,7 @@ from oidcgate.gate.diagnosis import (
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.sessions import Sessions
-from oidcgate.gate.store_settings import SQLITE
-from oidcgate.gate.stores import state_doubts
+from oidcgate.gate.stores import absent_file, state_doubts
 from oidcgate.gate.transaction import SEED_BYTES, Transaction
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.jose.remote import KeysUnavailable
@@ -92,15 +90,14 @@ class Doctor:
     def _stores(self) -> Iterator[Finding]:
         now = int(self.clock())
         config = self.config
-        used = not _is_absent(config.state.store)
+        used = absent_file(config.state.store) is None
         if not used:
-            # Asked, it would be made, as a file of whoever runs this.
             says = "sqlite: its file is not there yet; nobody has signed in"
             yield Finding("state store", Verdict.FINE, says)
         else:
             yield from self._state(now)
         kind = config.session.store.partition(":")[0]
-        if _is_absent(config.session.store):
+        if absent_file(config.session.store) is not None:
             yield Finding("sessions", Verdict.FINE, "sqlite: its file is not there yet")
         else:
             yield _asked("sessions", f"{kind} answers", lambda: self.sessions.probe(now))
@@ -258,11 +255,6 @@ def _asked(subject: str, fine: str, ask: Callable[[], None]) -> Finding:
     except _Forgot:
         return Finding(subject, Verdict.WRONG, "forgets at once what it is given", "look into its log")
     return Finding(subject, Verdict.FINE, fine)
-
-
-def _is_absent(store: str) -> bool:
-    file = store.removeprefix(SQLITE)
-    return file != store and not Path(file).exists()
 
 
 def _one_of(name: str) -> dict[str, str]:

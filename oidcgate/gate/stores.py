@@ -19,7 +19,7 @@ from oidcgate.storage.redis_address import REDIS_SCHEMES, redis_server_of
 from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.storage.sql import SqlStore
 
-__all__ = ["session_store", "state_doubts", "state_store", "store_check", "stores_uninstalled"]
+__all__ = ["absent_file", "session_store", "state_doubts", "state_store", "store_check", "stores_uninstalled"]
 
 
 def state_store(config: GateConfig, gate_id: str, clock: Callable[[], float]) -> RecordStore:
@@ -111,3 +111,12 @@ def store_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
                 )
 
     return check
+
+
+def absent_file(store: str) -> str | None:
+    """The SQLite file that a setting names and that is not there; None for every other store.
+
+    Whoever only looks must not open it: it would be made, as a file of theirs.
+    """
+    file = store.removeprefix(SQLITE)
+    return file if file != store and not Path(file).exists() else None

@@ -43,7 +43,7 @@ def serving(certificate: Path, key: Path) -> Iterator[ProviderServer]:
     # The thread of each connection shakes hands, not the one that accepts them.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     providers = ProviderServer(server.server_address[1])
-    server.providers = providers  # type: ignore[attr-defined]
+    server.providers = providers  # type: ignore[attr-defined]  # handlers reach it by their server
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self._answer(body.decode()))
 
     def _answer(self, parameters: str) -> Answer:
-        providers: ProviderServer = self.server.providers  # type: ignore[attr-defined]
+        providers: ProviderServer = self.server.providers  # type: ignore[attr-defined]  # put there above
         name, _, endpoint = urlsplit(self.path).path.removeprefix(_PREFIX).partition("/")
         alias = providers.aliases.get(name)
         if alias is None:
