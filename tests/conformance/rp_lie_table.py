@@ -1,4 +1,4 @@
-"""Module by module, the lie of a relying party that it has to see, and what its failure has to name.
+"""Module by module, the lies of a relying party that it has to see, and what its failure has to name.
 
 The lies are in `tests/live/peers/relying_party.mjs`.
 """
@@ -20,32 +20,32 @@ _REFUSED = "the sign-in is refused|the sign-in ends with 400"
 _TAKEN = "the token is answered with 200"
 _OF_TWO_MINDS = "ends with 400, and the session says True"
 
-LIES: dict[str, Lie] = {
-    _T: Lie("no-userinfo", "userinfo was not asked"),
-    f"{_T}-invalid-iss": Lie("iss", _ACCEPTED),
-    f"{_T}-missing-sub": Lie("sub", _ACCEPTED),
-    f"{_T}-invalid-aud": Lie("aud", _ACCEPTED),
-    f"{_T}-missing-iat": Lie("iat", _ACCEPTED),
-    f"{_T}-kid-absent-single-jwks": Lie("needs-kid", _REFUSED),
-    f"{_T}-kid-absent-multiple-jwks": Lie("session-before-checks", _OF_TWO_MINDS),
-    f"{_T}-idtoken-sig-rs256": Lie("only-es256", _REFUSED),
-    f"{_T}-idtoken-sig-none": Lie("session-before-checks", _OF_TWO_MINDS),
-    f"{_T}-invalid-sig-rs256": Lie("signature", _ACCEPTED),
-    f"{_T}-userinfo-invalid-sub": Lie("userinfo-sub", _ACCEPTED),
-    f"{_T}-nonce-invalid": Lie("nonce", _ACCEPTED),
-    f"{_T}-scope-userinfo-claims": Lie("openid-only", "scope is 'openid'"),
-    f"{_T}-client-secret-basic": Lie("secret-in-the-body", "did not use client_secret_basic"),
-    f"{_T}-discovery-openid-config": Lie("guesses-endpoints", "authorize was asked first"),
-    f"{_T}-discovery-jwks-uri-keys": Lie("signature", "the keys were not asked for"),
-    f"{_T}-discovery-issuer-mismatch": Lie("metadata-issuer", _ACCEPTED),
-    f"{_T}-signing-key-rotation-just-before-signing": Lie("keeps-old-keys", _REFUSED),
-    f"{_T}-signing-key-rotation": Lie("keeps-old-keys", _REFUSED),
-    _B: Lie("logout-ends-nothing", "the session lives on"),
-    f"{_B}-alg-none": Lie("logout-unsigned", _TAKEN),
-    f"{_B}-no-event": Lie("logout-no-event", _TAKEN),
-    f"{_B}-with-nonce": Lie("logout-nonce", _TAKEN),
-    f"{_B}-wrong-alg": Lie("logout-alg", _TAKEN),
-    f"{_B}-wrong-aud": Lie("logout-aud", _TAKEN),
-    f"{_B}-wrong-event": Lie("logout-other-event", _TAKEN),
-    f"{_B}-wrong-iss": Lie("logout-iss", _TAKEN),
+LIES: dict[str, list[Lie]] = {
+    _T: [Lie("no-userinfo", "userinfo was not asked")],
+    f"{_T}-invalid-iss": [Lie("iss", _ACCEPTED)],
+    f"{_T}-missing-sub": [Lie("sub", _ACCEPTED)],
+    f"{_T}-invalid-aud": [Lie("aud", _ACCEPTED)],
+    f"{_T}-missing-iat": [Lie("iat", _ACCEPTED)],
+    f"{_T}-kid-absent-single-jwks": [Lie("needs-kid", _REFUSED)],
+    f"{_T}-kid-absent-multiple-jwks": [Lie("session-before-checks", _OF_TWO_MINDS)],
+    f"{_T}-idtoken-sig-rs256": [Lie("only-es256", _REFUSED)],
+    f"{_T}-idtoken-sig-none": [Lie("session-before-checks", _OF_TWO_MINDS)],
+    f"{_T}-invalid-sig-rs256": [Lie("signature", _ACCEPTED)],
+    f"{_T}-userinfo-invalid-sub": [Lie("userinfo-sub", _ACCEPTED)],
+    f"{_T}-nonce-invalid": [Lie("nonce", _ACCEPTED)],
+    f"{_T}-scope-userinfo-claims": [Lie("openid-only", "scope is 'openid'")],
+    f"{_T}-client-secret-basic": [Lie("secret-in-the-body", "did not use client_secret_basic")],
+    f"{_T}-discovery-openid-config": [Lie("guesses-endpoints", "authorize was asked first")],
+    f"{_T}-discovery-jwks-uri-keys": [Lie("signature", "the keys were not asked for")],
+    f"{_T}-discovery-issuer-mismatch": [Lie("metadata-issuer", _ACCEPTED)],
+    f"{_T}-signing-key-rotation-just-before-signing": [Lie("keeps-old-keys", _REFUSED)],
+    f"{_T}-signing-key-rotation": [Lie("keeps-old-keys", _REFUSED)],
+    _B: [Lie("logout-ends-nothing", "the session lives on")],
+    f"{_B}-alg-none": [Lie("logout-unsigned", _TAKEN)],
+    f"{_B}-no-event": [Lie("logout-no-event", _TAKEN)],
+    f"{_B}-with-nonce": [Lie("logout-nonce", _TAKEN)],
+    f"{_B}-wrong-alg": [Lie("logout-alg", _TAKEN)],
+    f"{_B}-wrong-aud": [Lie("logout-aud", _TAKEN)],
+    f"{_B}-wrong-event": [Lie("logout-other-event", _TAKEN)],
+    f"{_B}-wrong-iss": [Lie("logout-iss", _TAKEN)],
 }
