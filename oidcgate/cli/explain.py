@@ -17,7 +17,8 @@ from oidcgate.cli.problems import end_with, told
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike
 from oidcgate.gate.build import GateParts, build
 from oidcgate.gate.config import GateConfig, load_config
-from oidcgate.gate.context import Context, Origin, Outcome, Way, merged_claims
+from oidcgate.gate.context import Context, Origin, Outcome, Way, email_is_unverified, merged_claims
+from oidcgate.gate.context_settings import EMAIL
 from oidcgate.gate.context_sign_in import HookFailed
 from oidcgate.gate.forwarding import USER_NAME, Forwarding, NotForwardable
 from oidcgate.gate.last_sign_ins import LastSignIn
@@ -81,6 +82,9 @@ def _of_claims(
     yield from _titled("provider", f"{provider.name or '(no name)'}, {provider.expected_issuer}")
     if not isinstance(claimed, str) or not claimed:
         yield from _titled("user name", f"the claim {match} is missing: nobody signs in with these claims")
+        return
+    if match == EMAIL and not provider.insecure_unverified_email and email_is_unverified(claims):
+        yield from _titled("user name", f"{claimed!r} is not verified: nobody signs in with these claims")
         return
     user, said = _looked_up(parts, claimed, now)
     yield from _titled("user name", f"{match} = {claimed!r}")
@@ -213,6 +217,8 @@ def _table(ways: Iterable[Way], told_as: Mapping[str, str], context: Context | N
 def _why_not(way: Way) -> str:
     if way.outcome is Outcome.WRONG_TYPE:
         return f"left out: {way.found}"
+    if way.outcome is Outcome.UNVERIFIED:
+        return "left out: not verified"
     if way.outcome is Outcome.UNUSED:
         return "not used"
     return "-" if way.origin is Origin.NOBODY else "taken away"

@@ -12,10 +12,19 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from oidcgate.gate.claim_path import MISSING, ClaimPath, parse_claim_path
-from oidcgate.gate.context_settings import GROUPS, STANDARD, ClaimSettings, MappingSettings
+from oidcgate.gate.context_settings import EMAIL, GROUPS, STANDARD, ClaimSettings, MappingSettings
 from oidcgate.gate.context_types import MISMATCH, AttributeType, converted, kind_of
 
-__all__ = ["Context", "ContextRules", "Origin", "Outcome", "Way", "merged_claims", "methods_of"]
+__all__ = [
+    "Context",
+    "ContextRules",
+    "Origin",
+    "Outcome",
+    "Way",
+    "email_is_unverified",
+    "merged_claims",
+    "methods_of",
+]
 
 # What a claim of an ID token may say without saying anything.
 _NOTHING: Final = (None, "")
@@ -37,6 +46,7 @@ class Outcome(StrEnum):
     TAKEN = "taken"
     ABSENT = "absent"
     WRONG_TYPE = "wrong type"
+    UNVERIFIED = "unverified"  # an e-mail address that the IdP does not stand for
     UNUSED = "unused"  # another source of the same context attribute came first, or nothing is made of it
 
 
@@ -69,12 +79,14 @@ class Context(NamedTuple):
     ways: tuple[Way, ...]
 
     def faults(self) -> tuple[str, ...]:
-        """What was left out because it is not of its type, one text each and without values."""
-        return tuple(
-            f"{way.source}: {way.found} where {way.type} is declared"
-            for way in self.ways
-            if way.outcome is Outcome.WRONG_TYPE
-        )
+        """What was left out although it was there, one text each and without values."""
+        faults = []
+        for way in self.ways:
+            if way.outcome is Outcome.WRONG_TYPE:
+                faults.append(f"{way.source}: {way.found} where {way.type} is declared")
+            elif way.outcome is Outcome.UNVERIFIED:
+                faults.append(f"{way.source}: the IdP has not verified it")
+        return tuple(faults)
 
     def changed(self, changes: Mapping[str, Any], schema: Mapping[str, AttributeType]) -> "Context":
         """The context after a hook; None takes an attribute away.
@@ -112,6 +124,14 @@ class _Mapping(NamedTuple):
     weak: bool = False
 
 
+class _Said(NamedTuple):
+    """What the IdP says of a person: all of it, what of it the ID token says, and what is not believed."""
+
+    claims: Mapping[str, Any]
+    id_token: Mapping[str, Any]
+    email_withheld: bool
+
+
 class ContextRules:
     """What becomes of the claims of one provider.
 
@@ -128,6 +148,7 @@ class ContextRules:
         """
         self.schema = schema
         self._groups = provider.fetch_groups
+        self._any_email = provider.insecure_unverified_email
         sources = {source.written: source for source in _sources(provider)}
         explicit = [_mapping(entry, sources, schema) for entry in provider.mappings]
         mapped = {mapping.target for mapping in explicit}
@@ -150,15 +171,16 @@ class ContextRules:
         """
         attributes: dict[str, Any] = {}
         ways = []
+        said = _Said(claims, id_token, not self._any_email and email_is_unverified(claims))
         for mapping in self._mappings:
-            way, value = _follow(mapping, claims, id_token)
+            way, value = _follow(mapping, said)
             if way.outcome is Outcome.TAKEN and mapping.target in attributes:
                 way = way._replace(outcome=Outcome.UNUSED)
             elif way.outcome is Outcome.TAKEN:
                 attributes[mapping.target] = value
             ways.append(way)
         for source in self._unused:
-            way, _ = _read(source, claims, id_token)
+            way, _ = _read(source, said)
             ways.append(way._replace(outcome=Outcome.UNUSED) if way.outcome is Outcome.TAKEN else way)
         if self._groups:
             # Somebody in no group is said so by silence, and an app that asks for groups gets a list.
@@ -186,6 +208,21 @@ def merged_claims(id_token: Mapping[str, Any], userinfo: Mapping[str, Any]) -> d
     """
     said = {name: value for name, value in id_token.items() if value not in _NOTHING}
     return {**id_token, **userinfo, **said}
+
+
+def email_is_unverified(claims: Mapping[str, Any]) -> bool:
+    """Whether the IdP does not stand for the e-mail address that it says: anybody may have typed it in.
+
+    Without `email_verified` it says nothing about that, and the address is believed like any other claim. Of
+    a value that is there only true counts, and "true" for IdPs that write booleans as text.
+
+    Args:
+        claims: what the IdP says, merged.
+
+    Spec: OIDC Core 5.1.
+    """
+    verified = claims.get("email_verified")
+    return verified is not True and verified not in (*_NOTHING, "true")
 
 
 def methods_of(
@@ -222,11 +259,11 @@ def _mapping(
     return _Mapping(source, entry.target, schema[entry.target], static, weak)
 
 
-def _follow(mapping: _Mapping, claims: Mapping[str, Any], id_token: Mapping[str, Any]) -> tuple[Way, Any]:
+def _follow(mapping: _Mapping, said: _Said) -> tuple[Way, Any]:
     if mapping.source is None:
         way = Way(Origin.STATIC, mapping.static, "", mapping.target, mapping.type, Outcome.TAKEN)
         return way, converted(mapping.type, mapping.static, weak=True)
-    way, value = _read(mapping.source, claims, id_token)
+    way, value = _read(mapping.source, said)
     way = way._replace(target=mapping.target)
     if way.outcome is not Outcome.TAKEN:
         return way, value
@@ -236,11 +273,13 @@ def _follow(mapping: _Mapping, claims: Mapping[str, Any], id_token: Mapping[str,
     return way._replace(type=mapping.type), made
 
 
-def _read(source: _Source, claims: Mapping[str, Any], id_token: Mapping[str, Any]) -> tuple[Way, Any]:
-    found = source.path.read(claims)
-    origin = Origin.USERINFO if id_token.get(source.path.claim) in _NOTHING else Origin.ID_TOKEN
+def _read(source: _Source, said: _Said) -> tuple[Way, Any]:
+    found = source.path.read(said.claims)
+    origin = Origin.USERINFO if said.id_token.get(source.path.claim) in _NOTHING else Origin.ID_TOKEN
     if found is MISSING or found is None:
         return _way(source, Origin.NOBODY, Outcome.ABSENT), found
+    if said.email_withheld and source.written == EMAIL:
+        return _way(source, origin, Outcome.UNVERIFIED), found
     # Some IdPs say the only group of somebody as a text.
     alone = source.written == GROUPS and isinstance(found, str)
     value = converted(source.type, [found] if alone else found)

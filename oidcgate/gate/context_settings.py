@@ -17,6 +17,7 @@ from oidcgate.own_code import name_problem
 from oidcgate.settings import Problem, cross_check, setting
 
 __all__ = [
+    "EMAIL",
     "FACTS",
     "GROUPS",
     "STANDARD",
@@ -34,6 +35,8 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 #: The context attribute of `fetch_groups`.
 GROUPS: Final = "groups"
+#: The one that may be there and still not be believed.
+EMAIL: Final = "email"
 
 
 class Standard(NamedTuple):
@@ -162,6 +165,11 @@ class ClaimSettings:
     )
     mappings: tuple[MappingSettings, ...] = setting(
         default=(), help="Attributes under another name; those of the same name need none."
+    )
+    insecure_unverified_email: bool = setting(
+        default=False,
+        help="Take an e-mail address also where email_verified is there and is not true. Otherwise such an "
+        'address is left out, and with users.match = "email" its sign-in is refused.',
     )
     amr: tuple[str, ...] = setting(
         default=(), check=_amr_problem, help="What amr says of every sign-in here, whatever the IdP says."

@@ -83,7 +83,7 @@ class PinRefused(Event):
 
 @dataclasses.dataclass(frozen=True)
 class AttributesLeftOut(Event):
-    """Attributes of somebody who signed in are not of their declared type; no value is said."""
+    """Attributes of somebody who signed in are of another type, or not verified; no value is said."""
 
     name: ClassVar[str] = "login.attributes_left_out"
     user_name: str

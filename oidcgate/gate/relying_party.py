@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oidcgate.gate.client_authentication import ClientAuthentication
-from oidcgate.gate.context import merged_claims
+from oidcgate.gate.context import email_is_unverified, merged_claims
+from oidcgate.gate.context_settings import EMAIL
 from oidcgate.gate.discovery import Discovery
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.signed_tokens import SignedTokens
@@ -173,6 +174,12 @@ class RelyingParty:
         name = claims.get(self.user_claim)
         if not isinstance(name, str) or not name:
             raise Refused(Reason.USERNAME_MISSING, f"neither ID token nor userinfo has {self.user_claim}")
+        trusting = self.provider.insecure_unverified_email
+        if self.user_claim == EMAIL and not trusting and email_is_unverified(claims):
+            # Whoever may write any address into a profile there would be anybody here.
+            raise Refused(
+                Reason.EMAIL_UNVERIFIED, "the IdP has not verified the address that users.match takes"
+            )
         return SignedIn(name, claims, id_token, dataclasses.replace(tokens, id_token=signed))
 
     def renew(

@@ -270,6 +270,7 @@ class Reason(StrEnum):
     USERINFO_EXP = "userinfo_exp"
     USERINFO_SUB = "userinfo_sub"
     USERNAME_MISSING = "username_missing"
+    EMAIL_UNVERIFIED = "email_unverified"
     METADATA_ISSUER = "metadata_issuer"
     METADATA_INVALID = "metadata_invalid"
 

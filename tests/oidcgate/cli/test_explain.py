@@ -76,7 +76,8 @@ CLAIMS: dict[str, Any] = {
     "userinfo": {
         "sub": "s-1",
         "email": "alice@example.com",
-        "email_verified": "yes",
+        "email_verified": True,
+        "updated_at": "2026-01-01",
         "groups": ["staff", "a,b"],
         "https://example.com/level": 7,
         "shoe_size": 41,
@@ -147,7 +148,7 @@ def test_source_context_and_header_of_each_attribute(config: Path) -> None:
     assert row(output, "name")[5] == "-"
     assert row(output, "acme")[:1] + row(output, "acme")[4:] == ["configuration", "tenant", "-", '"acme"']
     assert row(output, "shoe_size")[2:6] == ["Size of shoes", "number", "-", "not used"]
-    assert row(output, "email_verified")[5] == "left out: string"
+    assert row(output, "updated_at")[5] == "left out: string"
     assert row(output, "sub")[5:] == ["X-Subject", '"s-1"']
 
 
@@ -222,6 +223,23 @@ def test_one_object_of_claims_is_taken_for_the_id_token(config: Path) -> None:
 )
 def test_whom_the_directory_means(config: Path, name: str, said: str) -> None:
     assert said in explained(config, {"sub": "s", "preferred_username": name})
+
+
+def test_an_address_that_is_not_verified(tmp_path: Path) -> None:
+    claims = {"sub": "s", "preferred_username": "alice", "email": "a@example.com", "email_verified": False}
+    output = explained(written(tmp_path), claims)
+    assert row(output, "email")[5:] == ["left out: not verified", "-"]
+    assert "a@example.com" not in output
+    assert "X-Forwarded-Email               (not sent)" in output
+    trusting = written(tmp_path, "insecure_unverified_email = true")
+    assert row(explained(trusting, claims), "email")[-1] == '"a@example.com"'
+    trusting.write_text(trusting.read_text().replace("[users]", '[users]\nmatch = "email"'))
+    assert "directory" in explained(trusting, claims)
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace("[users]", '[users]\nmatch = "email"'))
+    output = explained(path, claims)
+    assert "user name     'a@example.com' is not verified: nobody signs in with these claims" in output
+    assert "told the app" not in output
 
 
 def test_claims_without_a_name_sign_nobody_in(config: Path) -> None:
@@ -313,7 +331,7 @@ class TestOfAUser:
         assert row(result.output, "email") == [
             *("userinfo", "email", "E-mail", "string", "email", "claims, X-Forwarded-Email")
         ]
-        assert row(result.output, "email_verified")[5] == "left out: string"
+        assert row(result.output, "updated_at")[5] == "left out: string"
         assert "alice@example.com" not in result.output
         assert "Values are in the person's session alone." in result.output
 

@@ -145,6 +145,33 @@ class TestStandardAttributes:
         assert len(context.attributes) == len(STANDARD_CLAIMS) - 1
         assert context.faults() == (told,)
 
+    @pytest.mark.parametrize("verified", [False, "false", "True", "yes", 0, 1, [], {}])
+    def test_an_address_that_the_idp_has_not_verified_is_told_and_left_out(self, verified: Any) -> None:
+        claims = {"email": "boss@example.com", "email_verified": verified, "name": "Jane"}
+        mapped = {"mappings": [{"source": "email", "target": "mail"}], "attributes": [DEPARTMENT]}
+        made = rules([{"name": "mail"}], **mapped)
+        for said in (context_of(made, claims), context_of(made, {}, claims)):
+            assert "boss@example.com" not in said.attributes.values()
+            assert said.faults()[0] == "email: the IdP has not verified it"
+            assert {way.outcome for way in said.ways if way.source == "email"} == {Outcome.UNVERIFIED}
+        assert context_of(rules(), claims).attributes.get("email") is None
+        trusting = context_of(rules(insecure_unverified_email=True), claims)
+        assert trusting.attributes["email"] == "boss@example.com"
+
+    @pytest.mark.parametrize("verified", [True, "true", None, ""])
+    def test_one_that_is_verified_or_of_which_nothing_is_said_is_kept(self, verified: Any) -> None:
+        claims = {"email": "jane@example.com", "email_verified": verified}
+        assert context_of(rules(), claims).attributes["email"] == "jane@example.com"
+        assert context_of(rules(), {"email": "jane@example.com"}).faults() == ()
+
+    def test_the_word_of_either_is_about_the_address(self) -> None:
+        context = context_of(rules(), {"email": "j@example.com"}, {"email_verified": False})
+        assert "email" not in context.attributes
+        context = context_of(
+            rules(), {"email_verified": False}, {"email": "j@example.com", "email_verified": True}
+        )
+        assert "email" not in context.attributes
+
     def test_null_is_the_same_as_nothing(self) -> None:
         context = context_of(rules(), {"email": None})
         assert context.attributes == {}
@@ -666,4 +693,6 @@ def test_whatever_an_idp_says_the_context_is_of_its_schema(claims: dict[str, Any
     made = rules([{"name": "department"}], attributes=[DEPARTMENT], fetch_groups=True)
     context = context_of(made, claims)
     assert made.change_problem({k: v for k, v in context.attributes.items() if k != "sub"}) is None
-    assert len(context.faults()) == sum(way.outcome is Outcome.WRONG_TYPE for way in context.ways)
+    assert len(context.faults()) == sum(
+        way.outcome in (Outcome.WRONG_TYPE, Outcome.UNVERIFIED) for way in context.ways
+    )

@@ -177,6 +177,27 @@ class TestTheUserName:
         browser.sign_in()
         assert browser.get("/private").text == "/private Alice"
 
+    @pytest.mark.parametrize("verified", [False, "false", "no"])
+    def test_an_address_that_is_not_verified_names_nobody(self, verified: Any) -> None:
+        scene = Scene.set({"users": {"match": "email"}})
+        scene.provider.claims |= {"email": "alice", "email_verified": verified}
+        browser = scene.browser()
+        assert browser.sign_in().status_code == 400
+        assert scene.reasons() == ["email_unverified"]
+        assert not browser.has_session()
+
+    @pytest.mark.parametrize(
+        ("provider", "verified"),
+        [({}, True), ({}, "true"), ({}, GONE), ({"insecure_unverified_email": True}, False)],
+        ids=["verified", "as-text", "nothing-said", "switched"],
+    )
+    def test_by_an_address(self, provider: dict[str, Any], verified: Any) -> None:
+        scene = Scene.set({"users": {"match": "email"}, "provider": provider})
+        scene.provider.claims |= {"email": "alice", "email_verified": verified}
+        browser = scene.browser()
+        browser.sign_in()
+        assert browser.get("/private").text == "/private Alice"
+
 
 class TestUserinfo:
     """The option get_user_info, and whose claims they are."""
