@@ -18,6 +18,7 @@ _B = f"{_T}-rp-backchannel-rpinitlogout"
 _ACCEPTED = "the sign-in is accepted"
 _REFUSED = "the sign-in is refused|the sign-in ends with 400"
 _TAKEN = "the token is answered with 200"
+_USERINFO_ACCEPTED = "userinfo that somebody else signed is accepted"
 _OF_TWO_MINDS = "ends with 400, and the session says True"
 
 LIES: dict[str, list[Lie]] = {
@@ -48,4 +49,16 @@ LIES: dict[str, list[Lie]] = {
     f"{_B}-wrong-aud": [Lie("logout-aud", _TAKEN)],
     f"{_B}-wrong-event": [Lie("logout-other-event", _TAKEN)],
     f"{_B}-wrong-iss": [Lie("logout-iss", _TAKEN)],
+    f"{_T}-userinfo-signed": [
+        Lie("userinfo-signature", _USERINFO_ACCEPTED),
+        Lie("userinfo-as-json", _REFUSED),
+    ],
+    f"{_T}-3rd-party-init-login": [
+        Lie("open-redirector", "it is an open redirector"),
+        Lie("drops-hint", "login_hint is sent as None"),
+        Lie("drops-target", "the sign-in ends at "),
+    ],
+    f"{_T}-missing-aud": [Lie("aud", _ACCEPTED), Lie("aud-if-there", _ACCEPTED)],
+    f"{_T}-invalid-sig-hs256": [Lie("signature", _ACCEPTED)],
+    f"{_T}-invalid-sig-es256": [Lie("signature", _ACCEPTED)],
 }

@@ -18,6 +18,8 @@ from tests.support.tls import Authority
 
 _CLIENT_ID = "relying-party"
 _CLIENT_SECRET = "a-client-secret-of-relying-parties-43-characters-or-more"
+#: What the gate is told of single providers, as a client that registers itself would ask them for.
+_OF_ITS_OWN = {"further-oidcc-client-test-invalid-sig-hs256": 'id_token_algorithms = ["HS256"]'}
 
 
 @contextmanager
@@ -46,6 +48,7 @@ def peer(folder: Path, npm: Path, authority: Authority) -> Iterator[RelyingParty
             _CLIENT_ID,
             _CLIENT_SECRET,
             login=f"{url}/login?iss={{issuer}}",
+            initiate_login=f"{url}/login",
             redirect_uri=f"{url}/callback",
             page=f"{url}/page",
             logout=f"{url}/logout",
@@ -61,6 +64,7 @@ def lying(rp: RelyingParty, lie: str) -> RelyingParty:
     return replace(
         rp,
         login=f"{rp.login}&lie={lie}" if lies_at_sign_in else rp.login,
+        initiate_login=f"{rp.initiate_login}?lie={lie}" if lies_at_sign_in else rp.initiate_login,
         backchannel_logout=f"{rp.backchannel_logout}&lie={lie}",
     )
 
@@ -85,6 +89,7 @@ client_id = "{_CLIENT_ID}"
 client_secret = "{_CLIENT_SECRET}"
 get_user_info = true
 ca_file = "{authority.certificate}"
+{_OF_ITS_OWN.get(name, "")}
 """
         for name in names
     )
@@ -95,6 +100,8 @@ public_url = "{url}"
 {known}
 [users]
 source = "any"
+[login]
+accept_login_hint = true
 [session]
 secret = "{new_secret()}"
 [state]
@@ -113,6 +120,7 @@ store = "sqlite:///{folder / "state.db"}"
             _CLIENT_ID,
             _CLIENT_SECRET,
             login=f"{url}/.oidcgate/login?iss={{issuer}}",
+            initiate_login=f"{url}/.oidcgate/login",
             redirect_uri=f"{url}/.oidcgate/callback",
             page=f"{url}/page",
             logout=f"{url}/.oidcgate/logout",

@@ -24,11 +24,15 @@ CLAIM_SCOPES = ("profile", "email", "address", "phone")
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and what is sent as JSON."""
+    """Status, headers and what is sent: as JSON, or a text as it is, whose type stands in the headers."""
 
     status: int
     document: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _plain(claims: Mapping[str, Any]) -> Answer:
+    return Answer(200, claims)
 
 
 def _good_token(alias: "Alias", claims: Mapping[str, Any]) -> str:
@@ -45,10 +49,12 @@ class Alias:
         signing_key: signs ID tokens.
         metadata, id_token, userinfo: what is said otherwise than rightly, by member; `GONE` leaves one out.
         make_id_token: makes the token of the claims.
+        make_userinfo: makes the answer of the claims.
         names_keys: whether keys of the set have a `kid`.
         before_signing: done when a code is redeemed.
         on_logout: done when a person arrives to sign out, before they are sent on.
         calls: the endpoints that were asked, in order.
+        request: the last authorization request.
         faults: what the client asked for that it must not, in words.
     """
 
@@ -60,12 +66,13 @@ class Alias:
     id_token: Mapping[str, Any] = field(default_factory=dict)
     userinfo: Mapping[str, Any] = field(default_factory=dict)
     make_id_token: "Callable[[Alias, Mapping[str, Any]], str]" = _good_token
+    make_userinfo: Callable[[Mapping[str, Any]], Answer] = _plain
     names_keys: bool = True
     before_signing: Callable[[], None] = lambda: None
     on_logout: Callable[[], None] = lambda: None
     calls: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    scope: str = ""
+    request: Mapping[str, str] = field(default_factory=dict)
     sid: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
@@ -137,7 +144,7 @@ class Alias:
         ]
         if not all(good):
             return Answer(400, {"error": "invalid_request"})
-        self.scope = values["scope"]
+        self.request = values
         code = secrets.token_urlsafe(24)
         self.codes[code] = values
         query = urlencode({"code": code, "state": values["state"]})
@@ -191,7 +198,7 @@ class Alias:
         # A name of each provider's own: whoever bears it at one may not come from another.
         name = self.issuer.rstrip("/").rpartition("/")[2]
         claims = {"sub": SUB, "name": "Alice Example", "preferred_username": name, "email": "a@id.example"}
-        return Answer(200, changed(claims, self.userinfo))
+        return self.make_userinfo(changed(claims, self.userinfo))
 
     def _end_session(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Spec: OIDC RP-Initiated Logout 2."""

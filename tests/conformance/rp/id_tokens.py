@@ -36,6 +36,12 @@ def is_for_another_client(run: Run) -> None:
     run.refused(f"{_CHECKS} (3)")
 
 
+@module("oidcc-client-test-missing-aud")
+def is_for_nobody(run: Run) -> None:
+    run.op.id_token = {"aud": GONE}
+    run.refused("OIDC Core 2")
+
+
 @module("oidcc-client-test-missing-iat")
 def has_no_time(run: Run) -> None:
     run.op.id_token = {"iat": GONE}
@@ -98,7 +104,8 @@ def nonce_is_another(run: Run) -> None:
 @module("oidcc-client-test-scope-userinfo-claims")
 def asks_for_claims(run: Run) -> None:
     run.accepted("OIDC Core 5.4")
-    need(bool(set(CLAIM_SCOPES) & set(run.op.scope.split())), f"scope is {run.op.scope!r}", "OIDC Core 5.4")
+    scope = run.op.request["scope"]
+    need(bool(set(CLAIM_SCOPES) & set(scope.split())), f"scope is {scope!r}", "OIDC Core 5.4")
 
 
 @module("oidcc-client-test-client-secret-basic")

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.conformance.rp import backchannel, discovery, id_tokens
+from tests.conformance.rp import backchannel, discovery, id_tokens, initiated, signatures
 
 #: Where modules are; importing them registers them.
-SUBJECTS = (backchannel, discovery, id_tokens)
+SUBJECTS = (backchannel, discovery, id_tokens, initiated, signatures)
 
 _T = "oidcc-client-test"
 _B = f"{_T}-rp-backchannel-rpinitlogout"
@@ -27,6 +27,11 @@ PLANS: dict[str, tuple[str, ...]] = {
         _B, f"{_B}-alg-none", f"{_B}-no-event", f"{_B}-with-nonce", f"{_B}-wrong-alg", f"{_B}-wrong-aud",
         f"{_B}-wrong-event", f"{_B}-wrong-iss",
     ),
+    # Of the 12 what a client that is registered beforehand can do and "config" does not have.
+    "dynamic": (f"{_T}-userinfo-signed",),
+    "3rdparty-init": (f"{_T}-3rd-party-init-login",),
+    # Of `oidcc-client-test-plan` what no plan that certifies has.
+    "further": (f"{_T}-missing-aud", f"{_T}-invalid-sig-hs256", f"{_T}-invalid-sig-es256"),
 }  # fmt: skip
 
 

@@ -80,11 +80,14 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(500)
 
     def _send(self, answer: Answer) -> None:
-        body = b"" if answer.document is None else json.dumps(answer.document).encode()
+        document = answer.document
+        as_it_is = isinstance(document, str)
+        body = b"" if document is None else (document if as_it_is else json.dumps(document)).encode()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
+        if not as_it_is:
+            self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

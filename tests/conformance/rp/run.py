@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import requests
@@ -26,7 +26,20 @@ class Browser:
 
     def sign_in(self, issuer: str) -> requests.Response:
         """Begin a sign-in and follow it to where it ends."""
-        return self._session.get(self._rp.login_at(issuer), headers=_NAVIGATION, timeout=_SECONDS)
+        return self.go(self._rp.login_at(issuer))
+
+    def go(self, url: str) -> requests.Response:
+        """Go to an address and follow it to where it ends."""
+        return self._session.get(url, headers=_NAVIGATION, timeout=_SECONDS)
+
+    def is_led_to(self, host: str, url: str) -> bool:
+        """Whether an address leads to this host, which itself is not asked."""
+        while urlsplit(url).hostname != host:
+            answer = self._session.get(url, headers=_NAVIGATION, allow_redirects=False, timeout=_SECONDS)
+            if answer.next is None or answer.next.url is None:
+                return False
+            url = answer.next.url
+        return True
 
     def is_in(self) -> bool:
         """Whether the relying party shows its page to this browser."""
@@ -55,6 +68,7 @@ class Run:
         wait_seconds: how long nothing more may be asked after a refusal.
         browser: the person's.
         other: the same person's second one.
+        notes: what is to be known of a module that passed.
     """
 
     op: Alias
@@ -62,6 +76,7 @@ class Run:
     wait_seconds: float
     browser: Browser
     other: Browser
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     @contextmanager
@@ -91,7 +106,10 @@ class Run:
     def is_accepted(self, clause: str, browser: Browser | None = None) -> bool:
         """Try a sign-in; whether it made a session. What is shown has to say the same."""
         browser = browser or self.browser
-        shown = browser.sign_in(self.op.issuer).status_code
+        return self.is_in_after(browser.sign_in(self.op.issuer).status_code, clause, browser)
+
+    def is_in_after(self, shown: int, clause: str, browser: Browser) -> bool:
+        """Whether a sign-in that ended with this status made a session. The status has to say the same."""
         self.no_faults()
         inside = browser.is_in()
         need(shown != 500, "the relying party breaks", clause)
@@ -99,6 +117,10 @@ class Run:
             (shown == 200) == inside, f"the sign-in ends with {shown}, and the session says {inside}", clause
         )
         return inside
+
+    def starts_anew(self) -> None:
+        """Forget what was asked so far."""
+        self.op.calls.clear()
 
     def no_faults(self) -> None:
         """Nothing was asked so far that a client must not ask.

@@ -29,4 +29,4 @@ def run_module(entry: Entry, providers: ProviderServer, rp: RelyingParty, wait_s
             return outcome("failed", f"the relying party did not answer: {error}")
         except Skipped as reason:
             return outcome("skipped", str(reason))
-    return outcome("passed")
+    return outcome("passed", *run.notes)

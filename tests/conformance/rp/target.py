@@ -1,7 +1,7 @@
 """What the modules know of a relying party."""
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,7 @@ class RelyingParty:
     Attributes:
         client_id, client_secret: the client's; it proves itself by client_secret_basic.
         login: where a sign-in begins, with `{issuer}` for the provider.
+        initiate_login: where another site may send a person to sign in: its `initiate_login_uri`.
         page: shown to whoever has signed in; to others it answers 401.
         logout: takes the POST of the button that signs out.
         backchannel_logout: takes logout tokens, with `{issuer}` if each provider has an address of its own.
@@ -20,6 +21,7 @@ class RelyingParty:
     client_id: str
     client_secret: str
     login: str
+    initiate_login: str
     redirect_uri: str
     page: str
     logout: str
@@ -30,6 +32,11 @@ class RelyingParty:
     def login_at(self, issuer: str) -> str:
         """Where a sign-in at this provider begins."""
         return self.login.format(issuer=quote(issuer, safe=""))
+
+    def initiated_at(self, issuer: str, **more: str) -> str:
+        """Where another site sends a person to sign in at this provider. Spec: OIDC Core 4."""
+        joint = "&" if "?" in self.initiate_login else "?"
+        return f"{self.initiate_login}{joint}{urlencode({'iss': issuer, **more})}"
 
     def backchannel_logout_of(self, issuer: str) -> str:
         """Where this provider posts logout tokens."""

@@ -2,7 +2,7 @@
 // jose, by its author, reads logout tokens. For the modules of tests/conformance/rp.
 // Usage: node relying_party.mjs SETTINGS, where SETTINGS is JSON: port, client_id, client_secret, and certificate and
 // key (PEM files).
-// GET /login?iss= signs in, /page is for whoever has, POST /logout signs out, POST /backchannel?iss= takes logout tokens.
+// GET /login?iss= signs in (OIDC Core 4 with target_link_uri and login_hint), /page is for whoever has, POST /logout signs out, POST /backchannel?iss= takes logout tokens.
 // With &lie=NAME it is another relying party, whose checks are written out below, and which does one thing wrong.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -42,6 +42,7 @@ const right = {
       { execute: [client.enableNonRepudiationChecks] },
     );
     return client.buildAuthorizationUrl(login.configuration, {
+      ...(login.hint ? { login_hint: login.hint } : {}),
       redirect_uri: redirectUri,
       scope: "openid profile email",
       state: login.state,
@@ -72,6 +73,18 @@ async function keysOf(issuer, lie, metadata) {
   return oldKeys.get(issuer);
 }
 
+async function userinfoOf({ issuer, lie, metadata }, token) {
+  const response = await fetch(metadata.userinfo_endpoint, { headers: { authorization: `Bearer ${token}` } });
+  need(response.ok, `userinfo answers ${response.status}`);
+  const text = await response.text();
+  if (!response.headers.get("content-type").startsWith("application/jwt")) return JSON.parse(text);
+  need(lie !== "userinfo-as-json", "userinfo is no JSON");
+  if (lie !== "userinfo-signature") {
+    await jose.compactVerify(text, jose.createLocalJWKSet(await keysOf(issuer, lie, metadata)));
+  }
+  return jose.decodeJwt(text);
+}
+
 // With its own checks, of which the lie leaves out one or makes one too many.
 const wrong = {
   async begin(login) {
@@ -97,6 +110,7 @@ const wrong = {
       state: login.state,
       nonce: login.nonce,
     });
+    if (login.hint && lie !== "drops-hint") url.searchParams.set("login_hint", login.hint);
     return url;
   },
   async finish(login, url, session) {
@@ -125,13 +139,12 @@ const wrong = {
     }
     need(lie === "iss" || claims.iss === issuer, "iss");
     need(lie === "sub" || claims.sub, "sub");
-    need(lie === "aud" || claims.aud === settings.client_id, "aud");
+    const audience = lie === "aud-if-there" ? (claims.aud ?? settings.client_id) : claims.aud;
+    need(lie === "aud" || audience === settings.client_id, "aud");
     need(lie === "iat" || claims.iat, "iat");
     need(lie === "nonce" || claims.nonce === login.nonce, "nonce");
     if (lie !== "no-userinfo") {
-      const userinfo = await fetched(metadata.userinfo_endpoint, {
-        headers: { authorization: `Bearer ${tokens.access_token}` },
-      });
+      const userinfo = await userinfoOf(login, tokens.access_token);
       need(["userinfo-sub", "sub"].includes(lie) || userinfo.sub === claims.sub, "sub of userinfo");
     }
     return { sub: claims.sub, sid: claims.sid };
@@ -174,10 +187,14 @@ async function answer(request) {
       const login = {
         issuer: url.searchParams.get("iss"),
         lie: url.searchParams.get("lie"),
+        hint: url.searchParams.get("login_hint"),
+        target: url.searchParams.get("target_link_uri") ?? `${base}/page`,
         state: client.randomState(),
         nonce: client.randomNonce(),
         verifier: client.randomPKCECodeVerifier(),
       };
+      if (login.lie === "drops-target") login.target = `${base}/logged-out`;
+      need(login.lie === "open-redirector" || new URL(login.target).origin === base, "target_link_uri");
       const id = randomUUID();
       logins.set(id, login);
       const location = (await ways(login.lie).begin(login)).href;
@@ -189,7 +206,7 @@ async function answer(request) {
       logins.delete(cookie);
       const person = await ways(login.lie).finish(login, url, cookie);
       sessions.set(cookie, { issuer: login.issuer, ...person });
-      return [302, { location: "/page" }];
+      return [302, { location: login.target }];
     }
     case "GET /page":
       return [sessions.has(cookie) ? 200 : 401, {}];
