@@ -3,6 +3,10 @@
 
 .PHONY: demo test test-fast test-peers test-requests test-heavy conformance check trace mutants bench bench-sidecar bench-provider tables clean
 
+# Python keeps what it compiled, even where the machine tells it not to: the tests start hundreds of Pythons, and each
+# of them compiled the packages anew, each worker all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 # exec: the demo takes make's place on the terminal, so that Ctrl-C reaches it and it can stop what it started.
 demo:
 	@tools/bootstrap.sh demo
