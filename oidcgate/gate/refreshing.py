@@ -21,7 +21,7 @@ from oidcgate.gate.refresh import NEVER, Next, Step, next_step
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.session import Absent, AbsentReason, Found
 from oidcgate.gate.sessions import Sessions
-from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.errors import Refused
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
@@ -178,7 +178,7 @@ class Refresher:
             # Before the token is risked: where to send it has to be known.
             party.discovery.metadata()
         except ProviderUnavailable as error:
-            self._failed(found, str(Reason.PROVIDER_ERROR), error.detail, now)
+            self._failed(found, "provider_unavailable", error.detail, now)
             return self._looked(found, now, ask=False)
         claim = self._new_claim()
         taken_out = refresh.claimed(held.kept, claim, now + self._answer_seconds(party))

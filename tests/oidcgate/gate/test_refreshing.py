@@ -294,6 +294,16 @@ def test_tokens_that_cannot_be_believed_are_refused(
     goes_on_without_tokens(workers)
 
 
+def test_a_provider_that_cannot_be_found_is_told_as_one_that_does_not_answer(workers: Workers) -> None:
+    workers.clock.now += 250
+    workers.restart()
+    workers.provider.breaks("/.well-known/openid-configuration", status_code=503)
+    workers.passes(workers.here)
+    (event,) = workers.events("tokens.not_renewed")
+    assert event["reason"] == "provider_unavailable"
+    assert event["detail"].startswith("the discovery document cannot be used")
+
+
 @pytest.mark.row("G-04")
 def test_tokens_under_another_key_are_refused(workers: Workers) -> None:
     true, workers.provider.key = workers.provider.key, generate_key("ES256")
