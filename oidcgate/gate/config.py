@@ -48,6 +48,7 @@ SESSION_FRAME_PATH: Final = f"{GATE_PATH}session-frame"
 SESSION_CHECK_PATH: Final = f"{GATE_PATH}session-check"
 
 _MINUTES_OF_A_YEAR = 525_600
+_REFRESH_BEFORE_SECONDS: Final = 60
 
 
 def _public_url_problem(value: str) -> str | None:
@@ -108,7 +109,7 @@ class SessionSettings:
         "When it says no, the session ends.",
     )
     refresh_before_seconds: int = setting(
-        default=60,
+        default=_REFRESH_BEFORE_SECONDS,
         minimum=0,
         maximum=3600,
         help="How long before its end an access token is renewed, at most half its life.",
@@ -130,6 +131,16 @@ class SessionSettings:
     @cross_check
     def _password_is_asked_for(self) -> Iterable[Problem]:
         yield from password_problem(self.store, self.store_password)
+
+    @cross_check
+    def _refreshes_what_is_kept(self) -> Iterable[Problem]:
+        if self.refresh_before_seconds != _REFRESH_BEFORE_SECONDS and not self.keep_tokens:
+            yield Problem(
+                "refresh_before_seconds",
+                self.refresh_before_seconds,
+                "is about tokens, and none are kept",
+                "set session.keep_tokens = true, or take it out",
+            )
 
     @cross_check
     def _ends_in_order(self) -> Iterable[Problem]:

@@ -88,6 +88,11 @@ def test_issuer_and_configuration_url_each_give_the_other() -> None:
             id="no-client-secret",
             marks=pytest.mark.row("F-05"),
         ),
+        pytest.param(
+            {"session": {"refresh_before_seconds": 120}},
+            "session.refresh_before_seconds",
+            id="refresh-of-nothing",
+        ),
         pytest.param({"provider": {"client_id": ""}}, "provider.client_id", id="client-id-empty"),
         pytest.param(
             {"provider": {"token_endpoint_auth_method": "none"}},
