@@ -10,6 +10,7 @@ import click
 
 from oidcgate.cli.opening import config_option, opened
 from oidcgate.cli.problems import end_with
+from oidcgate.gate.break_glass import IDP, issuer_of
 from oidcgate.gate.build import GateParts
 from oidcgate.gate.events import SessionsRevoked
 from oidcgate.gate.session import SessionRecord
@@ -22,7 +23,9 @@ _DAY_SECONDS = 86_400
 _PROGRESS = 1000
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-_provider = click.option("--provider", default=None, help="Of this provider only, by its name.")
+_provider = click.option(
+    "--provider", default=None, help=f"Of this provider only, by its name; {IDP}: by the page of that name."
+)
 
 
 @click.group()
@@ -168,9 +171,11 @@ def _ended(
 
 
 def _issuers(parts: GateParts, provider: str | None) -> Sequence[str]:
-    named = {entry.name: entry.expected_issuer for entry in parts.config.identity_providers}
     if provider is None:
         return [entry.expected_issuer for entry in parts.config.identity_providers]
+    named = {entry.name: entry.expected_issuer for entry in parts.config.identity_providers if entry.name}
+    # Without [break_glass] too: sessions that began by it may still be there.
+    named.setdefault(IDP, issuer_of(parts.config.public_url))
     if provider not in named:
         end_with([f"--provider: {provider!r} is no provider here; use one of {', '.join(map(repr, named))}"])
     return [named[provider]]

@@ -115,6 +115,16 @@ def test_some_are_listed_as_json(
         }
 
 
+def test_those_of_the_break_glass_page_are_a_provider_of_their_own(
+    config: Path, worker: Sessions, cookies: dict[str, str]
+) -> None:
+    there = record("s4", "Carol", iss="https://app.example.com/.oidcgate/break-glass", idp="break-glass")
+    worker.create(there, NOW)
+    result = run(config, "list", "--json", "--provider", "break-glass")
+    assert [json.loads(line)["session_id"] for line in result.stdout.splitlines()] == ["s4"]
+    assert "s4" not in run(config, "list", "--provider", "Example").stdout
+
+
 @pytest.mark.row("G-08", "T-03")
 @pytest.mark.parametrize(
     ("arguments", "left"),
