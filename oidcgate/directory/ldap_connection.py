@@ -232,7 +232,7 @@ class LdapConnections:
         try:
             plain = self._dialler.connect(self._server.host, self._server.port)
         except FetchError as error:
-            raise OSError(str(error)) from None
+            raise OSError(error.detail) from None
         return (
             self._protected(plain)
             if self._server.protection is Protection.LDAPS

@@ -55,4 +55,6 @@ def _without_secrets(url: str | bytes | None) -> str:
         parts = urlsplit(text)
     except ValueError:
         return "(unreadable URL)"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:500]
+    # Whoever only connects knows no scheme: //HOST:PORT.
+    scheme = f"{parts.scheme}://" if parts.scheme else ""
+    return f"{scheme}{parts.netloc.rpartition('@')[2]}{parts.path}"[:500]

@@ -21,6 +21,7 @@ from tests.contracts.user_directory import (
     UserServer,
     UserServerContract,
 )
+from tests.support.servers import free_port
 from tests.support.slapd import BASE, BIND_DN, BIND_PASSWORD, Slapd, slapd
 from tests.support.tls import Authority
 
@@ -291,6 +292,18 @@ class TestServer(UserServerContract):
     def served(self, tmp_path: Path) -> Iterator[tuple[UserServer, UserDirectory]]:
         with slapd(tmp_path / "slapd", [ALICE, {"userName": "bob"}]) as server:
             yield server, AskedDirectory(source_of(server, timeout_seconds=1), "ldap")
+
+
+def test_where_nobody_listens() -> None:
+    at = f"127.0.0.1:{free_port()}"
+    connections = LdapConnections(LdapServer("127.0.0.1", int(at.rpartition(":")[2]), Protection.NONE))
+    _made.append(connections)
+    with pytest.raises(DirectoryUnavailable) as raised:
+        LdapSource(connections, BASE, "(a=b)", "uid", "displayName").users_like("alice")
+    told = (
+        f"{at}: cannot be reached (no connection: Connection refused); check users.ldap.url, and that it runs"
+    )
+    assert str(raised.value) == told
 
 
 class TestOutage:

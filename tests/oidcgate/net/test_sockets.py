@@ -296,6 +296,12 @@ def refused(fetch: Fetcher, url: str) -> FetchFailure:
     return caught.value.reason
 
 
+def test_where_only_a_host_is_known_no_scheme_is_said() -> None:
+    assert (
+        FetchError(FetchFailure.CONNECTION, "//id.example:443", "gone").url_without_query == "id.example:443"
+    )
+
+
 @pytest.mark.row("P-09")
 def test_over_tls_the_name_stays_in_sni_and_host_while_the_address_is_the_checked_one(
     authority: Authority, tls_peer: Peer
