@@ -377,6 +377,8 @@ class _Reader:
             text = content.decode().strip()
         except UnicodeDecodeError:
             return self._wrong(key, str(path), "is not UTF-8 text", f"write the {noun} as UTF-8")
+        if not text and made_by:
+            return self._wrong(key, str(path), "is empty", made_by.format(file=path))
         if not text or len(content) > _FILE_LIMIT:
             what = "is larger than 64 KB" if text else "is empty"
             return self._wrong(key, str(path), what, f"put the {noun}, and nothing else, into it")

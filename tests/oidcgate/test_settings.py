@@ -328,6 +328,10 @@ class TestSecretFiles:
         with pytest.raises(SettingsError) as refused:
             parse(Keys, {"key_file": "no"}, base_dir=tmp_path)
         assert str(refused.value).endswith(f"; run make-key > {tmp_path}/no, or name another")
+        (tmp_path / "no").touch(mode=0o600)
+        with pytest.raises(SettingsError) as refused:
+            parse(Keys, {"key_file": "no"}, base_dir=tmp_path)
+        assert str(refused.value) == f"key_file: '{tmp_path}/no' is empty; run make-key > {tmp_path}/no"
 
     def test_closed_to_whoever_runs_this(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def closed(*_: object) -> int:
