@@ -117,7 +117,9 @@ def known_users_check(path: str | os.PathLike[str]) -> Check:
         try:
             directory = directory_of(anchored_users(config.users, folder))
         except SettingsError as error:
-            yield from error.problems
+            # That a table is missing is told where [users] is judged.
+            told = list(contradictions(config.users))
+            yield from (problem for problem in error.problems if problem not in told)
             return
         if answers_from_memory(directory):
             yield from directory.problems()

@@ -225,6 +225,26 @@ class TestCheck:
         assert missing.exit_code == 1
         assert "provider.hook: 'no_such_module_anywhere:f' is not there" in missing.stderr
 
+    @pytest.mark.parametrize("source", ["sql", "scim", "ldap"])
+    def test_a_table_that_is_missing_is_told_once(self, config: Path, source: str) -> None:
+        config.write_text(config.read_text().replace("file:users.toml", source))
+        result = run("check", "--offline", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr == f"users.{source}: is missing; add [users.{source}]\n"
+
+    def test_an_empty_list_of_break_glass_users(self, config: Path) -> None:
+        config.write_text(config.read_text() + '[break_glass]\nusers_file = "people"\n')
+        path = config.parent / "people"
+        path.touch(mode=0o600)
+        for command in (["check", "--offline"], ["serve", "--check"]):
+            result = run(*command, "--config", str(config))
+            assert result.exit_code == 1
+            made = f"run (umask 077; oidcgate secret --password NAME >> {path})"
+            assert f"break_glass.users_file: '{path}' is empty; {made}\n" in result.stderr
+        path.write_text("# nobody yet\n")
+        told = run("check", "--offline", "--config", str(config)).stderr
+        assert told == "break_glass.users: holds nobody; add a line with `oidcgate secret --password NAME`\n"
+
     def test_a_state_store_without_a_folder(self, config: Path) -> None:
         config.write_text(config.read_text() + '[state]\nstore = "sqlite:///none/x.db"\n')
         result = run("check", "--offline", "--config", str(config))
