@@ -15,6 +15,8 @@ class Lie(NamedTuple):
 
 _T = "oidcc-client-test"
 _B = f"{_T}-rp-backchannel-rpinitlogout"
+_R = f"{_T}-rp-init-logout"
+_F = f"{_T}-rp-frontchannel"
 _ACCEPTED = "the sign-in is accepted"
 _REFUSED = "the sign-in is refused|the sign-in ends with 400"
 _TAKEN = "the token is answered with 200"
@@ -61,4 +63,35 @@ LIES: dict[str, list[Lie]] = {
     f"{_T}-missing-aud": [Lie("aud", _ACCEPTED), Lie("aud-if-there", _ACCEPTED)],
     f"{_T}-invalid-sig-hs256": [Lie("signature", _ACCEPTED)],
     f"{_T}-invalid-sig-es256": [Lie("signature", _ACCEPTED)],
+    _R: [
+        Lie("logout-no-hint", "id_token_hint of the sign-out is no ID token"),
+        Lie("logout-to-elsewhere", "post_logout_redirect_uri is another"),
+        Lie("logout-here-only", "the provider was not asked to end the session"),
+        Lie("logout-there-only", "who signed out is still signed in"),
+        Lie("logout-knows-the-session", "told of a session that is over, it answers 400"),
+        Lie("logout-signs-in", "after the sign-out a sign-in began"),
+    ],
+    f"{_R}-other-state": [
+        Lie("logout-needs-state", "the relying party breaks"),
+        Lie("logout-follows-state", "the sign-out leads on to .*jwks"),
+        Lie("logout-no-state", "the sign-out has no state"),
+    ],
+    f"{_R}-no-state": [
+        Lie("logout-needs-state", "the relying party breaks"),
+        Lie("logout-signs-in", "after the sign-out a sign-in began"),
+    ],
+    f"{_F}-rpinitlogout": [
+        Lie("logout-unframed", "X-Frame-Options is DENY"),
+        Lie("logout-framed-by-itself", "frame-ancestors is"),
+        Lie("logout-stored", "the answer may be stored"),
+        Lie("logout-knows-the-session", "the frame is answered with 400"),
+    ],
+    f"{_F}-opinitlogout": [
+        Lie("logout-ends-nothing", "the session lives on"),
+        Lie("logout-by-cookie", "the session lives on"),
+        Lie("logout-one-process", "the session lives on"),
+        Lie("logout-sid", "a frame with another sid ended the session"),
+        Lie("logout-iss", "a frame with another iss ended the session"),
+        Lie("logout-person", "another session ended too"),
+    ],
 }

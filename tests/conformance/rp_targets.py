@@ -54,6 +54,7 @@ def peer(folder: Path, npm: Path, authority: Authority) -> Iterator[RelyingParty
             logout=f"{url}/logout",
             post_logout_redirect_uri=f"{url}/logged-out",
             backchannel_logout=f"{url}/backchannel?iss={{issuer}}",
+            frontchannel_logout=f"{url}/frontchannel",
             ca_file=str(authority.certificate),
         )
 
@@ -65,7 +66,9 @@ def lying(rp: RelyingParty, lie: str) -> RelyingParty:
         rp,
         login=f"{rp.login}&lie={lie}" if lies_at_sign_in else rp.login,
         initiate_login=f"{rp.initiate_login}?lie={lie}" if lies_at_sign_in else rp.initiate_login,
+        logout=f"{rp.logout}?lie={lie}",
         backchannel_logout=f"{rp.backchannel_logout}&lie={lie}",
+        frontchannel_logout=f"{rp.frontchannel_logout}?lie={lie}",
     )
 
 
@@ -126,5 +129,6 @@ store = "sqlite:///{folder / "state.db"}"
             logout=f"{url}/.oidcgate/logout",
             post_logout_redirect_uri=f"{url}/.oidcgate/logged-out",
             backchannel_logout=f"{url}/.oidcgate/backchannel-logout",
+            frontchannel_logout=f"{url}/.oidcgate/frontchannel-logout",
             ca_file=str(authority.certificate),
         )

@@ -1,6 +1,7 @@
 """The certification's plans for relying parties: a foreign one passes, its lies are seen, the gate passes.
 
-`G-24`: what an ID token has to say is not switchable. `G-07`: sign-outs by the back channel.
+`G-24`: what an ID token has to say is not switchable. `F-06`: where a sign-out leads. `G-07`: sign-outs by
+the back channel and the front channel.
 """
 
 import re
@@ -25,6 +26,7 @@ ENTRIES = list(entries())
 ROWS = {
     "basic": ("A-08", "G-24"), "config": ("A-08",), "backchannel": ("G-07", "F-06"),
     "dynamic": ("A-10",), "3rdparty-init": ("F-15",), "further": ("A-08", "G-24"),
+    "rp-initiated": ("F-06",), "frontchannel": ("G-07", "F-06"),
 }  # fmt: skip
 #: Nothing more is asked by servers that have answered; what would be asked beside it comes at once.
 WAIT_SECONDS = 0.05

@@ -26,31 +26,40 @@ def _good(run: Run, claims: Mapping[str, Any]) -> str:
     return signed(claims, run.op.signing_key, kid=run.op.signing_key.kid, typ=_TYPE)
 
 
+def logout_token(
+    run: Run,
+    changes: Mapping[str, Any] | None = None,
+    make: Callable[[Run, Mapping[str, Any]], str] = _good,
+) -> str:
+    """What tells the relying party that its session has ended."""
+    now = int(time.time())
+    claims = {
+        "iss": run.op.issuer,
+        "aud": run.rp.client_id,
+        "iat": now,
+        "exp": now + 120,
+        "jti": secrets.token_urlsafe(16),
+        "events": {_EVENT: {}},
+        "sub": SUB,
+        "sid": run.op.sid,
+    }
+    return make(run, changed(claims, changes or {}))
+
+
+def post(run: Run, token: str) -> requests.Response:
+    """What the relying party answers to a logout token."""
+    with requests.Session() as session:
+        session.trust_env = False
+        url = run.rp.backchannel_logout_of(run.op.issuer)
+        return session.post(url, data={"logout_token": token}, verify=run.rp.ca_file, timeout=30)
+
+
 def _told(
     run: Run, changes: Mapping[str, Any], make: Callable[[Run, Mapping[str, Any]], str] = _good
 ) -> requests.Response:
     """Sign in twice and out once; what the relying party answers to the token."""
     answers: list[requests.Response] = []
-
-    def tell() -> None:
-        now = int(time.time())
-        claims = {
-            "iss": run.op.issuer,
-            "aud": run.rp.client_id,
-            "iat": now,
-            "exp": now + 120,
-            "jti": secrets.token_urlsafe(16),
-            "events": {_EVENT: {}},
-            "sub": SUB,
-            "sid": run.op.sid,
-        }
-        with requests.Session() as session:
-            session.trust_env = False
-            url = run.rp.backchannel_logout_of(run.op.issuer)
-            form = {"logout_token": make(run, changed(claims, changes))}
-            answers.append(session.post(url, data=form, verify=run.rp.ca_file, timeout=30))
-
-    run.op.on_logout = tell
+    run.op.on_logout = lambda: answers.append(post(run, logout_token(run, changes, make)))
     run.accepted("OIDC Core 3.1")
     run.accepted("OIDC Core 3.1", run.other)
     end = run.browser.sign_out()

@@ -3,13 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.conformance.rp import backchannel, discovery, id_tokens, initiated, signatures
+from tests.conformance.rp import (
+    backchannel,
+    discovery,
+    frontchannel,
+    id_tokens,
+    initiated,
+    rp_initiated,
+    signatures,
+)
 
 #: Where modules are; importing them registers them.
-SUBJECTS = (backchannel, discovery, id_tokens, initiated, signatures)
+SUBJECTS = (backchannel, discovery, frontchannel, id_tokens, initiated, rp_initiated, signatures)
 
 _T = "oidcc-client-test"
 _B = f"{_T}-rp-backchannel-rpinitlogout"
+_R = f"{_T}-rp-init-logout"
 
 PLANS: dict[str, tuple[str, ...]] = {
     "basic": (
@@ -32,6 +41,9 @@ PLANS: dict[str, tuple[str, ...]] = {
     "3rdparty-init": (f"{_T}-3rd-party-init-login",),
     # Of `oidcc-client-test-plan` what no plan that certifies has.
     "further": (f"{_T}-missing-aud", f"{_T}-invalid-sig-hs256", f"{_T}-invalid-sig-es256"),
+    "rp-initiated": (_R, f"{_R}-other-state", f"{_R}-no-state"),
+    # The second one is of `oidcc-client-logout-test-plan`, which certifies nothing.
+    "frontchannel": (f"{_T}-rp-frontchannel-rpinitlogout", f"{_T}-rp-frontchannel-opinitlogout"),
 }  # fmt: skip
 
 

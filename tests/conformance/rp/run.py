@@ -13,6 +13,8 @@ from tests.conformance.rp.target import RelyingParty
 
 _NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 _SECONDS = 30
+#: How often a relying party is asked that may be several processes.
+_TIMES = 8
 
 
 class Browser:
@@ -41,9 +43,28 @@ class Browser:
             url = answer.next.url
         return True
 
-    def is_in(self) -> bool:
+    def load_in_frame(self, url: str) -> requests.Response:
+        """Load an address in a frame of a page on another site."""
+        cookies = {
+            str(cookie.name): str(cookie.value)
+            for cookie in self._session.cookies
+            if str(cookie.get_nonstandard_attr("SameSite")).lower() == "none"
+        }
+        headers = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
+        headers |= {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"}
+        with requests.Session() as crossing:
+            crossing.trust_env = False
+            return crossing.get(
+                url, headers=headers, cookies=cookies, verify=self._rp.ca_file, timeout=_SECONDS
+            )
+
+    def is_out(self) -> bool:
+        """Whether the relying party does not show it its page any more, whoever of it answers."""
+        return not any(self.is_in(connection="close") for _ in range(_TIMES))
+
+    def is_in(self, *, connection: str = "keep-alive") -> bool:
         """Whether the relying party shows its page to this browser."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Connection": connection}
         shown = self._session.get(self._rp.page, headers=headers, allow_redirects=False, timeout=_SECONDS)
         need(shown.status_code in (200, 401), f"the page answers {shown.status_code}", "the target")
         return shown.status_code == 200

@@ -15,6 +15,8 @@ class RelyingParty:
         page: shown to whoever has signed in; to others it answers 401.
         logout: takes the POST of the button that signs out.
         backchannel_logout: takes logout tokens, with `{issuer}` if each provider has an address of its own.
+        frontchannel_logout: what a page of the provider loads in a frame when its session has ended. It is
+            registered with frontchannel_logout_session_required.
         ca_file: PEM certificates of the authorities that its own was made by.
     """
 
@@ -27,6 +29,7 @@ class RelyingParty:
     logout: str
     post_logout_redirect_uri: str
     backchannel_logout: str
+    frontchannel_logout: str
     ca_file: str
 
     def login_at(self, issuer: str) -> str:
@@ -41,3 +44,8 @@ class RelyingParty:
     def backchannel_logout_of(self, issuer: str) -> str:
         """Where this provider posts logout tokens."""
         return self.backchannel_logout.format(issuer=quote(issuer, safe=""))
+
+    def frontchannel_logout_of(self, issuer: str, sid: str) -> str:
+        """What this provider loads when this session of it has ended."""
+        mark = "&" if "?" in self.frontchannel_logout else "?"
+        return f"{self.frontchannel_logout}{mark}{urlencode({'iss': issuer, 'sid': sid})}"

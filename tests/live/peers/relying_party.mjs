@@ -2,7 +2,8 @@
 // jose, by its author, reads logout tokens. For the modules of tests/conformance/rp.
 // Usage: node relying_party.mjs SETTINGS, where SETTINGS is JSON: port, client_id, client_secret, and certificate and
 // key (PEM files).
-// GET /login?iss= signs in (OIDC Core 4 with target_link_uri and login_hint), /page is for whoever has, POST /logout signs out, POST /backchannel?iss= takes logout tokens.
+// GET /login?iss= signs in (OIDC Core 4 with target_link_uri and login_hint), /page is for whoever has, POST /logout
+// signs out, POST /backchannel?iss= takes logout tokens, /frontchannel?iss=&sid= is what a provider loads in a frame.
 // With &lie=NAME it is another relying party, whose checks are written out below, and which does one thing wrong.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -60,7 +61,14 @@ const right = {
     });
     const { sub, sid } = tokens.claims();
     await client.fetchUserInfo(login.configuration, tokens.access_token, sub);
-    return { sub, sid };
+    return { sub, sid, idToken: tokens.id_token, configuration: login.configuration };
+  },
+  async signOut({ configuration, idToken }, state) {
+    return client.buildEndSessionUrl(configuration, {
+      id_token_hint: idToken,
+      post_logout_redirect_uri: loggedOut,
+      state,
+    });
   },
 };
 
@@ -147,9 +155,39 @@ const wrong = {
       const userinfo = await userinfoOf(login, tokens.access_token);
       need(["userinfo-sub", "sub"].includes(lie) || userinfo.sub === claims.sub, "sub of userinfo");
     }
-    return { sub: claims.sub, sid: claims.sid };
+    return { sub: claims.sub, sid: claims.sid, idToken: tokens.id_token };
+  },
+  async signOut({ issuer, idToken }, state, lie) {
+    const { end_session_endpoint } = await fetched(`${issuer}.well-known/openid-configuration`);
+    const url = new URL(end_session_endpoint);
+    url.search = new URLSearchParams({
+      client_id: settings.client_id,
+      post_logout_redirect_uri: lie === "logout-to-elsewhere" ? `${base}/elsewhere` : loggedOut,
+      ...(lie === "logout-no-hint" ? {} : { id_token_hint: idToken }),
+      ...(lie === "logout-no-state" ? {} : { state }),
+    });
+    return url;
   },
 };
+
+// Which sign-outs are under way, by their state.
+const signOuts = new Map();
+
+async function signOut(cookie, ways, lie) {
+  const session = sessions.get(cookie);
+  if (lie !== "logout-there-only") sessions.delete(cookie);
+  if (lie === "logout-here-only") return loggedOut;
+  const state = client.randomState();
+  signOuts.set(state, session);
+  return (await ways.signOut(session, state, lie)).href;
+}
+
+function backFromSignOut(state, issuer, lie) {
+  if (lie === "logout-follows-state" && URL.canParse(state)) return [302, { location: state }];
+  if (lie === "logout-signs-in") return [302, { location: `/login?iss=${encodeURIComponent(issuer)}` }];
+  if (lie === "logout-needs-state" && !signOuts.has(state)) return [500, {}];
+  return [200, {}];
+}
 
 async function takeLogoutToken(token, issuer, lie) {
   const { alg } = jose.decodeProtectedHeader(token);
@@ -167,9 +205,40 @@ async function takeLogoutToken(token, issuer, lie) {
   need(lie === "logout-no-event" || claims.events, "events");
   need(lie === "logout-other-event" || !claims.events || event in claims.events, "event");
   if (lie === "logout-ends-nothing") return;
-  for (const [id, session] of sessions) {
-    if (session.issuer === issuer && session.sid === claims.sid) sessions.delete(id);
+  const named = sessionsOf(issuer, claims.sid);
+  need(lie !== "logout-knows-the-session" || named.length, "session");
+  for (const [id] of named) sessions.delete(id);
+}
+
+const sessionsOf = (issuer, sid, lie) =>
+  [...sessions].filter(
+    ([, session]) =>
+      (lie === "logout-iss" || session.issuer === issuer) && (lie === "logout-sid" || session.sid === sid),
+  );
+
+function takeFrame(issuer, sid, cookie, lie) {
+  const named = sessionsOf(issuer, sid, lie);
+  need(lie !== "logout-knows-the-session" || named.length, "session");
+  for (const [id, { sub }] of named) {
+    if (lie === "logout-one-process") sessions.get(id).lives = true;
+    else if (!["logout-ends-nothing", "logout-by-cookie"].includes(lie)) sessions.delete(id);
+    if (lie !== "logout-person") continue;
+    for (const [other, session] of sessions) if (session.sub === sub) sessions.delete(other);
   }
+  if (lie === "logout-by-cookie") sessions.delete(cookie);
+  return {
+    "content-type": "text/html",
+    ...(lie === "logout-stored" ? { "cache-control": "max-age=60" } : {}),
+    ...(lie === "logout-unframed" ? { "x-frame-options": "DENY" } : {}),
+    ...(lie === "logout-framed-by-itself" ? { "content-security-policy": "frame-ancestors 'self'" } : {}),
+  };
+}
+
+// Whether somebody is signed in; for one lie only half of it has heard that the session is over.
+function isIn(session) {
+  if (session?.lives === undefined) return session !== undefined;
+  session.lives = !session.lives;
+  return session.lives;
 }
 
 const bodyOf = async (request) => {
@@ -209,21 +278,28 @@ async function answer(request) {
       return [302, { location: login.target }];
     }
     case "GET /page":
-      return [sessions.has(cookie) ? 200 : 401, {}];
+      return [isIn(sessions.get(cookie)) ? 200 : 401, {}];
     case "POST /logout": {
+      const lie = url.searchParams.get("lie") ?? "";
       const { issuer } = sessions.get(cookie);
-      sessions.delete(cookie);
-      const { end_session_endpoint } = await fetched(`${issuer}.well-known/openid-configuration`);
-      const onward = new URL(end_session_endpoint);
-      onward.search = new URLSearchParams({
-        client_id: settings.client_id,
-        post_logout_redirect_uri: loggedOut,
-        state: client.randomState(),
-      });
-      return [303, { location: onward.href }];
+      const location = await signOut(cookie, ways(lie), lie);
+      // What there is to know when the person comes back.
+      return [303, { location, "set-cookie": `left=${lie} ${issuer}; Path=/logged-out; Secure; HttpOnly; SameSite=Lax` }];
     }
-    case "GET /logged-out":
-      return [200, {}];
+    case "GET /logged-out": {
+      const [, lie, issuer] = /left=(\S*) ([^;]*)/.exec(request.headers.cookie) ?? [];
+      return backFromSignOut(url.searchParams.get("state"), issuer, lie);
+    }
+    case "GET /frontchannel":
+      return [
+        200,
+        takeFrame(
+          url.searchParams.get("iss"),
+          url.searchParams.get("sid"),
+          cookie,
+          url.searchParams.get("lie"),
+        ),
+      ];
     case "POST /backchannel":
       await takeLogoutToken(
         (await bodyOf(request)).get("logout_token"),
