@@ -1,7 +1,8 @@
-"""What mutmut changes here: marked functions too, under one mark; texts for people not."""
+"""What mutmut changes here: marked functions too, under one mark; texts for people not. How long it waits."""
 
 import pytest
 from mutmut.mutation import file_mutation
+from mutmut.workers import isolation
 
 from tools import mutated
 
@@ -27,6 +28,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed for one test."""
     for name in ("MutationVisitor", "function_trampoline_arrangement"):
         monkeypatch.setattr(file_mutation, name, getattr(file_mutation, name))
+    monkeypatch.setattr(isolation, "register_timeout", isolation.register_timeout)
     mutated.install()
 
 
@@ -77,3 +79,10 @@ def test_a_text_that_is_left_out_is_noticed() -> None:
 
 def test_what_acts_on_a_function_is_still_left_alone() -> None:
     assert made("@app.route\ndef f():\n    return 1\n@one\n@property\ndef g():\n    return 1\n")[0] == []
+
+
+def test_a_busy_machine_cuts_no_test_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, float]] = []
+    monkeypatch.setattr(mutated, "register_timeout", lambda *said: told.append(said))
+    isolation.register_timeout(4711, 15.0)
+    assert told == [(4711, 120.0)]
