@@ -77,12 +77,13 @@ def judge_clock(issuer: str, date: str | None, sent_at: float, received_at: floa
         said = parsedate_to_datetime(date or "").timestamp()
     except (TypeError, ValueError):
         return Finding(issuer, Verdict.DOUBT, "does not tell its time, so clocks cannot be compared")
-    skew = said - sent_at if said < sent_at else max(0.0, said - received_at)
-    if abs(skew) <= _UNSEEN_SECONDS:
+    ahead, behind = max(0.0, said - received_at), max(0.0, sent_at - said)
+    skew = ahead + behind
+    if skew <= _UNSEEN_SECONDS:
         return Finding(issuer, Verdict.FINE, "its clock and this one agree")
-    which = "ahead of" if skew > 0 else "behind"
-    says = f"its clock is {abs(skew):.0f} s {which} this one; {allowed} s are borne"
-    verdict = Verdict.WRONG if abs(skew) > allowed else Verdict.DOUBT
+    which = "ahead of" if ahead else "behind"
+    says = f"its clock is {skew:.0f} s {which} this one; {allowed} s are borne"
+    verdict = Verdict.WRONG if skew > allowed else Verdict.DOUBT
     return Finding(issuer, verdict, says, "have both set by NTP, or raise provider.clock_skew_seconds")
 
 
@@ -113,7 +114,7 @@ def judge_redirect_uri(issuer: str, head: Head, redirect_uri: str) -> Finding:
         return Finding(
             issuer,
             Verdict.WRONG,
-            f"knows the redirect URI, and refuses the request: {ascii(error)[1:60]}",
+            f"knows the redirect URI, and refuses the request: {_shown(error)}",
             "compare scopes, response type and the rights of this client there",
         )
     if 300 <= head.status < 400 or head.status == 200:
@@ -192,17 +193,17 @@ def judge_login(head: Head, names: CookieNames, callback_url: str, *, cross_site
         yield Finding(
             "public URL",
             Verdict.WRONG,
-            f"the gate that answers there names another redirect URI: {ascii(said)[1:-1][:200]}",
+            f"the gate that answers there names another redirect URI: {_shown(said)}",
             "let it read this configuration, or correct public_url",
         )
-    ours = [flags for name, flags in _cookies(head.cookies) if name.startswith(names.transaction_prefix)]
+    ours = [_attributes(cookie) for cookie in head.cookies if cookie.startswith(names.transaction_prefix)]
     if not ours:
         yield Finding(
             "cookies",
             Verdict.WRONG,
             "a sign-in sets no cookie of this gate",
-            "have what stands in front pass Set-Cookie on as it is, and let the gate there read this "
-            "configuration",
+            "have what stands in front pass Set-Cookie on as it is, "
+            "and let the gate there read this configuration",
         )
         return
     wanted = {"httponly", "samesite=none" if cross_site else "samesite=lax", "path=/.oidcgate/"}
@@ -243,8 +244,10 @@ def _is_at(location: str, redirect_uri: str) -> bool:
     return location == redirect_uri or location.startswith((redirect_uri + "?", redirect_uri + "#"))
 
 
-def _cookies(values: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
-    """Name and lower-case attributes of each `Set-Cookie`."""
-    for value in values:
-        pair, *attributes = value.split(";")
-        yield pair.partition("=")[0].strip(), {one.strip().lower() for one in attributes}
+def _attributes(set_cookie: str) -> set[str]:
+    return {one.strip().lower() for one in set_cookie.split(";")[1:]}
+
+
+def _shown(said: str) -> str:
+    """What somebody else said, to be read at a terminal."""
+    return ascii(said)[1:-1][:200]

@@ -1,8 +1,11 @@
 """What answers tell, one by one: `oidcgate.gate.diagnosis`."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from oidcgate.gate.diagnosis import (
+    Finding,
     Verdict,
     judge_clock,
     judge_keys,
@@ -22,120 +25,232 @@ CALLBACK = "https://app.example.com/.oidcgate/callback"
 FINE, DOUBT, WRONG = Verdict.FINE, Verdict.DOUBT, Verdict.WRONG
 
 
+def verdict_of(found: Finding, subject: str) -> Verdict:
+    """The verdict of a finding that says what was seen of `subject`, and what to do where it is not fine."""
+    assert found.subject == subject
+    assert found.says
+    assert bool(found.fix) is (found.verdict is not FINE)
+    return found.verdict
+
+
 @pytest.mark.parametrize(
-    ("date", "verdict"),
+    ("date", "verdict", "says"),
     [
-        ("Fri, 15 Jan 2027 08:00:00 GMT", FINE),
-        ("Fri, 15 Jan 2027 08:00:09 GMT", FINE),
-        ("Fri, 15 Jan 2027 08:00:12 GMT", FINE),
-        ("Fri, 15 Jan 2027 08:00:13 GMT", DOUBT),
-        ("Fri, 15 Jan 2027 07:59:58 GMT", FINE),
-        ("Fri, 15 Jan 2027 07:59:57 GMT", DOUBT),
-        ("Fri, 15 Jan 2027 07:59:00 GMT", DOUBT),
-        ("Fri, 15 Jan 2027 07:58:59 GMT", WRONG),
-        ("Fri, 15 Jan 2027 08:01:10 GMT", DOUBT),
-        ("Fri, 15 Jan 2027 08:01:11 GMT", WRONG),
-        ("yesterday", DOUBT),
-        ("", DOUBT),
-        (None, DOUBT),
+        ("Fri, 15 Jan 2027 08:00:00 GMT", FINE, "agree"),
+        ("Fri, 15 Jan 2027 08:00:09 GMT", FINE, "agree"),
+        ("Fri, 15 Jan 2027 08:00:12 GMT", FINE, "agree"),
+        ("Fri, 15 Jan 2027 08:00:13 GMT", DOUBT, "3 s ahead of this one; 60 s are borne"),
+        ("Fri, 15 Jan 2027 07:59:58 GMT", FINE, "agree"),
+        ("Fri, 15 Jan 2027 07:59:57 GMT", DOUBT, "3 s behind this one; 60 s are borne"),
+        ("Fri, 15 Jan 2027 07:59:00 GMT", DOUBT, "60 s behind"),
+        ("Fri, 15 Jan 2027 07:58:59 GMT", WRONG, "61 s behind"),
+        ("Fri, 15 Jan 2027 08:01:10 GMT", DOUBT, "60 s ahead of"),
+        ("Fri, 15 Jan 2027 08:01:11 GMT", WRONG, "61 s ahead of"),
     ],
 )
-def test_clock(date: str | None, verdict: Verdict) -> None:
+def test_clock(date: str, verdict: Verdict, says: str) -> None:
     # The answer took ten seconds: at some time between these two its date was right.
-    assert judge_clock(ISSUER, date, 1_800_000_000, 1_800_000_010, 60).verdict is verdict
+    found = judge_clock(ISSUER, date, 1_800_000_000, 1_800_000_010, 60)
+    assert verdict_of(found, ISSUER) is verdict
+    assert says in found.says
+
+
+@pytest.mark.parametrize("date", ["yesterday", "", None])
+def test_a_clock_that_is_not_told(date: str | None) -> None:
+    found = judge_clock(ISSUER, date, 1_800_000_000, 1_800_000_010, 60)
+    assert (found.subject, found.verdict, found.fix) == (ISSUER, DOUBT, "")
+    assert "does not tell its time" in found.says
 
 
 def test_keys() -> None:
     keys = import_public_keys(
         public_jwks([("1", "ES256", generate_key("ES256")), ("2", "RS256", generate_key("RS256"))])
     )
-    assert judge_keys(ISSUER, keys, ["ES256"]).says == "1 key(s) for ES256"
+    fine = judge_keys(ISSUER, keys, ["ES256", "ES384"])
+    assert verdict_of(fine, ISSUER) is FINE
+    assert fine.says == "1 key(s) for ES256 ES384"
     wrong = judge_keys(ISSUER, keys, ["EdDSA", "ES512"])
-    assert (wrong.verdict, wrong.says) == (WRONG, "has 2 key(s), none of them for EdDSA ES512")
+    assert verdict_of(wrong, ISSUER) is WRONG
+    assert wrong.says == "has 2 key(s), none of them for EdDSA ES512"
 
 
 @pytest.mark.parametrize(
-    ("status", "location", "verdict"),
+    ("status", "location", "verdict", "says"),
     [
-        (302, f"{CALLBACK}?error=login_required&state=x", FINE),
-        (303, f"{CALLBACK}?error=consent_required", FINE),
-        (302, f"{CALLBACK}#error=interaction_required", FINE),
-        (302, f"{CALLBACK}?code=x", FINE),
-        (302, f"{CALLBACK}?error=invalid_scope", WRONG),
-        (302, f"{CALLBACK}?error=%1b%5b2J", WRONG),
-        (302, f"{ISSUER}/login", DOUBT),
-        (302, f"{CALLBACK}er?error=login_required", DOUBT),
-        (200, "", DOUBT),
-        (400, "", WRONG),
-        (403, "", WRONG),
-        (500, "", WRONG),
+        (302, f"{CALLBACK}?error=login_required&state=x", FINE, "knows the redirect URI"),
+        (303, f"{CALLBACK}?error=consent_required", FINE, "knows the redirect URI"),
+        (302, f"{CALLBACK}#error=interaction_required", FINE, "knows the redirect URI"),
+        (302, f"{CALLBACK}?code=x", FINE, "knows the redirect URI"),
+        (302, f"{CALLBACK}?error=invalid_scope", WRONG, "refuses the request: invalid_scope"),
+        (302, f"{ISSUER}/login", DOUBT, "cannot be checked"),
+        (300, f"{ISSUER}/login", DOUBT, "cannot be checked"),
+        (302, f"{CALLBACK}er?error=login_required", DOUBT, "cannot be checked"),
+        (200, "", DOUBT, "cannot be checked"),
+        (400, "", WRONG, "refuses the request itself (status 400)"),
+        (403, "", WRONG, "refuses the request itself (status 403)"),
+        (500, "", WRONG, "refuses the request itself (status 500)"),
     ],
 )
-def test_redirect_uri(status: int, location: str, verdict: Verdict) -> None:
+def test_redirect_uri(status: int, location: str, verdict: Verdict, says: str) -> None:
     found = judge_redirect_uri(ISSUER, Head(status, location, ()), CALLBACK)
-    assert found.verdict is verdict
-    assert (found.fix == "") is (verdict is FINE)
-    assert "\x1b" not in found.says
+    assert verdict_of(found, ISSUER) is verdict
+    assert says in found.says
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"),
+    ("error", "shown"),
+    [("e" * 201, "e" * 200), ("%1b%5b2J", r"\x1b[2J"), ("invalid_scope", "invalid_scope")],
+)
+def test_what_an_idp_says_is_shown_short_and_harmless(error: str, shown: str) -> None:
+    found = judge_redirect_uri(ISSUER, Head(302, f"{CALLBACK}?error={error}", ()), CALLBACK)
+    assert found.says == f"knows the redirect URI, and refuses the request: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "says"),
     [
-        (Refused(Reason.PROVIDER_ERROR, error="invalid_grant"), FINE),
-        (Refused(Reason.PROVIDER_ERROR, error="invalid_client"), WRONG),
-        (Refused(Reason.PROVIDER_ERROR, error="unauthorized_client"), WRONG),
-        (Refused(Reason.PROVIDER_ERROR, error="server_error"), DOUBT),
-        (Refused(Reason.TOKEN_RESPONSE_MALFORMED), DOUBT),
-        (None, DOUBT),
+        (Refused(Reason.PROVIDER_ERROR, error="invalid_grant"), FINE, "takes the client's proof"),
+        (Refused(Reason.PROVIDER_ERROR, error="invalid_client"), WRONG, "(invalid_client)"),
+        (Refused(Reason.PROVIDER_ERROR, error="unauthorized_client"), WRONG, "(unauthorized_client)"),
+        (Refused(Reason.PROVIDER_ERROR, error="server_error"), DOUBT, "answers otherwise: "),
+        (Refused(Reason.TOKEN_RESPONSE_MALFORMED), DOUBT, "answers otherwise: "),
+        (None, DOUBT, "gives tokens for a made-up code"),
     ],
 )
-def test_redeeming(answer: Refused | None, verdict: Verdict) -> None:
-    assert judge_redeeming(ISSUER, answer).verdict is verdict
+def test_redeeming(answer: Refused | None, verdict: Verdict, says: str) -> None:
+    found = judge_redeeming(ISSUER, answer)
+    assert verdict_of(found, ISSUER) is verdict
+    assert says in found.says
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(200, FINE), (204, WRONG), (302, WRONG), (404, WRONG)])
 def test_liveness(status: int, verdict: Verdict) -> None:
-    assert judge_liveness("https://app.example.com", status).verdict is verdict
+    assert verdict_of(judge_liveness("https://app.example.com", status), "public URL") is verdict
 
 
 @pytest.mark.parametrize(
-    ("public_url", "attributes", "cross_site", "verdict"),
+    ("public_url", "attributes", "cross_site", "verdict", "says"),
     [
-        ("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax", False, FINE),
-        ("https://app.example.com", "path=/.oidcgate/; secure; httponly; samesite=lax", False, FINE),
-        ("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=None", True, FINE),
-        ("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax", True, WRONG),
-        ("https://app.example.com", "Path=/.oidcgate/; HttpOnly; SameSite=Lax", False, WRONG),
-        ("https://app.example.com", "Path=/.oidcgate/; Secure; SameSite=Lax", False, WRONG),
-        ("http://localhost:8000", "Path=/.oidcgate/; HttpOnly; SameSite=Lax", False, FINE),
+        (
+            "https://app.example.com",
+            "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax",
+            False,
+            FINE,
+            ": Secure",
+        ),
+        (
+            "https://app.example.com",
+            "path=/.oidcgate/; secure; httponly; samesite=lax",
+            False,
+            FINE,
+            ": Secure",
+        ),
+        (
+            "https://app.example.com",
+            "Path=/.oidcgate/; Secure; HttpOnly; SameSite=None",
+            True,
+            FINE,
+            ": Secure",
+        ),
+        (
+            *("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax", True, WRONG),
+            "without samesite=none",
+        ),
+        (
+            "https://app.example.com",
+            "Path=/.oidcgate/; HttpOnly; SameSite=Lax",
+            False,
+            WRONG,
+            "without secure",
+        ),
+        (
+            "https://app.example.com",
+            "Path=/.oidcgate/; SameSite=Lax",
+            False,
+            WRONG,
+            "without httponly, secure",
+        ),
+        (
+            "https://app.example.com",
+            "HttpOnly; Secure; SameSite=Lax",
+            False,
+            WRONG,
+            "without path=/.oidcgate/",
+        ),
+        (
+            *(
+                "https://app.example.com",
+                "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax; Domain=a.b",
+                False,
+            ),
+            *(WRONG, "with a Domain"),
+        ),
+        (
+            "http://localhost:8000",
+            "Path=/.oidcgate/; HttpOnly; SameSite=Lax",
+            False,
+            FINE,
+            ": HttpOnly, on http",
+        ),
     ],
 )
-def test_cookie(public_url: str, attributes: str, cross_site: bool, verdict: Verdict) -> None:
+def test_cookie(public_url: str, attributes: str, cross_site: bool, verdict: Verdict, says: str) -> None:
     names = CookieNames.of(public_url, "app")
-    head = Head(302, f"{ISSUER}/authorize", (f"{names.transaction('s')}=v; {attributes}", "other=1"))
+    location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': CALLBACK})}"
+    head = Head(302, location, ("other=1", f"{names.transaction('s')}=v=; {attributes}"))
     (found,) = judge_login(head, names, CALLBACK, cross_site=cross_site)
-    assert (found.subject, found.verdict) == ("cookies", verdict)
+    assert verdict_of(found, "cookies") is verdict
+    assert says in found.says
 
 
-@pytest.mark.parametrize(("status", "verdict"), [(200, FINE), (400, WRONG), (503, WRONG)])
-def test_a_sign_in_that_does_not_lead_on(status: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize("status", [300, 399])
+@pytest.mark.parametrize("cookies", [(), ("other=1; Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax",)])
+def test_a_sign_in_without_a_cookie(status: int, cookies: tuple[str, ...]) -> None:
+    names = CookieNames.of("https://app.example.com", "app")
+    (found,) = judge_login(Head(status, ISSUER, cookies), names, CALLBACK, cross_site=False)
+    assert verdict_of(found, "cookies") is WRONG
+    assert "no cookie" in found.says
+
+
+def test_a_sign_in_with_another_callback() -> None:
+    names = CookieNames.of("https://app.example.com", "app")
+    location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': 'https://old.example.com/cb'})}"
+    other, cookies = judge_login(Head(302, location, ()), names, CALLBACK, cross_site=False)
+    assert verdict_of(other, "public URL") is WRONG
+    assert other.says.endswith(" https://old.example.com/cb")
+    assert verdict_of(cookies, "cookies") is WRONG
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "says"),
+    [
+        (200, FINE, "a page of the gate"),
+        (299, WRONG, "(status 299)"),
+        (400, WRONG, "(status 400)"),
+        (503, WRONG, "(status 503)"),
+    ],
+)
+def test_a_sign_in_that_does_not_lead_on(status: int, verdict: Verdict, says: str) -> None:
     names = CookieNames.of("https://app.example.com", "app")
     (found,) = judge_login(Head(status, "", ()), names, CALLBACK, cross_site=False)
-    assert (found.subject, found.verdict) == ("public URL", verdict)
+    assert verdict_of(found, "public URL") is verdict
+    assert says in found.says
 
 
 @pytest.mark.row("G-18")
 @pytest.mark.parametrize(
-    ("loopback", "bind", "trusted", "verdict", "fix"),
+    ("loopback", "bind", "trusted", "verdict", "told"),
     [
         (False, "127.0.0.1:8080", (), DOUBT, 'list it: proxy.trusted_proxies = ["127.0.0.1"]'),
+        (False, "localhost:8080", (), DOUBT, 'list it: proxy.trusted_proxies = ["127.0.0.1"]'),
         (False, "unix:/run/gate.sock", (), DOUBT, 'list it: proxy.trusted_proxies = ["unix"]'),
         (False, "[::1]:8080", (), DOUBT, 'list it: proxy.trusted_proxies = ["::1"]'),
-        (False, "127.0.0.1:8080", ("127.0.0.1",), FINE, ""),
-        (True, "127.0.0.1:8080", (), FINE, ""),
-        (False, "0.0.0.0:443", (), FINE, ""),
+        (False, "127.0.0.1:8080", ("127.0.0.1", "::1"), FINE, "believed: 127.0.0.1, ::1"),
+        (True, "127.0.0.1:8080", (), FINE, "none: nobody is believed what they say of a client"),
+        (False, "0.0.0.0:443", (), FINE, "none: nobody is believed what they say of a client"),
     ],
 )
-def test_proxies(loopback: bool, bind: str, trusted: tuple[str, ...], verdict: Verdict, fix: str) -> None:
+def test_proxies(loopback: bool, bind: str, trusted: tuple[str, ...], verdict: Verdict, told: str) -> None:
     found = judge_proxies(loopback, bind, trusted)
-    assert (found.verdict, found.fix) == (verdict, fix)
+    assert verdict_of(found, "trusted proxies") is verdict
+    assert (found.fix or found.says) == told

@@ -56,6 +56,11 @@ def test_what_is_next(kept: Kept | None, now: int, step: Step) -> None:
     assert next_step(kept, NOW + now) == step
 
 
+def test_what_a_sign_in_leaves() -> None:
+    tokens = Tokens("access-1", "id-1", "refresh-1", 300)
+    assert refresh.begun("s1", tokens, "nonce", NOW, 60, with_access_token=True) == KEPT
+
+
 def test_a_refresh_token_is_taken_out_and_put_back() -> None:
     assert refresh.claimed(KEPT, "a", NOW + 255) == TAKEN
     assert refresh.given_back(TAKEN, "refresh-1") == KEPT

@@ -43,6 +43,9 @@ def test_one_line_names_keys_and_readers() -> None:
         "serve.head_seconds, serve.client_idle_seconds "
         '(for `oidcgate serve` with proxy.engine = "async")'
     )
+    assert unread_line(config, Use.ASYNC) == (
+        'settings that have no effect here: serve.threads (for `oidcgate serve` with proxy.engine = "wsgi")'
+    )
     assert unread_line(config_from_mapping(minimal()), Use.AROUND_AN_APP) is None
 
 
