@@ -28,6 +28,8 @@ from oidcgate.protocol.response_type import parse_response_type
 
 _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_AGE: Final = re.compile(r"[0-9]{1,9}")
+# What an answer of the implicit or the hybrid flow holds.
+_TOKENS: Final = frozenset({"id_token", "access_token"})
 _RESPONSE_MODES: Final = frozenset({"query", "fragment", "form_post"})
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 _ERROR_CODE: Final = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,100}")
@@ -230,8 +232,8 @@ def check_authorization_response(
     """Return the code of an authorization response that belongs to this browser's own request.
 
     State comes first, so that a foreign response is named as such whatever else it holds; then the issuer,
-    for an error response too, since a mixed-up provider may send either; then the provider's error; then the
-    code.
+    for an error response too, since a mixed-up provider may send either; then the provider's error; then
+    tokens, which no answer to a request for a code has; then the code.
 
     Args:
         pairs: Decoded pairs of the query or form.
@@ -240,9 +242,9 @@ def check_authorization_response(
         iss_parameter_supported: That issuer's metadata promises `iss` in every response.
 
     Raises:
-        Refused: STATE_*, ISS_*, ERROR_REPEATED, PROVIDER_ERROR (with its code), CODE_*.
+        Refused: STATE_*, ISS_*, ERROR_REPEATED, PROVIDER_ERROR (with its code), TOKENS_NOT_ASKED_FOR, CODE_*.
 
-    Spec: RFC 6749 4.1.2, 10.12; RFC 9207 2.4.
+    Spec: RFC 6749 4.1.2, 10.12; OAuth 2.0 Multiple Response Types 3; RFC 9207 2.4.
     """
     answer = collect(pairs)
     _refuse_repeated("state", answer.repeated, Reason.STATE_REPEATED)
@@ -261,6 +263,11 @@ def check_authorization_response(
     error = answer.get("error")
     if error is not None:
         raise provider_error(error)
+    unasked = sorted(_TOKENS & answer.values.keys())
+    if unasked:
+        # The answer to another request than ours, and its tokens have passed through the browser.
+        detail = f"the answer holds {' and '.join(unasked)}, and only a code was asked for"
+        raise Refused(Reason.TOKENS_NOT_ASKED_FOR, f"{detail} (response_type code)")
     _refuse_repeated("code", answer.repeated, Reason.CODE_REPEATED)
     code = answer.get("code")
     if code is None:

@@ -49,6 +49,10 @@ _PROOF_LIST: Final = "token_endpoint_auth_signing_alg_values_supported"
 # Of Authlib's checks, those of lists that are used here. URLs are judged by `oidcgate.protocol.urls`, more
 # strictly. The others would refuse providers in use over members nobody reads, and its check of the ID token
 # algorithms insists on RS256 even where both sides have agreed on something better.
+_NO_CODES: Final = (
+    "'code' is not among them, and oidcgate signs people in by the authorization code flow alone; "
+    "switch that flow on at the provider"
+)
 _CHECKED_BY_AUTHLIB: Final = ("response_types_supported", "subject_types_supported", *_OPTIONAL_LISTS)
 
 
@@ -140,7 +144,7 @@ def check_provider_metadata(
     lists = {name: _list(document, name) for name in (*_REQUIRED_LISTS, *_OPTIONAL_LISTS, _PROOF_LIST)}
     _check_with_authlib(document)
     if "code" not in (lists["response_types_supported"] or ()):
-        raise _invalid("response_types_supported", "the code flow is not offered")
+        raise _invalid("response_types_supported", _NO_CODES)
     offered = lists["id_token_signing_alg_values_supported"] or ()
     algorithms = tuple(alg for alg in offered if alg in _KNOWN_ALGORITHMS)
     if not algorithms:

@@ -38,6 +38,13 @@ LIES: dict[str, list[Lie]] = {
     f"{_T}-nonce-invalid": [Lie("nonce", _ACCEPTED)],
     f"{_T}-scope-userinfo-claims": [Lie("openid-only", "scope is 'openid'")],
     f"{_T}-client-secret-basic": [Lie("secret-in-the-body", "did not use client_secret_basic")],
+    f"{_T}-form-post-error": [Lie("redeems-errors", "the code is unknown or used")],
+    "code-flow-only-id_token": [Lie("takes-any-tokens", _ACCEPTED)],
+    "code-flow-only-id_token-token": [Lie("takes-any-tokens", _ACCEPTED)],
+    "code-flow-only-code-id_token": [Lie("takes-any-tokens", _ACCEPTED)],
+    "code-flow-only-code-id_token-token": [Lie("takes-any-tokens", _ACCEPTED)],
+    "code-flow-only-fragment": [Lie("takes-empty-answers", _ACCEPTED)],
+    "code-flow-only-not-offered": [Lie("redeems-errors", "the code is unknown or used")],
     f"{_T}-discovery-openid-config": [Lie("guesses-endpoints", "authorize was asked first")],
     f"{_T}-discovery-jwks-uri-keys": [Lie("signature", "the keys were not asked for")],
     f"{_T}-discovery-issuer-mismatch": [Lie("metadata-issuer", _ACCEPTED)],
@@ -95,3 +102,9 @@ LIES: dict[str, list[Lie]] = {
         Lie("logout-person", "another session ended too"),
     ],
 }
+
+#: Lies that only an answer by form_post shows; the others are told once, in the first plan of each module.
+FORM_POST_LIES = (
+    Lie("wants-a-query", "response_mode is not form_post"),
+    Lie("lax-cookie", "the sign-in is refused|the sign-in ends with 400"),
+)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from oidcgate.web.sealing import new_secret
+from tests.conformance.rp.plans import Entry
 from tests.conformance.rp.provider import ProviderServer
 from tests.conformance.rp.target import RelyingParty
 from tests.support.servers import free_port, gunicorn, running
@@ -74,27 +75,28 @@ def lying(rp: RelyingParty, lie: str) -> RelyingParty:
 
 @contextmanager
 def gate(
-    folder: Path, authority: Authority, providers: ProviderServer, names: Iterable[str]
+    folder: Path, authority: Authority, providers: ProviderServer, entries: Iterable[Entry]
 ) -> Iterator[RelyingParty]:
     """Run an app behind the gate until the block ends.
 
     Args:
-        names: of the providers that it knows.
+        entries: the modules whose providers it knows.
     """
     port = free_port()
     url = f"https://localhost:{port}"
     known = "".join(
         f"""
 [[providers]]
-name = "{name}"
-issuer = "{providers.issuer(name)}"
+name = "{entry.alias}"
+issuer = "{providers.issuer(entry.alias)}"
 client_id = "{_CLIENT_ID}"
 client_secret = "{_CLIENT_SECRET}"
 get_user_info = true
+response_mode = "{entry.response_mode}"
 ca_file = "{authority.certificate}"
-{_OF_ITS_OWN.get(name, "")}
+{_OF_ITS_OWN.get(entry.alias, "")}
 """
-        for name in names
+        for entry in entries
     )
     configuration = folder / "oidcgate.toml"
     configuration.write_text(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from tests.conformance.rp.answers import Answer, authorization_response
 from tests.conformance.rp.signing import Key, changed, key, signed
 from tests.conformance.rp.target import RelyingParty
 
@@ -22,13 +23,11 @@ SUB = "3f2c1a5e-person"
 CLAIM_SCOPES = ("profile", "email", "address", "phone")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Status, headers and what is sent: as JSON, or a text as it is, whose type stands in the headers."""
-
-    status: int
-    document: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+def a_code(alias: "Alias", asked: Mapping[str, str]) -> dict[str, str]:
+    """What a request of the code flow is answered with, beside its state."""
+    code = secrets.token_urlsafe(24)
+    alias.codes[code] = dict(asked)
+    return {"code": code}
 
 
 def _plain(claims: Mapping[str, Any]) -> Answer:
@@ -51,6 +50,9 @@ class Alias:
         make_id_token: makes the token of the claims.
         make_userinfo: makes the answer of the claims.
         names_keys: whether keys of the set have a `kid`.
+        response_mode: how the client has to want its answers.
+        sends_by: how they are sent, where otherwise than that.
+        authorized: what a request is answered with, beside its state.
         before_signing: done when a code is redeemed.
         on_logout: done when a person arrives to sign out, before they are sent on.
         state_back: the state with which they are sent on, by the one that came; None is none.
@@ -73,6 +75,9 @@ class Alias:
     make_id_token: "Callable[[Alias, Mapping[str, Any]], str]" = _good_token
     make_userinfo: Callable[[Mapping[str, Any]], Answer] = _plain
     names_keys: bool = True
+    response_mode: str = "query"
+    sends_by: str = ""
+    authorized: "Callable[[Alias, Mapping[str, str]], Mapping[str, str]]" = a_code
     before_signing: Callable[[], None] = lambda: None
     on_logout: Callable[[], None] = lambda: None
     state_back: Callable[[str | None], str | None] = lambda state: state
@@ -129,6 +134,7 @@ class Alias:
             "jwks_uri": f"{self.issuer}jwks",
             "end_session_endpoint": f"{self.issuer}endsession",
             "response_types_supported": ["code"],
+            "response_modes_supported": [self.response_mode],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic"],
@@ -147,6 +153,10 @@ class Alias:
         """Spec: OIDC Core 3.1.2.1."""
         good = [
             self._need(values.get("response_type") == "code", "response_type is not code"),
+            self._need(
+                values.get("response_mode", "query") == self.response_mode,
+                f"response_mode is not {self.response_mode}",
+            ),
             self._need(values.get("client_id") == self.rp.client_id, "client_id is another"),
             self._need(values.get("redirect_uri") == self.rp.redirect_uri, "redirect_uri is another"),
             self._need("openid" in values.get("scope", "").split(), "scope lacks openid"),
@@ -157,10 +167,8 @@ class Alias:
         if not all(good):
             return Answer(400, {"error": "invalid_request"})
         self.request = values
-        code = secrets.token_urlsafe(24)
-        self.codes[code] = values
-        query = urlencode({"code": code, "state": values["state"]})
-        return Answer(302, headers={"Location": f"{self.rp.redirect_uri}?{query}"})
+        parameters = {**self.authorized(self, values), "state": values["state"]}
+        return authorization_response(self.sends_by or self.response_mode, self.rp.redirect_uri, parameters)
 
     def _token(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Spec: OIDC Core 3.1.3.1, 9; RFC 6749 2.3.1; RFC 7636 4.6."""
@@ -177,6 +185,17 @@ class Alias:
         if not all(good):
             return Answer(400, {"error": "invalid_grant"})
         self.before_signing()
+        answer = {**self.new_access_token(), "id_token": self.new_id_token(asked)}
+        return Answer(200, answer, {"Cache-Control": "no-store"})
+
+    def new_access_token(self) -> dict[str, Any]:
+        """A new access token, as an answer holds it."""
+        token = secrets.token_urlsafe(24)
+        self.tokens.add(token)
+        return {"access_token": token, "token_type": "Bearer", "expires_in": 300}
+
+    def new_id_token(self, asked: Mapping[str, str], more: Mapping[str, Any] | None = None) -> str:
+        """An ID token for the request `asked`, with `more` claims."""
         now = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -187,13 +206,11 @@ class Alias:
             "auth_time": now,
             "nonce": asked["nonce"],
             "sid": self.sid,
+            **(more or {}),
         }
-        token = secrets.token_urlsafe(24)
-        self.tokens.add(token)
         id_token = self.make_id_token(self, changed(claims, self.id_token))
         self.id_tokens.append(id_token)
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token}
-        return Answer(200, answer, {"Cache-Control": "no-store"})
+        return id_token
 
     def _is_client(self, values: Mapping[str, str], headers: Mapping[str, str]) -> bool:
         scheme, _, proof = headers.get("Authorization", "").partition(" ")

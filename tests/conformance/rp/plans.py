@@ -9,24 +9,35 @@ from tests.conformance.rp import (
     frontchannel,
     id_tokens,
     initiated,
+    responses,
     rp_initiated,
     signatures,
 )
 
 #: Where modules are; importing them registers them.
-SUBJECTS = (backchannel, discovery, frontchannel, id_tokens, initiated, rp_initiated, signatures)
+SUBJECTS = (backchannel, discovery, frontchannel, id_tokens, initiated, responses, rp_initiated, signatures)
 
 _T = "oidcc-client-test"
 _B = f"{_T}-rp-backchannel-rpinitlogout"
 _R = f"{_T}-rp-init-logout"
 
+_BASIC = (
+    _T, f"{_T}-invalid-iss", f"{_T}-missing-sub", f"{_T}-invalid-aud", f"{_T}-missing-iat",
+    f"{_T}-kid-absent-single-jwks", f"{_T}-kid-absent-multiple-jwks", f"{_T}-idtoken-sig-rs256",
+    f"{_T}-idtoken-sig-none", f"{_T}-invalid-sig-rs256", f"{_T}-userinfo-invalid-sub",
+    f"{_T}-nonce-invalid", f"{_T}-scope-userinfo-claims", f"{_T}-client-secret-basic",
+)  # fmt: skip
+#: Not of the certification: of a client that knows the code flow alone.
+_CODE_FLOW_ONLY = (
+    "code-flow-only-id_token", "code-flow-only-id_token-token", "code-flow-only-code-id_token",
+    "code-flow-only-code-id_token-token", "code-flow-only-fragment", "code-flow-only-not-offered",
+)  # fmt: skip
+
 PLANS: dict[str, tuple[str, ...]] = {
-    "basic": (
-        _T, f"{_T}-invalid-iss", f"{_T}-missing-sub", f"{_T}-invalid-aud", f"{_T}-missing-iat",
-        f"{_T}-kid-absent-single-jwks", f"{_T}-kid-absent-multiple-jwks", f"{_T}-idtoken-sig-rs256",
-        f"{_T}-idtoken-sig-none", f"{_T}-invalid-sig-rs256", f"{_T}-userinfo-invalid-sub",
-        f"{_T}-nonce-invalid", f"{_T}-scope-userinfo-claims", f"{_T}-client-secret-basic",
-    ),
+    "basic": _BASIC,
+    "formpost-basic": (*_BASIC, f"{_T}-form-post-error"),
+    "code-flow-only": _CODE_FLOW_ONLY,
+    "formpost-code-flow-only": _CODE_FLOW_ONLY,
     "config": (
         f"{_T}-discovery-openid-config", f"{_T}-discovery-jwks-uri-keys",
         f"{_T}-discovery-issuer-mismatch", f"{_T}-idtoken-sig-none",
@@ -58,6 +69,11 @@ class Entry:
     def alias(self) -> str:
         """The name of the provider that it plays."""
         return str(self)
+
+    @property
+    def response_mode(self) -> str:
+        """How the client has to want its answers there."""
+        return "form_post" if self.plan.startswith("formpost-") else "query"
 
     def __str__(self) -> str:
         return f"{self.plan}-{self.module}"

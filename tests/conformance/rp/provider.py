@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.conformance.rp.alias import Alias, Answer
+from tests.conformance.rp.alias import Alias
+from tests.conformance.rp.answers import Answer
 from tests.conformance.rp.target import RelyingParty
 
 _PREFIX = "/test/a/"

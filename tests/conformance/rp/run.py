@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.cookies import RequestsCookieJar
 
 from tests.conformance.op.outcome import Failure, need
 from tests.conformance.rp.alias import Alias
+from tests.conformance.rp.answers import form_of
 from tests.conformance.rp.target import RelyingParty
 
 _NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -18,7 +20,7 @@ _TIMES = 8
 
 
 class Browser:
-    """A person's browser: cookies and redirects."""
+    """A person's browser: cookies, redirects, and forms of the provider that send themselves."""
 
     def __init__(self, rp: RelyingParty) -> None:
         self._rp = rp
@@ -31,7 +33,30 @@ class Browser:
         return self.go(self._rp.login_at(issuer))
 
     def go(self, url: str) -> requests.Response:
-        """Go to an address and follow it to where it ends."""
+        """Go to an address and follow it to where it ends; a page of the provider sends its form on."""
+        shown = self._session.get(url, headers=_NAVIGATION, timeout=_SECONDS)
+        elsewhere = urlsplit(shown.url).netloc != urlsplit(self._rp.page).netloc
+        return self._posted(shown) if elsewhere and shown.status_code == 200 else shown
+
+    def _posted(self, page: requests.Response) -> requests.Response:
+        """Post the form of another site's page, and follow to where that ends."""
+        form, place = form_of(page.text), urlsplit(page.url)
+        headers = {"Origin": f"{place.scheme}://{place.netloc}", "Sec-Fetch-Site": "cross-site"}
+        request = self._session.prepare_request(
+            requests.Request("POST", form.action, _NAVIGATION | headers, data=list(form.fields))
+        )
+        # Of the cookies only those with SameSite=None come along with what another site posts.
+        crossing = RequestsCookieJar()
+        for cookie in self._session.cookies:
+            if str(cookie.get_nonstandard_attr("SameSite")).lower() == "none":
+                crossing.set_cookie(cookie)
+        request.headers.pop("Cookie", None)
+        request.prepare_cookies(crossing)
+        answer = self._session.send(request, timeout=_SECONDS, allow_redirects=False)
+        if not answer.is_redirect:
+            return answer
+        # A GET, with which cookies come along again.
+        url = urljoin(answer.url, answer.headers["Location"])
         return self._session.get(url, headers=_NAVIGATION, timeout=_SECONDS)
 
     def is_led_to(self, host: str, url: str) -> bool:

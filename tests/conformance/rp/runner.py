@@ -20,7 +20,9 @@ def run_module(entry: Entry, providers: ProviderServer, rp: RelyingParty, wait_s
     def outcome(result: str, *notes: str) -> Outcome:
         return Outcome(entry.plan, "code", entry.module, result, notes)
 
-    with Run.of(providers.alias(entry.alias, rp), rp, wait_seconds) as run:
+    alias = providers.alias(entry.alias, rp)
+    alias.response_mode = entry.response_mode
+    with Run.of(alias, rp, wait_seconds) as run:
         try:
             MODULES[entry.module](run)
         except Failure as failure:

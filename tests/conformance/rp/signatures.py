@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.conformance.op.outcome import need
-from tests.conformance.rp.alias import Alias, Answer
+from tests.conformance.rp.alias import Alias
+from tests.conformance.rp.answers import Answer
 from tests.conformance.rp.registry import module
 from tests.conformance.rp.run import Run
 from tests.conformance.rp.signing import Key, curve_key, key, signed, signed_with_secret

@@ -32,6 +32,9 @@ const fetched = async (url, options) => {
   return response.json();
 };
 
+// A query, unless the provider has no such answers.
+const modeOf = ({ response_modes_supported: modes }) => (modes?.includes("query") ?? true ? "query" : "form_post");
+
 // As it should be.
 const right = {
   async begin(login) {
@@ -42,8 +45,10 @@ const right = {
       client.ClientSecretBasic(settings.client_secret),
       { execute: [client.enableNonRepudiationChecks] },
     );
+    login.mode = modeOf(login.configuration.serverMetadata());
     return client.buildAuthorizationUrl(login.configuration, {
       ...(login.hint ? { login_hint: login.hint } : {}),
+      ...(login.mode === "form_post" ? { response_mode: login.mode } : {}),
       redirect_uri: redirectUri,
       scope: "openid profile email",
       state: login.state,
@@ -109,8 +114,10 @@ const wrong = {
         : await fetched(`${issuer}.well-known/openid-configuration`);
     need(["metadata-issuer", "guesses-endpoints"].includes(lie) || login.metadata.issuer === issuer, "issuer");
     if (lie === "keeps-old-keys") await keysOf(issuer, lie, login.metadata);
+    login.mode = modeOf(login.metadata);
     const url = new URL(login.metadata.authorization_endpoint);
     url.search = new URLSearchParams({
+      ...(login.mode === "form_post" && lie !== "wants-a-query" && { response_mode: login.mode }),
       response_type: "code",
       client_id: settings.client_id,
       redirect_uri: redirectUri,
@@ -123,6 +130,9 @@ const wrong = {
   },
   async finish(login, url, session) {
     const { issuer, lie, metadata } = login;
+    const given = Object.fromEntries(url.searchParams);
+    need(lie === "redeems-errors" || !given.error, "error");
+    need(lie === "takes-any-tokens" || !given.id_token, "id_token");
     const form = new URLSearchParams({
       grant_type: "authorization_code",
       code: url.searchParams.get("code"),
@@ -135,7 +145,9 @@ const wrong = {
     } else {
       headers.authorization = `Basic ${btoa(`${settings.client_id}:${settings.client_secret}`)}`;
     }
-    const tokens = await fetched(metadata.token_endpoint, { method: "POST", headers, body: form });
+    const tokens = given.id_token
+      ? given
+      : await fetched(metadata.token_endpoint, { method: "POST", headers, body: form });
     const header = jose.decodeProtectedHeader(tokens.id_token);
     const claims = jose.decodeJwt(tokens.id_token);
     if (lie === "session-before-checks") sessions.set(session, { issuer, sub: claims.sub, sid: claims.sid });
@@ -151,7 +163,7 @@ const wrong = {
     need(lie === "aud" || audience === settings.client_id, "aud");
     need(lie === "iat" || claims.iat, "iat");
     need(lie === "nonce" || claims.nonce === login.nonce, "nonce");
-    if (lie !== "no-userinfo") {
+    if (lie !== "no-userinfo" && tokens.access_token) {
       const userinfo = await userinfoOf(login, tokens.access_token);
       need(["userinfo-sub", "sub"].includes(lie) || userinfo.sub === claims.sub, "sub of userinfo");
     }
@@ -267,11 +279,20 @@ async function answer(request) {
       const id = randomUUID();
       logins.set(id, login);
       const location = (await ways(login.lie).begin(login)).href;
-      return [302, { location, "set-cookie": `session=${id}; Path=/; Secure; HttpOnly; SameSite=Lax` }];
+      // What another site posts comes with no cookie but such a one.
+      const sameSite = login.mode === "form_post" && login.lie !== "lax-cookie" ? "None" : "Lax";
+      return [302, { location, "set-cookie": `session=${id}; Path=/; Secure; HttpOnly; SameSite=${sameSite}` }];
     }
-    case "GET /callback": {
+    case "GET /callback":
+    case "POST /callback": {
       const login = logins.get(cookie);
+      if (login?.lie === "takes-empty-answers") {
+        sessions.set(cookie, { issuer: login.issuer });
+        return [302, { location: "/page" }];
+      }
+      if (request.method === "POST") url.search = await bodyOf(request);
       need(login && login.state === url.searchParams.get("state"), "state");
+      need((request.method === "POST") === (login.mode === "form_post"), "response mode");
       logins.delete(cookie);
       const person = await ways(login.lie).finish(login, url, cookie);
       sessions.set(cookie, { issuer: login.issuer, ...person });

@@ -393,6 +393,14 @@ class TestDiscovery:
         assert int(answer.headers["Retry-After"]) >= 1
         assert "Set-Cookie" not in answer.headers
 
+    def test_a_provider_without_the_code_flow_is_told_of_as_such(self) -> None:
+        scene = Scene.set()
+        scene.provider.metadata |= {"response_types_supported": ["id_token", "id_token token"]}
+        scene.browser().get("/.oidcgate/login?rd=/")
+        (line,) = scene.audit
+        assert "response_types_supported: 'code' is not among them" in line["detail"]
+        assert "switch that flow on at the provider" in line["detail"]
+
 
 BROKEN = [
     pytest.param({"exc": requests.ConnectTimeout}, id="slow"),

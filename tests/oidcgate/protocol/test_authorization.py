@@ -410,6 +410,16 @@ def test_an_answer_to_our_own_request_yields_its_code() -> None:
         pytest.param(answer(code="c\nd"), Reason.CODE_MALFORMED, id="code-control"),
         pytest.param(answer(code="ç"), Reason.CODE_MALFORMED, id="code-not-ascii"),
         pytest.param(answer(code="c" * 4097), Reason.CODE_MALFORMED, id="code-oversized"),
+        pytest.param(answer(id_token="canary-jwt"), Reason.TOKENS_NOT_ASKED_FOR, id="hybrid"),
+        pytest.param(answer(access_token="canary"), Reason.TOKENS_NOT_ASKED_FOR, id="code-and-token"),
+        pytest.param(
+            answer(without="code", id_token="canary-jwt"), Reason.TOKENS_NOT_ASKED_FOR, id="implicit"
+        ),
+        pytest.param(
+            [*RESPONSE, ("id_token", "canary"), ("id_token", "canary")],
+            Reason.TOKENS_NOT_ASKED_FOR,
+            id="id-token-repeated",
+        ),
         pytest.param(answer(error="access_denied"), Reason.PROVIDER_ERROR, id="error-beside-code"),
         pytest.param([*RESPONSE, ("error", "a"), ("error", "b")], Reason.ERROR_REPEATED, id="error-repeated"),
         pytest.param(
