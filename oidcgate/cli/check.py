@@ -9,7 +9,7 @@ import click
 from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
-from oidcgate.gate.build import GateParts, build, uninstalled
+from oidcgate.gate.build import build
 from oidcgate.gate.comparison import differences
 from oidcgate.gate.config import (
     FRONTCHANNEL_LOGOUT_PATH,
@@ -19,7 +19,9 @@ from oidcgate.gate.config import (
 )
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
+from oidcgate.gate.installed import uninstalled
 from oidcgate.gate.local_users import entries_of
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.stores import state_doubts, store_check
@@ -49,7 +51,7 @@ def check(path: Path, offline: bool) -> None:
     _summary(config)
     away: list[str] = []
     if not offline:
-        for doubt in state_doubts(config, parts.routes.state):
+        for doubt in state_doubts(config, parts.state):
             click.echo(f"warning: {doubt}", err=True)
         wrong = [line for provider in config.identity_providers for line in _compared(parts, provider, away)]
         end_with([*wrong, *_asked(parts, away)])
@@ -131,7 +133,7 @@ def _asked(parts: GateParts, away: list[str]) -> list[Problem]:
 
 def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:
     """What the IdP says against this configuration; one that does not answer is put into `away`."""
-    party = parts.routes.sign_in.relying_parties[provider.expected_issuer]
+    party = parts.relying_parties[provider.expected_issuer]
     try:
         metadata = party.discovery.metadata()
     except ProviderUnavailable as error:

@@ -12,12 +12,14 @@ import click
 
 from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import end_with, told
-from oidcgate.gate.build import GateParts, build, uninstalled
+from oidcgate.gate.build import build
 from oidcgate.gate.bundles import bundle_problems
 from oidcgate.gate.config import load_config
 from oidcgate.gate.diagnosis import Finding, Verdict
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.doctor import Doctor
+from oidcgate.gate.installed import uninstalled
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.stores import store_check
 from oidcgate.net.fetch import AddressRules, Fetcher
 
@@ -65,8 +67,8 @@ def doctor_of(parts: GateParts, outside: Fetcher, random_bytes: Callable[[int], 
         names=parts.names,
         users=parts.users,
         sessions=parts.sessions,
-        state=parts.routes.state,
-        relying_parties=parts.routes.sign_in.relying_parties.values(),
+        state=parts.state,
+        relying_parties=parts.relying_parties.values(),
         clock=parts.clock,
         outside=outside,
         random_bytes=random_bytes,

@@ -15,13 +15,14 @@ import msgspec
 from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import end_with, told
 from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, KnownUser, LookAlike
-from oidcgate.gate.build import GateParts, build
+from oidcgate.gate.build import build
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.context import Context, Origin, Outcome, Way, email_is_unverified, merged_claims
 from oidcgate.gate.context_settings import EMAIL
 from oidcgate.gate.context_sign_in import HookFailed
 from oidcgate.gate.forwarding import USER_NAME, Forwarding, NotForwardable
 from oidcgate.gate.last_sign_ins import LastSignIn
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.stores import absent_file
 from oidcgate.identity import Identity
@@ -89,7 +90,7 @@ def _of_claims(
     user, said = _looked_up(parts, claimed, now)
     yield from _titled("user name", f"{match} = {claimed!r}")
     yield from _titled("directory", said)
-    contexts = parts.routes.sign_in.contexts
+    contexts = parts.contexts
     who = Identity(
         user_name=claimed if user is None else user.user_name,
         sub=str(claims.get("sub", "")),
@@ -123,15 +124,15 @@ def _of_claims(
 def _of_user(parts: GateParts, forwarding: Forwarding, name: str, now: int) -> Iterator[str]:
     user, said = _looked_up(parts, name, now)
     yield from _titled("directory", said)
-    hours = parts.routes.sign_in.last_sign_ins.lifetime_seconds / 3600
+    hours = parts.last_sign_ins.lifetime_seconds / 3600
     if parts.config.state.store == "memory":
         end_with(["state.store: 'memory' is the server's own; give the claims of a person with --claims"])
     if (file := absent_file(parts.config.state.store)) is not None:
         end_with([f"state.store: {file} is not there; nobody has signed in yet"])
     try:
-        last = parts.routes.sign_in.last_sign_ins.of(name if user is None else user.user_name, now)
-        pins = parts.routes.sign_in.pins
-        pin = None if pins is None or user is None else pins.of(user.user_name, now)
+        last = parts.last_sign_ins.of(name if user is None else user.user_name, now)
+        nobodys = parts.config.users.insecure_unpinned
+        pin = None if user is None or nobodys else parts.pins.of(user.user_name, now)
     except StoreUnavailable as error:
         end_with([f"state.store: {error}"])
         return

@@ -11,8 +11,9 @@ import click
 
 from oidcgate.audit import Audit
 from oidcgate.cli.problems import end_with, told
-from oidcgate.gate.build import GateParts, build
+from oidcgate.gate.build import build
 from oidcgate.gate.config import load_config
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.stores import absent_file
 from oidcgate.storage.records import StoreUnavailable
 

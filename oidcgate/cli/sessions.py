@@ -11,8 +11,8 @@ import click
 from oidcgate.cli.opening import config_option, opened
 from oidcgate.cli.problems import end_with
 from oidcgate.gate.break_glass import IDP, issuer_of
-from oidcgate.gate.build import GateParts
 from oidcgate.gate.events import SessionsRevoked
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.session import SessionRecord
 from oidcgate.gate.sessions import NotFound
 from oidcgate.gate.store_settings import SQLITE

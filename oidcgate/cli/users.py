@@ -9,7 +9,7 @@ import click
 
 from oidcgate.cli.opening import config_option, opened
 from oidcgate.cli.problems import end_with
-from oidcgate.gate.pins import Pin, Pins
+from oidcgate.gate.pins import Pin
 
 
 @click.group()
@@ -28,11 +28,10 @@ def pins(path: Path, user: str | None, as_json: bool) -> None:
     which the audit log says as `login.pin_refused`.
     """
     with opened(path) as (parts, now):
-        pins_ = Pins(parts.routes.state)
         if user is None:
-            found: Iterator[Pin] = pins_.every(now)
+            found: Iterator[Pin] = parts.pins.every(now)
         else:
-            one = pins_.of(user, now)
+            one = parts.pins.of(user, now)
             found = iter(() if one is None else (one,))
         for pin in found:
             click.echo(json.dumps(pin._asdict()) if as_json else _line(pin))
@@ -50,13 +49,12 @@ def clear_pins(path: Path, issuer: str | None, names: tuple[str, ...]) -> None:
     if bool(names) == (issuer is not None):
         raise click.UsageError("name users, or --issuer")
     with opened(path) as (parts, now):
-        pins_ = Pins(parts.routes.state)
         if issuer is not None:
-            names = tuple(pin.user_name for pin in pins_.every(now) if pin.iss == issuer)
+            names = tuple(pin.user_name for pin in parts.pins.every(now) if pin.iss == issuer)
         cleared = 0
         free: list[str] = []
         for name in names:
-            pin = pins_.clear(name, now)
+            pin = parts.pins.clear(name, now)
             if pin is None:
                 free.append(name)
             else:

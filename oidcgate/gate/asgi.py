@@ -48,7 +48,7 @@ from oidcgate.web.cookies import GATE_PATH, names_gate_cookie
 from oidcgate.web.facts import BadRequest, Facts, RequestFault, RequestKind
 
 if TYPE_CHECKING:
-    from oidcgate.gate.build import GateParts
+    from oidcgate.gate.parts import GateParts
     from oidcgate.gate.refusals import Refusal
 
 __all__ = ["ASGIApp", "AsyncGate"]

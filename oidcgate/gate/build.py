@@ -1,8 +1,8 @@
 """From settings to parts: the one place that knows what a gate is made of.
 
 Here the settings choose stores, directory and transports, and every part gets its few collaborators. `Gate`,
-the commands and every other front call `build`. Nothing is decided here and nobody is asked: no IdP, no
-store; the file of known users is read, so that what is wrong with it is told at start.
+the commands and every other front call `build`, and get `GateParts`. Nothing is decided here and nobody is
+asked: no IdP, no store; the file of known users is read, so that what is wrong with it is told at start.
 """
 
 import dataclasses
@@ -10,9 +10,8 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from requests.adapters import BaseAdapter
@@ -24,11 +23,12 @@ from oidcgate.gate.answers import Answers
 from oidcgate.gate.backchannel import BackChannel
 from oidcgate.gate.break_glass import BreakGlass
 from oidcgate.gate.config import GateConfig
-from oidcgate.gate.context_sign_in import Contexts, hook_problems
-from oidcgate.gate.directories import directory_of, directory_uninstalled
+from oidcgate.gate.context_sign_in import Contexts
+from oidcgate.gate.directories import directory_of
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.frontchannel import FrontChannel, Misses
 from oidcgate.gate.guesses import Guesses
+from oidcgate.gate.installed import uninstalled
 from oidcgate.gate.kept_forms import KeptForms
 from oidcgate.gate.known_users import KnownUsers
 from oidcgate.gate.last_sign_ins import LastSignIns
@@ -37,25 +37,24 @@ from oidcgate.gate.login import Login
 from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_start import LoginStart
 from oidcgate.gate.logout import Logout
-from oidcgate.gate.page_settings import page_problems
 from oidcgate.gate.pages import gate_pages
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.pins import Pins, unpinned_line
 from oidcgate.gate.policy import Access, Policy, Rule
-from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.gate.refreshing import Refresher
 from oidcgate.gate.refusals import Refusals
+from oidcgate.gate.relying_parties import relying_parties
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.session import SessionLimits
 from oidcgate.gate.session_frame import SessionFrame
 from oidcgate.gate.sessions import MoreOfSessions, SealedSessions, Sessions
 from oidcgate.gate.stored_sessions import StoredSessions
-from oidcgate.gate.stores import session_store, state_store, stores_uninstalled
+from oidcgate.gate.stores import session_store, state_store
 from oidcgate.gate.token_revocation import TokenRevocation
 from oidcgate.gate.transaction import Transactions
-from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.net.wsgi import WSGIAdapter
-from oidcgate.settings import Problem, SettingsError
+from oidcgate.settings import SettingsError
 from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.csrf import CsrfTokens
@@ -72,26 +71,46 @@ _CLAIM_BYTES: Final = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class GateParts:
-    """A gate, taken apart.
+class _Base:
+    """What parts of every kind are given.
 
     Attributes:
-        routes: answers everything under `/.oidcgate/`.
-        refusals: turns decisions into answers.
-        refresher: renews the tokens of sessions; None where none are kept.
+        gate_id: what tells this gate from every other, as part of each seal.
     """
 
     config: GateConfig
+    gate_id: str
     names: CookieNames
-    policy: Policy
-    sessions: Sessions
-    users: UserDirectory
-    known_users: KnownUsers
-    routes: Routes
-    refusals: Refusals
+    ring: KeyRing
+    state: RecordStore
     audit: Audit
     clock: Callable[[], float]
-    refresher: Refresher | None = None
+    random_bytes: Callable[[int], bytes]
+
+    @classmethod
+    def of(
+        cls,
+        config: GateConfig,
+        audit: Audit,
+        clock: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> Self:
+        # The first provider's client id: cookies and seals must not change when a second provider is added.
+        client_id = config.identity_providers[0].client_id
+        gate_id = f"{config.public_url}\0{client_id}"
+        return cls(
+            config,
+            gate_id,
+            CookieNames.of(config.public_url, client_id),
+            KeyRing([key.reveal() for key in config.session.secrets]),
+            state_store(config, gate_id, clock),
+            audit,
+            clock,
+            random_bytes,
+        )
+
+    def sealer(self, purpose: str) -> Sealer:
+        return Sealer(self.ring, purpose, self.gate_id, random_bytes=self.random_bytes)
 
 
 def build(
@@ -122,27 +141,27 @@ def build(
     _speak_up()
     if missing := list(uninstalled(config)):
         raise SettingsError(missing)
-    # The first provider's client id: cookies and seals must not change when a second provider is added.
-    client_id = config.identity_providers[0].client_id
-    gate_id = f"{config.public_url}\0{client_id}"
-    names = CookieNames.of(config.public_url, client_id)
-    ring = KeyRing([key.reveal() for key in config.session.secrets])
     audit = audit or Audit(clock=clock)
-    state = state_store(config, gate_id, clock)
-    sessions = _sessions(config, names, ring, gate_id, state, audit, clock)
+    base = _Base.of(config, audit, clock, random_bytes)
+    sessions = _sessions(base)
     users = directory or directory_of(config.users, clock)
     known_users = KnownUsers(
         users,
         recheck_seconds=config.users.recheck_seconds,
         max_stale_seconds=config.users.max_stale_seconds,
     )
+    pins = Pins(base.state)
     policy = _policy(config)
+    contexts = Contexts(config, audit)
+    last_sign_ins = LastSignIns(base.state, base.sealer("last-sign-in"), sessions.limits.absolute_seconds)
+    adapter = WSGIAdapter(provider_app) if provider_app is not None else transport
+    parties = relying_parties(config, adapter, clock, random_bytes)
     pages = gate_pages(config.pages.folder)
     answers = Answers(pages, config.public_url, urlsplit(config.public_url).netloc, _targets(config))
     forms = KeptForms(
-        state,
-        Sealer(ring, "form", gate_id, random_bytes=random_bytes),
-        names,
+        base.state,
+        base.sealer("form"),
+        base.names,
         policy.origins,
         config.login.keep_form_bytes,
         sessions.person_behind,
@@ -157,37 +176,11 @@ def build(
         break_glass=config.break_glass is not None,
     )
     transactions = Transactions(
-        Sealer(ring, "transaction", gate_id, random_bytes=random_bytes),
-        names,
+        base.sealer("transaction"),
+        base.names,
         cross_site_post=any(entry.response_mode == "form_post" for entry in config.identity_providers),
     )
-    adapter = WSGIAdapter(provider_app) if provider_app is not None else transport
-    parties = {
-        provider.expected_issuer: RelyingParty.of(
-            provider,
-            redirect_uri=config.callback_url,
-            user_claim=config.users.match,
-            fetcher=_fetcher(provider, adapter),
-            clock=clock,
-            random_bytes=random_bytes,
-        )
-        for provider in config.identity_providers
-    }
     fragments = Fragments(answers, config.login.keep_fragment, random_bytes)
-    sign_in_start = LoginStart(
-        config=config,
-        relying_parties=parties,
-        transactions=transactions,
-        cookies=LoginCookies(names),
-        sessions=sessions,
-        policy=policy,
-        fragments=fragments,
-        answers=answers,
-        refusals=refusals,
-        audit=audit,
-        clock=clock,
-        random_bytes=random_bytes,
-    )
     session_frame = SessionFrame(
         relying_parties=parties,
         transactions=transactions,
@@ -198,142 +191,124 @@ def build(
         public_url=config.public_url,
         random_bytes=random_bytes,
     )
-    sign_in = Login(
-        config=config,
-        relying_parties=parties,
-        transactions=transactions,
-        cookies=LoginCookies(names),
-        sessions=sessions,
-        users=known_users,
-        pins=None if config.users.insecure_unpinned else Pins(state),
-        policy=policy,
-        contexts=Contexts(config, audit),
-        last_sign_ins=LastSignIns(
-            state,
-            Sealer(ring, "last-sign-in", gate_id, random_bytes=random_bytes),
-            sessions.limits.absolute_seconds,
-        ),
-        fragments=fragments,
-        session_frame=session_frame,
-        answers=answers,
-        refusals=refusals,
-        audit=audit,
-        clock=clock,
-    )
-    sign_out = Logout(
-        config=config,
-        relying_parties=parties,
-        transactions=transactions,
-        sessions=sessions,
-        answers=answers,
-        audit=audit,
-        clock=clock,
-        sealer=Sealer(ring, "logout", gate_id, random_bytes=random_bytes),
-        token_revocation=TokenRevocation(audit),
-    )
-    back_channel = BackChannel(
-        relying_parties=parties,
-        sessions=sessions,
-        state=state,
-        answers=answers,
-        audit=audit,
-        clock=clock,
-        new_incident=refusals.new_incident,
-    )
-    front_channel = FrontChannel(
-        relying_parties=parties,
-        sessions=sessions,
-        answers=answers,
-        audit=audit,
-        clock=clock,
-        misses=Misses(),
-        new_incident=refusals.new_incident,
-    )
-    break_glass = _break_glass(
-        config, gate_id, names, ring, state, users, sessions, answers, audit, clock, random_bytes
-    )
     routes = Routes(
-        sign_in_start=sign_in_start,
-        sign_in=sign_in,
-        break_glass=break_glass,
-        sign_out=sign_out,
-        back_channel=back_channel,
-        front_channel=front_channel,
+        config=config,
+        sign_in_start=LoginStart(
+            config=config,
+            relying_parties=parties,
+            transactions=transactions,
+            cookies=LoginCookies(base.names),
+            sessions=sessions,
+            policy=policy,
+            fragments=fragments,
+            answers=answers,
+            refusals=refusals,
+            audit=audit,
+            clock=clock,
+            random_bytes=random_bytes,
+        ),
+        sign_in=Login(
+            config=config,
+            relying_parties=parties,
+            transactions=transactions,
+            cookies=LoginCookies(base.names),
+            sessions=sessions,
+            users=known_users,
+            pins=None if config.users.insecure_unpinned else pins,
+            policy=policy,
+            contexts=contexts,
+            last_sign_ins=last_sign_ins,
+            fragments=fragments,
+            session_frame=session_frame,
+            answers=answers,
+            refusals=refusals,
+            audit=audit,
+            clock=clock,
+        ),
+        break_glass=_break_glass(base, users, sessions, answers),
+        sign_out=Logout(
+            config=config,
+            relying_parties=parties,
+            transactions=transactions,
+            sessions=sessions,
+            answers=answers,
+            audit=audit,
+            clock=clock,
+            sealer=base.sealer("logout"),
+            token_revocation=TokenRevocation(audit),
+        ),
+        back_channel=BackChannel(
+            relying_parties=parties,
+            sessions=sessions,
+            state=base.state,
+            answers=answers,
+            audit=audit,
+            clock=clock,
+            new_incident=refusals.new_incident,
+        ),
+        front_channel=FrontChannel(
+            relying_parties=parties,
+            sessions=sessions,
+            answers=answers,
+            audit=audit,
+            clock=clock,
+            misses=Misses(),
+            new_incident=refusals.new_incident,
+        ),
         frame=session_frame,
         sessions=sessions,
         known_users=known_users,
         users=users,
-        state=state,
+        state=base.state,
         answers=answers,
         refusals=refusals,
         clock=clock,
     )
-    for provider in config.identity_providers:
-        # What has to be registered there, to the byte; most first sign-ins fail on it.
-        log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
-        log.info("post-logout redirect URI: %s", config.logged_out_url)
-        log.info("back-channel logout URI: %s", config.backchannel_logout_url)
-    if (warning := unpinned_line(config.users)) is not None:
-        log.warning("%s", warning)
+    _tell(config)
     if answers_from_memory(users):
         # It reads its users now and tells the log what is wrong with them, not at the first sign-in.
         users.problems()
-    refresher = None
-    if config.session.keep_tokens:
-        refresher = Refresher(
-            sessions,
-            parties,
-            audit,
-            clock,
-            before_seconds=config.session.refresh_before_seconds,
-            new_claim=lambda: secrets.token_hex(_CLAIM_BYTES),
-            wait=wait,
-        )
     return GateParts(
-        config, names, policy, sessions, users, known_users, routes, refusals, audit, clock, refresher
+        config=config,
+        names=base.names,
+        policy=policy,
+        state=base.state,
+        sessions=sessions,
+        users=users,
+        known_users=known_users,
+        pins=pins,
+        relying_parties=parties,
+        contexts=contexts,
+        last_sign_ins=last_sign_ins,
+        routes=routes,
+        refusals=refusals,
+        audit=audit,
+        clock=clock,
+        refresher=_refresher(base, sessions, parties, wait),
     )
 
 
-def uninstalled(config: GateConfig) -> Iterator[Problem]:
-    """What the settings ask for and is not installed: at the first request it would be too late to say."""
-    yield from stores_uninstalled(config)
-    yield from hook_problems(config)
-    yield from directory_uninstalled(config.users)
-    yield from page_problems(config.pages)
-    if config.break_glass is not None and find_spec("argon2") is None:
-        yield Problem("break_glass", None, "needs argon2-cffi", "pip install 'oidcgate[break-glass]'")
-
-
 def _break_glass(
-    config: GateConfig,
-    gate_id: str,
-    names: CookieNames,
-    ring: KeyRing,
-    state: RecordStore,
-    users: UserDirectory,
-    sessions: Sessions,
-    answers: Answers,
-    audit: Audit,
-    clock: Callable[[], float],
-    random_bytes: Callable[[int], bytes],
+    base: _Base, users: UserDirectory, sessions: Sessions, answers: Answers
 ) -> BreakGlass | None:
+    config = base.config
     if config.break_glass is None:
         return None
     entries, _ = entries_of(config.break_glass.users.reveal())
     return BreakGlass(
         public_url=config.public_url,
         local_users=LocalUsers(entries),
-        guesses=Guesses(state, gate_id),
+        guesses=Guesses(base.state, base.gate_id),
         users=users,
         sessions=sessions,
-        csrf=CsrfTokens(ring.derive(f"break-glass {gate_id}"), "gate.break_glass"),
-        names=names,
+        csrf=CsrfTokens(base.ring.derive(f"break-glass {base.gate_id}"), "gate.break_glass"),
+        names=base.names,
         trusted=parse_trusted_peers(config.proxy.trusted_proxies),
         session_seconds=round(config.break_glass.session_minutes * 60),
         answers=answers,
-        audit=audit,
-        clock=clock,
-        random_bytes=random_bytes,
+        audit=base.audit,
+        clock=base.clock,
+        random_bytes=base.random_bytes,
     )
 
 
@@ -354,15 +329,8 @@ def _policy(config: GateConfig) -> Policy:
     return Policy(rules, origins=(config.public_url,))
 
 
-def _sessions(
-    config: GateConfig,
-    names: CookieNames,
-    ring: KeyRing,
-    gate_id: str,
-    state: RecordStore,
-    audit: Audit,
-    clock: Callable[[], float],
-) -> Sessions:
+def _sessions(base: _Base) -> Sessions:
+    config, audit = base.config, base.audit
     limits = SessionLimits.of(
         idle_seconds=round(config.session.idle_minutes * 60),
         absolute_seconds=round(config.session.absolute_minutes * 60),
@@ -374,22 +342,30 @@ def _sessions(
             events.SessionDisplaced(record.user_name, record.sub, record.iss, record.created_at)
         ),
     }
+    about = base.names, base.ring, base.gate_id, base.state, limits
     if config.session.store == "sealed":
-        return SealedSessions(names, ring, gate_id, state, limits, **more)
-    store = session_store(config, gate_id, state, clock)
-    return StoredSessions(names, ring, gate_id, state, limits, store=store, **more)
+        return SealedSessions(*about, **more)
+    store = session_store(config, base.gate_id, base.state, base.clock)
+    return StoredSessions(*about, store=store, **more)
 
 
-def _fetcher(provider: ProviderSettings, adapter: BaseAdapter | None) -> Fetcher:
-    issuer = urlsplit(provider.discovery_url)
-    rules = AddressRules(
-        # The operator typed this host; where it is, is theirs to say. Any other host is named by a document
-        # (P-09).
-        trusted_hosts=frozenset({issuer.hostname or ""}),
-        allow_private=provider.allow_networks,
-        insecure_allow_http_loopback=provider.on_loopback,
+def _refresher(
+    base: _Base,
+    sessions: Sessions,
+    parties: Mapping[str, RelyingParty],
+    wait: Callable[[float], object],
+) -> Refresher | None:
+    if not base.config.session.keep_tokens:
+        return None
+    return Refresher(
+        sessions,
+        parties,
+        base.audit,
+        base.clock,
+        before_seconds=base.config.session.refresh_before_seconds,
+        new_claim=lambda: secrets.token_hex(_CLAIM_BYTES),
+        wait=wait,
     )
-    return Fetcher(rules, total_seconds=provider.timeout_seconds, adapter=adapter, ca_file=provider.ca_file)
 
 
 def _targets(config: GateConfig) -> tuple[str, ...]:
@@ -398,6 +374,17 @@ def _targets(config: GateConfig) -> tuple[str, ...]:
     for provider in config.identity_providers:
         urls += [provider.expected_issuer, *filter(None, [provider.logout_url])]
     return ("https:", *(url for url in urls if url.startswith("http:")))
+
+
+def _tell(config: GateConfig) -> None:
+    """Say what an operator needs to know before the first sign-in."""
+    for provider in config.identity_providers:
+        # What has to be registered there, to the byte; most first sign-ins fail on it.
+        log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
+        log.info("post-logout redirect URI: %s", config.logged_out_url)
+        log.info("back-channel logout URI: %s", config.backchannel_logout_url)
+    if (warning := unpinned_line(config.users)) is not None:
+        log.warning("%s", warning)
 
 
 def _speak_up() -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from oidcgate.directory.port import UserDirectory
-    from oidcgate.gate.build import GateParts
     from oidcgate.gate.config import GateConfig
+    from oidcgate.gate.parts import GateParts
 
 __all__ = ["REPLACED_BY_REDIRECT", "Front", "cookies_to_add"]
 

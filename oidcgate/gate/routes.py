@@ -29,6 +29,7 @@ from oidcgate.gate.config import (
     RESEND_PATH,
     SESSION_CHECK_PATH,
     SESSION_FRAME_PATH,
+    GateConfig,
 )
 from oidcgate.gate.frontchannel import FrontChannel
 from oidcgate.gate.known_users import KnownUsers
@@ -135,6 +136,7 @@ _MAP: Final = Map(
 class Routes:
     """A WSGI application for the paths under `/.oidcgate/`; `Gate` strips identity headers first."""
 
+    config: GateConfig
     sign_in_start: LoginStart
     sign_in: Login
     break_glass: BreakGlass | None
@@ -274,7 +276,7 @@ class Routes:
             raise SessionUnavailable(unavailable.reason)
         identity = session.person.identity
         claims = session.record.claims
-        shown = self.sign_in.config.shown_attributes
+        shown = self.config.shown_attributes
         return self.answers.json(
             200,
             {
@@ -293,7 +295,7 @@ class Routes:
 
     def jwks(self, request: Request, facts: Facts) -> Response:
         """The public keys of the gate as a client of its IdPs, which know this address as `jwks_uri`."""
-        return self.answers.json(200, published_keys(self.sign_in.config.identity_providers))
+        return self.answers.json(200, published_keys(self.config.identity_providers))
 
     def healthz(self, request: Request, facts: Facts) -> Response:
         """Whether the process answers; asks nobody."""

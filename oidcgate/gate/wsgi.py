@@ -22,7 +22,7 @@ from oidcgate.web.facts import BadRequest, Facts, RequestFault, facts_from_envir
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from oidcgate.gate.build import GateParts
+    from oidcgate.gate.parts import GateParts
 
 __all__ = ["Gate"]
 

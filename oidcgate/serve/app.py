@@ -25,7 +25,7 @@ from oidcgate.web.forwarded import parse_trusted_peers
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from oidcgate.gate.build import GateParts
+    from oidcgate.gate.parts import GateParts
 
 __all__ = ["asgi_app", "proxy_limits", "server_limits", "wsgi_app"]
 

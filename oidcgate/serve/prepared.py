@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn import systemd  # type: ignore[import-untyped]  # gunicorn has no types
 
-from oidcgate.gate.build import build, uninstalled
+from oidcgate.gate.build import build
 from oidcgate.gate.config import GateConfig, load_config
 from oidcgate.gate.front_settings import overlap
+from oidcgate.gate.installed import uninstalled
 from oidcgate.gate.stores import store_check
 from oidcgate.gate.unread import Use, unread_line
 from oidcgate.proxy.http import Proxy

@@ -265,8 +265,6 @@ IMPURE = (
 COMPOSING = {
     "oidcgate.gate.build": (
         "oidcgate.gate.front",
-        "oidcgate.gate.asgi",
-        "oidcgate.gate.wsgi",
         "oidcgate.cli.*",
         "oidcgate.serve.*",
     ),

@@ -115,7 +115,7 @@ def test_whom_the_provider_does_not_know_any_more_signs_in(sites: Sites, agent: 
 @pytest.mark.row("G-04", "F-06")
 def test_signing_out_takes_the_tokens_along(sites: Sites, agent: UserAgent) -> None:
     agent.press(agent.open(f"{APP}/.oidcgate/logout"), "logout")
-    with sites.gate.parts.routes.state._connection(writes=False) as connection:
+    with sites.gate.parts.state._connection(writes=False) as connection:
         kinds = {row[0] for row in connection.exec_driver_sql("select kind from oidcgate_records")}
     assert "tokens" not in kinds
     sites.clock.now += 900

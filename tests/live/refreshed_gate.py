@@ -182,14 +182,14 @@ def _opened(configuration: Path) -> "Iterator[Gate]":
     try:
         yield gate
     finally:
-        gate.parts.routes.state.close()  # type: ignore[attr-defined]
+        gate.parts.state.close()  # type: ignore[attr-defined]
 
 
 def _sign_in(configuration: Path) -> str:
     """The Cookie header of a browser that has signed in through both, as the gate's routes have it."""
     with _opened(configuration) as gate:
         login = gate.parts.routes.sign_in
-        (party,) = login.relying_parties.values()
+        (party,) = gate.parts.relying_parties.values()
         now = int(time.time())
         attempt = Transaction(os.urandom(32), party.provider.expected_issuer, "/page", 0, now)
         (cookie,) = login.transactions.begin(attempt, "", now)

@@ -42,7 +42,7 @@ class Workers:
         }
         scene = Scene.set(settings, *([self._provider] if self._provider else []))
         self._provider = scene.provider
-        for store in (scene.parts.sessions._store, scene.parts.routes.state):
+        for store in (scene.parts.sessions._store, scene.parts.state):
             self._closed_at_end.callback(store.close)
         return scene
 

@@ -21,8 +21,9 @@ from werkzeug.serving import make_server
 
 from oidcgate.audit import Audit
 from oidcgate.gate.asgi import AsyncGate
-from oidcgate.gate.build import GateParts, build
+from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.wsgi import Gate
 from oidcgate.net.wsgi import WSGIAdapter
 from oidcgate.proxy.wsgi import ReverseProxy

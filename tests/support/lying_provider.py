@@ -20,8 +20,9 @@ from werkzeug.test import Client, TestResponse
 from oidcgate import Gate
 from oidcgate.audit import Audit
 from oidcgate.directory.port import AmbiguousUser, KnownUser
-from oidcgate.gate.build import GateParts, build
+from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
+from oidcgate.gate.parts import GateParts
 from oidcgate.jose.jwt import sign, unverified_header, verify
 from oidcgate.jose.keys import SIGNING_ALGORITHMS, Key, VerificationKey, generate_key, public_jwks
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac

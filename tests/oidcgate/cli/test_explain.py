@@ -305,18 +305,16 @@ class TestOfAUser:
 
     def signed_in(self, path: Path) -> None:
         parts = build(load_config(path, {}))
-        login = parts.routes.sign_in
         now = int(time.time())
         who = Identity("Alice", "s-1", "https://id.example")
         context: Context
-        context, _ = login.contexts.read(
+        context, _ = parts.contexts.read(
             {**CLAIMS["id_token"], **CLAIMS["userinfo"]}, CLAIMS["id_token"], who
         )
-        login.last_sign_ins.note(
+        parts.last_sign_ins.note(
             LastSignIn("Alice", "alice", "https://id.example", "s-1", now, "high", ("mfa",), context.ways)
         )
-        assert login.pins is not None
-        login.pins.claim("Alice", "https://id.example", "s-1", now)
+        parts.pins.claim("Alice", "https://id.example", "s-1", now)
 
     @pytest.mark.row("A-25")
     @pytest.mark.parametrize("name", ["Alice", "alice"])

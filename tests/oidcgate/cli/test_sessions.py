@@ -45,7 +45,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 def worker(config: Path) -> Iterator[Sessions]:
     """A worker of the server, with sessions that it remembers."""
     parts = build(load_config(config, {}))
-    with closing(parts.routes.state):
+    with closing(parts.state):
         yield parts.sessions
 
 
@@ -232,7 +232,7 @@ def test_the_age_of_each_secret_is_shown(
     assert before[1][1:] == ["seals", "never"]
     assert before[2] == [key["name"], "opens", "2027-01-15T08:00:00Z", "3"]
     rotated = build(load_config(config, {}))
-    with closing(rotated.routes.state):
+    with closing(rotated.state):
         # Nobody is signed out by it, and the first sign-in under the new one counts.
         assert alive(rotated.sessions, cookies) == ["s1", "s2", "s3"]
         for later in (0, 86_400):

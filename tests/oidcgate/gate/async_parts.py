@@ -9,8 +9,9 @@ from typing import Any
 from oidcgate.audit import Audit
 from oidcgate.directory.port import KnownUser
 from oidcgate.gate.asgi import AsyncGate
-from oidcgate.gate.build import GateParts, build
+from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
+from oidcgate.gate.parts import GateParts
 from oidcgate.gate.sessions import SealedSessions
 from oidcgate.gate.stored_sessions import StoredSessions
 from oidcgate.gate.watch import Watch
@@ -118,7 +119,7 @@ class World:
         about = (parts.names, KeyRing([SECRET]), "gate", state, parts.sessions.limits)
         made = SealedSessions(*about) if sessions is None else StoredSessions(*about, store=sessions)
         routes = dataclasses.replace(parts.routes, sessions=made, state=state)
-        return dataclasses.replace(parts, sessions=made, routes=routes)
+        return dataclasses.replace(parts, state=state, sessions=made, routes=routes)
 
     def sign_in(self, session_id: str = "s1", user_name: str = "Alice", **more: Any) -> str:
         """The Cookie header of a browser that has signed in."""

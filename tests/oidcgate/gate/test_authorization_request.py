@@ -124,7 +124,7 @@ class TestParameters:
         assert made.browser().sign_in().status_code == 303
         (sent,) = made.provider.sent
         assert {name: sent[name] for name in parameters} == parameters
-        (party,) = made.parts.routes.sign_in.relying_parties.values()
+        (party,) = made.parts.relying_parties.values()
         made.provider.breaks("/token", json={"access_token": "a", "token_type": "Bearer"})
         party.token_endpoint.refresh("kept")
         form = parse_qs(made.provider.adapter.request_history[-1].text)

@@ -177,7 +177,7 @@ class TestWhatItEnds:
         thief = scene.browser()
         thief.client.set_cookie(name, browser.cookies()[name], domain="app.example.com", secure=True)
         post(scene, token(scene))
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         assert "tokens" not in {kind for kind, _ in state._records}
         assert "id_token_hint" not in thief.post("/.oidcgate/logout", {}).headers["Location"]
 
@@ -429,7 +429,7 @@ class TestOutages:
     @pytest.mark.parametrize("verb", ["get", "put", "find", "delete"])
     def test_of_the_state_store(self, verb: str) -> None:
         scene, browser = signed_in()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
 
         def fails(*_: object, **__: object) -> object:
             raise StoreUnavailable(StoreFailure.LOCKED, "locked")
@@ -446,7 +446,7 @@ class TestOutages:
 
     def test_in_the_last_moment(self) -> None:
         scene, browser = signed_in()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         put = state.put
 
         def fails_for_the_jti(kind: str, *arguments: Any, **named: Any) -> None:
@@ -492,7 +492,7 @@ class TestAgainstASignInUnderWay:
         assert answer.headers["Location"] == f"{APP}/.oidcgate/logged-out"
         assert scene.reasons() == ["signed_out_meanwhile"]
         assert not browser.has_session()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         assert not {kind for kind, _ in state._records} & {"tokens", "signed-in"}
 
     @pytest.mark.parametrize("lies", [{}, {"sub": GONE}, {"sid": GONE}], ids=["both", "sid", "sub"])

@@ -11,11 +11,11 @@ from argon2 import PasswordHasher
 from werkzeug.test import TestResponse
 
 from oidcgate.directory.port import DirectoryUnavailable, KnownUser
-from oidcgate.gate.build import uninstalled
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.guesses import Guesses
+from oidcgate.gate.installed import uninstalled
 from oidcgate.gate.local_users import Busy, LocalUsers, entries_of, line_for
-from oidcgate.gate.pins import Pin, Pins
+from oidcgate.gate.pins import Pin
 from oidcgate.settings import SettingsError
 from oidcgate.storage.memory import MemoryStore
 from oidcgate.storage.records import RecordStore, StoreFailure, StoreUnavailable
@@ -152,8 +152,7 @@ class TestAdmitted:
         scene.browser().sign_in()
         browser = scene.browser()
         assert typed(browser, "alice", PASSWORD).status_code == 303
-        pins = Pins(scene.parts.routes.state)
-        assert pins.of("alice", NOW) == Pin("Alice", ISSUER, "sub-of-alice", NOW)
+        assert scene.parts.pins.of("alice", NOW) == Pin("Alice", ISSUER, "sub-of-alice", NOW)
         assert scene.browser().sign_in().status_code == 303
 
     @pytest.mark.parametrize(
@@ -347,7 +346,7 @@ class TestSlowed:
         def refuse(*_: object, **__: object) -> None:
             raise StoreUnavailable(StoreFailure.UNREACHABLE, "the test says so")
 
-        scene.parts.routes.state.get = refuse  # type: ignore[method-assign, assignment]
+        scene.parts.state.get = refuse  # type: ignore[method-assign, assignment]
         answer = browser.post(PAGE, form)
         assert answer.status_code == 503
         assert not browser.has_session()
@@ -580,7 +579,7 @@ class TestSettings:
             config_from_mapping(data(break_glass={"users": LINES}, provider=named))
 
     def test_a_gate_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("oidcgate.gate.build.find_spec", lambda name: None)
+        monkeypatch.setattr("oidcgate.gate.installed.find_spec", lambda name: None)
         config = config_from_mapping(data(break_glass={"users": LINES}))
         told = [str(problem) for problem in uninstalled(config)]
         assert told == ["break_glass: needs argon2-cffi; pip install 'oidcgate[break-glass]'"]

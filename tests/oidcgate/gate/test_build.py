@@ -75,10 +75,10 @@ def test_users_that_compare_equal_are_reported_at_start(
 def test_what_the_settings_choose(tmp_path: Path) -> None:
     memory = build(config_from_mapping(data(session={"secret": SECRET, "store": "memory"})))
     assert isinstance(memory.sessions, StoredSessions)
-    assert isinstance(memory.routes.state, MemoryStore)
+    assert isinstance(memory.state, MemoryStore)
     durable = build(config_from_mapping(data(state={"store": f"sqlite:///{tmp_path}/state.db"})))
     assert isinstance(durable.sessions, SealedSessions)
-    assert isinstance(durable.routes.state, SqlStore)
+    assert isinstance(durable.state, SqlStore)
     shared = build(
         config_from_mapping(
             data(
@@ -137,7 +137,7 @@ def test_a_provider_of_this_process_is_called_without_a_socket() -> None:
 def test_a_discovery_document_cannot_send_us_into_the_house(host: str) -> None:
     # Over real sockets, so the address rules of the real transport are asked.
     parts = build(config_from_mapping(data()))
-    fetcher = parts.routes.sign_in.relying_parties[ISSUER].userinfo.fetcher
+    fetcher = parts.relying_parties[ISSUER].userinfo.fetcher
     from oidcgate.net.fetch import FetchError, FetchFailure
 
     with pytest.raises(FetchError) as caught:

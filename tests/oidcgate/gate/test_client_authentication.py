@@ -146,7 +146,7 @@ class TestAssertions:
         made = scene(client_secret=None, client_signing_keys=pem(KEYS["ES256"]))
         made.provider.metadata["revocation_endpoint"] = f"{ISSUER}/revoke"
         made.provider.breaks("/revoke", text="")
-        (party,) = made.parts.routes.sign_in.relying_parties.values()
+        (party,) = made.parts.relying_parties.values()
         assert party.token_endpoint.revoke("kept", "refresh_token")
         assert "client_assertion=" in made.provider.adapter.request_history[-1].text
 

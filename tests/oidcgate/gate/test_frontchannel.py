@@ -140,7 +140,7 @@ class TestTheAnswer:
 
     def test_with_a_store_that_is_away(self) -> None:
         scene, browser = signed_in()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
 
         def fails(*_: object, **__: object) -> object:
             raise StoreUnavailable(StoreFailure.LOCKED, "locked")
@@ -167,7 +167,7 @@ class TestGuesses:
 
     def test_leave_little_behind(self) -> None:
         scene = Scene.set()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         for n in range(200):
             frame(scene, iss=ISSUER, sid=f"guess-{n}")
         assert len(state._records) == 60

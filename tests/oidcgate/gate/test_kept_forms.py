@@ -275,7 +275,7 @@ class TestWhoseItIs:
         scene = scene_with()
         browser = scene.browser()
         browser.post("/orders", {"password": "a canary of gold"})
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         values = [
             record.value
             for record in (state.get("kept-form", f"{n:02x}", now=int(scene.clock())) for n in range(PLACES))
@@ -291,9 +291,7 @@ class TestWhoseItIs:
         browser = scene.browser()
         login = link_of(browser.post("/orders", ORDER))
         place = form_in(login)[:2]
-        scene.parts.routes.state.put(
-            "kept-form", place, b"\xff\x00garbage", expires_at=int(scene.clock()) + 99
-        )
+        scene.parts.state.put("kept-form", place, b"\xff\x00garbage", expires_at=int(scene.clock()) + 99)
         assert signed_in(browser, login).status_code == 404
 
 
@@ -309,7 +307,7 @@ class TestBounds:
 
     def test_whoever_finds_no_place_writes_nothing(self) -> None:
         scene = scene_with()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         for place in range(PLACES):
             state.put("kept-form", f"{place:02x}", b"taken", expires_at=int(scene.clock()) + 99)
         written: list[object] = []
@@ -319,7 +317,7 @@ class TestBounds:
 
     def test_a_store_that_is_away_costs_the_form_and_nothing_else(self) -> None:
         scene = scene_with()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
 
         def fails(*_: object, **__: object) -> object:
             raise StoreUnavailable(StoreFailure.LOCKED, "locked")

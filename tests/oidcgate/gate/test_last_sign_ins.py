@@ -76,7 +76,7 @@ def test_a_sign_in_is_noted_without_its_values() -> None:
     scene = Scene.set({"provider": {"fetch_groups": True, "amr": ["mfa"]}})
     scene.provider.claims |= {"email": "secret@example.com", "groups": 5, "acr": "high"}
     scene.browser().sign_in()
-    last = scene.parts.routes.sign_in.last_sign_ins.of("alice", int(scene.clock()))
+    last = scene.parts.last_sign_ins.of("alice", int(scene.clock()))
     assert last is not None
     assert (last.user_name, last.claimed_name, last.sub) == ("Alice", "alice", "sub-of-alice")
     assert (last.acr, last.amr, last.at) == ("high", ("mfa",), int(scene.clock()))
@@ -92,4 +92,4 @@ def test_a_sign_in_that_was_refused_leaves_none() -> None:
     scene = Scene.set()
     scene.provider.claims["preferred_username"] = "mallory"
     scene.browser().sign_in()
-    assert scene.parts.routes.sign_in.last_sign_ins.of("mallory", int(scene.clock())) is None
+    assert scene.parts.last_sign_ins.of("mallory", int(scene.clock())) is None

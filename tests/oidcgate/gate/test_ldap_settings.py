@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from oidcgate.directory.port import DirectoryUnavailable
-from oidcgate.gate.build import uninstalled
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.directories import directory_of
+from oidcgate.gate.installed import uninstalled
 from oidcgate.settings import SettingsError
 from tests.contracts.user_directory import NOW
 from tests.support.slapd import BASE, BIND_DN, BIND_PASSWORD, slapd

@@ -749,7 +749,7 @@ class TestOutages:
         scene = Scene.set()
         browser = scene.browser()
         callback = scene.provider.answer(browser.start())
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         state.put = self.fails
         answer = browser.get(callback)
         assert answer.status_code == 503
@@ -774,7 +774,7 @@ class TestOutages:
         browser.sign_in()
         cookie = browser.cookies()[scene.parts.names.session]
         callback = scene.provider.answer(browser.get("/.oidcgate/login?rd=/").headers["Location"])
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         kept = state.generation, state.find
         state.generation = state.find = self.fails
         scene.clock.now += 60

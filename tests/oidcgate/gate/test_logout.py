@@ -102,7 +102,7 @@ class TestTheOrder:
         browser = scene.browser()
         browser.sign_in()
         # A worker that has not asked the IdP yet.
-        discovery = next(iter(scene.parts.routes.sign_in.relying_parties.values())).discovery
+        discovery = next(iter(scene.parts.relying_parties.values())).discovery
         discovery._known = None
         scene.provider.breaks("/.well-known/openid-configuration", exc=requests.ConnectionError)
         assert browser.post(LOGOUT, {}).headers["Location"].startswith(f"{APP}/.oidcgate/logged-out")
@@ -331,7 +331,7 @@ class TestALogoutRacingACallback:
 @pytest.mark.row("G-28")
 def test_sign_outs_of_strangers_leave_nothing_behind_for_long() -> None:
     scene = Scene.set()
-    state: Any = scene.parts.routes.state
+    state: Any = scene.parts.state
     state._max_records = 100
     for _ in range(50):
         stranger = scene.browser()
@@ -352,7 +352,7 @@ def test_a_store_that_is_away_keeps_the_session() -> None:
     def fails(*_: object, **__: object) -> object:
         raise StoreUnavailable(StoreFailure.LOCKED, "locked")
 
-    state: Any = scene.parts.routes.state
+    state: Any = scene.parts.state
     put, state.put = state.put, fails
     answer = browser.post(LOGOUT, {})
     assert answer.status_code == 503

@@ -36,9 +36,7 @@ TWO_PROVIDERS: dict[str, Any] = {
 
 
 def pins_of(scene: Scene) -> Pins:
-    pins = scene.parts.routes.sign_in.pins
-    assert pins is not None
-    return pins
+    return scene.parts.pins
 
 
 def break_state(scene: Scene) -> None:
@@ -46,7 +44,7 @@ def break_state(scene: Scene) -> None:
         raise StoreUnavailable(StoreFailure.UNREACHABLE, "the test says so")
 
     for verb in ("get", "swap", "put", "take", "generation"):
-        setattr(scene.parts.routes.state, verb, refuse)
+        setattr(scene.parts.state, verb, refuse)
 
 
 @pytest.mark.row("C-12")

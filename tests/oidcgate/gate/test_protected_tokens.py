@@ -241,7 +241,7 @@ class TestEncryptedIdTokens:
 
     def test_other_tokens_of_the_idp_open_likewise(self) -> None:
         made = scene(client_decryption_keys=PEM)
-        (party,) = made.parts.routes.sign_in.relying_parties.values()
+        (party,) = made.parts.relying_parties.values()
         signed = sign({"sub": "x"}, signing_key(), "ES256", kid="one", typ="logout+jwt")
         token = encrypt(signed, published(made), "ECDH-ES", "A128GCM")
         assert party.signed_tokens.verified(token).claims == {"sub": "x"}

@@ -254,7 +254,7 @@ class TestDiscovery:
 
     def discovery(self, provider: LyingProvider, clock: Clock) -> Discovery:
         scene = Scene.set({}, provider)
-        return next(iter(scene.parts.routes.sign_in.relying_parties.values())).discovery
+        return next(iter(scene.parts.relying_parties.values())).discovery
 
     def test_nobody_is_asked_at_start(self) -> None:
         scene = Scene.set({"rules": [{"path": "/public/**", "allow": "anyone"}]})

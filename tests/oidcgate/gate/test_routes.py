@@ -61,7 +61,7 @@ class TestHealth:
 
     def test_alive_whatever_else_is_broken(self) -> None:
         scene = Scene.set()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         state.get = fails
         assert scene.browser().get("/.oidcgate/healthz", SCRIPT).status_code == 200
 
@@ -76,7 +76,7 @@ class TestHealth:
 
     def test_not_ready_without_the_state_store(self) -> None:
         scene = Scene.set()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         state.get = fails
         answer = scene.browser().get("/.oidcgate/readyz", SCRIPT)
         assert answer.status_code == 503
@@ -193,7 +193,7 @@ class TestTheBoundary:
         scene = Scene.set()
         browser = scene.browser()
         browser.sign_in()
-        state: Any = scene.parts.routes.state
+        state: Any = scene.parts.state
         state.generation = state.find = fails
         scene.clock.now += 60
         for path in ("userinfo", "logout", "logged-out"):

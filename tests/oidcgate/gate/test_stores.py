@@ -39,7 +39,7 @@ def made(session: dict[str, object], state: dict[str, object]) -> tuple[object, 
     """The stores of sessions and of state."""
     parts = build(configured(session, state))
     assert isinstance(parts.sessions, StoredSessions)
-    return parts.sessions._store, parts.routes.state
+    return parts.sessions._store, parts.state
 
 
 def test_redis_for_both_with_passwords_of_their_own() -> None:
@@ -139,14 +139,14 @@ def test_a_redis_that_may_forget_is_doubted_by_check_and_doctor() -> None:
     with redis_server() as server:
         config = configured({}, {"store": server.url})
         parts = build(config)
-        (doubt,) = state_doubts(config, parts.routes.state)
+        (doubt,) = state_doubts(config, parts.state)
         assert "set appendonly yes" in doubt
         examined = doctor_of(parts, Fetcher(AddressRules()), os.urandom)._stores()
         findings = [(each.subject, each.verdict) for each in examined]
         assert findings[:2] == [("state store", Verdict.FINE), ("state store", Verdict.DOUBT)]
         server.kill()
-        assert "cannot be reached" in next(state_doubts(config, parts.routes.state))
-        parts.routes.state.close()
+        assert "cannot be reached" in next(state_doubts(config, parts.state))
+        parts.state.close()
     assert list(state_doubts(configured({}, {"store": "memory"}), MemoryStore())) == []
 
 
@@ -162,4 +162,4 @@ def test_the_doctor_says_how_long_the_secret_has_been_sealing(tmp_path: Path) ->
     assert (secret.subject, secret.verdict) == ("session secret", Verdict.FINE)
     assert secret.says.endswith("has been sealing for 40 day(s)")
     assert SECRET not in secret.says
-    parts.routes.state.close()
+    parts.state.close()

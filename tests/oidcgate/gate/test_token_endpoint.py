@@ -24,7 +24,7 @@ BROKEN = [
 
 
 def of(scene: Scene) -> TokenEndpoint:
-    return next(iter(scene.parts.routes.sign_in.relying_parties.values())).token_endpoint
+    return next(iter(scene.parts.relying_parties.values())).token_endpoint
 
 
 def sent(scene: Scene) -> dict[str, str]:
