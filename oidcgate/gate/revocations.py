@@ -38,8 +38,8 @@ _ALL: Final = "all"
 # login that would make such a session asks for it.
 _FORBIDDEN: Final = "forbidden"
 # Revocations are found by the seconds in which they were made, so that one more costs a worker the few that
-# are new and not all. Hosts disagree about the time: a neighbour is read as well, and once a minute all that
-# was made within ten.
+# are new and not all. Hosts disagree about the time: a neighbour is read as well, and within a minute of
+# each such read all that was made within ten.
 _BUCKET_SECONDS: Final = 5
 _WIDE_BUCKET_SECONDS: Final = 600
 _WIDE_READ_SECONDS: Final = 60
@@ -111,6 +111,8 @@ class Revocations:
         self._verified_at: int | None = None
         self._read_at = 0
         self._wide_read_at = 0
+        # Whether something was read since the last wide read: of a host whose clock is off there may be more.
+        self._read_narrowly = False
         self._full_read_at = 0
         self._retry_at = 0
         #: Another number after each read; a session judged under the same number need not be judged again.
@@ -127,7 +129,7 @@ class Revocations:
         """
         try:
             generation = self._store.generation()
-            if generation == self._generation and now - self._full_read_at < _FULL_READ_SECONDS:
+            if self._is_read(generation, now):
                 self._verified_at = now
                 return self.version
             self._read(generation, now)
@@ -247,10 +249,15 @@ class Revocations:
         tags = (_ALL, f"at:{now // _BUCKET_SECONDS}", f"about:{now // _WIDE_BUCKET_SECONDS}")
         self._store.put(REVOCATIONS, key, value, expires_at=until, tags=tags)
 
+    def _is_read(self, generation: int, now: int) -> bool:
+        wide_is_due = self._read_narrowly and now - self._wide_read_at >= _WIDE_READ_SECONDS
+        full_is_due = now - self._full_read_at >= _FULL_READ_SECONDS
+        return generation == self._generation and not wide_is_due and not full_is_due
+
     def _read(self, generation: int, now: int) -> None:
         about_to_wait()
         with self._lock:
-            if generation == self._generation and now - self._full_read_at < _FULL_READ_SECONDS:
+            if self._is_read(generation, now):
                 return  # another thread has read it meanwhile
             known_well_enough = self._verified_at is not None and now - self._verified_at <= self._max_stale
             if now < self._retry_at and known_well_enough:
@@ -273,14 +280,19 @@ class Revocations:
             self._collect(_ALL, now, sessions, not_before)
             self._sessions, self._not_before = sessions, not_before
             self._full_read_at = self._wide_read_at = now
+            self._read_narrowly = False
             return
-        if now - self._wide_read_at >= _WIDE_READ_SECONDS:
+        wide = now - self._wide_read_at >= _WIDE_READ_SECONDS
+        if wide:
             name, seconds, since = "about", _WIDE_BUCKET_SECONDS, self._wide_read_at
-            self._wide_read_at = now
         else:
             name, seconds, since = "at", _BUCKET_SECONDS, self._read_at
         for bucket in range(since // seconds - 1, now // seconds + 2):
             self._collect(f"{name}:{bucket}", now, self._sessions, self._not_before)
+        # Only now: had it failed, the next read would have to look for the same.
+        self._read_narrowly = not wide
+        if wide:
+            self._wide_read_at = now
 
     def _collect(self, tag: str, now: int, sessions: set[str], not_before: dict[str, int]) -> None:
         after = ""

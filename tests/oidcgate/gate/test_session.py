@@ -610,6 +610,36 @@ def test_a_host_whose_clock_is_minutes_off_is_heard(state: Store) -> None:
     assert here.covers(began("b"))
 
 
+@pytest.mark.parametrize("off", [-500, -30, 30, 500])
+def test_a_host_whose_clock_is_off_is_heard_within_a_minute_though_nothing_else_ends(
+    off: int, state: Store
+) -> None:
+    here, other = (Revocations(state, longest_session_seconds=36_000) for _ in range(2))
+    here.check(NOW)
+    other.revoke_session("s", NOW + 10 + off, NOW + 36_000)
+    here.check(NOW + 10)
+    here.check(NOW + 60)
+    assert here.covers(began("s"))
+    state.calls.clear()
+    here.check(NOW + 120)
+    assert state.calls == []  # there is nothing new to look for
+
+
+def test_a_read_that_failed_is_made_up_for_by_the_next(state: Store) -> None:
+    here, other = (
+        Revocations(state, longest_session_seconds=36_000, max_stale_seconds=3600) for _ in range(2)
+    )
+    here.check(NOW)
+    other.revoke_session("s", NOW + 10 - 500, NOW + 36_000)
+    state.blind = True
+    for later in range(60, 1500, 30):
+        here.check(NOW + later)
+    assert not here.covers(began("s"))
+    state.blind = False
+    here.check(NOW + 1500)
+    assert here.covers(began("s"))
+
+
 @pytest.mark.parametrize("off", [-4, 4])
 def test_a_host_whose_clock_is_seconds_off_is_heard_at_once(off: int, state: Store) -> None:
     here, other = (Revocations(state, longest_session_seconds=36_000) for _ in range(2))
