@@ -58,6 +58,18 @@ LIES: dict[str, list[Lie]] = {
     f"{_B}-wrong-aud": [Lie("logout-aud", _TAKEN)],
     f"{_B}-wrong-event": [Lie("logout-other-event", _TAKEN)],
     f"{_B}-wrong-iss": [Lie("logout-iss", _TAKEN)],
+    f"{_T}-refresh-token": [
+        Lie("never-renews", "no new tokens were asked for"),
+        Lie("keeps-old-refresh-token", "a refresh token was sent that is not the newest"),
+    ],
+    f"{_T}-refresh-token-invalid-issuer": [
+        Lie("renewed-iss", "the access token of a refused answer was used"),
+        Lie("keeps-refused-refresh-token", "the refresh token of a refused answer was used"),
+    ],
+    f"{_T}-refresh-token-invalid-sub": [
+        Lie("renewed-sub", "the access token of a refused answer was used"),
+        Lie("keeps-refused-access-token", "the page has a token of a refused answer"),
+    ],
     f"{_T}-userinfo-signed": [
         Lie("userinfo-signature", _USERINFO_ACCEPTED),
         Lie("userinfo-as-json", _REFUSED),

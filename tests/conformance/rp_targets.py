@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from oidcgate.web.sealing import new_secret
@@ -41,7 +42,9 @@ def peer(folder: Path, npm: Path, authority: Authority) -> Iterator[RelyingParty
         "client_secret": _CLIENT_SECRET,
         "certificate": str(certificate.certificate),
         "key": str(certificate.key),
+        "ahead": str(folder / "ahead"),
     }
+    set_ahead(folder, 0)
     command: list[str | Path] = [NODE, "relying_party.mjs", json.dumps(settings)]
     env = {"NODE_EXTRA_CA_CERTS": str(authority.certificate)}
     with running(command, port=port, log=folder / "peer.log", cwd=npm, env=env):
@@ -57,7 +60,13 @@ def peer(folder: Path, npm: Path, authority: Authority) -> Iterator[RelyingParty
             backchannel_logout=f"{url}/backchannel?iss={{issuer}}",
             frontchannel_logout=f"{url}/frontchannel",
             ca_file=str(authority.certificate),
+            set_ahead=partial(set_ahead, folder),
         )
+
+
+def set_ahead(folder: Path, seconds: float) -> None:
+    """The clock of the relying party that runs in this folder goes ahead of ours by so many seconds."""
+    (folder / "ahead").write_text(str(seconds))
 
 
 def lying(rp: RelyingParty, lie: str) -> RelyingParty:
@@ -109,15 +118,20 @@ source = "any"
 accept_login_hint = true
 [session]
 secret = "{new_secret()}"
+claims = ["preferred_username", "name", "email", "phone_number"]
+keep_tokens = true
+[forward]
+access_token = true
 [state]
 store = "sqlite:///{folder / "state.db"}"
 """
     )
+    set_ahead(folder, 0)
     with gunicorn(
-        "tests.live.sites.worker_site:application",
+        "tests.live.sites.telling_site:application",
         port=port,
         log=folder / "gate.log",
-        env={"GATE_CONFIG": str(configuration)},
+        env={"GATE_CONFIG": str(configuration), "GATE_CLOCK_AHEAD": str(folder / "ahead")},
         certificate=authority.issue("localhost"),
         workers=2,
     ):
@@ -133,4 +147,5 @@ store = "sqlite:///{folder / "state.db"}"
             backchannel_logout=f"{url}/.oidcgate/backchannel-logout",
             frontchannel_logout=f"{url}/.oidcgate/frontchannel-logout",
             ca_file=str(authority.certificate),
+            set_ahead=partial(set_ahead, folder),
         )

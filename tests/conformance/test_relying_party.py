@@ -26,11 +26,19 @@ ENTRIES = list(entries())
 FIRST = list({entry.module: entry for entry in reversed(ENTRIES)}.values())[::-1]
 #: What the gate shows in the modules of a plan. A token under the client's secret is of `wrong-alg`.
 ROWS = {
-    "basic": ("A-08", "G-24"), "formpost-basic": ("A-08", "G-24"), "code-flow-only": ("A-08", "G-24"),
-    "formpost-code-flow-only": ("A-08", "G-24"), "config": ("A-08",), "backchannel": ("G-07", "F-06"),
-    "dynamic": ("A-10",), "3rdparty-init": ("F-15",), "further": ("A-08", "G-24"),
-    "rp-initiated": ("F-06",), "frontchannel": ("G-07", "F-06"),
-}  # fmt: skip
+    "basic": ("A-08", "G-24"),
+    "formpost-basic": ("A-08", "G-24"),
+    "code-flow-only": ("A-08", "G-24"),
+    "formpost-code-flow-only": ("A-08", "G-24"),
+    "config": ("A-08",),
+    "backchannel": ("G-07", "F-06"),
+    "rp-initiated": ("F-06",),
+    "frontchannel": ("G-07", "F-06"),
+    "dynamic": ("A-10",),
+    "refreshtoken": ("G-04", "G-24"),
+    "3rdparty-init": ("F-15",),
+    "further": ("A-08", "G-24"),
+}
 #: Nothing more is asked by servers that have answered; what would be asked beside it comes at once.
 WAIT_SECONDS = 0.05
 #: What neither takes: an ID token without a signature. The certification then skips the module.

@@ -21,6 +21,9 @@ from tests.conformance.rp.target import RelyingParty
 SUB = "3f2c1a5e-person"
 #: The scopes that ask for claims of the person. Spec: OIDC Core 5.4.
 CLAIM_SCOPES = ("profile", "email", "address", "phone")
+#: How long an access token lives; with a refresh token beside it, which is then due.
+LIFETIME_SECONDS = 300
+REFRESHED_LIFETIME_SECONDS = 10
 
 
 def a_code(alias: "Alias", asked: Mapping[str, str]) -> dict[str, str]:
@@ -49,6 +52,9 @@ class Alias:
         metadata, id_token, userinfo: what is said otherwise than rightly, by member; `GONE` leaves one out.
         make_id_token: makes the token of the claims.
         make_userinfo: makes the answer of the claims.
+        gives_refresh_tokens: whether it does, each of them good once.
+        renewed_id_token: as `id_token`, of those that come for a refresh token. An answer with such a token
+            has to be refused.
         names_keys: whether keys of the set have a `kid`.
         response_mode: how the client has to want its answers.
         sends_by: how they are sent, where otherwise than that.
@@ -62,6 +68,8 @@ class Alias:
         id_tokens: those that were given, in order.
         calls: the endpoints that were asked, in order.
         request: the last authorization request.
+        renewals: how often a refresh token was taken.
+        refused: the tokens of answers that have to be refused.
         faults: what the client asked for that it must not, in words.
     """
 
@@ -88,6 +96,12 @@ class Alias:
     calls: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     request: Mapping[str, str] = field(default_factory=dict)
+    gives_refresh_tokens: bool = False
+    renewed_id_token: Mapping[str, Any] = field(default_factory=dict)
+    renewals: int = 0
+    refused: set[str] = field(default_factory=set)
+    refresh_token: str = ""
+    signed_in_at: int = field(default_factory=lambda: int(time.time()))
     sid: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
@@ -174,6 +188,8 @@ class Alias:
         """Spec: OIDC Core 3.1.3.1, 9; RFC 6749 2.3.1; RFC 7636 4.6."""
         if not self._need(self._is_client(values, headers), "the client did not use client_secret_basic"):
             return Answer(401, {"error": "invalid_client"}, {"WWW-Authenticate": "Basic"})
+        if self.gives_refresh_tokens and values.get("grant_type") == "refresh_token":
+            return self._renewed(values)
         asked = self.codes.pop(values.get("code", ""), None)
         if not self._need(asked is not None, "the code is unknown or used") or asked is None:
             return Answer(400, {"error": "invalid_grant"})
@@ -185,17 +201,44 @@ class Alias:
         if not all(good):
             return Answer(400, {"error": "invalid_grant"})
         self.before_signing()
-        answer = {**self.new_access_token(), "id_token": self.new_id_token(asked)}
+        return self._tokens(self.new_id_token(asked))
+
+    def _renewed(self, values: Mapping[str, str]) -> Answer:
+        """Spec: RFC 6749 6; OIDC Core 12."""
+        sent, scope = values.get("refresh_token", ""), values.get("scope", "").split()
+        good = [
+            self._need(sent not in self.refused, "the refresh token of a refused answer was used"),
+            self._need(sent == self.refresh_token, "a refresh token was sent that is not the newest"),
+            self._need(
+                set(scope) <= set(self.request["scope"].split()), "scope is wider than at the sign-in"
+            ),
+        ]
+        if not all(good):
+            return Answer(400, {"error": "invalid_grant"})
+        self.renewals += 1
+        answer = self._tokens(self._signed(self.renewed_id_token))
+        if self.renewed_id_token:
+            self.refused |= {answer.document["access_token"], answer.document["refresh_token"]}
+        return answer
+
+    def _tokens(self, id_token: str) -> Answer:
+        answer = {**self.new_access_token(), "id_token": id_token}
+        if self.gives_refresh_tokens:
+            self.refresh_token = secrets.token_urlsafe(24)
+            answer |= {"refresh_token": self.refresh_token, "expires_in": REFRESHED_LIFETIME_SECONDS}
         return Answer(200, answer, {"Cache-Control": "no-store"})
 
     def new_access_token(self) -> dict[str, Any]:
         """A new access token, as an answer holds it."""
         token = secrets.token_urlsafe(24)
         self.tokens.add(token)
-        return {"access_token": token, "token_type": "Bearer", "expires_in": 300}
+        return {"access_token": token, "token_type": "Bearer", "expires_in": LIFETIME_SECONDS}
 
     def new_id_token(self, asked: Mapping[str, str], more: Mapping[str, Any] | None = None) -> str:
         """An ID token for the request `asked`, with `more` claims."""
+        return self._signed({"nonce": asked["nonce"], **(more or {}), **self.id_token})
+
+    def _signed(self, changes: Mapping[str, Any]) -> str:
         now = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -203,12 +246,10 @@ class Alias:
             "aud": self.rp.client_id,
             "iat": now,
             "exp": now + 300,
-            "auth_time": now,
-            "nonce": asked["nonce"],
+            "auth_time": self.signed_in_at,
             "sid": self.sid,
-            **(more or {}),
         }
-        id_token = self.make_id_token(self, changed(claims, self.id_token))
+        id_token = self.make_id_token(self, changed(claims, changes))
         self.id_tokens.append(id_token)
         return id_token
 
@@ -225,6 +266,7 @@ class Alias:
         good = scheme.lower() == "bearer" and token in self.tokens
         if not self._need(good, "userinfo was asked without the access token in the header"):
             return Answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": "Bearer"})
+        self._need(token not in self.refused, "the access token of a refused answer was used")
         # A name of each provider's own: whoever bears it at one may not come from another.
         name = self.issuer.rstrip("/").rpartition("/")[2]
         claims = {"sub": SUB, "name": "Alice Example", "preferred_username": name, "email": "a@id.example"}

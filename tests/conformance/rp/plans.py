@@ -9,13 +9,17 @@ from tests.conformance.rp import (
     frontchannel,
     id_tokens,
     initiated,
+    refreshed,
     responses,
     rp_initiated,
     signatures,
 )
 
 #: Where modules are; importing them registers them.
-SUBJECTS = (backchannel, discovery, frontchannel, id_tokens, initiated, responses, rp_initiated, signatures)
+SUBJECTS = (
+    backchannel, discovery, frontchannel, id_tokens, initiated, refreshed, responses, rp_initiated,
+    signatures,
+)  # fmt: skip
 
 _T = "oidcc-client-test"
 _B = f"{_T}-rp-backchannel-rpinitlogout"
@@ -49,6 +53,9 @@ PLANS: dict[str, tuple[str, ...]] = {
     ),
     # Of the 12 what a client that is registered beforehand can do and "config" does not have.
     "dynamic": (f"{_T}-userinfo-signed",),
+    "refreshtoken": (
+        f"{_T}-refresh-token", f"{_T}-refresh-token-invalid-issuer", f"{_T}-refresh-token-invalid-sub",
+    ),
     "3rdparty-init": (f"{_T}-3rd-party-init-login",),
     # Of `oidcc-client-test-plan` what no plan that certifies has.
     "further": (f"{_T}-missing-aud", f"{_T}-invalid-sig-hs256", f"{_T}-invalid-sig-es256"),

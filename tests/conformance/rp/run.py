@@ -1,5 +1,6 @@
 """One run of one module: its provider, the relying party, and the person's browsers."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,10 +90,14 @@ class Browser:
 
     def is_in(self, *, connection: str = "keep-alive") -> bool:
         """Whether the relying party shows its page to this browser."""
+        return self.seen(connection=connection) is not None
+
+    def seen(self, *, connection: str = "keep-alive") -> str | None:
+        """What the relying party shows on its page; None where it lets nobody in."""
         headers = {"Accept": "application/json", "Connection": connection}
         shown = self._session.get(self._rp.page, headers=headers, allow_redirects=False, timeout=_SECONDS)
         need(shown.status_code in (200, 401), f"the page answers {shown.status_code}", "the target")
-        return shown.status_code == 200
+        return shown.text if shown.status_code == 200 else None
 
     def sign_out(self) -> requests.Response:
         """Press the button that signs out, and follow to where it leads."""
@@ -123,6 +128,7 @@ class Run:
     browser: Browser
     other: Browser
     notes: list[str] = field(default_factory=list)
+    ahead_seconds: float = 0
 
     @classmethod
     @contextmanager
@@ -132,6 +138,8 @@ class Run:
         try:
             yield run
         finally:
+            if run.ahead_seconds and rp.set_ahead:
+                rp.set_ahead(0)
             run.browser.close()
             run.other.close()
 
@@ -163,6 +171,14 @@ class Run:
             (shown == 200) == inside, f"the sign-in ends with {shown}, and the session says {inside}", clause
         )
         return inside
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so many seconds pass for the relying party."""
+        if self.rp.set_ahead is None:
+            time.sleep(seconds)  # real time is the only one that a relying party elsewhere has
+        else:
+            self.ahead_seconds += seconds
+            self.rp.set_ahead(self.ahead_seconds)
 
     def starts_anew(self) -> None:
         """Forget what was asked so far."""

@@ -1,5 +1,6 @@
 """What the modules know of a relying party."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -12,11 +13,12 @@ class RelyingParty:
         client_id, client_secret: the client's; it proves itself by client_secret_basic.
         login: where a sign-in begins, with `{issuer}` for the provider.
         initiate_login: where another site may send a person to sign in: its `initiate_login_uri`.
-        page: shown to whoever has signed in; to others it answers 401.
+        page: shown to whoever has signed in, with all that it knows of them; to others it answers 401.
         logout: takes the POST of the button that signs out.
         backchannel_logout: takes logout tokens, with `{issuer}` if each provider has an address of its own.
         frontchannel_logout: what a page of the provider loads in a frame when its session has ended. It is
             registered with frontchannel_logout_session_required.
+        set_ahead: sets its clock ahead of ours by so many seconds; where nobody can, time has to pass.
         ca_file: PEM certificates of the authorities that its own was made by.
     """
 
@@ -31,6 +33,7 @@ class RelyingParty:
     backchannel_logout: str
     frontchannel_logout: str
     ca_file: str
+    set_ahead: Callable[[float], None] | None = None
 
     def login_at(self, issuer: str) -> str:
         """Where a sign-in at this provider begins."""

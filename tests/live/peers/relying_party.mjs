@@ -1,9 +1,10 @@
 // A relying party nobody here wrote, as a site: the certified npm package openid-client signs people in, the package
 // jose, by its author, reads logout tokens. For the modules of tests/conformance/rp.
-// Usage: node relying_party.mjs SETTINGS, where SETTINGS is JSON: port, client_id, client_secret, and certificate and
-// key (PEM files).
-// GET /login?iss= signs in (OIDC Core 4 with target_link_uri and login_hint), /page is for whoever has, POST /logout
-// signs out, POST /backchannel?iss= takes logout tokens, /frontchannel?iss=&sid= is what a provider loads in a frame.
+// Usage: node relying_party.mjs SETTINGS, where SETTINGS is JSON: port, client_id, client_secret, certificate and key
+// (PEM files), and ahead, a file that says by how many seconds its clock goes ahead.
+// GET /login?iss= signs in (OIDC Core 4 with target_link_uri and login_hint), /page is for whoever has and says what
+// is known of them, POST /logout signs out, POST /backchannel?iss= takes logout tokens, /frontchannel?iss=&sid= is what
+// a provider loads in a frame.
 // With &lie=NAME it is another relying party, whose checks are written out below, and which does one thing wrong.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -17,6 +18,7 @@ const redirectUri = `${base}/callback`;
 const loggedOut = `${base}/logged-out`;
 const event = "http://schemas.openid.net/event/backchannel-logout";
 
+const basic = `Basic ${btoa(`${settings.client_id}:${settings.client_secret}`)}`;
 const logins = new Map();
 const sessions = new Map();
 
@@ -25,6 +27,8 @@ class Refused extends Error {}
 function need(holds, what) {
   if (!holds) throw new Refused(what);
 }
+
+const now = () => Date.now() / 1000 + Number(readFileSync(settings.ahead));
 
 const fetched = async (url, options) => {
   const response = await fetch(url, options);
@@ -65,8 +69,8 @@ const right = {
       idTokenExpected: true,
     });
     const { sub, sid } = tokens.claims();
-    await client.fetchUserInfo(login.configuration, tokens.access_token, sub);
-    return { sub, sid, idToken: tokens.id_token, configuration: login.configuration };
+    const claims = await client.fetchUserInfo(login.configuration, tokens.access_token, sub);
+    return { sub, sid, claims, tokens, idToken: tokens.id_token, configuration: login.configuration };
   },
   async signOut({ configuration, idToken }, state) {
     return client.buildEndSessionUrl(configuration, {
@@ -74,6 +78,11 @@ const right = {
       post_logout_redirect_uri: loggedOut,
       state,
     });
+  },
+  async renew({ configuration, sub, tokens }) {
+    const renewed = await client.refreshTokenGrant(configuration, tokens.refresh_token);
+    need((renewed.claims()?.sub ?? sub) === sub, "sub of the new ID token");
+    return renewed;
   },
 };
 
@@ -143,14 +152,16 @@ const wrong = {
       form.set("client_id", settings.client_id);
       form.set("client_secret", settings.client_secret);
     } else {
-      headers.authorization = `Basic ${btoa(`${settings.client_id}:${settings.client_secret}`)}`;
+      headers.authorization = basic;
     }
     const tokens = given.id_token
       ? given
       : await fetched(metadata.token_endpoint, { method: "POST", headers, body: form });
     const header = jose.decodeProtectedHeader(tokens.id_token);
     const claims = jose.decodeJwt(tokens.id_token);
-    if (lie === "session-before-checks") sessions.set(session, { issuer, sub: claims.sub, sid: claims.sid });
+    if (lie === "session-before-checks") {
+      sessions.set(session, { issuer, login, due: Infinity, sub: claims.sub, sid: claims.sid, tokens });
+    }
     need(lie !== "needs-kid" || header.kid, "kid");
     if (lie !== "signature") {
       const keys = jose.createLocalJWKSet(await keysOf(issuer, lie, metadata));
@@ -163,11 +174,12 @@ const wrong = {
     need(lie === "aud" || audience === settings.client_id, "aud");
     need(lie === "iat" || claims.iat, "iat");
     need(lie === "nonce" || claims.nonce === login.nonce, "nonce");
+    let userinfo = {};
     if (lie !== "no-userinfo" && tokens.access_token) {
-      const userinfo = await userinfoOf(login, tokens.access_token);
+      userinfo = await userinfoOf(login, tokens.access_token);
       need(["userinfo-sub", "sub"].includes(lie) || userinfo.sub === claims.sub, "sub of userinfo");
     }
-    return { sub: claims.sub, sid: claims.sid, idToken: tokens.id_token };
+    return { sub: claims.sub, sid: claims.sid, claims: userinfo, tokens, idToken: tokens.id_token };
   },
   async signOut({ issuer, idToken }, state, lie) {
     const { end_session_endpoint } = await fetched(`${issuer}.well-known/openid-configuration`);
@@ -180,7 +192,34 @@ const wrong = {
     });
     return url;
   },
+  async renew(session) {
+    const { issuer, lie, metadata } = session.login;
+    const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: session.tokens.refresh_token });
+    const renewed = await fetched(metadata.token_endpoint, { method: "POST", headers: { authorization: basic }, body });
+    if (lie === "keeps-old-refresh-token") return { ...renewed, refresh_token: session.tokens.refresh_token };
+    if (lie === "keeps-refused-refresh-token") return { ...session.tokens, refresh_token: renewed.refresh_token };
+    if (lie === "keeps-refused-access-token") return { ...session.tokens, access_token: renewed.access_token };
+    const claims = jose.decodeJwt(renewed.id_token);
+    need(lie === "renewed-iss" || claims.iss === issuer, "iss");
+    need(lie === "renewed-sub" || claims.sub === session.sub, "sub");
+    await userinfoOf(session.login, renewed.access_token);
+    return renewed;
+  },
 };
+
+// Tokens are renewed when somebody comes; what cannot be renewed ends the session.
+async function renew(id, session) {
+  const { login, tokens } = session;
+  if (!tokens?.refresh_token || now() < session.due || login.lie === "never-renews") return;
+  try {
+    session.tokens = await ways(login.lie).renew(session);
+    session.due = now() + session.tokens.expires_in;
+  } catch {
+    sessions.delete(id);
+  }
+}
+
+const ways = (lie) => (lie ? wrong : right);
 
 // Which sign-outs are under way, by their state.
 const signOuts = new Map();
@@ -262,7 +301,6 @@ const bodyOf = async (request) => {
 async function answer(request) {
   const url = new URL(request.url, base);
   const cookie = /session=([\w-]+)/.exec(request.headers.cookie ?? "")?.[1];
-  const ways = (lie) => (lie ? wrong : right);
   switch (`${request.method} ${url.pathname}`) {
     case "GET /login": {
       const login = {
@@ -295,11 +333,15 @@ async function answer(request) {
       need((request.method === "POST") === (login.mode === "form_post"), "response mode");
       logins.delete(cookie);
       const person = await ways(login.lie).finish(login, url, cookie);
-      sessions.set(cookie, { issuer: login.issuer, ...person });
+      sessions.set(cookie, { issuer: login.issuer, login, due: now() + person.tokens.expires_in, ...person });
       return [302, { location: login.target }];
     }
-    case "GET /page":
-      return [isIn(sessions.get(cookie)) ? 200 : 401, {}];
+    case "GET /page": {
+      if (sessions.has(cookie)) await renew(cookie, sessions.get(cookie));
+      if (!isIn(sessions.get(cookie))) return [401, {}];
+      const { claims, tokens } = sessions.get(cookie);
+      return [200, {}, JSON.stringify({ claims, access_token: tokens?.access_token })];
+    }
     case "POST /logout": {
       const lie = url.searchParams.get("lie") ?? "";
       const { issuer } = sessions.get(cookie);
@@ -340,7 +382,7 @@ createServer(
     let headers;
     let text = "";
     try {
-      [status, headers] = await answer(request);
+      [status, headers, text = ""] = await answer(request);
     } catch (error) {
       [status, headers, text] = [400, {}, `${error.code ?? error.name}: ${error.message}`];
     }
