@@ -14,11 +14,14 @@ from oidcgate.gate.break_glass import IDP, issuer_of
 from oidcgate.gate.events import SessionsRevoked
 from oidcgate.gate.parts import GateParts
 from oidcgate.gate.session import SessionRecord
-from oidcgate.gate.sessions import NotFound
+from oidcgate.gate.sessions import Ended, NotFound
 from oidcgate.gate.store_settings import SQLITE
+from oidcgate.gate.token_revocation import Outcome, Told
 from oidcgate.storage.records import StoreUnavailable
 
 _DAY_SECONDS = 86_400
+#: So long providers are waited for, all together.
+_ASKING_SECONDS = 60
 #: So many at a time are told of, where somebody watches.
 _PROGRESS = 1000
 
@@ -87,7 +90,8 @@ def revoke(
     """End sessions, wherever they are kept: those sealed into cookies too.
 
     Whoever is signed in so has to sign in again, which nobody is kept from: for that see the directory of
-    known users. Sessions that are not listed end as well.
+    known users. Sessions that are not listed end as well. Providers that have an endpoint for it are asked to
+    revoke the tokens that listed ones kept.
     """
     if [session_id, user, sid].count(None) != 2:
         raise click.UsageError("name one of --id, --user and --sid")
@@ -97,12 +101,15 @@ def revoke(
         ended = _ended(parts, now, session_id, user, sid, provider)
         by = "session" if session_id is not None else "user" if user is not None else "sid"
         parts.audit.emit(SessionsRevoked(by, session_id or user or sid or "", len(ended)))
-        if as_json:
-            for record in ended:
-                click.echo(json.dumps(_plain(record, None)))
-        else:
-            _table(("SESSION", "USER", "PROVIDER", "BEGAN"), ((_row((each, None))[:4]) for each in ended))
+        if not as_json:
+            rows = (_row((record, None))[:4] for record, _ in ended)
+            _table(("SESSION", "USER", "PROVIDER", "BEGAN"), rows)
             click.echo(f"sessions that ended: {len(ended)}; in force {_when(parts)}")
+        for told in parts.token_revocation.revoke(ended, _ASKING_SECONDS):
+            if as_json:
+                click.echo(json.dumps({**_plain(told.record, None), "tokens": told.outcome}))
+            elif told.outcome is not Outcome.NONE:
+                click.echo(_of_tokens(told))
         if session_id is not None and not ended:
             unknown = f"--id: no session {session_id} is listed; should a browser have it, it has ended now"
             end_with([unknown])
@@ -157,16 +164,16 @@ def _ended(
     user: str | None,
     sid: str | None,
     provider: str | None,
-) -> list[SessionRecord]:
+) -> list[Ended]:
     if session_id is not None:
-        record = parts.sessions.revoke(session_id, now)
-        return [] if record is None else [record]
+        ended = parts.sessions.revoke(session_id, now)
+        return [] if ended is None else [ended]
     if user is not None:
         return parts.sessions.revoke_user(user, now)
     return [
-        record
+        ended
         for issuer in _issuers(parts, provider)
-        for record in parts.sessions.revoke_sid(issuer, sid or "", now)
+        for ended in parts.sessions.revoke_sid(issuer, sid or "", now)
     ]
 
 
@@ -190,6 +197,14 @@ def _watched(records: Iterator[SessionRecord]) -> Iterator[SessionRecord]:
             click.echo(f"\r{number} read", err=True, nl=False)
     if watched:
         click.echo("\r", err=True, nl=False)
+
+
+def _of_tokens(told: Told) -> str:
+    session, issuer = told.record.session_id, told.record.iss
+    if told.outcome is Outcome.REVOKED:
+        return f"tokens of {session}: revoked at {issuer}"
+    why = told.detail or f"{issuer} has no endpoint for that"
+    return f"tokens of {session}: deleted here, not revoked: {why}; there they are good until they end"
 
 
 def _when(parts: GateParts) -> str:

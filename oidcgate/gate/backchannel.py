@@ -16,8 +16,7 @@ from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.revocations import provider_key
-from oidcgate.gate.session import SessionRecord
-from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.sessions import Ended, Sessions
 from oidcgate.jose.jwe import JWEError
 from oidcgate.jose.jwt import JWTError, unverified_claims
 from oidcgate.protocol.errors import InvalidRequest
@@ -82,7 +81,7 @@ class BackChannel:
         )
         return self.answers.empty()
 
-    def _ended(self, issuer: str, claims: LogoutTokenClaims, now: int) -> list[SessionRecord]:
+    def _ended(self, issuer: str, claims: LogoutTokenClaims, now: int) -> list[Ended]:
         if claims.sid is not None:
             return self.sessions.revoke_sid(issuer, claims.sid, now, sub=claims.sub)
         return [] if claims.sub is None else self.sessions.revoke_subject(issuer, claims.sub, now)

@@ -143,6 +143,9 @@ def build(
         raise SettingsError(missing)
     audit = audit or Audit(clock=clock)
     base = _Base.of(config, audit, clock, random_bytes)
+    adapter = WSGIAdapter(provider_app) if provider_app is not None else transport
+    parties = relying_parties(config, adapter, clock, random_bytes)
+    token_revocation = TokenRevocation(parties, audit)
     sessions = _sessions(base)
     users = directory or directory_of(config.users, clock)
     known_users = KnownUsers(
@@ -154,8 +157,6 @@ def build(
     policy = _policy(config)
     contexts = Contexts(config, audit)
     last_sign_ins = LastSignIns(base.state, base.sealer("last-sign-in"), sessions.limits.absolute_seconds)
-    adapter = WSGIAdapter(provider_app) if provider_app is not None else transport
-    parties = relying_parties(config, adapter, clock, random_bytes)
     pages = gate_pages(config.pages.folder)
     answers = Answers(pages, config.public_url, urlsplit(config.public_url).netloc, _targets(config))
     forms = KeptForms(
@@ -235,7 +236,7 @@ def build(
             audit=audit,
             clock=clock,
             sealer=base.sealer("logout"),
-            token_revocation=TokenRevocation(audit),
+            token_revocation=token_revocation,
         ),
         back_channel=BackChannel(
             relying_parties=parties,
@@ -274,6 +275,7 @@ def build(
         policy=policy,
         state=base.state,
         sessions=sessions,
+        token_revocation=token_revocation,
         users=users,
         known_users=known_users,
         pins=pins,
@@ -338,6 +340,7 @@ def _sessions(base: _Base) -> Sessions:
     more: MoreOfSessions = {
         "revocation_max_stale_seconds": config.state.max_stale_seconds,
         "max_per_user": config.session.max_per_user,
+        # Their tokens are deleted and the IdP is not told (decision 0042): its user goes on with others.
         "displaced": lambda record: audit.emit(
             events.SessionDisplaced(record.user_name, record.sub, record.iss, record.created_at)
         ),

@@ -21,8 +21,8 @@ from oidcgate.gate.config import LOGOUT_PATH, GateConfig
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
-from oidcgate.gate.sessions import Sessions
-from oidcgate.gate.token_revocation import TokenRevocation
+from oidcgate.gate.sessions import Ended, Sessions
+from oidcgate.gate.token_revocation import REQUEST_SECONDS, TokenRevocation
 from oidcgate.gate.transaction import Transactions
 from oidcgate.protocol.logout import build_end_session_url
 from oidcgate.web.cookies import GATE_PATH, delete_cookie
@@ -104,9 +104,9 @@ class Logout:
         kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)
         hint = None if kept is None else kept.id_token
         ended = self.sessions.end(record, now)
-        if record is not None and kept is not None and (party := self.relying_parties.get(record.iss)):
+        if record is not None:
             # What is kept of the session ends at the IdP as well, once all has ended here.
-            self.token_revocation.revoke(party, kept)
+            self.token_revocation.revoke([Ended(record, kept)], REQUEST_SECONDS)
         self.audit.emit(
             events.SignedOut(
                 user_name=None if record is None else record.user_name,

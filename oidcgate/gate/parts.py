@@ -20,6 +20,7 @@ from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes
 from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.token_revocation import TokenRevocation
 from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import CookieNames
 
@@ -45,6 +46,7 @@ class GateParts:
     policy: Policy
     state: RecordStore
     sessions: Sessions
+    token_revocation: TokenRevocation
     users: UserDirectory
     known_users: KnownUsers
     pins: Pins

@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
-from typing import ClassVar, Final, TypedDict
+from typing import ClassVar, Final, NamedTuple, TypedDict
 
 import msgspec
 
-from oidcgate.gate.kept_tokens import KeptTokens
+from oidcgate.gate.kept_tokens import Kept, KeptTokens
 from oidcgate.gate.key_ages import KeyAges
 from oidcgate.gate.revocations import IN_FLIGHT_SECONDS, Revocations
 from oidcgate.gate.session import (
@@ -37,7 +37,7 @@ from oidcgate.waiting import about_to_wait
 from oidcgate.web.cookies import CookieNames, cookie_value, delete_cookie, set_cookie
 from oidcgate.web.sealing import KeyRing, Sealer
 
-__all__ = ["MoreOfSessions", "NotFound", "SealedSessions", "Sessions"]
+__all__ = ["Ended", "MoreOfSessions", "NotFound", "SealedSessions", "Sessions"]
 
 _LONGEST_VALUE: Final = 4096
 #: A longer Cookie header is searched each time, so that nobody fills the memory of others with theirs.
@@ -52,6 +52,13 @@ class NotFound(Exception):
 
     def __init__(self, reason: AbsentReason) -> None:
         self.reason = reason
+
+
+class Ended(NamedTuple):
+    """A session that was ended, and what it had kept: nobody else has that any more."""
+
+    record: SessionRecord
+    kept: Kept | None
 
 
 class MoreOfSessions(TypedDict, total=False):
@@ -252,7 +259,7 @@ class Sessions(ABC):
                 self._finish(record, now)
                 self._unended.pop(session_id, None)
 
-    def revoke(self, session_id: str, now: int) -> SessionRecord | None:
+    def revoke(self, session_id: str, now: int) -> Ended | None:
         """Revoke a session by its id, for as long as any can live; returns it if it was known to live.
 
         Raises:
@@ -260,9 +267,7 @@ class Sessions(ABC):
         """
         self.revocations.revoke_session(session_id, now, now + self.limits.absolute_seconds + 3600)
         record = self.index.get(session_id, now)
-        if record is not None:
-            self._forget(record, now)
-        return record
+        return None if record is None else self._forget(record, now)
 
     def forbid(self, session_id: str, now: int) -> None:
         """Revoke the session that a login in flight has yet to create.
@@ -292,7 +297,7 @@ class Sessions(ABC):
         """
         return self.revocations.was_overtaken(record, began_at, now)
 
-    def revoke_user(self, user_name: str, now: int) -> list[SessionRecord]:
+    def revoke_user(self, user_name: str, now: int) -> list[Ended]:
         """End every session this user has, on every worker and host; returns those that were known to live.
 
         What began later is not touched.
@@ -303,7 +308,7 @@ class Sessions(ABC):
         self.revocations.revoke_user(user_name, now)
         return self._forgotten(self.index.of_user(user_name, now), now)
 
-    def revoke_subject(self, iss: str, sub: str, now: int) -> list[SessionRecord]:
+    def revoke_subject(self, iss: str, sub: str, now: int) -> list[Ended]:
         """End every session of a subject of a provider; returns those that were known to live.
 
         Raises:
@@ -312,7 +317,7 @@ class Sessions(ABC):
         self.revocations.revoke_subject(iss, sub, now)
         return self._forgotten(self.index.of_subject(iss, sub, now), now)
 
-    def revoke_sid(self, iss: str, sid: str, now: int, *, sub: str | None = None) -> list[SessionRecord]:
+    def revoke_sid(self, iss: str, sid: str, now: int, *, sub: str | None = None) -> list[Ended]:
         """End what came out of a session at a provider, logins under way too; returns what was known to live.
 
         Args:
@@ -329,7 +334,7 @@ class Sessions(ABC):
             ended += self._forgotten(self.index.of_sidless(iss, sub, now), now)
         return ended
 
-    def revoke_named_sid(self, iss: str, sid: str, now: int) -> list[SessionRecord]:
+    def revoke_named_sid(self, iss: str, sid: str, now: int) -> list[Ended]:
         """The same at the word of whoever names the session, who may have made it up.
 
         What is no session here costs no other worker anything, and is forgotten when no login can be under
@@ -358,19 +363,16 @@ class Sessions(ABC):
         self.revocations.revoke_session(record.session_id, now, until)
         self._forget(record, now)
 
-    def _forget(self, record: SessionRecord, now: int) -> None:
+    def _forget(self, record: SessionRecord, now: int) -> Ended:
         """Let go of all that is kept of a session that has ended."""
         self._delete(record, now)
         self.index.remove(record.session_id)
-        if record.tokens:
-            self.kept_tokens.take(record.session_id, now)
+        return Ended(record, self.kept_tokens.take(record.session_id, now) if record.tokens else None)
 
-    def _forgotten(self, ended: Iterable[SessionRecord], now: int) -> list[SessionRecord]:
+    def _forgotten(self, ended: Iterable[SessionRecord], now: int) -> list[Ended]:
         # One that began after the revocation was written lives on.
         listed = [record for record in ended if self.revocations.covers(record)]
-        for record in listed:
-            self._forget(record, now)
-        return listed
+        return [self._forget(record, now) for record in listed]
 
     def _cookie(self, value: str) -> str:
         return set_cookie(self.names.session, value, path="/", secure=self.names.secure)

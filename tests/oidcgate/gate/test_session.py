@@ -401,7 +401,7 @@ def test_all_sessions_of_a_subject_or_of_a_session_at_the_provider_end(
         ended = here.revoke_sid(ISSUER, "op-1", NOW + 10)
     else:
         ended = here.revoke_subject(ISSUER, "a", NOW + 10)
-    assert [each.session_id for each in ended] == ["mine"]
+    assert [each.record.session_id for each in ended] == ["mine"]
     assert reason_of(there.load(cookies["mine"], NOW + 10)) is AbsentReason.REVOKED
     for name in ("other-op", "other"):
         assert isinstance(there.load(cookies[name], NOW + 10), Found)
@@ -442,7 +442,7 @@ def test_what_has_no_sid_ends_with_any_of_its_subject(make: type, state: Store) 
     records = [record("s1", sub="a"), record("s2", sub="a", sid="op-2"), record("s3", sub="b")]
     cookies = [cookie_of(here.create(each, NOW)) for each in records]
     ended = there.revoke_sid(ISSUER, "op-1", NOW, sub="a")
-    assert [each.session_id for each in ended] == ["s1"]
+    assert [each.record.session_id for each in ended] == ["s1"]
     assert [isinstance(here.load(cookie, NOW), Found) for cookie in cookies] == [False, True, True]
     assert here.was_overtaken(records[0], NOW, NOW)
 

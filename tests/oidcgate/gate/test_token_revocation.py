@@ -8,26 +8,28 @@ import msgspec
 import pytest
 import requests
 
-from oidcgate.gate import token_revocation
+from oidcgate.gate import logout
 from oidcgate.gate.session import Found
 from tests.support.lying_provider import ISSUER, Browser, Scene
 
 LOGOUT = "/.oidcgate/logout"
 
 
-def signed_in(offers: bool = True, **kept: Any) -> tuple[Scene, Browser]:
+def signed_in(
+    offers: bool = True, session: dict[str, Any] | None = None, **kept: Any
+) -> tuple[Scene, Browser]:
     """Somebody whose session keeps these tokens besides the ID token."""
-    scene = Scene.set()
+    scene = Scene.set({"session": session or {}})
     if offers:
         scene.provider.metadata["revocation_endpoint"] = f"{ISSUER}/revoke"
     scene.provider.adapter.register_uri("POST", f"{ISSUER}/revoke", text="")
     browser = scene.browser()
     browser.sign_in()
     now, name = int(scene.clock()), scene.parts.names.session
-    session = scene.parts.sessions.load(f"{name}={browser.cookies()[name]}", now)
-    assert isinstance(session, Found)
+    found = scene.parts.sessions.load(f"{name}={browser.cookies()[name]}", now)
+    assert isinstance(found, Found)
     tokens = scene.parts.sessions.kept_tokens
-    held = tokens.find(session.record.session_id, now)
+    held = tokens.find(found.record.session_id, now)
     assert held is not None
     tokens.keep(msgspec.structs.replace(held.kept, **kept), now)
     return scene, browser
@@ -86,6 +88,17 @@ def test_the_session_is_dead_before_anybody_is_told() -> None:
     assert alive == [False]
 
 
+@pytest.mark.row("G-08")
+def test_nor_for_a_session_that_gives_its_place_to_another() -> None:
+    # Some providers would end the tokens of that other one with it.
+    scene, browser = signed_in(session={"max_per_user": 1}, refresh_token="rt")
+    other = scene.browser()
+    other.sign_in()
+    assert not browser.has_session()
+    assert other.has_session()
+    assert sent(scene) == []
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -108,7 +121,7 @@ def test_a_provider_that_fails_stops_no_sign_out(answer: dict[str, Any]) -> None
 
 
 def test_one_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_revocation, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(logout, "REQUEST_SECONDS", 0.05)
     scene, browser = signed_in(refresh_token="rt")
     go_on = threading.Event()
     scene.provider.breaks("/revoke", text=lambda *_: go_on.wait(60) and "")
