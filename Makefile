@@ -73,9 +73,10 @@ test-requests:
 	@exec .venv/bin/python -m tests.live.generated_requests --number 10000
 
 # The certification's modules at our provider, or at any: make conformance TARGET=target.toml PLANS=basic,config
+# At our gate, or at any relying party: make conformance ROLE=rp
 conformance:
 	@tools/bootstrap.sh test
-	@exec .venv/bin/python -m tests.conformance $(if $(TARGET),--target $(TARGET)) $(if $(PLANS),--plans $(PLANS)) \
+	@exec .venv/bin/python -m tests.conformance $(if $(ROLE),--role $(ROLE)) $(if $(TARGET),--target $(TARGET)) $(if $(PLANS),--plans $(PLANS)) \
 		$(if $(MODULE),--module $(MODULE)) $(if $(WAIT),--wait $(WAIT))
 
 # Tests too long for `make test`: races and kills at full size, whose figures it leaves in build/figures.jsonl, and plans

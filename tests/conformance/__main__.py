@@ -1,131 +1,34 @@
-"""`python -m tests.conformance`: the certification's plans at a provider, and a table of what came of them.
+"""`python -m tests.conformance`: the certification's plans, and a table of what came of them.
 
-Without `--target` the provider is ours, started for the run. A target is a TOML file;
-`docs/how-to/conformance.md` says what it has. Ends with status 1 when a module failed or warned, with 2 when
-the target cannot be read.
+They judge a provider, or with `--role rp` a relying party. Without `--target` it is ours, started for the
+run. A target is a TOML file; `docs/how-to/conformance.md` says what it has. Ends with status 1 when a module
+failed or warned, with 2 when the target cannot be read.
 """
 
 import argparse
 import sys
-import tempfile
 import time
-import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from tests.conformance import targets
 from tests.conformance.op.outcome import Outcome
-from tests.conformance.op.plans import PLANS, entries, lacking
-from tests.conformance.op.runner import run_module
-from tests.conformance.op.screen import Windows
-from tests.conformance.op.target import (
-    BackchannelClient,
-    Client,
-    FrontchannelClient,
-    LogoutClient,
-    Receiving,
-    Registration,
-    Target,
-    User,
-)
-from tests.support.tls import Authority
-
-#: The tables of a target.
-ALWAYS: Mapping[str, type[Any]] = {"basic": Client, "post": Client, "second": Client, "user": User}
-#: Those that some plans need (`plans.NEEDS`).
-FOR_SOME: Mapping[str, type[Any]] = {
-    "receiver": Receiving,
-    "registration": Registration,
-    "logout": LogoutClient,
-    "backchannel": BackchannelClient,
-    "frontchannel": FrontchannelClient,
-    "session": LogoutClient,
-}
+from tests.conformance.roles import ROLES, Judged
+from tests.conformance.target_files import BadTarget
 
 
-class BadTarget(Exception):
-    """The file does not say what has to be known of a provider."""
-
-
-def read_target(path: Path) -> Target:
-    """The provider that a file describes.
-
-    Raises:
-        BadTarget: it cannot be read, or lacks something; the message says what.
-    """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadTarget(f"{path}: {error}") from None
-    unknown = sorted(data.keys() - {"issuer", "ca_file", "rotate_command", *ALWAYS, *FOR_SOME})
-    if unknown or not isinstance(data.get("issuer"), str):
-        raise BadTarget(f"{path}: {f'unknown: {unknown}' if unknown else 'issuer is missing'}")
-    made = {name: _made(path, name, data.get(name), kind) for name, kind in ALWAYS.items()}
-    made |= {name: _made(path, name, data[name], kind) for name, kind in FOR_SOME.items() if name in data}
-    ca_file, command = data.get("ca_file"), data.get("rotate_command", [])
-    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
-        raise BadTarget(f"{path}: rotate_command is {command!r}, not a list of words")
-    # Files are beside the one that names them.
-    if "receiver" in made:
-        files = {name: str(path.parent / getattr(made["receiver"], name)) for name in ("certificate", "key")}
-        made["receiver"] = replace(made["receiver"], **files)
-    return Target(
-        issuer=data["issuer"],
-        ca_file=ca_file and str(path.parent / ca_file),
-        rotate_command=tuple(command),
-        **made,
-    )
-
-
-def _made(path: Path, table: str, values: Any, kind: type[Any]) -> Any:
-    wanted = {field.name for field in fields(kind)}
-    if not isinstance(values, Mapping) or values.keys() != wanted:
-        raise BadTarget(f"{path}: [{table}] has to have {', '.join(sorted(wanted))}, and nothing else")
-    return kind(**values)
-
-
-@contextmanager
-def chosen(target: Path | None) -> Iterator[Target]:
-    """The provider of the file, or ours, running until the block ends."""
-    if target is not None:
-        yield read_target(target)
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with targets.ours(folder, Authority.create(folder / "authority")) as ours:
-            yield ours
-
-
-def run(target: Target, plans: Sequence[str], module: str | None = None) -> Iterator[Outcome]:
-    """The outcomes of the plans, one by one, with one browser as a person would."""
-    browser, windows = target.browser(), Windows(target)
-    try:
-        for plan in plans:
-            for entry in entries(plan):
-                if module in (None, entry.module):
-                    yield run_module(entry, target, browser, windows=windows)
-    finally:
-        browser.close()
-        windows.close()
-
-
-def possible(asked: Sequence[str] | None, target: Target) -> Sequence[str]:
-    """The plans that were asked for, or all that the target has what they need for.
+def possible(asked: Sequence[str] | None, plans: Collection[str], judged: Judged) -> Sequence[str]:
+    """The plans that were asked for, or all of those whose needs the target meets.
 
     Raises:
         BadTarget: it has not what one needs that was asked for.
     """
     if asked is None:
-        return [plan for plan in PLANS if not lacking(plan, target)]
+        return [plan for plan in plans if not judged.lacking(plan)]
     for plan in asked:
-        tables = " and ".join(f"[{name}]" for name in lacking(plan, target))
-        if tables:
-            raise BadTarget(f"the plan {plan} needs {tables} in the target")
+        if names := " and ".join(judged.lacking(plan)):
+            raise BadTarget(f"the plan {plan} needs {names} in the target")
     return asked
 
 
@@ -144,16 +47,23 @@ def table(outcomes: Iterator[Outcome]) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--target", type=Path, help="a file that describes the provider; default: ours")
-    parser.add_argument("--plans", help=f"of {', '.join(PLANS)}; default: all that the target has tables for")
+    parser.add_argument("--role", choices=ROLES, default="op", help="op: a provider; rp: a relying party")
+    parser.add_argument("--target", type=Path, help="a file that describes who is judged; default: ours")
+    known = "; ".join(f"{name}: {', '.join(role.plans)}" for name, role in ROLES.items())
+    parser.add_argument("--plans", help=f"{known}; default: all that the target says enough for")
     parser.add_argument("--module", help="only this one, in every plan that has it")
+    waits = "; ".join(f"{name}: {role.wait_seconds}" for name, role in ROLES.items())
     parser.add_argument(
-        "--wait", type=float, default=30, help="seconds before a code is used again; default: 30"
+        "--wait",
+        type=float,
+        help="seconds before a code is used again, or after a relying party has refused something; "
+        f"default: {waits}",
     )
     options = parser.parse_args(arguments)
+    role = ROLES[options.role]
     asked = options.plans.split(",") if options.plans else None
-    if not set(asked or ()) <= set(PLANS):
-        parser.error(f"--plans: {options.plans} is not of {', '.join(PLANS)}")
+    if not set(asked or ()) <= set(role.plans):
+        parser.error(f"--plans: {options.plans} is not of {', '.join(role.plans)}")
     good: list[bool] = []
 
     def noted(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
@@ -163,12 +73,11 @@ def main(arguments: Sequence[str]) -> int:
 
     began = time.monotonic()
     try:
-        with chosen(options.target) as target:
-            plans = possible(asked, target)
-            outcomes = run(replace(target, reuse_wait_seconds=options.wait), plans, options.module)
-            for line in table(noted(outcomes)):
+        with role.open(options.target, role.wait_seconds if options.wait is None else options.wait) as judged:
+            plans = possible(asked, role.plans, judged)
+            for line in table(noted(judged.run(plans, options.module))):
                 print(line, flush=True)
-            print(f"{target.issuer} in {time.monotonic() - began:.0f} s")
+            print(f"{judged.name} in {time.monotonic() - began:.0f} s")
     except BadTarget as error:
         print(error, file=sys.stderr)
         return 2

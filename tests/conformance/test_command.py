@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.__main__ import ALWAYS, FOR_SOME, BadTarget, main, possible, read_target, table
+from tests.conformance.__main__ import main, possible, table
 from tests.conformance.conftest import Certification
 from tests.conformance.op.outcome import Outcome
-from tests.conformance.op.plans import NEEDS, PLANS
+from tests.conformance.op.plans import NEEDS, PLANS, lacking
 from tests.conformance.op.target import BackchannelClient, Client, Receiving, Registration, Target, User
+from tests.conformance.roles import Judged
+from tests.conformance.rp import plans as rp_plans
+from tests.conformance.rp.target import RelyingParty
+from tests.conformance.target_files import ALWAYS, FOR_SOME, BadTarget, read_relying_party, read_target
 
 
 def described(target: Target) -> str:
@@ -19,6 +23,10 @@ def described(target: Target) -> str:
         for name, table in tables.items()
         if table is not None
     )
+
+
+def judged(target: Target) -> Judged:
+    return Judged(target.issuer, lambda plan: lacking(plan, target), lambda plans, module: iter(()))
 
 
 CLIENT = Client("app", "its-secret", "https://app.example/cb")
@@ -57,8 +65,8 @@ def test_so_is_what_some_plans_need(tmp_path: Path) -> None:
 def test_without_plans_those_are_run_that_the_target_has_tables_for() -> None:
     everywhere = [plan for plan in PLANS if plan not in NEEDS]
 
-    assert possible(None, TARGET) == everywhere
-    assert possible(None, replace(TARGET, backchannel=TOLD, receiver=RECEIVER)) == [
+    assert possible(None, PLANS, judged(TARGET)) == everywhere
+    assert possible(None, PLANS, judged(replace(TARGET, backchannel=TOLD, receiver=RECEIVER))) == [
         *everywhere,
         "backchannel",
     ]
@@ -103,6 +111,69 @@ def test_a_target_that_lacks_something_says_what(
     assert said in capsys.readouterr().err
 
 
+PARTY = RelyingParty(
+    "app",
+    "its-secret",
+    login="https://app.example/login?iss={issuer}",
+    initiate_login="https://app.example/login",
+    redirect_uri="https://app.example/cb",
+    page="https://app.example/page",
+    logout="https://app.example/logout",
+    post_logout_redirect_uri="https://app.example/bye",
+    backchannel_logout="https://app.example/backchannel",
+    frontchannel_logout="https://app.example/frontchannel",
+    ca_file="ca.pem",
+)
+
+
+def described_party(rp: RelyingParty, provider: Receiving) -> str:
+    unwritten = ("ca_file", "set_ahead")
+    values = {name: value for name, value in vars(rp).items() if value and name not in unwritten}
+    return f'ca_file = "{rp.ca_file}"\n' + "".join(
+        f"[{table}]\n" + "".join(f'{key} = "{value}"\n' for key, value in those.items())
+        for table, those in (("relying_party", values), ("provider", vars(provider)))
+    )
+
+
+@pytest.mark.row("G-24")
+def test_a_relying_party_is_read_and_may_lack_what_some_plans_need(tmp_path: Path) -> None:
+    path = tmp_path / "target.toml"
+    path.write_text(described_party(replace(PARTY, backchannel_logout="", initiate_login=""), RECEIVER))
+
+    described = read_relying_party(path)
+
+    rp = replace(PARTY, backchannel_logout="", initiate_login="", ca_file=str(tmp_path / "ca.pem"))
+    assert described.rp == rp
+    assert described.provider.certificate == str(tmp_path / "app.pem")
+    assert rp_plans.lacking("backchannel", rp) == ["backchannel_logout"]
+    assert {plan for plan in rp_plans.PLANS if rp_plans.lacking(plan, rp)} == {"backchannel", "3rdparty-init"}
+
+
+@pytest.mark.row("G-24")
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(
+            "page =", "pages =", "[relying_party] has to have client_id, client_secret", id="misspelt"
+        ),
+        pytest.param(
+            "redirect_uri", "redirect_urls", "and may have backchannel_logout", id="no-redirect-uri"
+        ),
+        pytest.param('ca_file = "ca.pem"', "", "ca_file is missing", id="no-authority"),
+        pytest.param("[provider]", "[op]", "unknown: ['op']", id="unknown-table"),
+        pytest.param("listen", "listens", "[provider] has to have certificate, key", id="no-address"),
+    ],
+)
+def test_a_relying_party_that_lacks_something_says_what(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "target.toml"
+    path.write_text(described_party(PARTY, RECEIVER).replace(old, new))
+
+    assert main(["--role", "rp", "--target", str(path)]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.row("P-39")
 def test_the_table_names_each_outcome_and_counts_them() -> None:
     outcomes = [
@@ -125,6 +196,9 @@ def test_an_unknown_plan_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--plans", "basics"])
     assert "basics is not of basic, config" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--role", "rp", "--plans", "implicit"])
+    assert "implicit is not of basic, formpost-basic" in capsys.readouterr().err
 
 
 @pytest.mark.row("P-39", "S-17")

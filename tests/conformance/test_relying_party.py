@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import rp_targets
+from tests.conformance.__main__ import main
+from tests.conformance.op.target import Receiving
 from tests.conformance.rp.plans import Entry, entries
 from tests.conformance.rp.provider import ProviderServer, serving
 from tests.conformance.rp.registry import MODULES
 from tests.conformance.rp.runner import run_module
 from tests.conformance.rp.target import RelyingParty
 from tests.conformance.rp_lie_table import FORM_POST_LIES, LIES, Lie
+from tests.conformance.test_command import described_party
+from tests.support.servers import free_port
 from tests.support.tls import Authority
 
 LIVE = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-relying-party")]
@@ -115,6 +119,29 @@ def test_the_gate_passes(gate: RelyingParty, providers: ProviderServer, entry: E
 
     assert outcome.result == expected(entry), outcome
     assert outcome.result != "passed" or not outcome.notes, outcome
+
+
+@pytest.mark.live
+@pytest.mark.slow
+@pytest.mark.xdist_group("conformance-relying-party")
+def test_one_that_a_file_describes_is_judged(
+    peer: RelyingParty, authority: Authority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, certificate = tmp_path / "target.toml", authority.issue("localhost")
+
+    def judged(rp: RelyingParty, *what: str) -> int:
+        port = free_port()
+        files = (str(certificate.certificate), str(certificate.key))
+        path.write_text(
+            described_party(rp, Receiving(f"https://localhost:{port}", f"127.0.0.1:{port}", *files))
+        )
+        return main(["--role", "rp", "--target", str(path), "--wait", str(WAIT_SECONDS), *what])
+
+    assert judged(peer, "--plans", "config") == 0
+    assert "5 passed, 0 failed, 0 warning, 1 skipped" in capsys.readouterr().out
+    module = "oidcc-client-test-nonce-invalid"
+    assert judged(rp_targets.lying(peer, "nonce"), "--plans", "basic", "--module", module) == 1
+    assert "the sign-in is accepted" in capsys.readouterr().out
 
 
 def test_every_module_is_in_a_plan_and_has_its_lies() -> None:

@@ -188,5 +188,5 @@ def entries(plan: str) -> Iterator[Entry]:
 
 
 def lacking(plan: str, target: Target) -> list[str]:
-    """What the plan needs to know of the target, and does not."""
-    return [name for name in NEEDS.get(plan, ()) if getattr(target, name) is None]
+    """The tables that the plan needs of the target, and that are not there."""
+    return [f"[{name}]" for name in NEEDS.get(plan, ()) if getattr(target, name) is None]

@@ -14,6 +14,7 @@ from tests.conformance.rp import (
     rp_initiated,
     signatures,
 )
+from tests.conformance.rp.target import RelyingParty
 
 #: Where modules are; importing them registers them.
 SUBJECTS = (
@@ -64,6 +65,15 @@ PLANS: dict[str, tuple[str, ...]] = {
     "frontchannel": (f"{_T}-rp-frontchannel-rpinitlogout", f"{_T}-rp-frontchannel-opinitlogout"),
 }  # fmt: skip
 
+_SIGN_OUT = ("logout", "post_logout_redirect_uri")
+#: Plan → the addresses of a relying party that it needs to know beside those that each has.
+NEEDS = {
+    "backchannel": (*_SIGN_OUT, "backchannel_logout"),
+    "3rdparty-init": ("initiate_login",),
+    "rp-initiated": _SIGN_OUT,
+    "frontchannel": (*_SIGN_OUT, "frontchannel_logout"),
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -86,7 +96,12 @@ class Entry:
         return f"{self.plan}-{self.module}"
 
 
-def entries() -> Iterator[Entry]:
-    """All modules of all plans."""
-    for plan, modules in PLANS.items():
-        yield from (Entry(plan, name) for name in modules)
+def entries(*plans: str) -> Iterator[Entry]:
+    """All modules of these plans; of all, where none is named."""
+    for plan in plans or PLANS:
+        yield from (Entry(plan, name) for name in PLANS[plan])
+
+
+def lacking(plan: str, rp: RelyingParty) -> list[str]:
+    """What the plan needs to know of the relying party, and does not."""
+    return [name for name in NEEDS.get(plan, ()) if not getattr(rp, name)]

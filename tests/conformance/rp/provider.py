@@ -20,8 +20,8 @@ _PREFIX = "/test/a/"
 class ProviderServer:
     """Providers by their names."""
 
-    def __init__(self, port: int) -> None:
-        self.base = f"https://localhost:{port}{_PREFIX}"
+    def __init__(self, url: str) -> None:
+        self.base = f"{url}{_PREFIX}"
         self.aliases: dict[str, Alias] = {}
 
     def issuer(self, name: str) -> str:
@@ -35,15 +35,24 @@ class ProviderServer:
 
 
 @contextmanager
-def serving(certificate: Path, key: Path) -> Iterator[ProviderServer]:
-    """Serve providers at `localhost` until the block ends."""
+def serving(
+    certificate: Path, key: Path, listen: str = "127.0.0.1:0", url: str = ""
+) -> Iterator[ProviderServer]:
+    """Serve providers until the block ends.
+
+    Args:
+        certificate, key: PEM files, for the host of the URL.
+        listen: address and port.
+        url: how a relying party reaches them, without a path; "": at `localhost`, on that port.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    host, _, port = listen.rpartition(":")
+    server = ThreadingHTTPServer((host, int(port)), _Handler)
     server.daemon_threads = True
     # The thread of each connection shakes hands, not the one that accepts them.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    providers = ProviderServer(server.server_address[1])
+    providers = ProviderServer(url or f"https://localhost:{server.server_address[1]}")
     server.providers = providers  # type: ignore[attr-defined]  # handlers reach it by their server
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
