@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -24,9 +25,12 @@ from oidcgate.gate.local_users import entries_of
 from oidcgate.gate.parts import GateParts
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
-from oidcgate.gate.stores import state_doubts, store_check
+from oidcgate.gate.stores import is_elsewhere, state_doubts, store_check
 from oidcgate.gate.unread import Use
 from oidcgate.settings import Check, Problem
+from oidcgate.storage.records import StoreFailure, StoreUnavailable
+
+_NO_ANSWER: Final = frozenset({StoreFailure.UNREACHABLE, StoreFailure.LOCKED})
 
 
 @click.command()
@@ -35,8 +39,9 @@ from oidcgate.settings import Check, Problem
 def check(path: Path, offline: bool) -> None:
     """List every problem of the configuration, or the URLs to register and what is in force.
 
-    Exit status 1 when something is wrong with the configuration, or does not fit the IdP or the directory of
-    known users; one that does not answer is only reported, because the gate starts without it.
+    Exit status 1 when something is wrong with the configuration, or does not fit the IdP, the directory of
+    known users or a store; one that does not answer is only reported, because the gate starts without it. The
+    last line says which these are; `oidcgate doctor` takes each for a fault.
     """
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
@@ -51,11 +56,12 @@ def check(path: Path, offline: bool) -> None:
     _summary(config)
     away: list[str] = []
     if not offline:
-        for doubt in state_doubts(config, parts.state):
-            click.echo(f"warning: {doubt}", err=True)
-        wrong = [line for provider in config.identity_providers for line in _compared(parts, provider, away)]
+        wrong = _stores_asked(parts, away)
+        wrong += [line for provider in config.identity_providers for line in _compared(parts, provider, away)]
         end_with([*wrong, *_asked(parts, away)])
-    if away:
+    if offline:
+        click.echo("The file is right; IdP, directory and stores were not asked.")
+    elif away:
         click.echo(f"The file is right; not reached: {', '.join(away)}.")
     else:
         click.echo("The configuration is right.")
@@ -114,6 +120,36 @@ def _summary(config: GateConfig) -> None:
     for rule in config.rules:
         click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {rule.allow}")
     click.echo("rule            everything else: known")
+
+
+def _stores_asked(parts: GateParts, away: list[str]) -> list[str]:
+    """What is wrong with the stores that are no file of this machine's.
+
+    What one of them might forget is a warning; one that does not answer is put into `away`.
+    """
+    config, now = parts.config, int(parts.clock())
+    wrong = []
+
+    def ask_state() -> None:
+        parts.state.get("check", "check", now=now)
+        for doubt in state_doubts(config, parts.state):
+            click.echo(f"warning: {doubt}", err=True)
+
+    for key, store, name, ask in (
+        ("state.store", config.state.store, "the state store", ask_state),
+        ("session.store", config.session.store, "the store of sessions", lambda: parts.sessions.probe(now)),
+    ):
+        if not is_elsewhere(store):
+            continue
+        try:
+            ask()
+        except StoreUnavailable as error:
+            if error.reason in _NO_ANSWER:
+                click.echo(f"{name} not asked: {error}", err=True)
+                away.append(name)
+            else:
+                wrong.append(f"{key}: {error}")
+    return wrong
 
 
 def _asked(parts: GateParts, away: list[str]) -> list[Problem]:

@@ -4,6 +4,7 @@ How an answer is judged is `diagnosis` next door. Nothing is changed anywhere: a
 the sake of the question is taken away again, and no code or token of anybody is sent.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -114,9 +115,11 @@ class Doctor:
 
         kind = self.config.state.store.partition(":")[0]
         yield _asked("state store", f"{kind} keeps what it is given", written_and_taken)
-        for doubt in state_doubts(self.config, self.state):
-            what, _, fix = doubt.partition("; ")
-            yield Finding("state store", Verdict.DOUBT, what, fix)
+        # That it does not answer is told already.
+        with contextlib.suppress(StoreUnavailable):
+            for doubt in state_doubts(self.config, self.state):
+                what, _, fix = doubt.partition("; ")
+                yield Finding("state store", Verdict.DOUBT, what, fix)
 
     def _secret(self, now: int) -> Iterator[Finding]:
         """How long the first secret has been sealing sessions."""

@@ -14,12 +14,20 @@ from oidcgate.gate.revocations import REVOCATIONS
 from oidcgate.gate.store_settings import IN_STATE, POSTGRESQL, SQLITE, anchored_file, anchored_state
 from oidcgate.settings import Check, Problem, Secret
 from oidcgate.storage.memory import MemoryStore
-from oidcgate.storage.records import RecordCache, RecordStore, StoreUnavailable
+from oidcgate.storage.records import RecordCache, RecordStore
 from oidcgate.storage.redis_address import REDIS_SCHEMES, redis_server_of
 from oidcgate.storage.rendezvous import MEMCACHED, servers_of
 from oidcgate.storage.sql import SqlStore
 
-__all__ = ["absent_file", "session_store", "state_doubts", "state_store", "store_check", "stores_uninstalled"]
+__all__ = [
+    "absent_file",
+    "is_elsewhere",
+    "session_store",
+    "state_doubts",
+    "state_store",
+    "store_check",
+    "stores_uninstalled",
+]
 
 
 def state_store(config: GateConfig, gate_id: str, clock: Callable[[], float]) -> RecordStore:
@@ -62,20 +70,20 @@ def _shared(
 
 
 def state_doubts(config: GateConfig, store: RecordStore) -> Iterator[str]:
-    """Why the state store may forget what it must not, or why it cannot be asked now; each with what to do.
+    """Why the state store may forget what it must not; each with what to do.
 
     Args:
         store: what `state_store` made of it.
+
+    Raises:
+        StoreUnavailable: it cannot be asked now.
     """
     if not config.state.store.startswith(REDIS_SCHEMES):
         return
     from oidcgate.storage.redis import RedisStore
 
     assert isinstance(store, RedisStore)  # noqa: S101 (what is made of such a setting)
-    try:
-        yield from store.doubts()
-    except StoreUnavailable as error:
-        yield str(error)
+    yield from store.doubts()
 
 
 def stores_uninstalled(config: GateConfig) -> Iterator[Problem]:
@@ -111,6 +119,11 @@ def store_check(path: str | os.PathLike[str], env: Mapping[str, str]) -> Check:
                 )
 
     return check
+
+
+def is_elsewhere(store: str) -> bool:
+    """Whether a setting names a store that has to be reached: no file, and nothing in memory or cookies."""
+    return store not in ("memory", "sealed", IN_STATE) and not store.startswith(SQLITE)
 
 
 def absent_file(store: str) -> str | None:

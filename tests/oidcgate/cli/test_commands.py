@@ -15,7 +15,10 @@ from oidcgate.cli import main
 from oidcgate.gate.discovery import Discovery, ProviderUnavailable
 from oidcgate.jose.keys import generate_key
 from oidcgate.protocol.metadata import ProviderMetadata
+from oidcgate.storage.memcached import MemcachedCache
+from oidcgate.storage.records import StoreFailure, StoreUnavailable
 from oidcgate.web.sealing import KeyRing
+from tests.support.servers import free_port
 
 SECRET = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
 METADATA = ProviderMetadata(
@@ -264,6 +267,52 @@ class TestCheck:
         assert run("check", "--offline", "--config", str(config)).exit_code == 0
         # Looking makes nothing that another user would have to write.
         assert list((config.parent / "gone").iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("store", "library"),
+        [
+            ("postgresql+psycopg://u:canary@127.0.0.1:{port}/x", "psycopg"),
+            ("redis://127.0.0.1:{port}/0", "redis"),
+        ],
+        ids=["postgresql", "redis"],
+    )
+    def test_stores_that_are_away_are_named_in_the_last_line(
+        self, config: Path, idp: dict[str, Any], store: str, library: str
+    ) -> None:
+        pytest.importorskip(library)
+        at = store.format(port=free_port())
+        config.write_text(config.read_text() + f'[state]\nstore = "{at}"\n')
+        if library == "psycopg":
+            config.write_text(config.read_text().replace(":canary", "") + 'store_password = "canary"\n')
+        text = config.read_text().replace(
+            "[session]\n", f'[session]\nstore = "memcached://127.0.0.1:{free_port()}"\n'
+        )
+        config.write_text(text)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        assert result.stdout.endswith(
+            "The file is right; not reached: the state store, the store of sessions.\n"
+        )
+        first, second = result.stderr.splitlines()
+        assert first.startswith("the state store not asked: ")
+        assert second.startswith("the store of sessions not asked: memcached at 127.0.0.1:")
+        assert "canary" not in result.output
+        offline = run("check", "--offline", "--config", str(config))
+        assert offline.stdout.endswith("The file is right; IdP, directory and stores were not asked.\n")
+        assert offline.stderr == ""
+
+    def test_a_store_that_says_no_is_wrong(
+        self, config: Path, idp: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object, **__: object) -> None:
+            raise StoreUnavailable(StoreFailure.FAILED, "memcached at h1 failed (who are you?)")
+
+        monkeypatch.setattr(MemcachedCache, "get", refused)
+        monkeypatch.setenv("OIDCGATE_SESSION__STORE", "memcached://127.0.0.1:1")
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr == "session.store: memcached at h1 failed (who are you?)\n"
+        assert "The configuration is right." not in result.stdout
 
     def test_an_address_where_no_such_idp_is(self, config: Path, idp: dict[str, Any]) -> None:
         idp |= {"error": "status 404", "answered": True}

@@ -17,6 +17,7 @@ from oidcgate.gate.stores import state_doubts, store_check, stores_uninstalled
 from oidcgate.net.fetch import AddressRules, Fetcher
 from oidcgate.settings import SettingsError
 from oidcgate.storage.memory import MemoryStore
+from oidcgate.storage.records import StoreUnavailable
 from oidcgate.storage.redis import RedisStore
 from oidcgate.storage.sql import SqlStore
 from tests.oidcgate.gate.parts import ISSUER, NOW, PUBLIC_URL, SECRET, record
@@ -145,7 +146,10 @@ def test_a_redis_that_may_forget_is_doubted_by_check_and_doctor() -> None:
         findings = [(each.subject, each.verdict) for each in examined]
         assert findings[:2] == [("state store", Verdict.FINE), ("state store", Verdict.DOUBT)]
         server.kill()
-        assert "cannot be reached" in next(state_doubts(config, parts.state))
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            next(state_doubts(config, parts.state))
+        examined = doctor_of(parts, Fetcher(AddressRules()), os.urandom)._stores()
+        assert [each.verdict for each in examined if each.subject == "state store"] == [Verdict.WRONG]
         parts.state.close()
     assert list(state_doubts(configured({}, {"store": "memory"}), MemoryStore())) == []
 
