@@ -25,6 +25,7 @@ from oidcgate.gate.local_users import entries_of
 from oidcgate.gate.parts import GateParts
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
+from oidcgate.gate.rule_settings import RuleSettings
 from oidcgate.gate.stores import is_elsewhere, state_doubts, store_check
 from oidcgate.gate.unread import Use
 from oidcgate.settings import Check, Problem
@@ -99,6 +100,8 @@ def _summary(config: GateConfig) -> None:
         when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
         click.echo(f"  userinfo      {when}")
         click.echo(f"  groups        {'fetched' if provider.fetch_groups else 'not fetched'}")
+        unverified = "taken also" if provider.insecure_unverified_email else "left out"
+        click.echo(f"  e-mail        {unverified} where the IdP says that it is not verified")
         if provider.hook is not None:
             failing = "stops the sign-in" if provider.hook_required else "is passed over"
             click.echo(f"  hook          {provider.hook}; when it fails it {failing}")
@@ -116,10 +119,30 @@ def _summary(config: GateConfig) -> None:
     click.echo(f"                idle {session.idle_minutes:g} min, at most {session.absolute_minutes:g} min")
     if session.max_per_user:
         click.echo(f"                at most {session.max_per_user} of one user")
+    if session.keep_tokens:
+        handed_on = ", and the access token handed to the app" if config.forward.access_token else ""
+        renewed = f"renewed {session.refresh_before_seconds} s before they end"
+        click.echo(f"tokens          kept, {renewed}{handed_on}")
+    else:
+        click.echo("tokens          not kept, but for the ID token until the sign-out")
     click.echo(f"state           {config.state.store.partition(':')[0]}")
     for rule in config.rules:
-        click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {rule.allow}")
+        click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {_allowed(rule)}")
     click.echo("rule            everything else: known")
+
+
+def _allowed(rule: RuleSettings) -> str:
+    """Whom a rule lets pass, and what it asks of their sign-in."""
+    asked = []
+    if rule.provider:
+        asked.append(f"at {rule.provider}")
+    if rule.max_age_seconds is not None:
+        asked.append(f"at most {rule.max_age_seconds} s ago")
+    if rule.acr_values:
+        asked.append(f"by acr {' or '.join(rule.acr_values)}")
+    if rule.prompt:
+        asked.append(f"with prompt {' '.join(rule.prompt)}")
+    return f"{rule.allow}, signed in {', '.join(asked)}" if asked else rule.allow
 
 
 def _stores_asked(parts: GateParts, away: list[str]) -> list[str]:

@@ -248,6 +248,29 @@ class TestCheck:
         told = run("check", "--offline", "--config", str(config)).stderr
         assert told == "break_glass.users: holds nobody; add a line with `oidcgate secret --password NAME`\n"
 
+    def test_it_says_what_rules_ask_for(self, config: Path) -> None:
+        config.write_text(
+            config.read_text().replace("[provider]", '[provider]\nname = "Example"')
+            + '[[rules]]\npath = "/admin/**"\nmethods = ["POST"]\nallow = "known"\nprovider = "Example"\n'
+            + 'max_age_seconds = 300\nacr_values = ["high", "mfa"]\nprompt = ["login", "consent"]\n'
+            + '[[rules]]\npath = "/public/**"\nallow = "anyone"\n'
+        )
+        told = run("check", "--offline", "--config", str(config)).stdout
+        asked = "at Example, at most 300 s ago, by acr high or mfa, with prompt login consent"
+        assert f"rule            POST /admin/**: known, signed in {asked}\n" in told
+        assert "rule            all methods /public/**: anyone\n" in told
+
+    def test_it_says_whether_tokens_are_kept(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = run("check", "--offline", "--config", str(config)).stdout
+        assert "tokens          not kept, but for the ID token until the sign-out\n" in told
+        assert "  e-mail        left out where the IdP says that it is not verified\n" in told
+        for name in ("SESSION__KEEP_TOKENS", "FORWARD__ACCESS_TOKEN", "PROVIDER__INSECURE_UNVERIFIED_EMAIL"):
+            monkeypatch.setenv(f"OIDCGATE_{name}", "true")
+        told = run("check", "--offline", "--config", str(config)).stdout
+        kept = "kept, renewed 60 s before they end, and the access token handed to the app"
+        assert f"tokens          {kept}\n" in told
+        assert "  e-mail        taken also where the IdP says that it is not verified\n" in told
+
     def test_a_state_store_without_a_folder(self, config: Path) -> None:
         config.write_text(config.read_text() + '[state]\nstore = "sqlite:///none/x.db"\n')
         result = run("check", "--offline", "--config", str(config))
