@@ -1,5 +1,6 @@
 """What holds for every test: the rows it names exist, and a run can say which rows it showed."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -14,6 +15,7 @@ from joserfc.jwk import RSAKey
 
 from tests.support.postgresql import Postgresql
 from tests.support.rows import Rows, known_ids
+from tests.support.schedule import ByModule, longest_first
 
 # Two workers share the machine with browsers and servers: how long one example takes says nothing here.
 hypothesis.settings.register_profile("oidcgate", deadline=None)
@@ -30,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `--dist loadgroup` see the groups.
+    """Let `--dist loadgroup` see the groups, and begin with what takes long.
 
     pytest-xdist 3.8 appends a test's group to `_nodeid`, and pytest 9.2 reads the name of a test elsewhere:
     without this, tests of one group run in every worker, and each starts the servers that the group shares.
@@ -39,6 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = vars(item).get("_nodeid")
         if named is not None and named != item.nodeid:
             item._id = coerce_node_id(named)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByModule | None:
+    return ByModule(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(autouse=True, scope="session")
