@@ -30,8 +30,10 @@ def refused(page: MyPage, status: int = 400) -> Outcome:
     return Shown(status, f"page-my-{page.name.lower().replace('_', '-')}")
 
 
-def strangers(world: World, page: MyPage) -> dict[str, dict[str, str]]:
-    """The CSRF token of somebody else, and that of another page."""
+def strangers(world: World, page: MyPage, name: str) -> dict[str, str]:
+    """The CSRF token of somebody else, and that of another page; nothing for other parameters."""
+    if name != "csrf":
+        return {}
     other = MyPage.PASSWORD if page is MyPage.SESSIONS else MyPage.SESSIONS
     elsewhere = world.browser()
     theirs = elsewhere.sign_in(elsewhere.go(ISSUER + MyPage.SESSIONS), "Bob")
@@ -41,7 +43,7 @@ def strangers(world: World, page: MyPage) -> dict[str, dict[str, str]]:
     found = {"page": own.hidden["csrf"]}
     if "csrf" in theirs.hidden:
         found["person"] = theirs.hidden["csrf"]
-    return {"csrf": found}
+    return found
 
 
 def opened(world: World, page: MyPage, **filled: str) -> Opened:

@@ -82,24 +82,26 @@ class Visit:
 
     Attributes:
         secrets: What of it must be written nowhere.
-        strangers: Gives, by parameter, a true value of somebody else, by who it is.
+        strangers: Gives true values of somebody else for a parameter, by who it is.
     """
 
     browser: Browser
     fields: list[tuple[str, str]]
     secrets: tuple[str, ...] = ()
-    strangers: Callable[[], dict[str, dict[str, str]]] = dict
+    strangers: Callable[[str], dict[str, str]] = lambda name: {}
 
 
 Make = Callable[[World], Visit]
 
 
-def _forms_of_others(world: World) -> dict[str, dict[str, str]]:
-    """Hidden fields of the sign-in pages of another browser, and of another realm."""
+def _forms_of_others(world: World, name: str) -> dict[str, str]:
+    """A hidden field of the sign-in pages of another browser, and of another realm."""
+    if name not in ("interaction", "csrf"):
+        return {}
     theirs = world.browser().authorize("app").hidden
     query = urlsplit(authorize_url("trusted")).query
     second = world.browser().go(f"{ISSUER}/r/second/authorize?{query}").hidden
-    return {name: {"browser": theirs[name], "realm": second[name]} for name in ("interaction", "csrf")}
+    return {"browser": theirs[name], "realm": second[name]}
 
 
 def _form(world: World, browser: Browser, page: Page, main_id: str, *secrets: str, **filled: str) -> Visit:
@@ -114,12 +116,15 @@ def _asking(client_id: str, **changes: str | None) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(authorize_url(client_id, **said)).query)
 
 
-def _asked_by_others(world: World) -> dict[str, dict[str, str]]:
-    return {
-        "client_id": {"client": "other", "realm": "only-second"},
-        "redirect_uri": {"client": OTHER_URI},
-        "id_token_hint": _hints(world),
-    }
+def _asked_by_others(world: World, name: str) -> dict[str, str]:
+    match name:
+        case "client_id":
+            return {"client": "other", "realm": "only-second"}
+        case "redirect_uri":
+            return {"client": OTHER_URI}
+        case "id_token_hint":
+            return _hints(world)
+    return {}
 
 
 def _hints(world: World) -> dict[str, str]:
@@ -137,9 +142,10 @@ def _authorize_object(world: World) -> Visit:
     said = {"scope": "openid", "redirect_uri": CALLBACK, "state": "s-1", "request": signed("sender")}
     fields = [("client_id", "sender"), ("response_type", "code"), *said.items()]
 
-    def of_others() -> dict[str, dict[str, str]]:
-        theirs = {"client": signed("other"), "realm": signed("sender", aud=f"{ISSUER}/r/second")}
-        return {"request": theirs, "client_id": _asked_by_others(world)["client_id"]}
+    def of_others(name: str) -> dict[str, str]:
+        if name == "request":
+            return {"client": signed("other"), "realm": signed("sender", aud=f"{ISSUER}/r/second")}
+        return _asked_by_others(world, name) if name == "client_id" else {}
 
     return Visit(world.browser(), fields, (), of_others)
 
@@ -231,12 +237,10 @@ def _end(world: World) -> Visit:
     return Visit(browser, fields, (tokens["id_token"],), partial(_ended_by_others, world))
 
 
-def _ended_by_others(world: World) -> dict[str, dict[str, str]]:
-    return {
-        "id_token_hint": _hints(world),
-        "client_id": {"client": "other", "realm": "only-second"},
-        "post_logout_redirect_uri": {"client": OTHER_BYE},
-    }
+def _ended_by_others(world: World, name: str) -> dict[str, str]:
+    if name == "post_logout_redirect_uri":
+        return {"client": OTHER_BYE}
+    return _asked_by_others(world, name)
 
 
 def _end_confirm(world: World) -> Visit:

@@ -87,7 +87,7 @@ def spoil(world: World, log: Written, door: Door, parameter: Parameter, ids: Col
     """Spoil a parameter in these ways; returns what was not as it has to be."""
     make, problems = DOORS[door], []
     good = make(world)
-    for mutation in mutations(good.strangers().get(parameter.name, {})):
+    for mutation in mutations(good.strangers(parameter.name)):
         if ids and mutation.id not in ids:
             continue
         fields = list(good.fields)
