@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tools import wheel
 from tools.bootstrap import ROOT, say
+from tools.memory import in_memory
 
 BUILD = ROOT / "build"
 FAST = "not slow and not live and not heavy"
@@ -43,7 +44,8 @@ def pytest(name: str, report: Path, *arguments: str) -> bool:
     report.unlink(missing_ok=True)
     junit = report.with_suffix(".xml")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
-    return stage(name, [*command, f"--rows-report={report}", f"--junitxml={junit}", *arguments])
+    with in_memory() as options:
+        return stage(name, [*command, *options, f"--rows-report={report}", f"--junitxml={junit}", *arguments])
 
 
 def whole_suite() -> bool:

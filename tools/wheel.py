@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from tools.bootstrap import INPUTS, ROOT, BootstrapError, fingerprint, make_venv, say, works
+from tools.memory import in_memory
 
 BUILD = ROOT / "build"
 VENV = BUILD / "wheel-venv"
@@ -112,16 +113,18 @@ def test(report: Path) -> bool:
         run(python, "-c", WHERE, cwd=PLACE)
         marks = "not slow and not live and not heavy and not checkout and not hypothesis"
         pytest = (python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup")
-        run(
-            *pytest,
-            "-m",
-            marks,
-            f"--rows-report={report}",
-            # Needs the peers of npm, which are not there; all of it is live.
-            "--ignore=tests/examples/test_how_to_libraries.py",
-            *TESTED,
-            cwd=PLACE,
-        )
+        with in_memory() as options:
+            run(
+                *pytest,
+                *options,
+                "-m",
+                marks,
+                f"--rows-report={report}",
+                # Needs the peers of npm, which are not there; all of it is live.
+                "--ignore=tests/examples/test_how_to_libraries.py",
+                *TESTED,
+                cwd=PLACE,
+            )
     except (Failed, BootstrapError) as error:
         say(f"== wheel: FAILED at: {error}")
         return False

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import memory
+from tools.memory import in_memory
 from tools.packages import missing, steps
 from tools.verify import result_line, totals
 
@@ -52,3 +54,25 @@ def test_no_database_server_of_the_system_is_started() -> None:
 
 def test_without_a_database_to_install_nothing_is_configured() -> None:
     assert not any("postgresql" in word for step in steps(["openssl"]) for word in step)
+
+
+def test_what_tests_write_is_in_memory_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "usable", lambda folder: True)
+    with in_memory(tmp_path) as options:
+        (folder,) = tmp_path.iterdir()
+        (folder / "database").write_text("x")
+        assert options == [f"--basetemp={folder / 't'}"]
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_place_in_memory_tests_write_where_they_always_do(tmp_path: Path) -> None:
+    with in_memory(tmp_path / "none") as options:
+        assert options == []
+
+
+def test_a_small_place_in_memory_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "NEEDED_BYTES", 1 << 60)
+    with in_memory(tmp_path) as options:
+        assert options == []
+    assert not list(tmp_path.iterdir())
