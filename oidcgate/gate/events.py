@@ -26,7 +26,7 @@ class SignedIn(Event):
 
 @dataclasses.dataclass(frozen=True)
 class ClaimsElsewhere(Event):
-    """The IdP said of these claims where to fetch them, and not what they are: they are absent.
+    """The IdP did not state these claims but said who does, or where to fetch them: they are absent.
 
     Entra does so with `groups` when somebody is in more of them than fit into a token.
     """

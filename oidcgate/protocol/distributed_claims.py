@@ -1,6 +1,8 @@
-"""Claims that a provider does not state but says where to fetch (OIDC Core 5.6.2). They are not fetched.
+"""Claims that a provider does not state, but somebody else (OIDC Core 5.6.2). They are left alone.
 
-Microsoft Entra does so with `groups` when somebody is in more of them than fit into a token.
+They stand in a token of somebody else's beside its own claims (aggregated), or it says where to fetch them
+(distributed), as Microsoft Entra does with `groups` when somebody is in more of them than fit into a token.
+Whose word would count is nobody's to say but the operator's: nothing is verified, fetched or taken.
 """
 
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ _LONGEST: Final = 100
 
 
 def claims_elsewhere(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of claims that are not in `claims` because they are kept elsewhere, in order.
+    """Return the names of claims that are not in `claims` because somebody else states them, in order.
 
     Spec: OIDC Core 5.6.2.
     """

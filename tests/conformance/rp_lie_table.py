@@ -82,6 +82,14 @@ LIES: dict[str, list[Lie]] = {
     f"{_T}-missing-aud": [Lie("aud", _ACCEPTED), Lie("aud-if-there", _ACCEPTED)],
     f"{_T}-invalid-sig-hs256": [Lie("signature", _ACCEPTED)],
     f"{_T}-invalid-sig-es256": [Lie("signature", _ACCEPTED)],
+    f"{_T}-aggregated-claims": [
+        Lie("believes-claims-of-others", "a claim is shown that nobody vouches for"),
+        Lie("refuses-claims-of-others", _REFUSED),
+    ],
+    f"{_T}-distributed-claims": [
+        Lie("believes-claims-of-others", "a claim is shown that nobody vouches for"),
+        Lie("fetches-with-its-own-token", "without the access token of their source"),
+    ],
     _R: [
         Lie("logout-no-hint", "id_token_hint of the sign-out is no ID token"),
         Lie("logout-to-elsewhere", "post_logout_redirect_uri is another"),

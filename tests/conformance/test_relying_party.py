@@ -45,8 +45,10 @@ ROWS = {
 }
 #: Nothing more is asked by servers that have answered; what would be asked beside it comes at once.
 WAIT_SECONDS = 0.05
-#: What neither takes: an ID token without a signature. The certification then skips the module.
-SKIPPED = {"oidcc-client-test-idtoken-sig-none"}
+#: What neither takes: an ID token without a signature, and claims that are elsewhere.
+SKIPPED = {"oidcc-client-test-idtoken-sig-none", "oidcc-client-test-distributed-claims"}
+#: By what else a relying party passes, which neither does: it takes claims of others that are rightly signed.
+TAKES_CLAIMS = "takes-claims-of-others"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,22 @@ def test_the_peer_passes(peer: RelyingParty, providers: ProviderServer, entry: E
     outcome = run_module(entry, providers, peer, WAIT_SECONDS)
 
     assert outcome.result == expected(entry), outcome
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, marks=LIVE, id=str(entry))
+        for entry in ENTRIES
+        if entry.module.endswith("ed-claims")
+    ],
+)
+def test_who_takes_claims_of_others_passes(
+    peer: RelyingParty, providers: ProviderServer, entry: Entry
+) -> None:
+    outcome = run_module(entry, providers, rp_targets.lying(peer, TAKES_CLAIMS), WAIT_SECONDS)
+
+    assert outcome.result == "passed", outcome
 
 
 @pytest.mark.parametrize(

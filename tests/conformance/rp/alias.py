@@ -70,6 +70,7 @@ class Alias:
         request: the last authorization request.
         renewals: how often a refresh token was taken.
         refused: the tokens of answers that have to be refused.
+        claims_of_others: the token that is fetched from `claims` with `claims_token`.
         faults: what the client asked for that it must not, in words.
     """
 
@@ -100,6 +101,8 @@ class Alias:
     renewed_id_token: Mapping[str, Any] = field(default_factory=dict)
     renewals: int = 0
     refused: set[str] = field(default_factory=set)
+    claims_of_others: str = ""
+    claims_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     refresh_token: str = ""
     signed_in_at: int = field(default_factory=lambda: int(time.time()))
     sid: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -116,6 +119,7 @@ class Alias:
             "token": self._token,
             "userinfo": self._userinfo,
             "endsession": self._end_session,
+            "claims": self._claims,
         }
         if endpoint not in known:
             self.fault(f"asked for {endpoint}, which is nowhere")
@@ -271,6 +275,13 @@ class Alias:
         name = self.issuer.rstrip("/").rpartition("/")[2]
         claims = {"sub": SUB, "name": "Alice Example", "preferred_username": name, "email": "a@id.example"}
         return self.make_userinfo(changed(claims, self.userinfo))
+
+    def _claims(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Spec: OIDC Core 5.6.2.2."""
+        good = headers.get("Authorization", "") == f"Bearer {self.claims_token}"
+        if not self._need(good, "claims were asked for without the access token of their source"):
+            return Answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": "Bearer"})
+        return Answer(200, self.claims_of_others, {"Content-Type": "application/jwt"})
 
     def _end_session(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Spec: OIDC RP-Initiated Logout 2."""

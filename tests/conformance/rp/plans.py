@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.conformance.rp import (
     backchannel,
+    claims_of_others,
     discovery,
     frontchannel,
     id_tokens,
@@ -18,8 +19,8 @@ from tests.conformance.rp.target import RelyingParty
 
 #: Where modules are; importing them registers them.
 SUBJECTS = (
-    backchannel, discovery, frontchannel, id_tokens, initiated, refreshed, responses, rp_initiated,
-    signatures,
+    backchannel, claims_of_others, discovery, frontchannel, id_tokens, initiated, refreshed, responses,
+    rp_initiated, signatures,
 )  # fmt: skip
 
 _T = "oidcc-client-test"
@@ -59,7 +60,10 @@ PLANS: dict[str, tuple[str, ...]] = {
     ),
     "3rdparty-init": (f"{_T}-3rd-party-init-login",),
     # Of `oidcc-client-test-plan` what no plan that certifies has.
-    "further": (f"{_T}-missing-aud", f"{_T}-invalid-sig-hs256", f"{_T}-invalid-sig-es256"),
+    "further": (
+        f"{_T}-missing-aud", f"{_T}-invalid-sig-hs256", f"{_T}-invalid-sig-es256",
+        f"{_T}-aggregated-claims", f"{_T}-distributed-claims",
+    ),
     "rp-initiated": (_R, f"{_R}-other-state", f"{_R}-no-state"),
     # The second one is of `oidcc-client-logout-test-plan`, which certifies nothing.
     "frontchannel": (f"{_T}-rp-frontchannel-rpinitlogout", f"{_T}-rp-frontchannel-opinitlogout"),

@@ -107,6 +107,23 @@ async function userinfoOf({ issuer, lie, metadata }, token) {
   return jose.decodeJwt(text);
 }
 
+const takesClaimsOfOthers = ["takes-claims-of-others", "believes-claims-of-others", "fetches-with-its-own-token"];
+
+// The claims that somebody else states, verified, by whoever takes any.
+async function withClaimsOfOthers({ issuer, lie, metadata }, token, userinfo) {
+  if (!takesClaimsOfOthers.includes(lie)) return userinfo;
+  const stated = { ...userinfo };
+  for (const [name, source] of Object.entries(userinfo._claim_names ?? {})) {
+    const { JWT, endpoint, access_token } = userinfo._claim_sources[source];
+    const bearer = lie === "fetches-with-its-own-token" ? token : access_token;
+    const jwt = JWT ?? (await (await fetch(endpoint, { headers: { authorization: `Bearer ${bearer}` } })).text());
+    const keys = jose.createLocalJWKSet(await keysOf(issuer, lie, metadata));
+    const good = await jose.jwtVerify(jwt, keys, { issuer }).catch(() => false);
+    if (good || lie === "believes-claims-of-others") stated[name] = jose.decodeJwt(jwt)[name];
+  }
+  return stated;
+}
+
 // With its own checks, of which the lie leaves out one or makes one too many.
 const wrong = {
   async begin(login) {
@@ -178,6 +195,8 @@ const wrong = {
     if (lie !== "no-userinfo" && tokens.access_token) {
       userinfo = await userinfoOf(login, tokens.access_token);
       need(["userinfo-sub", "sub"].includes(lie) || userinfo.sub === claims.sub, "sub of userinfo");
+      need(lie !== "refuses-claims-of-others" || !userinfo._claim_names, "_claim_names");
+      userinfo = await withClaimsOfOthers(login, tokens.access_token, userinfo);
     }
     return { sub: claims.sub, sid: claims.sid, claims: userinfo, tokens, idToken: tokens.id_token };
   },
