@@ -58,7 +58,7 @@ from oidcgate.settings import SettingsError
 from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.csrf import CsrfTokens
-from oidcgate.web.forwarded import parse_trusted_peers
+from oidcgate.web.forwarded import TrustedPeers, parse_trusted_peers
 from oidcgate.web.sealing import KeyRing, Sealer
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class _Base:
 
     Attributes:
         gate_id: what tells this gate from every other, as part of each seal.
+        trusted: whose word on where a request came from is believed.
     """
 
     config: GateConfig
@@ -83,6 +84,7 @@ class _Base:
     names: CookieNames
     ring: KeyRing
     state: RecordStore
+    trusted: TrustedPeers
     audit: Audit
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
@@ -104,6 +106,7 @@ class _Base:
             CookieNames.of(config.public_url, client_id),
             KeyRing([key.reveal() for key in config.session.secrets]),
             state_store(config, gate_id, clock),
+            parse_trusted_peers(config.proxy.trusted_proxies),
             audit,
             clock,
             random_bytes,
@@ -254,6 +257,7 @@ def build(
             audit=audit,
             clock=clock,
             misses=Misses(),
+            trusted=base.trusted,
             new_incident=refusals.new_incident,
         ),
         frame=session_frame,
@@ -305,7 +309,7 @@ def _break_glass(
         sessions=sessions,
         csrf=CsrfTokens(base.ring.derive(f"break-glass {base.gate_id}"), "gate.break_glass"),
         names=base.names,
-        trusted=parse_trusted_peers(config.proxy.trusted_proxies),
+        trusted=base.trusted,
         session_seconds=round(config.break_glass.session_minutes * 60),
         answers=answers,
         audit=base.audit,

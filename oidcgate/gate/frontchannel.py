@@ -8,6 +8,7 @@ back channel, which needs no browser, `backchannel`.
 
 import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -20,6 +21,7 @@ from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.sessions import Sessions
 from oidcgate.web.facts import Facts
+from oidcgate.web.forwarded import TrustedPeers, client_network
 from oidcgate.web.parameters import query_pairs
 
 _LONGEST_SID: Final = 255
@@ -27,21 +29,34 @@ _WINDOW_SECONDS: Final = 60
 
 
 class Misses:
-    """How often somebody may name a session that is not here, in one process: per minute, all together."""
+    """How often somebody may name a session that is not here, in one process and minute.
 
-    def __init__(self, most: int = 60) -> None:
-        self._most = most
+    Bounded for each network, so that whoever guesses takes nothing from others; and for all together, since
+    each that is borne is written down.
+    """
+
+    def __init__(self, each: int = 60, together: int = 600) -> None:
+        self._each = each
+        self._together = together
         self._lock = threading.Lock()
         self._window = 0
-        self._count = 0
+        # No more networks than `together`: one that is refused is not noted.
+        self._counts: Counter[str] = Counter()
 
-    def allow(self, now: int) -> bool:
-        """Whether one more is borne; counts it."""
+    def allow(self, network: str, now: int) -> bool:
+        """Whether one more is borne; counts it then.
+
+        Args:
+            network: where it comes from; see `oidcgate.web.forwarded.client_network`.
+        """
         with self._lock:
             if now // _WINDOW_SECONDS != self._window:
-                self._window, self._count = now // _WINDOW_SECONDS, 0
-            self._count += 1
-            return self._count <= self._most
+                self._window = now // _WINDOW_SECONDS
+                self._counts.clear()
+            if self._counts[network] >= self._each or self._counts.total() >= self._together:
+                return False
+            self._counts[network] += 1
+            return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +66,7 @@ class FrontChannel:
     Attributes:
         relying_parties: by issuer.
         misses: bounds what guesses cost.
+        trusted: whose word on where a request came from is believed.
         new_incident: an id that answer and log share.
     """
 
@@ -60,6 +76,7 @@ class FrontChannel:
     audit: Audit
     clock: Callable[[], float]
     misses: Misses
+    trusted: TrustedPeers
     new_incident: Callable[[], str]
 
     def end(self, request: Request, facts: Facts) -> Response:
@@ -81,7 +98,7 @@ class FrontChannel:
         issuer = party.provider.expected_issuer
         # A sign-in under way may be what is meant, and then it is written down, so guesses are counted.
         known = next(self.sessions.index.of_sid(issuer, sid, now), None) is not None
-        if not known and not self.misses.allow(now):
+        if not known and not self.misses.allow(self._network(request), now):
             response = self.answers.json(429, {"error": "too_many_unknown_sessions"})
             response.headers["Retry-After"] = str(_WINDOW_SECONDS)
             return response
@@ -91,6 +108,10 @@ class FrontChannel:
                 events.SignedOutByProvider(channel="front", issuer=issuer, sub=None, sessions=len(ended))
             )
         return self.answers.framed(by=_places(party))
+
+    def _network(self, request: Request) -> str:
+        trusted = self.trusted
+        return client_network(request.remote_addr, request.headers, trusted.networks, unix=trusted.unix)
 
     def _refuse(self, detail: str) -> Response:
         incident = self.new_incident()

@@ -21,10 +21,11 @@ FRAME = {
 }
 
 
-def frame(scene: Scene, method: str = "GET", **values: Any) -> TestResponse:
+def frame(scene: Scene, method: str = "GET", peer: str = "192.0.2.1", **values: Any) -> TestResponse:
     query = urlencode({name: value for name, value in values.items() if value is not GONE}, doseq=True)
     url = f"{FRONT_CHANNEL}?{query}"
-    return scene.browser().client.open(url, base_url=APP, method=method, headers=FRAME)
+    client, where = scene.browser().client, {"REMOTE_ADDR": peer}
+    return client.open(url, base_url=APP, method=method, headers=FRAME, environ_overrides=where)
 
 
 def signed_in(**lies: Any) -> tuple[Scene, Browser]:
@@ -103,12 +104,23 @@ class TestWhatItEnds:
     @pytest.mark.row("T-03")
     def test_a_sign_in_under_way(self) -> None:
         scene = Scene.set()
+        assert self.overtaken(scene)
+
+    @pytest.mark.row("T-03", "G-28")
+    def test_a_sign_in_under_way_however_much_others_guess(self) -> None:
+        scene = Scene.set()
+        for n in range(100):
+            frame(scene, peer="203.0.113.9", iss=ISSUER, sid=f"guess-{n}")
+        assert self.overtaken(scene)
+
+    @staticmethod
+    def overtaken(scene: Scene) -> bool:
         scene.provider.claims["sid"] = SID
         browser = scene.browser()
         callback = scene.provider.answer(browser.start())
         scene.provider.while_redeeming = lambda: frame(scene, iss=ISSUER, sid=SID)
         browser.get(callback)
-        assert not browser.has_session()
+        return not browser.has_session()
 
     @pytest.mark.row("T-03")
     def test_what_began_afterwards_goes_on(self) -> None:
@@ -174,8 +186,8 @@ class TestGuesses:
         assert all(record.expires_at <= NOW + 1200 for record in state._records.values())
 
     def test_begin_anew_each_minute(self) -> None:
-        misses = Misses(most=2)
-        assert [misses.allow(now) for now in (0, 59, 59, 60, 61, 62)] == [
+        misses = Misses(each=2)
+        assert [misses.allow("here", now) for now in (0, 59, 59, 60, 61, 62)] == [
             True,
             True,
             False,
@@ -183,3 +195,25 @@ class TestGuesses:
             True,
             False,
         ]
+
+    def test_are_counted_for_each_network_and_for_all_together(self) -> None:
+        misses = Misses(each=2, together=5)
+        asked = ["a", "a", "a", "b", "b", "b", "c", "c", "d"]
+        assert [name for name in asked if misses.allow(name, 0)] == ["a", "a", "b", "b", "c"]
+        assert misses.allow("d", 60)
+
+    @pytest.mark.parametrize("believed", [True, False])
+    def test_behind_a_proxy_that_is_believed_each_client_has_a_network(self, believed: bool) -> None:
+        scene = Scene.set({"proxy": {"trusted_proxies": ["192.0.2.1/32"]}} if believed else None)
+        answers = [
+            scene.browser()
+            .client.get(
+                f"{FRONT_CHANNEL}?{urlencode({'iss': ISSUER, 'sid': f'guess-{n}'})}",
+                base_url=APP,
+                headers={**FRAME, "X-Forwarded-For": f"198.51.{n}.7"},
+                environ_overrides={"REMOTE_ADDR": "192.0.2.1"},
+            )
+            .status_code
+            for n in range(61)
+        ]
+        assert answers == [200] * 60 + [200 if believed else 429]
