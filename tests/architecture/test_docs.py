@@ -115,6 +115,16 @@ def test_the_rooms_import_what_their_table_says() -> None:
     assert wrong == []
 
 
+def test_every_module_of_the_gate_is_named() -> None:
+    sections = (ROOT / "docs" / "architecture.md").read_text().split("\n## ")
+    # Modules of the provider have some of the same names.
+    gate = "\n".join(text for text in sections if not text.startswith(("Two packages", "The provider\n")))
+    named = set(re.findall(r"`(?:gate/)?(\w+)\.py`", gate))
+    modules_there = {path.stem for path in (ROOT / "oidcgate" / "gate").glob("*.py")} - {"__init__"}
+
+    assert sorted(modules_there - named) == []
+
+
 def test_every_decision_is_listed() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     records = [path.name for path in RECORDS]
