@@ -1,0 +1,69 @@
+"""One user as a directory writes it: what it means, and which fault of it is told where."""
+
+import pytest
+
+from oidcgate.directory.entries import user_of
+from oidcgate.directory.port import KnownUser
+from oidcgate.settings import Problem
+
+
+@pytest.mark.parametrize(
+    ("entry", "user"),
+    [
+        pytest.param({"userName": "alice"}, KnownUser("alice", True, None, {}), id="a-name-is-enough"),
+        pytest.param(
+            {"userName": "alice", "active": False, "displayName": "Alice A.", "groups": ["a"], "n": 0},
+            KnownUser("alice", False, "Alice A.", {"groups": ["a"], "n": 0}),
+            id="all-of-it",
+        ),
+        pytest.param(
+            {"userName": "alice", "active": True, "displayName": None},
+            KnownUser("alice", True, None, {}),
+            id="no-display-name",
+        ),
+    ],
+)
+def test_a_user(entry: object, user: KnownUser) -> None:
+    assert user_of(entry, "users[3]") == user
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "value", "says", "fix"),
+    [
+        pytest.param("alice", "users[3]", None, "is not a user", "write userName", id="no-mapping"),
+        pytest.param([], "users[3]", None, "is not a user", "write userName", id="a-list"),
+        pytest.param({}, "users[3]", None, "has no userName", "add userName", id="no-name"),
+        pytest.param(
+            {"mail": "a@b", "Username": "a"}, "users[3]", None, "has no userName", "by 'Username'?", id="near"
+        ),
+        pytest.param({"userName": ""}, "users[3].userName", "", "is empty", "give", id="empty-name"),
+        pytest.param(
+            {"userName": 7}, "users[3].userName", 7, "is not a string", "quotes", id="name-is-a-number"
+        ),
+        pytest.param(
+            {"userName": "a", "active": "no"},
+            "users[3].active",
+            "no",
+            "boolean",
+            "true or false",
+            id="active",
+        ),
+        pytest.param(
+            {"userName": "a", "active": None}, "users[3].active", None, "boolean", "true or false", id="null"
+        ),
+        pytest.param(
+            {"userName": "a", "displayName": 5},
+            "users[3].displayName",
+            5,
+            "string",
+            "quotes",
+            id="display-name",
+        ),
+    ],
+)
+def test_a_fault(entry: object, key: str, value: object, says: str, fix: str) -> None:
+    problem = user_of(entry, "users[3]")
+    assert isinstance(problem, Problem)
+    assert (problem.key, problem.value) == (key, value)
+    assert says in problem.message
+    assert fix in problem.fix
