@@ -40,14 +40,7 @@ class Rule(NamedTuple):
 
 def wait_seconds(counters: Iterable[Counter | None], now: int) -> int:
     """How long the next try has to wait: 0 when it may be made now."""
-    return max(
-        (
-            counter.blocked_until - now
-            for counter in counters
-            if counter is not None and counter.blocked_until > now
-        ),
-        default=0,
-    )
+    return max([0, *(counter.blocked_until - now for counter in counters if counter is not None)])
 
 
 def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:
@@ -63,5 +56,7 @@ def charged(counter: Counter | None, rule: Rule, now: int) -> Counter:
     if excess <= 0:
         return Counter(failures, now, 0)
     # The exponent is bounded before the power is taken: the number of failures is the guesser's choice.
-    wait = min(rule.longest_delay_seconds, rule.first_delay_seconds * 2 ** min(excess - 1, 20))
+    # Doubled once for each bit of the cap, the wait is past it.
+    doublings = min(excess - 1, rule.longest_delay_seconds.bit_length())
+    wait = min(rule.longest_delay_seconds, rule.first_delay_seconds * 2**doublings)
     return Counter(failures, now, now + wait)

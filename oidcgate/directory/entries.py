@@ -23,7 +23,7 @@ def user_of(entry: object, key: str) -> KnownUser | Problem:
     if not isinstance(entry, Mapping):
         return Problem(key, None, "is not a user", "write userName and the other attributes of one user")
     if "userName" not in entry:
-        near = difflib.get_close_matches("userName", map(str, entry), n=1)
+        near = difflib.get_close_matches("userName", map(str, entry))
         fix = f"did you mean it by {near[0]!r}?" if near else "add userName"
         return Problem(key, None, "has no userName", fix)
     wrong = user_name_problem(entry["userName"])

@@ -73,7 +73,7 @@ def _single(kind: AttributeType, value: Any, weak: bool) -> Any:
             value = _as_number(value) if weak else value
             fits = isinstance(value, int | float) and not isinstance(value, bool)
         case AttributeType.BOOL:
-            value = _BOOLS.get(value, value) if weak and isinstance(value, str) else value
+            value = _BOOLS.get(value) if weak and isinstance(value, str) else value
             fits = isinstance(value, bool)
         case AttributeType.OBJECT:
             fits = isinstance(value, Mapping)
@@ -103,8 +103,7 @@ def _plain(value: Any, depth: int) -> Any:
         case None | bool():
             return value
         case str():
-            broken = not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)
-            return MISMATCH if broken else value
+            return value if _is_whole(value) else MISMATCH
         case int():
             return value if _LEAST_INTEGER <= value <= _GREATEST_INTEGER else MISMATCH
         case float():
@@ -116,9 +115,14 @@ def _plain(value: Any, depth: int) -> Any:
             return MISMATCH if any(entry is MISMATCH for entry in entries) else entries
         case Mapping():
             members = {name: _plain(entry, depth + 1) for name, entry in value.items()}
-            texts = all(isinstance(name, str) and _plain(name, 0) is name for name in members)
+            texts = all(isinstance(name, str) and _is_whole(name) for name in members)
             return members if texts and not any(entry is MISMATCH for entry in members.values()) else MISMATCH
     return MISMATCH
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no character of it is half of one, which UTF-8 cannot write."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def kind_of(value: Any) -> str:

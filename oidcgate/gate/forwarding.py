@@ -40,7 +40,7 @@ class NotForwardable(ValueError):
 def _name(identity: Identity) -> bytes:
     if _NO_NAME.search(identity.user_name):
         raise NotForwardable
-    return identity.user_name.encode("utf-8", "strict")
+    return identity.user_name.encode()
 
 
 def _email(identity: Identity) -> bytes | None:

@@ -36,6 +36,11 @@ def test_a_user(entry: object, user: KnownUser) -> None:
         pytest.param(
             {"mail": "a@b", "Username": "a"}, "users[3]", None, "has no userName", "by 'Username'?", id="near"
         ),
+        pytest.param({"uName": "a"}, "users[3]", None, "has no userName", "by 'uName'?", id="just-near"),
+        pytest.param(
+            *({"username_": "a", "userNam": "b"}, "users[3]", None, "has no userName", "by 'userNam'?"),
+            id="the-nearest",
+        ),
         pytest.param({"userName": ""}, "users[3].userName", "", "is empty", "give", id="empty-name"),
         pytest.param(
             {"userName": 7}, "users[3].userName", 7, "is not a string", "quotes", id="name-is-a-number"

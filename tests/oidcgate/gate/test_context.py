@@ -150,10 +150,13 @@ class TestStandardAttributes:
         claims = {"email": "boss@example.com", "email_verified": verified, "name": "Jane"}
         mapped = {"mappings": [{"source": "email", "target": "mail"}], "attributes": [DEPARTMENT]}
         made = rules([{"name": "mail"}], **mapped)
-        for said in (context_of(made, claims), context_of(made, {}, claims)):
+        from_userinfo = context_of(made, {}, claims)
+        for said in (context_of(made, claims), from_userinfo):
             assert "boss@example.com" not in said.attributes.values()
             assert said.faults()[0] == "email: the IdP has not verified it"
             assert {way.outcome for way in said.ways if way.source == "email"} == {Outcome.UNVERIFIED}
+            (origin,) = {way.origin for way in said.ways if way.source == "email"}
+            assert origin is (Origin.USERINFO if said is from_userinfo else Origin.ID_TOKEN)
         assert context_of(rules(), claims).attributes.get("email") is None
         trusting = context_of(rules(insecure_unverified_email=True), claims)
         assert trusting.attributes["email"] == "boss@example.com"
@@ -341,6 +344,11 @@ class TestGroups:
         assert context.attributes == {"groups": []}
         assert len(context.faults()) == 1
 
+    @pytest.mark.row("A-11", "A-25")
+    def test_absent_ones_are_told(self) -> None:
+        absent = Way(Origin.NOBODY, "groups", "Groups", "groups", "string_array", Outcome.ABSENT)
+        assert absent in context_of(rules(fetch_groups=True), {}).ways
+
     @pytest.mark.row("A-11")
     def test_not_fetched_there_are_none_anywhere(self) -> None:
         context = context_of(rules(), {"groups": ["a"]}, {"groups": ["a"]})
@@ -487,8 +495,9 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("changes", "told"),
         [
-            (None, "not a mapping"),
-            (["name"], "not a mapping"),
+            (None, "it returned null, not a mapping"),
+            (["name"], "it returned array of string, not a mapping"),
+            ({"s" * 90: 1}, f"it returned '{'s' * 79}, which"),
             ({"salary": 1}, "'salary', which [[context]] does not declare"),
             ({"sub": "another"}, "'sub'"),
             ({5: "x"}, "5, which"),
@@ -506,6 +515,11 @@ class TestChanges:
     def test_groups_are_its_to_change_only_where_they_are_fetched(self) -> None:
         assert self.MADE.change_problem({"groups": ["a"]}) is None
         assert rules().change_problem({"groups": ["a"]}) is not None
+        # Another provider fetches them, so they are declared.
+        (settings,) = configured().identity_providers
+        made = ContextRules(settings, schema_of((), groups=True))
+        assert "fetch_groups is off" in (made.change_problem({"groups": ["a"]}) or "")
+        assert made.change_problem({"name": "Jane"}) is None
 
 
 DECLARED = [{"name": "unit"}, {"name": "roles", "type": "string_array"}]

@@ -111,6 +111,28 @@ def deep(levels: int) -> Any:
     return value
 
 
+def deep_object(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        pytest.param(AttributeType.NUMBER, 2**64 - 1, id="the largest integer"),
+        pytest.param(AttributeType.NUMBER, -(2**63), id="the smallest integer"),
+        pytest.param(AttributeType.STRING, "Žaneta \ud7ff\ue000 😀", id="whole characters"),
+        pytest.param(AttributeType.OBJECT, {"Žaneta": 1}, id="whole characters in a name"),
+        pytest.param(AttributeType.ANY, deep(16), id="as deep as may be"),
+        pytest.param(AttributeType.OBJECT, deep_object(16), id="as deep an object"),
+    ],
+)
+def test_what_a_session_can_just_keep_fits(kind: AttributeType, value: Any) -> None:
+    assert converted(kind, value) == value
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
@@ -123,7 +145,8 @@ def deep(levels: int) -> Any:
         pytest.param(AttributeType.OBJECT, {"a": {"b": 2**70}}, id="too large an integer inside"),
         pytest.param(AttributeType.OBJECT, {"\ud800": 1}, id="half a character in a name"),
         pytest.param(AttributeType.OBJECT, {1: 1}, id="a number as name"),
-        pytest.param(AttributeType.ANY, deep(40), id="too deep"),
+        pytest.param(AttributeType.ANY, deep(17), id="too deep"),
+        pytest.param(AttributeType.OBJECT, deep_object(17), id="too deep an object"),
         pytest.param(AttributeType.ANY, object(), id="no JSON"),
         pytest.param(AttributeType.ANY, {"a": {1, 2}}, id="no JSON inside"),
     ],
@@ -168,6 +191,7 @@ def test_whatever_fits_can_be_kept(kind: AttributeType, value: Any, weak: bool) 
         (["secret", 5, "x"], "array of number and string"),
         ([["secret"], []], "array of array"),
         ({"secret": 1}, "object"),
+        ({"secret"}, "set"),
     ],
     ids=repr,
 )

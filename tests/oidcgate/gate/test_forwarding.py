@@ -249,8 +249,10 @@ def test_what_a_session_says_of_itself_is_not_taken_from_claims() -> None:
 
 @pytest.mark.row("T-02")
 def test_names_of_attributes_are_announced_too() -> None:
-    assert Forwarding("oauth2-proxy", ("X-Own",), [("X-Custom", "custom")]).names == (
-        *names_of("oauth2-proxy"),
-        "X-Own",
-        "X-Custom",
+    forwarding = Forwarding("oauth2-proxy", ("X-Own",), [("X-Custom", "custom")])
+    assert forwarding.names == (*names_of("oauth2-proxy"), "X-Own", "X-Custom")
+    assert forwarding.carried[-3:] == (
+        ("X-Forwarded-Groups", "groups"),
+        ("X-Own", "userName"),
+        ("X-Custom", "custom"),
     )

@@ -29,6 +29,7 @@ def ours(target: str) -> str | None:
         pytest.param(
             [("prompt", "consent select_account")], {"prompt": ("consent", "select_account")}, id="two"
         ),
+        pytest.param([("prompt", " none")], {"prompt": ("none",)}, id="silent"),
         pytest.param([("prompt", "none login create")], {"prompt": ("login",)}, id="prompt-of-ours-alone"),
         pytest.param([("max_age", "0")], {"max_age_seconds": 0}, id="max-age-zero"),
         pytest.param([("max_age", "999999999")], {"max_age_seconds": 999_999_999}, id="max-age-longest"),
