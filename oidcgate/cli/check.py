@@ -86,16 +86,21 @@ def _where_there_is_an_upstream(check: Check) -> Check:
 
 def _summary(config: GateConfig) -> None:
     """What is in force, defaults included; no secret."""
-    click.echo(f"redirect URI to register at the IdP:    {config.callback_url}")
-    click.echo(f"post-logout redirect URI to register:   {config.logged_out_url}")
-    click.echo(f"back-channel logout URI to register:    {config.backchannel_logout_url}")
-    click.echo(f"or, where it has none, front-channel:   {config.public_url}{FRONTCHANNEL_LOGOUT_PATH}")
+    for here in config.at_each_host:
+        click.echo(f"redirect URI to register at the IdP:    {here.callback_url}")
+        click.echo(f"post-logout redirect URI to register:   {here.logged_out_url}")
+    # An IdP takes one of these, and the sessions of every host end by it.
+    first = config.at_each_host[0]
+    click.echo(f"back-channel logout URI to register:    {first.backchannel_logout_url}")
+    click.echo(f"or, where it has none, front-channel:   {first.public_url}{FRONTCHANNEL_LOGOUT_PATH}")
     for provider in config.identity_providers:
         click.echo(f"provider {provider.name or provider.expected_issuer}")
         click.echo(f"  discovery     {provider.discovery_url}")
         click.echo(f"  client id     {provider.client_id}")
+        if provider.hosts:
+            click.echo(f"  hosts         {' '.join(provider.hosts)}")
         if provider.client_signing_keys is not None or provider.client_decryption_keys is not None:
-            click.echo(f"  jwks_uri      {config.public_url}{JWKS_PATH}")
+            click.echo(f"  jwks_uri      {first.public_url}{JWKS_PATH}")
         click.echo(f"  scopes        {' '.join(provider.scopes)}")
         when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
         click.echo(f"  userinfo      {when}")
@@ -127,7 +132,9 @@ def _summary(config: GateConfig) -> None:
         click.echo("tokens          not kept, but for the ID token until the sign-out")
     click.echo(f"state           {config.state.store.partition(':')[0]}")
     for rule in config.rules:
-        click.echo(f"rule            {' '.join(rule.methods) or 'all methods'} {rule.path}: {_allowed(rule)}")
+        where = f" at {' '.join(rule.hosts)}" if rule.hosts else ""
+        methods = " ".join(rule.methods) or "all methods"
+        click.echo(f"rule            {methods} {rule.path}{where}: {_allowed(rule)}")
     click.echo("rule            everything else: known")
 
 
@@ -192,7 +199,10 @@ def _asked(parts: GateParts, away: list[str]) -> list[Problem]:
 
 def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:
     """What the IdP says against this configuration; one that does not answer is put into `away`."""
-    party = parts.relying_parties[provider.expected_issuer]
+    issuer = provider.expected_issuer
+    party = next(
+        there.relying_parties[issuer] for there in parts.at_each_host if issuer in there.relying_parties
+    )
     try:
         metadata = party.discovery.metadata()
     except ProviderUnavailable as error:

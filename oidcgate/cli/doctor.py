@@ -44,10 +44,8 @@ def doctor(path: Path, ca_file: Path | None, as_json: bool) -> None:
         checks = uninstalled, known_users_check(path), store_check(path, os.environ)
         parts = build(load_config(path, os.environ, checks=checks))
         end_with(bundle_problems(ca_file))
-    host = urlsplit(parts.config.public_url).hostname or ""
-    rules = AddressRules(
-        trusted_hosts=frozenset({host}), insecure_allow_http_loopback=not parts.config.secure
-    )
+    hosts = frozenset(urlsplit(there.config.public_url).hostname or "" for there in parts.at_each_host)
+    rules = AddressRules(trusted_hosts=hosts, insecure_allow_http_loopback=not parts.config.secure)
     found: list[Finding] = []
     for finding in doctor_of(parts, Fetcher(rules, ca_file=ca_file), os.urandom).examine():
         found.append(finding)
@@ -72,6 +70,7 @@ def doctor_of(parts: GateParts, outside: Fetcher, random_bytes: Callable[[int], 
         clock=parts.clock,
         outside=outside,
         random_bytes=random_bytes,
+        elsewhere=tuple(doctor_of(there, outside, random_bytes) for there in parts.elsewhere),
     )
 
 

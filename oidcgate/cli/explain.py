@@ -182,7 +182,7 @@ def _looked_up(parts: GateParts, name: str, now: int) -> tuple[KnownUser | None,
     except DirectoryUnavailable as error:
         return None, f"{source} cannot be asked: {error}"
     if user is None:
-        strangers = parts.policy.admits_unknown
+        strangers = any(there.policy.admits_unknown for there in parts.at_each_host)
         where = "where a rule has allow = 'signed-in' alone" if strangers else "nowhere"
         return None, f"{source} knows nobody of that name, who is let in {where}"
     shown = f"{user.user_name}{f' ({user.display_name})' if user.display_name else ''}"

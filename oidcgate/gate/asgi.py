@@ -90,7 +90,6 @@ class AsyncGate(Front[ASGIApp]):
     """
 
     def _compose(self, app: ASGIApp, parts: "GateParts") -> None:
-        super()._compose(app, parts)
         # Apart, so that an IdP which does not answer never keeps anybody from a session that is there.
         self._stores = Pool("oidcgate-stores", threads=16, queue=1024)
         self._provider = Pool("oidcgate-provider", threads=16, queue=256)
@@ -98,10 +97,14 @@ class AsyncGate(Front[ASGIApp]):
         self._renewals = Pool("oidcgate-renewals", threads=16, queue=32)
         # Anybody may send passwords to compare, which takes long: only each other have they to wait for.
         self._break_glass = Pool("oidcgate-break-glass", threads=AT_ONCE, queue=16)
-        self._watch = Watch(self._may_go_on)
-        # Looked up once: each request needs them.
-        self._strip = self.reserved.strip_headers
         self._clock: Callable[[], float] = parts.clock
+        super()._compose(app, parts)
+        # Looked up once: each request needs it.
+        self._strip = self.reserved.strip_headers
+
+    def _serve(self, parts: "GateParts") -> None:
+        super()._serve(parts)
+        self._watch = Watch(self._may_go_on)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection. Scopes other than `http`, `websocket` and `lifespan` are refused."""
@@ -115,26 +118,27 @@ class AsyncGate(Front[ASGIApp]):
             facts, cookies = read_head(scope, headers, insecure_encoded_slash=self.encoded_slash)
             if not self.forwards:
                 check_path(scope, facts.path)
+            here = self if self.hosts is None else self.at(facts)
         except BadRequest as bad:
-            return await self._refuse(decisions.Refuse(bad.reason, 400), None, scope, headers, send)
+            return await self._refuse(decisions.Refuse(bad.reason, bad.status), None, scope, headers, send)
         now = int(self._clock())
         try:
-            decision, session = at_once(self.judge, facts, cookies, now)
+            decision, session = at_once(here.judge, facts, cookies, now)
         except WouldWait:
-            decision, session = await self._asked(facts, cookies, now)
+            decision, session = await here._asked(facts, cookies, now)
         if isinstance(decision, decisions.Allow):
-            if not self.forwards and scope.get("root_path") and not self._may_see_cut(scope, facts, session):
+            if not self.forwards and scope.get("root_path") and not here._may_see_cut(scope, facts, session):
                 cut = decisions.Refuse(RequestFault.CUT_BY_CLIENT, 400)
-                return await self._refuse(cut, None, scope, headers, send)
-            return await self._pass_on(decision, session, facts, cookies, now, scope, headers, receive, send)
+                return await here._refuse(cut, None, scope, headers, send)
+            return await here._pass_on(decision, session, facts, cookies, now, scope, headers, receive, send)
         if isinstance(decision, decisions.Answer):
-            return await self._answer(facts, scope, headers, receive, send)
+            return await here._answer(facts, scope, headers, receive, send)
         if isinstance(decision, decisions.Refuse) and decision.status == 401:
             said = dict(headers)
             length, kind = said.get(b"content-length", b""), said.get(b"content-type", b"")
-            if self.parts.refusals.forms.wants(facts, kind.decode("latin-1"), length.decode("latin-1")):
-                return await self._refuse_form(decision, facts, scope, headers, receive, send)
-        return await self._refuse(decision, facts, scope, headers, send)
+            if here.parts.refusals.forms.wants(facts, kind.decode("latin-1"), length.decode("latin-1")):
+                return await here._refuse_form(decision, facts, scope, headers, receive, send)
+        return await here._refuse(decision, facts, scope, headers, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The app's start and stop are its own; when it is over, our threads go too."""

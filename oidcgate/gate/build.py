@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urlsplit
 
 from requests.adapters import BaseAdapter
 
@@ -28,6 +27,7 @@ from oidcgate.gate.directories import directory_of
 from oidcgate.gate.fragments import Fragments
 from oidcgate.gate.frontchannel import FrontChannel, Misses
 from oidcgate.gate.guesses import Guesses
+from oidcgate.gate.hosts import host_of
 from oidcgate.gate.installed import uninstalled
 from oidcgate.gate.kept_forms import KeptForms
 from oidcgate.gate.known_users import KnownUsers
@@ -41,6 +41,7 @@ from oidcgate.gate.pages import gate_pages
 from oidcgate.gate.parts import GateParts
 from oidcgate.gate.pins import Pins, unpinned_line
 from oidcgate.gate.policy import Access, Policy, Rule
+from oidcgate.gate.readiness import Readiness
 from oidcgate.gate.refreshing import Refresher
 from oidcgate.gate.refusals import Refusals
 from oidcgate.gate.relying_parties import relying_parties
@@ -59,6 +60,7 @@ from oidcgate.storage.records import RecordStore
 from oidcgate.web.cookies import CookieNames
 from oidcgate.web.csrf import CsrfTokens
 from oidcgate.web.forwarded import TrustedPeers, parse_trusted_peers
+from oidcgate.web.pages import Pages
 from oidcgate.web.sealing import KeyRing, Sealer
 
 if TYPE_CHECKING:
@@ -75,13 +77,16 @@ class _Base:
     """What parts of every kind are given.
 
     Attributes:
-        gate_id: what tells this gate from every other, as part of each seal.
+        config: of the whole gate, or what holds at one of its hosts.
+        gate_id: what tells this gate from every other.
+        seal_id: what tells this gate, at this host, from every other, as part of each seal.
         trusted: whose word on where a request came from is believed.
     """
 
     config: GateConfig
     gate_id: str
-    names: CookieNames
+    seal_id: str
+    client_id: str
     ring: KeyRing
     state: RecordStore
     trusted: TrustedPeers
@@ -97,13 +102,15 @@ class _Base:
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
     ) -> Self:
-        # The first provider's client id: cookies and seals must not change when a second provider is added.
+        # The first provider's client id, and the first host: cookies and seals must not change when others
+        # are added.
         client_id = config.identity_providers[0].client_id
-        gate_id = f"{config.public_url}\0{client_id}"
+        gate_id = f"{config.origins[0]}\0{client_id}"
         return cls(
             config,
             gate_id,
-            CookieNames.of(config.public_url, client_id),
+            gate_id,
+            client_id,
             KeyRing([key.reveal() for key in config.session.secrets]),
             state_store(config, gate_id, clock),
             parse_trusted_peers(config.proxy.trusted_proxies),
@@ -112,8 +119,44 @@ class _Base:
             random_bytes,
         )
 
+    def at(self, here: GateConfig) -> Self:
+        """The same at one host."""
+        first = here.public_url == self.config.origins[0]
+        # With the gate's id in it: were another host the first, what was revoked would be looked for under
+        # another name, and so no seal of before may open.
+        seal_id = self.gate_id if first else f"{self.gate_id}\0{here.public_url}"
+        return dataclasses.replace(self, config=here, seal_id=seal_id)
+
+    @property
+    def names(self) -> CookieNames:
+        return CookieNames.of(self.config.origins[0], self.client_id)
+
     def sealer(self, purpose: str) -> Sealer:
-        return Sealer(self.ring, purpose, self.gate_id, random_bytes=self.random_bytes)
+        return Sealer(self.ring, purpose, self.seal_id, random_bytes=self.random_bytes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shared:
+    """What all hosts of a gate have in common; see `GateParts`.
+
+    Attributes:
+        sessions: those of the first host.
+        relying_parties: all, each for the first host.
+    """
+
+    config: GateConfig
+    sessions: Sessions
+    token_revocation: TokenRevocation
+    users: UserDirectory
+    known_users: KnownUsers
+    pins: Pins
+    relying_parties: Mapping[str, RelyingParty]
+    contexts: Contexts
+    last_sign_ins: LastSignIns
+    pages: Pages
+    misses: Misses
+    readiness: Readiness
+    refresher: Refresher | None
 
 
 def build(
@@ -128,6 +171,9 @@ def build(
     wait: Callable[[float], object] = time.sleep,
 ) -> GateParts:
     """Put a gate together.
+
+    Returns:
+        Its parts at the first host, which name those at the others.
 
     Raises:
         SettingsError: what the settings ask for is not installed.
@@ -144,33 +190,74 @@ def build(
     _speak_up()
     if missing := list(uninstalled(config)):
         raise SettingsError(missing)
-    audit = audit or Audit(clock=clock)
-    base = _Base.of(config, audit, clock, random_bytes)
+    base = _Base.of(config, audit or Audit(clock=clock), clock, random_bytes)
     adapter = WSGIAdapter(provider_app) if provider_app is not None else transport
-    parties = relying_parties(config, adapter, clock, random_bytes)
-    token_revocation = TokenRevocation(parties, audit)
+    shared = _shared(base, directory, adapter, wait)
+    first, *others = (_at_host(base.at(here), shared) for here in config.at_each_host)
+    _tell(config)
+    if answers_from_memory(shared.users):
+        # It reads its users now and tells the log what is wrong with them, not at the first sign-in.
+        shared.users.problems()
+    return dataclasses.replace(first, elsewhere=tuple(others))
+
+
+def _shared(
+    base: _Base,
+    directory: UserDirectory | None,
+    adapter: BaseAdapter | None,
+    wait: Callable[[float], object],
+) -> _Shared:
+    config = base.config
     sessions = _sessions(base)
-    users = directory or directory_of(config.users, clock)
+    users = directory or directory_of(config.users, base.clock)
     known_users = KnownUsers(
         users,
         recheck_seconds=config.users.recheck_seconds,
         max_stale_seconds=config.users.max_stale_seconds,
     )
-    pins = Pins(base.state)
+    parties = relying_parties(config, adapter, base.clock, base.random_bytes)
+    return _Shared(
+        config=config,
+        sessions=sessions,
+        token_revocation=TokenRevocation(parties, base.audit),
+        users=users,
+        known_users=known_users,
+        pins=Pins(base.state),
+        relying_parties=parties,
+        contexts=Contexts(config, base.audit),
+        last_sign_ins=LastSignIns(base.state, base.sealer("last-sign-in"), sessions.limits.absolute_seconds),
+        pages=gate_pages(config.pages.folder),
+        misses=Misses(),
+        readiness=Readiness(),
+        refresher=_refresher(base, sessions, parties, wait),
+    )
+
+
+def _at_host(base: _Base, shared: _Shared) -> GateParts:
+    """The gate at one host.
+
+    Args:
+        base: that of this host.
+    """
+    config, audit, clock, names = base.config, base.audit, base.clock, base.names
+    sessions = shared.sessions
+    if base.seal_id != base.gate_id:
+        sessions = sessions.at(config.public_url, names, base.seal_id)
+    parties = {
+        entry.expected_issuer: shared.relying_parties[entry.expected_issuer].at(config.callback_url)
+        for entry in config.identity_providers
+    }
     policy = _policy(config)
-    contexts = Contexts(config, audit)
-    last_sign_ins = LastSignIns(base.state, base.sealer("last-sign-in"), sessions.limits.absolute_seconds)
-    pages = gate_pages(config.pages.folder)
-    answers = Answers(pages, config.public_url, urlsplit(config.public_url).netloc, _targets(config))
+    answers = Answers(shared.pages, config.public_url, host_of(config.public_url), _targets(config))
     forms = KeptForms(
         base.state,
         base.sealer("form"),
-        base.names,
+        names,
         policy.origins,
         config.login.keep_form_bytes,
         sessions.person_behind,
         clock,
-        random_bytes,
+        base.random_bytes,
     )
     refusals = Refusals(
         answers,
@@ -181,10 +268,10 @@ def build(
     )
     transactions = Transactions(
         base.sealer("transaction"),
-        base.names,
+        names,
         cross_site_post=any(entry.response_mode == "form_post" for entry in config.identity_providers),
     )
-    fragments = Fragments(answers, config.login.keep_fragment, random_bytes)
+    fragments = Fragments(answers, config.login.keep_fragment, base.random_bytes)
     session_frame = SessionFrame(
         relying_parties=parties,
         transactions=transactions,
@@ -193,15 +280,16 @@ def build(
         audit=audit,
         clock=clock,
         public_url=config.public_url,
-        random_bytes=random_bytes,
+        random_bytes=base.random_bytes,
     )
     routes = Routes(
-        config=config,
+        # Of the whole gate: its keys are published at each host.
+        config=shared.config,
         sign_in_start=LoginStart(
             config=config,
             relying_parties=parties,
             transactions=transactions,
-            cookies=LoginCookies(base.names),
+            cookies=LoginCookies(names),
             sessions=sessions,
             policy=policy,
             fragments=fragments,
@@ -209,19 +297,19 @@ def build(
             refusals=refusals,
             audit=audit,
             clock=clock,
-            random_bytes=random_bytes,
+            random_bytes=base.random_bytes,
         ),
         sign_in=Login(
             config=config,
             relying_parties=parties,
             transactions=transactions,
-            cookies=LoginCookies(base.names),
+            cookies=LoginCookies(names),
             sessions=sessions,
-            users=known_users,
-            pins=None if config.users.insecure_unpinned else pins,
+            users=shared.known_users,
+            pins=None if config.users.insecure_unpinned else shared.pins,
             policy=policy,
-            contexts=contexts,
-            last_sign_ins=last_sign_ins,
+            contexts=shared.contexts,
+            last_sign_ins=shared.last_sign_ins,
             fragments=fragments,
             session_frame=session_frame,
             answers=answers,
@@ -229,7 +317,7 @@ def build(
             audit=audit,
             clock=clock,
         ),
-        break_glass=_break_glass(base, users, sessions, answers),
+        break_glass=_break_glass(base, shared.users, sessions, answers),
         sign_out=Logout(
             config=config,
             relying_parties=parties,
@@ -239,10 +327,11 @@ def build(
             audit=audit,
             clock=clock,
             sealer=base.sealer("logout"),
-            token_revocation=token_revocation,
+            token_revocation=shared.token_revocation,
         ),
+        # Of the whole gate: an IdP knows one address of each, and tells the end of all sessions there.
         back_channel=BackChannel(
-            relying_parties=parties,
+            relying_parties=shared.relying_parties,
             sessions=sessions,
             state=base.state,
             answers=answers,
@@ -251,46 +340,43 @@ def build(
             new_incident=refusals.new_incident,
         ),
         front_channel=FrontChannel(
-            relying_parties=parties,
+            relying_parties=shared.relying_parties,
             sessions=sessions,
             answers=answers,
             audit=audit,
             clock=clock,
-            misses=Misses(),
+            misses=shared.misses,
             trusted=base.trusted,
             new_incident=refusals.new_incident,
         ),
         frame=session_frame,
         sessions=sessions,
-        known_users=known_users,
-        users=users,
+        known_users=shared.known_users,
+        users=shared.users,
         state=base.state,
         answers=answers,
         refusals=refusals,
         clock=clock,
+        readiness=shared.readiness,
     )
-    _tell(config)
-    if answers_from_memory(users):
-        # It reads its users now and tells the log what is wrong with them, not at the first sign-in.
-        users.problems()
     return GateParts(
         config=config,
-        names=base.names,
+        names=names,
         policy=policy,
         state=base.state,
         sessions=sessions,
-        token_revocation=token_revocation,
-        users=users,
-        known_users=known_users,
-        pins=pins,
+        token_revocation=shared.token_revocation,
+        users=shared.users,
+        known_users=shared.known_users,
+        pins=shared.pins,
         relying_parties=parties,
-        contexts=contexts,
-        last_sign_ins=last_sign_ins,
+        contexts=shared.contexts,
+        last_sign_ins=shared.last_sign_ins,
         routes=routes,
         refusals=refusals,
         audit=audit,
         clock=clock,
-        refresher=_refresher(base, sessions, parties, wait),
+        refresher=shared.refresher,
     )
 
 
@@ -307,7 +393,7 @@ def _break_glass(
         guesses=Guesses(base.state, base.gate_id),
         users=users,
         sessions=sessions,
-        csrf=CsrfTokens(base.ring.derive(f"break-glass {base.gate_id}"), "gate.break_glass"),
+        csrf=CsrfTokens(base.ring.derive(f"break-glass {base.seal_id}"), "gate.break_glass"),
         names=base.names,
         trusted=base.trusted,
         session_seconds=round(config.break_glass.session_minutes * 60),
@@ -385,11 +471,12 @@ def _targets(config: GateConfig) -> tuple[str, ...]:
 
 def _tell(config: GateConfig) -> None:
     """Say what an operator needs to know before the first sign-in."""
-    for provider in config.identity_providers:
-        # What has to be registered there, to the byte; most first sign-ins fail on it.
-        log.info("redirect URI to register at %s: %s", provider.expected_issuer, config.callback_url)
-        log.info("post-logout redirect URI: %s", config.logged_out_url)
-        log.info("back-channel logout URI: %s", config.backchannel_logout_url)
+    for here in config.at_each_host:
+        for provider in here.identity_providers:
+            # What has to be registered there, to the byte; most first sign-ins fail on it.
+            log.info("redirect URI to register at %s: %s", provider.expected_issuer, here.callback_url)
+            log.info("post-logout redirect URI: %s", here.logged_out_url)
+            log.info("back-channel logout URI: %s", here.backchannel_logout_url)
     if (warning := unpinned_line(config.users)) is not None:
         log.warning("%s", warning)
 

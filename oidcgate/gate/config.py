@@ -7,16 +7,16 @@ but the configuration itself and the secrets that it names.
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from oidcgate import settings
 from oidcgate.gate.break_glass_settings import BreakGlassSettings
 from oidcgate.gate.context_settings import FACTS, GROUPS, ContextAttributeSettings, context_problems
 from oidcgate.gate.front_settings import ForwardSettings, ProxySettings, ServeSettings
-from oidcgate.gate.issuer_settings import issuer_problem
+from oidcgate.gate.host_settings import public_url_problem, public_urls_problem, unknown_hosts
+from oidcgate.gate.hosts import host_of
 from oidcgate.gate.login_settings import LoginSettings
 from oidcgate.gate.page_settings import PagesSettings
 from oidcgate.gate.provider_settings import ProviderSettings
@@ -49,19 +49,6 @@ SESSION_CHECK_PATH: Final = f"{GATE_PATH}session-check"
 
 _MINUTES_OF_A_YEAR = 525_600
 _REFRESH_BEFORE_SECONDS: Final = 60
-
-
-def _public_url_problem(value: str) -> str | None:
-    if (wrong := issuer_problem(value)) is not None:
-        return wrong.replace("https://id.example.com", "https://app.example.com")
-    parts = urlsplit(value)
-    if parts.path:
-        return "has a path; write scheme, host and port only, without a slash at the end"
-    default_port = {"https": 443, "http": 80}[parts.scheme]
-    if value != value.lower() or parts.port == default_port:
-        # Compared with what browsers send as Origin and registered byte for byte at the IdP.
-        return "is not in its normal form; write it in lower case and without the default port"
-    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +145,14 @@ class GateConfig:
     """The gate's configuration, right as a whole."""
 
     public_url: str = setting(
-        check=_public_url_problem, help="Scheme, host and port under which browsers reach the app."
+        default="",
+        check=public_url_problem,
+        help="Scheme, host and port under which browsers reach the app.",
+    )
+    public_urls: tuple[str, ...] = setting(
+        default=(),
+        check=public_urls_problem,
+        help="Instead of public_url, where there are several hosts; each has sessions of its own.",
     )
     provider: ProviderSettings | None = setting(default=None, help="The identity provider.")
     providers: tuple[ProviderSettings, ...] = setting(
@@ -183,9 +177,39 @@ class GateConfig:
     serve: ServeSettings = setting(factory=ServeSettings, help="The sidecar's own server.")
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """Every public URL, however they were written; never empty in a configuration that was parsed."""
+        return (self.public_url,) if self.public_url else self.public_urls
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host of each of them, as browsers write it into Host."""
+        return tuple(map(host_of, self.origins))
+
+    @property
+    def at_each_host(self) -> "tuple[GateConfig, ...]":
+        """What holds at each host: one public URL, and the providers and rules that are for it."""
+        return tuple(
+            dataclasses.replace(
+                self,
+                public_url=origin,
+                public_urls=(),
+                provider=self.provider if self.provider and self.provider.serves(host) else None,
+                providers=tuple(entry for entry in self.providers if entry.serves(host)),
+                rules=tuple(rule for rule in self.rules if rule.holds_at(host)),
+            )
+            for origin, host in zip(self.origins, self.hosts, strict=True)
+        )
+
+    @property
     def identity_providers(self) -> tuple[ProviderSettings, ...]:
         """All of them, however they were written; never empty in a configuration that was parsed."""
         return (self.provider, *self.providers) if self.provider is not None else self.providers
+
+    def _named_providers(self) -> Iterator[tuple[str, ProviderSettings]]:
+        """All of them, each with the key under which the file has it."""
+        for index, entry in enumerate(self.identity_providers):
+            yield "provider" if entry is self.provider else f"providers[{index}]", entry
 
     @property
     def shown_attributes(self) -> tuple[str, ...]:
@@ -202,11 +226,11 @@ class GateConfig:
     @property
     def secure(self) -> bool:
         """Whether browsers come over https; false only on loopback."""
-        return self.public_url.startswith("https:")
+        return self.origins[0].startswith("https:")
 
     @property
     def callback_url(self) -> str:
-        """The redirect URI to register at the IdP, byte for byte."""
+        """The redirect URI to register at the IdP, byte for byte; of several hosts, see `at_each_host`."""
         return self.public_url + CALLBACK_PATH
 
     @property
@@ -218,6 +242,48 @@ class GateConfig:
     def backchannel_logout_url(self) -> str:
         """The back-channel logout URI to register at the IdP."""
         return self.public_url + BACKCHANNEL_LOGOUT_PATH
+
+    @cross_check
+    def _some_public_url(self) -> Iterable[Problem]:
+        if self.public_url and self.public_urls:
+            yield Problem("public_urls", None, "is given beside public_url", "move all into public_urls")
+        if not self.origins:
+            yield Problem(
+                "public_url", None, "is missing", "set public_url, or public_urls for several hosts"
+            )
+
+    @cross_check
+    def _hosts_are_there(self) -> Iterable[Problem]:
+        if not self.origins:
+            return
+        for key, entry in self._named_providers():
+            yield from unknown_hosts(f"{key}.hosts", entry.hosts, self.hosts)
+        for index, rule in enumerate(self.rules):
+            yield from unknown_hosts(f"rules[{index}].hosts", rule.hosts, self.hosts)
+        if self.public_urls:
+            # With one public URL an upstream may have a host all the same: who signs nobody in needs no URL.
+            for index, place in enumerate(self.proxy.upstreams):
+                named = () if place.host is None else (place.host.lower(),)
+                yield from unknown_hosts(f"proxy.upstreams[{index}].host", named, self.hosts)
+
+    @cross_check
+    def _some_provider_at_each_host(self) -> Iterable[Problem]:
+        for host in self.hosts:
+            serving = [entry for entry in self.identity_providers if entry.serves(host)]
+            if self.identity_providers and not serving:
+                yield Problem(
+                    "providers", None, f"leave {host!r} without any", "add it to the hosts of one of them"
+                )
+            names = [entry.name for entry in serving]
+            known = [entry.name for entry in self.identity_providers if entry.name]
+            for index, rule in enumerate(self.rules):
+                if rule.provider in known and rule.provider not in names and rule.holds_at(host):
+                    yield Problem(
+                        f"rules[{index}].provider",
+                        rule.provider,
+                        f"is no provider at {host!r}, where this rule holds",
+                        "name hosts of the rule, or add this one to those of the provider",
+                    )
 
     @cross_check
     def _some_provider(self) -> Iterable[Problem]:
@@ -232,8 +298,7 @@ class GateConfig:
     def _providers_apart(self) -> Iterable[Problem]:
         seen: set[str] = set()
         names: set[str] = set()
-        for index, entry in enumerate(self.identity_providers):
-            key = "provider" if entry is self.provider else f"providers[{index}]"
+        for key, entry in self._named_providers():
             # The issuer chooses the keys and endpoints of a login, so two entries under one issuer would be
             # one. Which document that is can be told before anything else about the entry is right.
             document = entry.discovery_url if entry.has_address else None
@@ -262,10 +327,7 @@ class GateConfig:
 
     @cross_check
     def _context_fits(self) -> Iterable[Problem]:
-        named = [
-            ("provider" if entry is self.provider else f"providers[{index}]", entry)
-            for index, entry in enumerate(self.identity_providers)
-        ]
+        named = list(self._named_providers())
         wanted = [("session.claims", name) for name in self.session.claims]
         wanted += [
             (f"forward.headers[{index}].attribute", entry.attribute)
@@ -295,8 +357,7 @@ class GateConfig:
 
     @cross_check
     def _cross_site_answers(self) -> Iterable[Problem]:
-        for index, entry in enumerate(self.identity_providers):
-            key = "provider" if entry is self.provider else f"providers[{index}]"
+        for key, entry in self._named_providers():
             if entry.response_mode == "form_post" and not self.secure:
                 yield Problem(
                     f"{key}.response_mode",
@@ -319,9 +380,8 @@ class GateConfig:
                 'keeps tokens in state.store, and "memory" is lost with its process and shared with no other',
                 'use state.store = "sqlite:///oidcgate-state.db", or session.store = "memory" too',
             )
-        for index, entry in enumerate(self.identity_providers):
+        for key, entry in self._named_providers():
             if "offline_access" in entry.scopes and not self.session.keep_tokens:
-                key = "provider" if entry is self.provider else f"providers[{index}]"
                 yield Problem(
                     f"{key}.scopes",
                     "offline_access",

@@ -101,7 +101,8 @@ class Refuse:
     """The request ends here.
 
     Attributes:
-        status: 400, 401 (signing in would help, but this request cannot be sent there) or 403 (it would not).
+        status: 400, 421 (it is for a host that is none of ours), 401 (signing in would help, but this request
+            cannot be sent there) or 403 (it would not).
         user_name: whom a 403 is about, for the page and the log.
     """
 

@@ -180,6 +180,14 @@ def judge_login(head: Head, names: CookieNames, callback_url: str, *, cross_site
     if not 300 <= head.status < 400:
         if head.status == 200:
             yield Finding("public URL", Verdict.FINE, "a sign-in begins with a page of the gate")
+        elif head.status == 421:
+            yield Finding(
+                "public URL",
+                Verdict.WRONG,
+                "requests arrive there for another host (status 421)",
+                "have whatever stands in front pass Host on as it came, and let the gate there read this "
+                "configuration",
+            )
         else:
             yield Finding(
                 "public URL",

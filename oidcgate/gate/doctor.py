@@ -53,7 +53,7 @@ _AS_A_BROWSER: Final = {
 
 @dataclasses.dataclass(frozen=True)
 class Doctor:
-    """Looks at one gate.
+    """Looks at one gate, at one of its hosts.
 
     Attributes:
         users: the directory.
@@ -61,6 +61,7 @@ class Doctor:
         relying_parties: one for each IdP.
         outside: reaches the public URL, where the gate is deployed.
         random_bytes: unpredictable bytes, for what is made up.
+        elsewhere: who looks at the other hosts.
     """
 
     config: GateConfig
@@ -72,6 +73,7 @@ class Doctor:
     clock: Callable[[], float]
     outside: Fetcher
     random_bytes: Callable[[int], bytes]
+    elsewhere: "tuple[Doctor, ...]" = ()
 
     def examine(self) -> Iterator[Finding]:
         """Everything, in an order in which what comes first explains what fails later; each when it is known.
@@ -80,9 +82,14 @@ class Doctor:
         """
         yield from self._stores()
         yield from self._directory()
-        for party in self.relying_parties:
-            yield from self._provider(party)
-        yield from self._public_url()
+        asked: set[str] = set()
+        for doctor in (self, *self.elsewhere):
+            for party in doctor.relying_parties:
+                issuer = party.provider.expected_issuer
+                # Only the redirect URI is another one at another host.
+                yield from doctor._redirect_uri(party) if issuer in asked else doctor._provider(party)
+                asked.add(issuer)
+            yield from map(doctor._said_of_host if self.elsewhere else _as_it_is, doctor._public_url())
         proxy = self.config.proxy
         if proxy.places:
             host = urlsplit(self.config.public_url).hostname or ""
@@ -205,6 +212,10 @@ class Doctor:
             yield Finding(issuer, Verdict.WRONG, error.detail, "see that its token endpoint can be reached")
         else:
             yield judge_redeeming(issuer, None)
+        yield from self._redirect_uri(party)
+
+    def _redirect_uri(self, party: RelyingParty) -> Iterator[Finding]:
+        issuer = party.provider.expected_issuer
         attempt = Transaction(
             seed=self.random_bytes(SEED_BYTES),
             issuer=issuer,
@@ -220,6 +231,9 @@ class Doctor:
             yield Finding(issuer, Verdict.DOUBT, f"its authorization endpoint cannot be asked: {error}")
             return
         yield judge_redirect_uri(issuer, head, party.redirect_uri)
+
+    def _said_of_host(self, finding: Finding) -> Finding:
+        return dataclasses.replace(finding, subject=f"{finding.subject} {self.config.public_url}")
 
     def _public_url(self) -> Iterator[Finding]:
         config = self.config
@@ -258,6 +272,10 @@ def _asked(subject: str, fine: str, ask: Callable[[], None]) -> Finding:
     except _Forgot:
         return Finding(subject, Verdict.WRONG, "forgets at once what it is given", "look into its log")
     return Finding(subject, Verdict.FINE, fine)
+
+
+def _as_it_is(finding: Finding) -> Finding:
+    return finding
 
 
 def _one_of(name: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ become a configuration and parts, and what is done alike on the way to the app a
 in and an answer goes out is theirs.
 """
 
+import copy
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from oidcgate.gate import session as sessions
 from oidcgate.gate.decision import Reason, StepUp, can_be_sent_away, return_path_of
+from oidcgate.gate.hosts import Hosts
 from oidcgate.gate.judge import Judge
 from oidcgate.gate.unread import Use, unread, unread_line
 from oidcgate.identity import ReservedNames
 from oidcgate.protocol.step_up import step_up_challenge
 from oidcgate.settings import Problem, SettingsError
-from oidcgate.web.cookies import strip_cookies
-from oidcgate.web.facts import Facts
+from oidcgate.web.cookies import GATE_PATH, strip_cookies
+from oidcgate.web.facts import Facts, Misdirected
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -36,20 +38,29 @@ App = TypeVar("App")
 #: The fields of an app's 401 that are not true of the redirect which takes its place.
 REPLACED_BY_REDIRECT: Final = frozenset({"www-authenticate", "location", "cache-control", "expires"})
 
+#: What says nothing of a host, and is asked by whoever knows but an address.
+_AT_ANY_HOST: Final = frozenset({GATE_PATH + "healthz", GATE_PATH + "readyz"})
+
 
 class Front(Generic[App]):
     """A gate around `app`.
 
+    With several public URLs there is a front for each host, which has its own parts and judge and shares all
+    else; the one that was made is that of the first host and knows the others.
+
     Attributes:
         app: what is protected.
-        parts: what the gate is made of.
+        parts: what the gate is made of, at this host.
         forwarding: the headers by which the app is told who the user is.
         forwards: whether `app` passes requests on to another server and adds those headers itself; it says so
             by an attribute `forwards_identity`.
         encoded_slash: whether `%2F` may stand in a path.
         reserved: the names that no client can use.
         judge: what every request is judged by.
+        hosts: the front of each host; None where there is but one, and nobody has to ask which.
     """
+
+    hosts: "Hosts[Self] | None"
 
     def __init__(
         self,
@@ -60,6 +71,7 @@ class Front(Generic[App]):
         client_id: str | None = None,
         client_secret: str | None = None,
         public_url: str | None = None,
+        public_urls: Sequence[str] = (),
         secret: str | Sequence[str] | None = None,
         users: "str | Mapping[str, Any] | UserDirectory | None" = None,
         rules: Iterable[Mapping[str, Any]] = (),
@@ -73,7 +85,7 @@ class Front(Generic[App]):
             app: what is protected.
             issuer: the identity provider; or `configuration_url`, where its metadata lies.
             client_id: what the provider knows this gate as, with `client_secret`.
-            public_url: where browsers reach the app, without a path.
+            public_url: where browsers reach the app, without a path; or `public_urls`, for several hosts.
             secret: what seals sessions (`oidcgate secret` makes one); several: the first seals, all open.
             users: `"file:users.toml"`, `"any"`; a mapping with all of `[users]`; or a directory of one's own.
             rules: mappings with `path`, `allow` and perhaps `methods`; first match wins, no match: known
@@ -98,6 +110,7 @@ class Front(Generic[App]):
         directory = None if users is None or isinstance(users, str | Mapping) else users
         data = {
             "public_url": public_url,
+            "public_urls": list(public_urls) or None,
             "provider": provider,
             "session": {"secret": secret if secret is None or isinstance(secret, str) else "\n".join(secret)},
             # A directory of one's own stands in for whatever source is named.
@@ -147,14 +160,27 @@ class Front(Generic[App]):
         front._compose(app, parts)
         return front
 
-    def _compose(self, app: App, parts: "GateParts") -> None:
+    def _compose(self: Self, app: App, parts: "GateParts") -> None:
         self.app = app
-        self.parts = parts
         self.forwards = _forwards(app)
         # In process an app sees decoded paths only, in which nobody could tell the two slashes apart.
         self.encoded_slash = self.forwards and parts.config.proxy.insecure_encoded_slash
         self.forwarding = parts.config.forward.forwarding(behind_a_proxy=self.forwards)
         self.reserved = ReservedNames(self.forwarding.names)
+        self._serve(parts)
+        self.hosts = self._at_each_host(parts) if parts.elsewhere else None
+
+    def _at_each_host(self, parts: "GateParts") -> "Hosts[Self]":
+        fronts = {parts.config.public_url: self}
+        for there in parts.elsewhere:
+            front = copy.copy(self)
+            front._serve(there)
+            fronts[there.config.public_url] = front
+        return Hosts(fronts)
+
+    def _serve(self, parts: "GateParts") -> None:
+        """Take the parts of one host."""
+        self.parts = parts
         self.judge = Judge(
             parts.sessions,
             parts.known_users,
@@ -163,6 +189,19 @@ class Front(Generic[App]):
             parts.refresher,
             token_header=parts.config.forward.access_token and (self.forwards or bool(self.forwarding.names)),
         )
+
+    def at(self, facts: Facts) -> Self:
+        """The front of the host that a request is for; nobody else knows anything of its cookies.
+
+        Raises:
+            Misdirected: it is none of ours.
+        """
+        if self.hosts is None or facts.path.removesuffix("/") in _AT_ANY_HOST:
+            return self
+        there = self.hosts.find(facts.host)
+        if there is None:
+            raise Misdirected
+        return there
 
     def kept_cookies(
         self, cookies: str, session: sessions.Found | sessions.Absent | sessions.Unavailable

@@ -29,16 +29,19 @@ __all__ = ["GateParts"]
 
 @dataclass(frozen=True)
 class GateParts:
-    """What a gate is made of.
+    """What a gate is made of, at one host.
 
     Attributes:
+        config: what holds at this host.
         state: the state store; what is kept there has parts of its own.
         users: the directory; `known_users` remembers what it said.
         pins: whose each userName is. Sign-ins go by them unless `users.insecure_unpinned` is set.
-        relying_parties: by issuer.
+        relying_parties: by issuer; those of this host.
         routes: answers everything under `/.oidcgate/`.
         refusals: turns decisions into answers.
         refresher: renews the tokens of sessions; None where none are kept.
+        elsewhere: the same gate at each other host. Stores, directory, pins, contexts and the refresher are
+            the same there, and what ends sessions at one host ends those of all.
     """
 
     config: GateConfig
@@ -58,3 +61,9 @@ class GateParts:
     audit: Audit
     clock: Callable[[], float]
     refresher: Refresher | None
+    elsewhere: "tuple[GateParts, ...]" = ()
+
+    @property
+    def at_each_host(self) -> "tuple[GateParts, ...]":
+        """The gate at every host, this one first."""
+        return (self, *self.elsewhere)

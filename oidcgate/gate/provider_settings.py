@@ -100,6 +100,10 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
     name: str = setting(
         default="", help="What people see it called, and its name in `/.oidcgate/login?idp=`."
     )
+    hosts: tuple[str, ...] = setting(
+        default=(),
+        help="Only at these of public_urls, without the scheme, do people sign in there; empty: at all.",
+    )
     scopes: tuple[str, ...] = setting(
         default=("openid", "profile", "email"),
         check=_scopes_problem,
@@ -166,6 +170,10 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
     ca_file: Path | None = setting(
         default=None, help="A PEM bundle to check the IdP's certificate against, instead of the public ones."
     )
+
+    def serves(self, host: str) -> bool:
+        """Whether people sign in there at this host, which is written as browsers do."""
+        return not self.hosts or host in self.hosts
 
     @property
     def extra_parameters(self) -> dict[str, str]:

@@ -30,7 +30,7 @@ from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.web.canonical_path import quote_path
 from oidcgate.web.cookies import has_gate_cookie
-from oidcgate.web.facts import BadRequest, Facts, RequestKind
+from oidcgate.web.facts import BadRequest, Facts, Misdirected, RequestKind
 
 log = logging.getLogger("oidcgate.gate")
 
@@ -241,7 +241,9 @@ class Refusals:
                 what, detail, incident, environ, page, None, decision.retry_after_seconds
             )
         reason = str(decision.reason)
-        if facts is None or decision.status == 400:
+        if decision.status == Misdirected.status:
+            return self._error(decision.status, ErrorKind.OTHER_HOST, reason, None, environ, page)
+        if facts is None or decision.status == BadRequest.status:
             return self._error(400, ErrorKind.BAD_REQUEST, reason, None, environ, page)
         if decision.status == 401:
             if not page:

@@ -22,7 +22,7 @@ def relying_parties(
     clock: Callable[[], float],
     random_bytes: Callable[[int], bytes],
 ) -> Mapping[str, RelyingParty]:
-    """By issuer; no provider is asked for anything yet.
+    """By issuer, for the first host of a gate; no provider is asked for anything yet.
 
     Args:
         adapter: carries calls to the providers in place of sockets.
@@ -30,7 +30,7 @@ def relying_parties(
     return {
         provider.expected_issuer: RelyingParty.of(
             provider,
-            redirect_uri=config.callback_url,
+            redirect_uri=config.at_each_host[0].callback_url,
             user_claim=config.users.match,
             fetcher=_fetcher(provider, adapter),
             clock=clock,

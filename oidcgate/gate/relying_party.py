@@ -98,6 +98,11 @@ class RelyingParty:
             UserInfo(provider, fetcher, discovery, signed_tokens),
         )
 
+    def at(self, redirect_uri: str) -> "RelyingParty":
+        """The same client with its callback at another host; what it knows of the IdP is shared."""
+        token_endpoint = dataclasses.replace(self.token_endpoint, redirect_uri=redirect_uri)
+        return dataclasses.replace(self, redirect_uri=redirect_uri, token_endpoint=token_endpoint)
+
     def authorization_url(
         self, transaction: Transaction, *, prompt: tuple[str, ...] = (), login_hint: str | None = None
     ) -> str:

@@ -23,6 +23,9 @@ class RuleSettings:
 
     path: str = setting(help="/public/** also matches /public; * is one whole segment; case-sensitive.")
     methods: tuple[str, ...] = setting(default=(), help="Only these methods; empty: all. GET includes HEAD.")
+    hosts: tuple[str, ...] = setting(
+        default=(), help="Only these of public_urls, without the scheme; empty: all."
+    )
     allow: str = setting(choices=tuple(map(str, Access)), help="Who may pass.")
     provider: str = setting(
         default="",
@@ -39,6 +42,10 @@ class RuleSettings:
     acr_values: tuple[str, ...] = setting(
         default=(), help="Authentication contexts of which the sign-in must have one."
     )
+
+    def holds_at(self, host: str) -> bool:
+        """Whether the rule is one of this host, which is written as browsers do."""
+        return not self.hosts or host in self.hosts
 
     @cross_check
     def _fit_for_the_policy(self) -> Iterable[Problem]:

@@ -24,10 +24,11 @@ _PAGE: Final = 500
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
-    """`order` puts the sessions of one user in line; see `SessionIndex.add`."""
+    """`order` puts the sessions of one user in line; see `SessionIndex.add`, also for `host`."""
 
     order: int
     record: SessionRecord
+    host: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -51,7 +52,7 @@ class SessionIndex:
         self._all = self._tag("all")
 
     def add(
-        self, record: SessionRecord, now: int, *, at_most: int = 0, replaces: str = ""
+        self, record: SessionRecord, now: int, *, at_most: int = 0, replaces: str = "", host: str = ""
     ) -> list[SessionRecord]:
         """Note a session that begins; returns those that are too many for its user now, oldest first.
 
@@ -60,21 +61,24 @@ class SessionIndex:
         last one sees all, and what is behind `at_most` others in the line stays so when more come.
 
         Args:
-            at_most: how many sessions a user may have; 0: any number.
+            at_most: how many sessions a user may have at one host; 0: any number.
             replaces: the id of a session that is about to end in favour of this one, and does not count.
+            host: where it begins; "" at the first host of a gate.
         """
         bare = msgspec.structs.replace(record, claims={})
         order = now
         if at_most:
             # By the hosts' clocks alone, a host that is late would find its new session to be the oldest.
             order = max([now, *(row.order + 1 for row in self._of(user_group(record.user_name), now))])
-        sealed = self._sealed(_Row(order, bare), now)
+        sealed = self._sealed(_Row(order, bare, host), now)
         tags = (self._all, *(self._tag(group) for group in groups_of(record)))
         self._state.put(_KIND, self._key(record.session_id), sealed, expires_at=record.absolute_at, tags=tags)
         if not at_most:
             return []
         rows = [
-            row for row in self._of(user_group(record.user_name), now) if row.record.session_id != replaces
+            row
+            for row in self._of(user_group(record.user_name), now)
+            if row.host == host and row.record.session_id != replaces
         ]
         rows.sort(key=lambda row: (row.order, row.record.session_id))
         return [row.record for row in rows[:-at_most]]

@@ -7,11 +7,12 @@ Here lives everything that is done with a session. Those that lie in a store are
 made here: `oidcgate.gate.wsgi` and the routes send them.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
-from typing import ClassVar, Final, NamedTuple, TypedDict
+from typing import ClassVar, Final, NamedTuple, Self, TypedDict
 
 import msgspec
 
@@ -80,6 +81,7 @@ class Sessions(ABC):
         kept_tokens: what sign-ins brought and sessions keep, in the state store.
     """
 
+    #: Of the seal of what the cookie holds.
     _purpose: ClassVar[str]
 
     def __init__(
@@ -108,7 +110,6 @@ class Sessions(ABC):
             max_per_user: how many sessions a user may have at once; 0: any number.
             displaced: told of each session that ended because its user had too many.
         """
-        self.names = names
         self.limits = limits
         self.revocations = Revocations(
             state,
@@ -123,14 +124,35 @@ class Sessions(ABC):
         #: What has ended and could not be written down, by id.
         self._unended: dict[str, SessionRecord] = {}
         self._end_again_at = 0
-        self._sealer = Sealer(ring, self._purpose, gate_id)
-        #: Of what the cookie holds.
-        self._in_cookie = self._sealer
+        self._ring = ring
+        self._remembers = remembered
+        self._serve(names, gate_id, "")
+
+    def at(self, host: str, names: CookieNames, host_id: str) -> Self:
+        """The sessions of the same gate at another of its hosts.
+
+        A cookie opens only at the host where it was given, and how many a user may have counts for each host.
+        What has ended, who is signed in and which tokens are kept is one for all: whoever ends sessions at
+        one host ends those of every host.
+
+        Args:
+            host: what tells it from the others.
+            names: its cookies.
+            host_id: what tells this gate at this host from every other, as part of the seal.
+        """
+        other = copy.copy(self)
+        other._serve(names, host_id, host)
+        return other
+
+    def _serve(self, names: CookieNames, host_id: str, host: str) -> None:
+        self.names = names
+        self._host = host
+        self._in_cookie = Sealer(self._ring, self._purpose, host_id)
         # lru_cache: bounded, no lock, and 0.1 us where a TLRUCache takes 2.6; expiry is compared on each load
         # anyway. What does not open is raised and so not remembered.
-        self._remembered = lru_cache(maxsize=remembered)(self._find)
+        self._remembered = lru_cache(maxsize=self._remembers)(self._find)
         # A browser sends the same cookies again and again, and then none has to be cut out of them.
-        self._in_header = lru_cache(maxsize=remembered)(self._find_in_header)
+        self._in_header = lru_cache(maxsize=self._remembers)(self._find_in_header)
 
     def load(self, cookie_header: str, now: int) -> Found | Absent | Unavailable:
         """The session of a request.
@@ -200,7 +222,7 @@ class Sessions(ABC):
         value = self._write(begun, now)
         self.key_ages.note(now)
         old = "" if replaces is None else replaces.session_id
-        for surplus in self.index.add(begun, now, at_most=self._max_per_user, replaces=old):
+        for surplus in self.index.add(begun, now, at_most=self._max_per_user, replaces=old, host=self._host):
             self._finish(surplus, now)
             self._displaced(surplus)
         return [self._cookie(value)]
@@ -423,7 +445,7 @@ class SealedSessions(Sessions):
     _purpose = "session"
 
     def _open(self, value: str) -> SessionRecord:
-        data = self._sealer.open(value)
+        data = self._in_cookie.open(value)
         if data is None:
             raise NotFound(AbsentReason.UNREADABLE)
         record = decode_record(data)
@@ -435,14 +457,14 @@ class SealedSessions(Sessions):
         return  # nothing is known of a sealed session but what its cookie says
 
     def _write(self, record: SessionRecord, now: int) -> str:
-        value = self._sealer.seal(encode_record(record), now)
+        value = self._in_cookie.seal(encode_record(record), now)
         size = len(self.names.session) + 1 + len(value)
         if size > COOKIE_BUDGET_BYTES:
             raise SessionTooLarge(size, record)
         return value
 
     def _rewrite(self, found: Found, record: SessionRecord, now: int) -> list[str]:
-        value = self._sealer.seal(encode_record(record), now)
+        value = self._in_cookie.seal(encode_record(record), now)
         return [self._cookie(value)]
 
     def _delete(self, record: SessionRecord, now: int) -> None:

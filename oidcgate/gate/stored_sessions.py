@@ -36,7 +36,7 @@ class StoredSessions(Sessions):
     ended is known to the state store.
     """
 
-    _purpose = "stored-session"
+    _purpose = "session-handle"
 
     def __init__(
         self,
@@ -56,7 +56,8 @@ class StoredSessions(Sessions):
         """
         super().__init__(names, ring, gate_id, state, limits, **more)
         self._store = store
-        self._in_cookie = Sealer(ring, "session-handle", gate_id)
+        # Of the gate and not of a host, so that what lists sessions can ask for those of every host.
+        self._sealer = Sealer(ring, "stored-session", gate_id)
 
     def seen_at(self, record: SessionRecord, now: int) -> int | None:
         """See `Sessions.seen_at`."""

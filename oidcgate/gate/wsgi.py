@@ -48,6 +48,9 @@ class Gate(Front[WSGIApp]):
         # Looked up once: the allowed request is measured in single microseconds.
         self._strip = self.reserved.strip_environ
         self._clock: Callable[[], float] = parts.clock
+
+    def _serve(self, parts: "GateParts") -> None:
+        super()._serve(parts)
         self._names = parts.names
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -61,19 +64,20 @@ class Gate(Front[WSGIApp]):
             if cut_by_client:
                 raise BadRequest(RequestFault.CUT_BY_CLIENT)
             facts = facts_from_environ(environ, insecure_encoded_slash=self.encoded_slash)
+            here = self if self.hosts is None else self.at(facts)
         except BadRequest as bad:
-            refused = decisions.Refuse(bad.reason, 400)
+            refused = decisions.Refuse(bad.reason, bad.status)
             return self.parts.refusals.respond(refused, None, environ)(environ, start_response)
         now = int(self._clock())
         cookies: str = environ.get("HTTP_COOKIE", "")
-        decision, session = self.judge(facts, cookies, now)
+        decision, session = here.judge(facts, cookies, now)
         if isinstance(decision, decisions.Answer):
-            return self.parts.routes(environ, start_response)
+            return here.parts.routes(environ, start_response)
         if not isinstance(decision, decisions.Allow):
-            return self.parts.refusals.respond(decision, facts, environ)(environ, start_response)
+            return here.parts.refusals.respond(decision, facts, environ)(environ, start_response)
 
         if self.forwards:
-            environ[PUBLIC_URL] = self.parts.config.public_url
+            environ[PUBLIC_URL] = here.parts.config.public_url
         touched: list[str] = []
         if decision.identified and type(session) is Found:
             person = session.person
@@ -87,16 +91,16 @@ class Gate(Front[WSGIApp]):
                     for name, value in session.forwarded:
                         environ[environ_key(name)] = value.decode("latin-1")
             if now >= session.touch_at:
-                touched = self.parts.sessions.touch(session, now)
+                touched = here.parts.sessions.touch(session, now)
         if cookies:
-            kept = self.kept_cookies(cookies, session)
+            kept = here.kept_cookies(cookies, session)
             if kept:
                 environ["HTTP_COOKIE"] = kept
             else:
                 del environ["HTTP_COOKIE"]
         # A partial of a plain function: cheaper than a closure, and this is made for each request.
         asked_by = facts if decision.identified else None
-        return self.app(environ, partial(_begin, start_response, self, touched, asked_by))
+        return self.app(environ, partial(_begin, start_response, here, touched, asked_by))
 
 
 def _begin(

@@ -19,15 +19,22 @@ def announcement(config: GateConfig) -> list[str]:
     """What to say at the start: where it listens, what stands behind it, what has to be registered."""
     lines = [
         f"listening on                            {_shown(config.serve.bind)}",
-        f"public URL                              {config.public_url}",
+        *(f"public URL                              {origin}" for origin in config.origins),
         *(
             f"upstream                                {place.upstream}"
             + (f" for {place.host or 'any host'}{place.path}" if len(config.proxy.places) > 1 else "")
             for place in config.proxy.places
         ),
-        f"redirect URI to register at the IdP:    {config.callback_url}",
-        f"post-logout redirect URI to register:   {config.logged_out_url}",
-        f"back-channel logout URI to register:    {config.backchannel_logout_url}",
+        *(
+            line
+            for here in config.at_each_host
+            for line in (
+                f"redirect URI to register at the IdP:    {here.callback_url}",
+                f"post-logout redirect URI to register:   {here.logged_out_url}",
+            )
+        ),
+        # One address for all hosts: whichever is told, the sessions of each end.
+        f"back-channel logout URI to register:    {config.at_each_host[0].backchannel_logout_url}",
         f"workers                                 {worker_number(config)}, engine {config.proxy.engine}",
     ]
     if config.serve.metrics_bind:

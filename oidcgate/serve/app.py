@@ -5,11 +5,13 @@ What is wrong with a configuration that is right for a gate but not for a sideca
 gate's own parts are `oidcgate.gate.build`'s; who runs the app is `arbiter` and `worker` next door.
 """
 
-from collections.abc import Awaitable, Callable
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from oidcgate.gate.asgi import AsyncGate
 from oidcgate.gate.config import GateConfig
+from oidcgate.gate.hosts import host_of
 from oidcgate.gate.wsgi import Gate
 from oidcgate.handover import EXCHANGE, OUTCOME, Outcome
 from oidcgate.identity import IDENTITY_ENVIRON
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from oidcgate.gate.parts import GateParts
 
-__all__ = ["asgi_app", "proxy_limits", "server_limits", "wsgi_app"]
+__all__ = ["asgi_app", "proxy_limits", "routes_at", "server_limits", "wsgi_app"]
 
 # A member of an Enum takes longer to find than a field to write.
 _PASSED: Final = Outcome.PASSED
@@ -63,7 +65,7 @@ def asgi_app(parts: "GateParts", counters: Counters) -> tuple[ASGIApp, Proxy]:
     """The gate around a streaming proxy, and that proxy."""
     config = parts.config
     proxy = Proxy(
-        _routes(config),
+        _routes(parts),
         public=Public.from_url(config.public_url),
         limits=proxy_limits(config),
         trusted=parse_trusted_peers(config.proxy.trusted_proxies),
@@ -77,7 +79,7 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
     """The same for gunicorn's threads."""
     config = parts.config
     proxy = ReverseProxy(
-        routes=_routes(config),
+        routes=_routes(parts),
         public_url=config.public_url,
         trusted_proxies=config.proxy.trusted_proxies,
         insecure_encoded_slash=config.proxy.insecure_encoded_slash,
@@ -88,8 +90,30 @@ def wsgi_app(parts: "GateParts", counters: Counters) -> "WSGIApplication":
     return Gate.from_parts(_PassingWSGI(proxy), parts)
 
 
-def _routes(config: GateConfig) -> list[Route]:
-    return [place.route for place in config.proxy.places]
+def _routes(parts: "GateParts") -> list[Route]:
+    routes = [place.route for place in parts.config.proxy.places]
+    hosts = [host_of(there.config.public_url) for there in parts.at_each_host]
+    return routes if len(hosts) == 1 else list(routes_at(hosts, routes))
+
+
+def routes_at(hosts: Sequence[str], routes: Sequence[Route]) -> Iterator[Route]:
+    """The same routes, each with a host: an upstream for any host is told which one was asked for.
+
+    What a host has of its own comes before what is for any (`RouteTable`), so a route for any host is left
+    out where one with the host is for all that it could serve.
+    """
+    for route in routes:
+        if route.host is not None:
+            yield route
+            continue
+        for host in hosts:
+            own = [other for other in routes if other.host is not None and other.host.lower() == host]
+            if not any(_is_below(route.path, other.path) for other in own):
+                yield dataclasses.replace(route, host=host)
+
+
+def _is_below(path: str, top: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{top.rstrip('/')}/")
 
 
 def _teller(counters: Counters) -> OnError:

@@ -61,7 +61,7 @@ def _usable_upstreams(config: GateConfig) -> Iterator[Problem]:
                 yield problem._replace(key=f"{key}.{problem.key}")
     try:
         if made:
-            RouteTable(made, Public.from_url(config.public_url))
+            RouteTable(made, Public.from_url(config.origins[0]))
     except ValueError as error:
         yield Problem("proxy.upstreams", None, "contradict each other", str(error))
 

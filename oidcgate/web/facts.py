@@ -13,7 +13,15 @@ from typing import Any, Final, NamedTuple
 
 from oidcgate.web.canonical_path import BadPath, canonical_path, check_raw_target, opaque_slashes
 
-__all__ = ["BadRequest", "Facts", "RequestFault", "RequestKind", "facts_from_environ", "kind_of"]
+__all__ = [
+    "BadRequest",
+    "Facts",
+    "Misdirected",
+    "RequestFault",
+    "RequestKind",
+    "facts_from_environ",
+    "kind_of",
+]
 
 
 class RequestKind(StrEnum):
@@ -33,14 +41,26 @@ class RequestFault(StrEnum):
     SPLIT_PATH = "path_split_inside_a_segment"
     CUT_BY_CLIENT = "path_cut_by_a_header"
     PARAMETERS = "parameters_malformed"
+    OTHER_HOST = "host_is_not_served_here"
 
 
 class BadRequest(Exception):
     """The request is not understood and is refused with 400; `reason` is a fault of request or path."""
 
+    status = 400
+
     def __init__(self, reason: StrEnum) -> None:
         self.reason = reason
         super().__init__(reason.value)
+
+
+class Misdirected(BadRequest):
+    """The request is for a host that is none of ours. Spec: RFC 9110 15.5.20."""
+
+    status = 421
+
+    def __init__(self) -> None:
+        super().__init__(RequestFault.OTHER_HOST)
 
 
 class Facts(NamedTuple):

@@ -47,7 +47,7 @@ class Patient:
 
     def findings(self) -> list[Finding]:
         parts = build(config_from_mapping(self.settings), clock=self.sites.clock, provider_app=self._provider)
-        rules = AddressRules(trusted_hosts=frozenset({"app.test"}))
+        rules = AddressRules(trusted_hosts=frozenset({"app.test", "wiki.test"}))
         outside = Fetcher(rules, adapter=WSGIAdapter(self.front(self.sites.gate)))
         return list(doctor_of(parts, outside, lambda size: b"\7" * size).examine())
 
@@ -106,6 +106,45 @@ def test_the_page_about_it_shows_what_it_prints(patient: Patient) -> None:
     patient.settings["public_url"] = "https://app.test:8443"
     wrong = [as_text(one) for one in patient.findings() if one.verdict is not Verdict.FINE]
     assert ill == "\n".join(wrong)
+
+
+def test_each_host_is_looked_at(patient: Patient) -> None:
+    """The gate that is deployed, and the client at the IdP, know the first host alone."""
+    del patient.settings["public_url"]
+    patient.settings["public_urls"] = [APP, "https://wiki.test"]
+
+    found = patient.findings()
+    fine = {(one.subject, one.says) for one in found if one.verdict is Verdict.FINE}
+    assert (ISSUER, f"knows the redirect URI {APP}/.oidcgate/callback") in fine
+    assert (f"public URL {APP}", f"{APP} leads to a gate") in fine
+    wrong = [one for one in found if one.verdict is Verdict.WRONG]
+    assert "https://wiki.test/.oidcgate/callback" in wrong[0].fix
+    assert [(one.subject, one.says) for one in wrong] == [
+        (ISSUER, "refuses the request itself (status 400)"),
+        (
+            "public URL https://wiki.test",
+            f"the gate that answers there names another redirect URI: {APP}/.oidcgate/callback",
+        ),
+        ("cookies https://wiki.test", "a sign-in sets no cookie of this gate"),
+    ]
+
+
+def test_a_proxy_that_passes_another_host_on(patient: Patient, tmp_path: Path) -> None:
+    def rewritten(app: "WSGIApplication") -> "WSGIApplication":
+        return lambda environ, start_response: app({**environ, "HTTP_HOST": "10.0.0.5"}, start_response)
+
+    urls = {"public_url": None, "public_urls": [APP, "https://wiki.test"]}
+    (tmp_path / "two").mkdir()
+    patient.sites = make_sites(tmp_path / "two", **urls)
+    patient.front = rewritten
+    assert patient.wrong() == [
+        (
+            "public URL",
+            "requests arrive there for another host (status 421)",
+            "have whatever stands in front pass Host on as it came, and let the gate there read this "
+            "configuration",
+        )
+    ]
 
 
 def test_an_examination_leaves_nobody_signed_in_and_nothing_in_the_store(patient: Patient) -> None:

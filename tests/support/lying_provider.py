@@ -347,9 +347,9 @@ class Scene:
         visitors: list[str | None] = []
         return cls(clock, provider, directory, parts, Gate.from_parts(_app(visitors), parts), lines, visitors)
 
-    def browser(self) -> "Browser":
-        """A new browser without cookies."""
-        return Browser(self)
+    def browser(self, origin: str = APP) -> "Browser":
+        """A new browser without cookies, which comes to this public URL."""
+        return Browser(self, origin)
 
     def reasons(self) -> list[str]:
         """The reason of every refused sign-in so far."""
@@ -359,20 +359,24 @@ class Scene:
 class Browser:
     """Keeps cookies; follows nothing by itself."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, origin: str) -> None:
         self.scene = scene
+        self.origin = origin
         self.client = Client(scene.gate)
 
     def get(self, url: str, headers: Mapping[str, str] = NAVIGATION) -> TestResponse:
         """One GET, by path or by URL."""
-        return self.client.get(url.removeprefix(APP), base_url=APP, headers=dict(headers))
+        return self.client.get(url.removeprefix(self.origin), base_url=self.origin, headers=dict(headers))
 
     def post(
         self, path: str, form: Mapping[str, str], headers: Mapping[str, str] = SAME_ORIGIN
     ) -> TestResponse:
         """One form sent."""
         return self.client.post(
-            path.removeprefix(APP), base_url=APP, data=form, headers={**NAVIGATION, **headers}
+            path.removeprefix(self.origin),
+            base_url=self.origin,
+            data=form,
+            headers={**NAVIGATION, **headers},
         )
 
     def cookies(self) -> dict[str, str]:

@@ -49,6 +49,8 @@ class ErrorKind(StrEnum):
     """A rule does not let this person in here."""
     BAD_REQUEST = "bad_request"
     """The request cannot be understood."""
+    OTHER_HOST = "other_host"
+    """The request is for a host that is none of the gate's."""
     NOT_FOUND = "not_found"
     """The gate has no such page."""
     FORM_GONE = "form_gone"

@@ -196,6 +196,21 @@ class TestCheck:
         assert "does not take what ES256 signs" in result.stderr
 
     @pytest.mark.row("A-01", "A-05", "A-07")
+    def test_each_host_is_listed(self, config: Path, idp: dict[str, Any]) -> None:
+        text = config.read_text().replace(
+            'public_url = "https://app.example.com"',
+            'public_urls = ["https://app.example.com", "https://wiki.example.com"]',
+        )
+        rule = '[[rules]]\npath = "/open"\nallow = "anyone"\nhosts = ["wiki.example.com"]\n'
+        config.write_text(text + rule)
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 0, result.output
+        for host in ("app", "wiki"):
+            assert f"at the IdP:    https://{host}.example.com/.oidcgate/callback" in result.output
+            assert f"to register:   https://{host}.example.com/.oidcgate/logged-out" in result.output
+        assert result.output.count("backchannel-logout") == 1
+        assert "all methods /open at wiki.example.com: anyone" in result.output
+
     def test_a_template(self, config: Path, idp: dict[str, Any]) -> None:
         entrust = 'template = "entrust"\ndomain = "t.us.trustedauth.com"'
         config.write_text(config.read_text().replace('issuer = "https://id.example"', entrust))

@@ -14,7 +14,7 @@ from oidcgate.net.errors import FetchError, FetchFailure
 from tests.oidcgate.gate.async_parts import BROWSER, App
 from tests.oidcgate.gate.test_refreshing import Workers
 from tests.support.asgi import Answer, Exchange, run, scope_of
-from tests.support.lying_provider import Browser, Scene
+from tests.support.lying_provider import Scene
 
 
 class Front:
@@ -28,7 +28,7 @@ class Front:
     def sign_in(self) -> str:
         """The Cookie header of one more browser."""
         scene: Scene = self.workers.here
-        browser = Browser(scene)
+        browser = scene.browser()
         self.workers.provider.tokens["refresh_token"] = self.workers.provider.good
         assert browser.sign_in().status_code == 303
         return "; ".join(f"{name}={value}" for name, value in browser.cookies().items())

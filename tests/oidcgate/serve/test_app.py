@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from oidcgate.gate.config import config_from_mapping
-from oidcgate.proxy.routes import Limits
-from oidcgate.serve.app import proxy_limits, server_limits
+from oidcgate.proxy.routes import Limits, Public, Route, RouteTable, Upstream
+from oidcgate.serve.app import proxy_limits, routes_at, server_limits
 from oidcgate.serve.service import ServerLimits
 from tests.oidcgate.gate.test_config import minimal
 
@@ -46,3 +46,31 @@ def test_each_setting_reaches_the_one_it_is_meant_for(
 
     assert server_limits(config) == dataclasses.replace(ServerLimits(), **server)
     assert proxy_limits(config) == dataclasses.replace(PROXY, **proxy)
+
+
+ANY, WIKI, FILES = (Upstream(f"http://127.0.0.1:{port}") for port in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        pytest.param([Route(ANY)], id="one-for-all"),
+        pytest.param([Route(ANY), Route(WIKI, host="Wiki.test")], id="one-host-has-its-own"),
+        pytest.param([Route(ANY), Route(WIKI, host="wiki.test", path="/w")], id="its-own-below"),
+        pytest.param([Route(ANY, path="/w/x"), Route(WIKI, host="wiki.test", path="/w")], id="its-own-above"),
+        pytest.param([Route(ANY), Route(FILES, path="/w"), Route(WIKI, host="wiki.test")], id="hidden"),
+        pytest.param([Route(ANY, path="/wx"), Route(WIKI, host="wiki.test", path="/w/")], id="beside"),
+    ],
+)
+def test_with_several_hosts_each_gets_what_it_got_and_is_named(routes: list[Route]) -> None:
+    """The same upstreams as one table for any host finds, and the host that was asked for."""
+    public = Public("https", "app.test")
+    before, after = (
+        RouteTable(routes, public),
+        RouteTable(routes_at(["app.test", "wiki.test"], routes), public),
+    )
+    for host in (b"app.test", b"wiki.test"):
+        for path in ("/", "/w", "/w/x", "/w/x/y", "/wx", "/other"):
+            wanted, found = before.find(host, path), after.find(host, path)
+            assert (wanted and wanted.upstream) == (found and found.upstream), (host, path)
+            assert found is None or found.host == host
