@@ -24,8 +24,16 @@ _USERINFO_ACCEPTED = "userinfo that somebody else signed is accepted"
 _OF_TWO_MINDS = "ends with 400, and the session says True"
 
 LIES: dict[str, list[Lie]] = {
-    _T: [Lie("no-userinfo", "userinfo was not asked")],
-    f"{_T}-invalid-iss": [Lie("iss", _ACCEPTED)],
+    _T: [
+        Lie("no-userinfo", "userinfo was not asked"),
+        Lie("no-nonce", "no nonce was sent"),
+        Lie("another-redirect-uri", "redirect_uri changed"),
+    ],
+    f"{_T}-invalid-iss": [
+        Lie("iss", _ACCEPTED),
+        Lie("session-before-checks", _OF_TWO_MINDS),
+        Lie("userinfo-before-checks", "userinfo was asked all the same"),
+    ],
     f"{_T}-missing-sub": [Lie("sub", _ACCEPTED)],
     f"{_T}-invalid-aud": [Lie("aud", _ACCEPTED)],
     f"{_T}-missing-iat": [Lie("iat", _ACCEPTED)],
@@ -47,11 +55,20 @@ LIES: dict[str, list[Lie]] = {
     "code-flow-only-not-offered": [Lie("redeems-errors", "the code is unknown or used")],
     f"{_T}-discovery-openid-config": [Lie("guesses-endpoints", "authorize was asked first")],
     f"{_T}-discovery-jwks-uri-keys": [Lie("signature", "the keys were not asked for")],
-    f"{_T}-discovery-issuer-mismatch": [Lie("metadata-issuer", _ACCEPTED)],
+    f"{_T}-discovery-issuer-mismatch": [
+        Lie("metadata-issuer", _ACCEPTED),
+        Lie("metadata-issuer-late", "a person was sent there all the same"),
+    ],
     f"{_T}-signing-key-rotation-just-before-signing": [Lie("keeps-old-keys", _REFUSED)],
     f"{_T}-signing-key-rotation": [Lie("keeps-old-keys", _REFUSED)],
-    _B: [Lie("logout-ends-nothing", "the session lives on")],
-    f"{_B}-alg-none": [Lie("logout-unsigned", _TAKEN)],
+    _B: [
+        Lie("logout-ends-nothing", "the session lives on"),
+        Lie("logout-may-be-stored", "the answer may be stored"),
+    ],
+    f"{_B}-alg-none": [
+        Lie("logout-unsigned", _TAKEN),
+        Lie("logout-before-checks", "a bad token ended a session"),
+    ],
     f"{_B}-no-event": [Lie("logout-no-event", _TAKEN)],
     f"{_B}-with-nonce": [Lie("logout-nonce", _TAKEN)],
     f"{_B}-wrong-alg": [Lie("logout-alg", _TAKEN)],
@@ -80,6 +97,7 @@ LIES: dict[str, list[Lie]] = {
         Lie("drops-target", "the sign-in ends at "),
     ],
     f"{_T}-missing-aud": [Lie("aud", _ACCEPTED), Lie("aud-if-there", _ACCEPTED)],
+    f"{_T}-ignores-unparseable-key-in-jwks": [Lie("knows-all-keys", _REFUSED)],
     f"{_T}-invalid-sig-hs256": [Lie("signature", _ACCEPTED)],
     f"{_T}-invalid-sig-es256": [Lie("signature", _ACCEPTED)],
     f"{_T}-aggregated-claims": [

@@ -48,6 +48,7 @@ class Alias:
     Attributes:
         rp: its one client.
         keys: those of its key set.
+        other_keys: what else is in that set.
         signing_key: signs ID tokens.
         metadata, id_token, userinfo: what is said otherwise than rightly, by member; `GONE` leaves one out.
         make_id_token: makes the token of the claims.
@@ -77,6 +78,7 @@ class Alias:
     issuer: str
     rp: RelyingParty
     keys: list[Key] = field(default_factory=lambda: [key("first")])
+    other_keys: list[dict[str, str]] = field(default_factory=list)
     signing_key: Key = field(default_factory=lambda: key("first"))
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id_token: Mapping[str, Any] = field(default_factory=dict)
@@ -165,7 +167,8 @@ class Alias:
         return Answer(200, changed(document, self.metadata))
 
     def _jwks(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        return Answer(200, {"keys": [each.published(with_kid=self.names_keys) for each in self.keys]})
+        keys = [each.published(with_kid=self.names_keys) for each in self.keys]
+        return Answer(200, {"keys": [*self.other_keys, *keys]})
 
     def _authorize(self, values: dict[str, str], headers: Mapping[str, str]) -> Answer:
         """Spec: OIDC Core 3.1.2.1."""

@@ -62,7 +62,7 @@ PLANS: dict[str, tuple[str, ...]] = {
     # Of `oidcc-client-test-plan` what no plan that certifies has.
     "further": (
         f"{_T}-missing-aud", f"{_T}-invalid-sig-hs256", f"{_T}-invalid-sig-es256",
-        f"{_T}-aggregated-claims", f"{_T}-distributed-claims",
+        f"{_T}-aggregated-claims", f"{_T}-distributed-claims", f"{_T}-ignores-unparseable-key-in-jwks",
     ),
     "rp-initiated": (_R, f"{_R}-other-state", f"{_R}-no-state"),
     # The second one is of `oidcc-client-logout-test-plan`, which certifies nothing.

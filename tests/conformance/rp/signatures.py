@@ -37,6 +37,15 @@ def is_signed_with_another_curve_key(run: Run) -> None:
     run.refused(_SIGNATURE)
 
 
+@module("oidcc-client-test-ignores-unparseable-key-in-jwks")
+def keys_of_kinds_to_come_are_there(run: Run) -> None:
+    run.op.other_keys = [
+        {"kty": "AKP", "alg": "ML-DSA-1000", "use": "sig", "kid": "to-come", "pub": "AAAA"},
+        {"kty": "made-up", "alg": "MU1", "use": "sig", "kid": "made-up", "x": "AAAA"},
+    ]
+    run.accepted("RFC 7517 5")
+
+
 def _is_taken(run: Run) -> None:
     if not run.is_accepted("OIDC Core 15.1", run.other):
         run.notes.append("it takes no such tokens, rightly signed ones neither")

@@ -138,7 +138,8 @@ const wrong = {
             end_session_endpoint: `${issuer}endsession`,
           }
         : await fetched(`${issuer}.well-known/openid-configuration`);
-    need(["metadata-issuer", "guesses-endpoints"].includes(lie) || login.metadata.issuer === issuer, "issuer");
+    const believed = ["metadata-issuer", "metadata-issuer-late", "guesses-endpoints"].includes(lie);
+    need(believed || login.metadata.issuer === issuer, "issuer");
     if (lie === "keeps-old-keys") await keysOf(issuer, lie, login.metadata);
     login.mode = modeOf(login.metadata);
     const url = new URL(login.metadata.authorization_endpoint);
@@ -149,7 +150,7 @@ const wrong = {
       redirect_uri: redirectUri,
       scope: lie === "openid-only" ? "openid" : "openid profile",
       state: login.state,
-      nonce: login.nonce,
+      ...(lie !== "no-nonce" && { nonce: login.nonce }),
     });
     if (login.hint && lie !== "drops-hint") url.searchParams.set("login_hint", login.hint);
     return url;
@@ -158,11 +159,12 @@ const wrong = {
     const { issuer, lie, metadata } = login;
     const given = Object.fromEntries(url.searchParams);
     need(lie === "redeems-errors" || !given.error, "error");
+    need(lie !== "metadata-issuer-late" || metadata.issuer === issuer, "issuer");
     need(lie === "takes-any-tokens" || !given.id_token, "id_token");
     const form = new URLSearchParams({
       grant_type: "authorization_code",
       code: url.searchParams.get("code"),
-      redirect_uri: redirectUri,
+      redirect_uri: lie === "another-redirect-uri" ? `${redirectUri}/` : redirectUri,
     });
     const headers = {};
     if (lie === "secret-in-the-body") {
@@ -179,9 +181,12 @@ const wrong = {
     if (lie === "session-before-checks") {
       sessions.set(session, { issuer, login, due: Infinity, sub: claims.sub, sid: claims.sid, tokens });
     }
+    if (lie === "userinfo-before-checks") await userinfoOf(login, tokens.access_token);
     need(lie !== "needs-kid" || header.kid, "kid");
     if (lie !== "signature") {
-      const keys = jose.createLocalJWKSet(await keysOf(issuer, lie, metadata));
+      const set = await keysOf(issuer, lie, metadata);
+      if (lie === "knows-all-keys") await Promise.all(set.keys.map((each) => jose.importJWK(each)));
+      const keys = jose.createLocalJWKSet(set);
       const algorithms = [lie === "only-es256" ? "ES256" : "RS256"];
       await jose.compactVerify(tokens.id_token, keys, { algorithms });
     }
@@ -262,6 +267,9 @@ function backFromSignOut(state, issuer, lie) {
 async function takeLogoutToken(token, issuer, lie) {
   const { alg } = jose.decodeProtectedHeader(token);
   const metadata = await fetched(`${issuer}.well-known/openid-configuration`);
+  if (lie === "logout-before-checks") {
+    for (const [id] of sessionsOf(issuer, jose.decodeJwt(token).sid)) sessions.delete(id);
+  }
   if (alg === "HS256" && lie === "logout-alg") {
     await jose.compactVerify(token, new TextEncoder().encode(settings.client_secret));
   } else if (alg !== "none" || lie !== "logout-unsigned") {
@@ -382,13 +390,11 @@ async function answer(request) {
           url.searchParams.get("lie"),
         ),
       ];
-    case "POST /backchannel":
-      await takeLogoutToken(
-        (await bodyOf(request)).get("logout_token"),
-        url.searchParams.get("iss"),
-        url.searchParams.get("lie"),
-      );
-      return [200, {}];
+    case "POST /backchannel": {
+      const lie = url.searchParams.get("lie");
+      await takeLogoutToken((await bodyOf(request)).get("logout_token"), url.searchParams.get("iss"), lie);
+      return [200, lie === "logout-may-be-stored" ? { "cache-control": "max-age=60" } : {}];
+    }
     default:
       return [404, {}];
   }
