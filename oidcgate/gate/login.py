@@ -119,7 +119,8 @@ class Login:
                     error, facts, request.environ, retry=_another_try(transaction)
                 )
         # Whatever came of it, the attempt is over: a second answer to it finds nothing.
-        response.headers.add("Set-Cookie", self.transactions.end(state))
+        for cookie in self.transactions.end(state):
+            response.headers.add("Set-Cookie", cookie)
         return response
 
     def _admitted(

@@ -119,7 +119,7 @@ class Logout:
         response = self.answers.redirect(self._onward(record.iss if record else None, hint, values, now))
         for cookie in (
             *ended,
-            *(self.transactions.end(attempt.state) for attempt in attempts),
+            *(cookie for attempt in attempts for cookie in self.transactions.end(attempt.state)),
             delete_cookie(names.loop, path=GATE_PATH, secure=names.secure),
             # Without it nobody gets the forms that wait for this browser.
             delete_cookie(names.form, path="/", secure=names.secure),

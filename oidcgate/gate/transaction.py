@@ -7,12 +7,17 @@ finish an attempt (`login` next door), and logout, which forbids the sessions th
 
 An attempt per tab, each in a cookie named by its state, is what lets many tabs sign in at once. Single use is
 the deletion of the cookie together with the code, which the IdP redeems once.
+
+That cookie has a path, and so a sibling host could plant one, with an attempt of its own in it: whoever
+finished that would be signed in as somebody else. Beside it stands a proof, a small cookie that only this
+very host can set (`__Host-`), without which an attempt is nobody's (docs/decisions/0045).
 """
 
 import base64
 import dataclasses
 import hashlib
 import hmac
+import re
 from typing import Final
 
 import msgspec
@@ -22,7 +27,6 @@ from oidcgate.web.cookies import (
     CookieNames,
     cookie_value,
     cookies_with_prefix,
-    delete_cookie,
     set_cookie,
 )
 from oidcgate.web.sealing import Sealer
@@ -40,6 +44,10 @@ _MOST_LOOKED_AT: Final = 4 * MAX_PENDING
 # long before that.
 _COOKIE_HEADER_BYTES: Final = 7_000
 _VERSION: Final = 1
+# A sibling host can plant a name that we could not even delete.
+_STATE: Final = re.compile(r"[\w-]+", re.ASCII)
+# It says all by being there.
+_PROOF: Final = "1"
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -126,13 +134,20 @@ class Transactions:
 
         What does not open any more goes before what does: it is of no use to anyone.
         """
-        name = self.names.transaction(transaction.state)
+        state = transaction.state
         value = self.sealer.seal(msgspec.msgpack.encode(transaction), now)
-        evicted = self._evicted(cookie_header, len(name) + len(value) + 3, now)
-        return [self._set(name, value), *map(self._delete, evicted)]
+        added = self._length(state, value)
+        evicted = [cookie for old in self._evicted(cookie_header, added, now) for cookie in self.end(old)]
+        return [
+            self._set(self.names.proof(state), _PROOF, "/", TTL_SECONDS),
+            self._set(self.names.transaction(state), value, GATE_PATH, TTL_SECONDS),
+            *evicted,
+        ]
 
     def open(self, cookie_header: str, state: str, now: int) -> Transaction | None:
         """The attempt that `state` belongs to, or None when this browser has none, or it is over."""
+        if cookie_value(cookie_header, self.names.proof(state)) != _PROOF:
+            return None
         value = cookie_value(cookie_header, self.names.transaction(state))
         transaction = None if value is None else self._opened(value, now)
         # The name is the browser's to choose; what was sealed is not.
@@ -145,13 +160,20 @@ class Transactions:
         opened = (self._opened(value, now) for _, value in self._cookies(cookie_header))
         return [transaction for transaction in opened if transaction is not None]
 
-    def end(self, state: str) -> str:
-        """The `Set-Cookie` value that deletes the attempt of `state`."""
-        return self._delete(self.names.transaction(state))
+    def end(self, state: str) -> list[str]:
+        """The `Set-Cookie` values that delete the attempt of `state`."""
+        return [
+            self._set(self.names.transaction(state), "", GATE_PATH, 0),
+            self._set(self.names.proof(state), "", "/", 0),
+        ]
 
     def _cookies(self, header: str) -> list[tuple[str, str]]:
+        prefix = self.names.transaction_prefix
+        ours = [
+            pair for pair in cookies_with_prefix(header, prefix) if _STATE.fullmatch(pair[0], len(prefix))
+        ]
         # Of too many the last: a browser sends the oldest first. Spec: RFC 6265 5.4.
-        return cookies_with_prefix(header, self.names.transaction_prefix)[-_MOST_LOOKED_AT:]
+        return ours[-_MOST_LOOKED_AT:]
 
     def _opened(self, value: str, now: int) -> Transaction | None:
         plain = self.sealer.open(value)
@@ -165,34 +187,32 @@ class Transactions:
         # A minute of grace the other way: hosts behind one balancer differ a little.
         return transaction if transaction.version == _VERSION and -60 <= age < TTL_SECONDS else None
 
+    def _length(self, state: str, value: str) -> int:
+        """How much an attempt adds to a Cookie header."""
+        names = self.names.transaction(state), self.names.proof(state)
+        return sum(len(name) + len("=; ") for name in names) + len(value) + len(_PROOF)
+
     def _evicted(self, header: str, added: int, now: int) -> list[str]:
+        """The `state` of each attempt that has to make room."""
         cookies = []
         for name, value in self._cookies(header):
-            opened = self._opened(value, now)
-            cookies.append((opened.started_at if opened else 0, name, len(name) + len(value) + 3))
+            opened, state = self._opened(value, now), name.removeprefix(self.names.transaction_prefix)
+            cookies.append((opened.started_at if opened else 0, state, self._length(state, value)))
         cookies.sort()
         size, count, evicted = len(header) + added, len(cookies) + 1, []
-        for started_at, name, length in cookies:
+        for started_at, state, length in cookies:
             if started_at and count <= MAX_PENDING and size <= _COOKIE_HEADER_BYTES:
                 break
-            evicted.append(name)
+            evicted.append(state)
             size, count = size - length, count - 1
         return evicted
 
-    def _set(self, name: str, value: str) -> str:
+    def _set(self, name: str, value: str, path: str, max_age: int) -> str:
         return set_cookie(
             name,
             value,
-            path=GATE_PATH,
-            max_age=TTL_SECONDS,
-            secure=self.names.secure,
-            same_site="None" if self.cross_site_post else "Lax",
-        )
-
-    def _delete(self, name: str) -> str:
-        return delete_cookie(
-            name,
-            path=GATE_PATH,
+            path=path,
+            max_age=max_age,
             secure=self.names.secure,
             same_site="None" if self.cross_site_post else "Lax",
         )

@@ -28,6 +28,10 @@ SameSite = Literal["Lax", "Strict", "None"]
 # In every name of every gate: a header without it has nothing of ours.
 _MARK: Final = "oidcgate-"
 
+# Of `state`, 96 bits: the app's requests carry the name while an attempt is under way, and nobody can make an
+# attempt whose `state` begins like that of somebody else's.
+_PROOF_CHARACTERS: Final = 16
+
 #: Path of every gate route, and of every cookie that only those need.
 GATE_PATH: Final = "/.oidcgate/"
 
@@ -42,6 +46,7 @@ class CookieNames:
     Attributes:
         session: the session's cookie, path `/`.
         transaction_prefix: start of the name of each login attempt's cookie, path `/.oidcgate/`.
+        proof_prefix: start of the name of the cookie that proves whose attempt that is, path `/`.
         loop: the cookie that counts logins which led to no session, path `/.oidcgate/`.
         choice: the cookie that remembers which provider was chosen last, path `/.oidcgate/`.
         form: the cookie that binds forms which wait for a sign-in to their browser, path `/`.
@@ -51,6 +56,7 @@ class CookieNames:
 
     session: str
     transaction_prefix: str
+    proof_prefix: str
     loop: str
     choice: str
     form: str
@@ -67,6 +73,8 @@ class CookieNames:
         return cls(
             session=f"{host}oidcgate-{gate}",
             transaction_prefix=f"{path}oidcgate-tx-{gate}-",
+            # A sibling host can set the one above, and none with this prefix.
+            proof_prefix=f"{host}oidcgate-at-{gate}-",
             loop=f"{path}oidcgate-loop-{gate}",
             choice=f"{path}oidcgate-idp-{gate}",
             # A sibling host that could set it could have its own form sent by somebody else.
@@ -79,6 +87,10 @@ class CookieNames:
         """Name of the cookie of the login attempt with this `state`."""
         return self.transaction_prefix + state
 
+    def proof(self, state: str) -> str:
+        """Name of the cookie that proves that this browser began the login attempt with this `state`."""
+        return self.proof_prefix + state[:_PROOF_CHARACTERS]
+
     def said_in(self, text: str) -> bool:
         """Whether a text says the name of one of this gate's cookies."""
         return (
@@ -88,6 +100,7 @@ class CookieNames:
             or self.form in text
             or self.break_glass in text
             or self.transaction_prefix in text
+            or self.proof_prefix in text
         )
 
 
@@ -210,4 +223,5 @@ def names_gate_cookie(set_cookie_value: str, names: CookieNames) -> bool:
     name = set_cookie_value.partition(";")[0].strip(" \t").lstrip("= \t").partition("=")[0].rstrip(" \t")
     name = name.lower()
     ours = (names.session, names.loop, names.choice, names.form, names.break_glass)
-    return name in [one.lower() for one in ours] or name.startswith(names.transaction_prefix.lower())
+    prefixes = (names.transaction_prefix.lower(), names.proof_prefix.lower())
+    return name in [one.lower() for one in ours] or name.startswith(prefixes)

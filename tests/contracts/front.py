@@ -482,7 +482,7 @@ class FrontContract:
         names, cookie = front.parts.names, front.cookie()
         for sent, left in [
             (f"theme=dark; {cookie}; lang=sk", ["theme=dark; lang=sk"]),
-            (f"{cookie}; a=1; {names.transaction('x')}=1; {names.loop}=2", ["a=1"]),
+            (f"{cookie}; a=1; {names.transaction('x')}=1; {names.proof('x')}=1; {names.loop}=2", ["a=1"]),
             (cookie, []),
         ]:
             assert front.ask("/", headers=[("Cookie", sent)]).status == 200
@@ -505,6 +505,7 @@ class FrontContract:
             f" {names.session} =stolen",
             f"={names.session}=stolen",
             f"{names.transaction('x')}=1",
+            f"{names.proof('x')}=1",
             f"{names.loop}=1",
             "b=2; HttpOnly",
             "a=3",

@@ -192,10 +192,11 @@ def _sign_in(configuration: Path) -> str:
         (party,) = gate.parts.relying_parties.values()
         now = int(time.time())
         attempt = Transaction(os.urandom(32), party.provider.expected_issuer, "/page", 0, now)
-        (cookie,) = login.transactions.begin(attempt, "", now)
+        begun = login.transactions.begin(attempt, "", now)
+        cookie = "; ".join(value.partition(";")[0] for value in begun)
         answer = UserAgent().answer(party.authorization_url(attempt), CALLBACK, "alice", "demo-alice")
         client = Client(gate, use_cookies=False)
-        headers = {**NAVIGATION, "Cookie": cookie.partition(";")[0]}
+        headers = {**NAVIGATION, "Cookie": cookie}
         response = client.get("/.oidcgate/callback", base_url=APP, query_string=answer, headers=headers)
         assert response.status_code == 303, response.text
         name = gate.parts.names.session

@@ -90,12 +90,14 @@ def test_cookies_carry_the_strictest_flags_that_work(sites: Sites, browser: Brow
     transactions = [c for c in browser.cookies(sites.app_url + "/.oidcgate/callback") if "-tx-" in c["name"]]
     assert len(transactions) == 1
     assert transactions[0]["name"].startswith("__Secure-oidcgate-tx-")
+    [proof] = [c for c in browser.cookies(f"{sites.app_url}/") if "-at-" in c["name"]]
+    assert proof["name"].startswith("__Host-oidcgate-at-")
 
     sign_in(page, "alice")
     page.wait_for_url(f"{sites.app_url}/")
 
     left = browser.cookies(sites.app_url + "/.oidcgate/callback")
-    assert not [c for c in left if "-tx-" in c["name"]], "the transaction is used up"
+    assert not [c for c in left if "-tx-" in c["name"] or "-at-" in c["name"]], "the transaction is used up"
     [session] = [c for c in left if c["name"].startswith("__Host-oidcgate-")]
     assert (session["path"], session["secure"], session["httpOnly"], session["sameSite"]) == (
         "/",

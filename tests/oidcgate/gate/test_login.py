@@ -271,6 +271,23 @@ def test_a_code_of_another_login_fails_at_the_verifier() -> None:
     assert not thief.has_session()
 
 
+@pytest.mark.row("G-24")
+def test_an_attempt_that_a_sibling_host_planted_signs_nobody_in() -> None:
+    scene = Scene.set()
+    attacker, victim = scene.browser(), scene.browser()
+    callback = scene.provider.answer(attacker.start())
+    prefix, proof = scene.parts.names.transaction_prefix, scene.parts.names.proof_prefix
+    ((name, value),) = (pair for pair in attacker.cookies().items() if pair[0].startswith(prefix))
+    # All that a browser asks of `__Secure-`. What begins with `__Host-` it takes from no other host.
+    victim.client.set_cookie(name, value, domain="app.example.com", path="/.oidcgate/", secure=True)
+    assert victim.get(callback).status_code == 400
+    assert not victim.has_session()
+    assert scene.audit[-1]["reason"] == "state_unknown"
+    assert scene.provider.calls("/token") == 0
+    assert attacker.get(callback).status_code == 303
+    assert not [name for name in attacker.cookies() if name.startswith((prefix, proof))]
+
+
 class TestTheSameAnswerAgain:
     """Replayed, elsewhere, twice, or with the back button."""
 

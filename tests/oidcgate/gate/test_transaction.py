@@ -7,7 +7,7 @@ import pytest
 from werkzeug.http import parse_cookie
 
 from oidcgate.gate.transaction import MAX_PENDING, TTL_SECONDS, Transaction, Transactions
-from oidcgate.web.cookies import CookieNames
+from oidcgate.web.cookies import CookieNames, cookie_value
 from oidcgate.web.sealing import KeyRing, Sealer
 
 NOW = 1_900_000_000
@@ -73,25 +73,23 @@ def test_repr_keeps_the_seed() -> None:
 
 @pytest.mark.row("G-02")
 def test_the_cookie_is_short_lived_and_for_our_routes_only() -> None:
-    (line,) = transactions().begin(attempt(), "", NOW)
+    proof, line = transactions().begin(attempt(), "", NOW)
     attributes = line.split("; ")[1:]
     assert line.startswith(f"__Secure-oidcgate-tx-{NAMES.session[-12:]}-{attempt().state}=")
-    assert set(attributes) == {
-        "Path=/.oidcgate/",
-        f"Max-Age={TTL_SECONDS}",
-        "HttpOnly",
-        "Secure",
-        "SameSite=Lax",
-    }
+    said = {f"Max-Age={TTL_SECONDS}", "HttpOnly", "Secure", "SameSite=Lax"}
+    assert set(attributes) == {"Path=/.oidcgate/", *said}
     assert TTL_SECONDS <= 600
+    # What the app's requests carry beside it is small.
+    assert proof.startswith(f"__Host-oidcgate-at-{NAMES.session[-12:]}-{attempt().state[:16]}=1; ")
+    assert set(proof.split("; ")[1:]) == {"Path=/", *said}
+    assert len(proof.partition(";")[0]) == 50
 
 
 def test_form_post_needs_a_cookie_that_crosses_sites() -> None:
     kept = transactions(cross_site_post=True)
-    (line,) = kept.begin(attempt(), "", NOW)
-    assert "SameSite=None" in line
-    assert "Secure" in line
-    assert "SameSite=None" in kept.end(attempt().state)
+    for line in (*kept.begin(attempt(), "", NOW), *kept.end(attempt().state)):
+        assert "SameSite=None" in line
+        assert "Secure" in line
 
 
 @pytest.mark.row("F-13", "G-24")
@@ -106,11 +104,21 @@ class TestNotOpened:
     def test_by_a_browser_without_it(self) -> None:
         assert transactions().open("", attempt().state, NOW) is None
 
+    @pytest.mark.parametrize("proof", ["", "{name}=0", "{name}=1; {name}=1"], ids=["no", "other", "two"])
+    def test_where_a_sibling_host_planted_it(self, proof: str) -> None:
+        name = NAMES.proof(attempt().state)
+        own, planted = self.header(transactions()).split("; ")
+        assert own == f"{name}=1"
+        header = "; ".join(filter(None, [proof.format(name=name), planted]))
+        assert transactions().open(header, attempt().state, NOW) is None
+
     def test_by_another_state(self) -> None:
         assert transactions().open(self.header(transactions()), attempt(1).state, NOW) is None
 
     def test_under_a_name_that_was_changed(self) -> None:
         header = self.header(transactions()).replace(attempt().state, attempt(1).state)
+        header = header.replace(attempt().state[:16], attempt(1).state[:16])
+        assert cookie_value(header, NAMES.proof(attempt(1).state)) == "1"
         assert transactions().open(header, attempt(1).state, NOW) is None
 
     def test_when_it_is_there_twice(self) -> None:
@@ -134,18 +142,18 @@ class TestNotOpened:
 
     def test_sealed_by_us_for_something_else(self) -> None:
         value = Sealer(KeyRing([SECRET]), "logout", "gate").seal(b"\x90", NOW)
-        header = f"{NAMES.transaction(attempt().state)}={value}"
+        header = f"{NAMES.proof(attempt().state)}=1; {NAMES.transaction(attempt().state)}={value}"
         assert transactions().open(header, attempt().state, NOW) is None
 
     def test_sealed_by_us_with_a_text_that_is_not_utf_8(self) -> None:
         plain = msgspec.msgpack.encode(attempt()).replace(b"https://id.example", b"https://id.exampl\xff")
         value = transactions().sealer.seal(plain, NOW)
-        header = f"{NAMES.transaction(attempt().state)}={value}"
+        header = f"{NAMES.proof(attempt().state)}=1; {NAMES.transaction(attempt().state)}={value}"
         assert transactions().open(header, attempt().state, NOW) is None
 
     def test_sealed_by_us_and_no_attempt(self) -> None:
         value = Sealer(KeyRing([SECRET]), "transaction", "gate").seal(b"\x93\x01", NOW)
-        header = f"{NAMES.transaction(attempt().state)}={value}"
+        header = f"{NAMES.proof(attempt().state)}=1; {NAMES.transaction(attempt().state)}={value}"
         assert transactions().open(header, attempt().state, NOW) is None
 
 
@@ -157,7 +165,7 @@ class TestManyTabs:
         jar, kept = Jar(), transactions()
         for number in range(MAX_PENDING):
             jar.take(kept.begin(attempt(number, started_at=NOW + number), jar.header, NOW + number))
-        assert len(jar.cookies) == MAX_PENDING
+        assert len(jar.cookies) == 2 * MAX_PENDING
         for number in range(MAX_PENDING):
             assert kept.open(jar.header, attempt(number).state, NOW + 20) is not None
 
@@ -165,7 +173,7 @@ class TestManyTabs:
         jar, kept = Jar(), transactions()
         for number in range(MAX_PENDING + 3):
             jar.take(kept.begin(attempt(number, started_at=NOW + number), jar.header, NOW + number))
-        assert len(jar.cookies) == MAX_PENDING
+        assert len(jar.cookies) == 2 * MAX_PENDING
         gone = [
             n for n in range(MAX_PENDING + 3) if kept.open(jar.header, attempt(n).state, NOW + 30) is None
         ]
@@ -199,7 +207,12 @@ class TestManyTabs:
         jar.take(kept.begin(attempt(0, started_at=NOW - TTL_SECONDS), "", NOW - TTL_SECONDS))
         jar.cookies[NAMES.transaction("of-an-old-key")] = "AAAA"
         jar.take(kept.begin(attempt(1), jar.header, NOW))
-        assert set(jar.cookies) == {NAMES.transaction(attempt(1).state)}
+        state = attempt(1).state
+        assert set(jar.cookies) == {NAMES.transaction(state), NAMES.proof(state)}
+
+    def test_a_name_that_no_cookie_of_ours_can_have_stops_nothing(self) -> None:
+        kept, planted = transactions(), f"{NAMES.transaction_prefix}(x)=v"
+        assert len(kept.begin(attempt(), planted, NOW)) == 2
 
     @pytest.mark.row("G-02", "G-28")
     def test_a_header_full_of_attempts_costs_and_answers_no_more_than_a_browsers(self) -> None:
@@ -209,7 +222,7 @@ class TestManyTabs:
         answer = kept.begin(attempt(), forged, NOW)
         # Counting each name among all others took half a minute here.
         assert time.process_time() - began < 2
-        assert len(answer) <= 1 + 4 * MAX_PENDING
+        assert len(answer) <= 2 * (1 + 4 * MAX_PENDING)
 
     @pytest.mark.row("G-28")
     def test_a_header_full_of_real_attempts_is_no_burden_to_a_logout(self) -> None:
@@ -224,12 +237,12 @@ class TestManyTabs:
         jar, kept = Jar(), transactions()
         for number in range(2):
             jar.take(kept.begin(attempt(number), jar.header, NOW))
-        jar.take([kept.end(attempt(0).state)])
+        jar.take(kept.end(attempt(0).state))
         assert kept.open(jar.header, attempt(0).state, NOW) is None
         assert kept.open(jar.header, attempt(1).state, NOW) is not None
 
 
 def test_a_cookie_is_one_that_any_reader_understands() -> None:
-    (line,) = transactions().begin(attempt(), "", NOW)
+    _, line = transactions().begin(attempt(), "", NOW)
     name, value = line.partition(";")[0].split("=", 1)
     assert dict(parse_cookie(f"{name}={value}")) == {name: value}

@@ -88,6 +88,7 @@ def test_names_on_https_are_prefixed_and_on_http_are_not() -> None:
     assert CookieNames.of("https://app.example.com", "app") == CookieNames(
         session="__Host-oidcgate-c7531da0ba54",
         transaction_prefix="__Secure-oidcgate-tx-c7531da0ba54-",
+        proof_prefix="__Host-oidcgate-at-c7531da0ba54-",
         loop="__Secure-oidcgate-loop-c7531da0ba54",
         choice="__Secure-oidcgate-idp-c7531da0ba54",
         form="__Host-oidcgate-form-c7531da0ba54",
@@ -98,6 +99,7 @@ def test_names_on_https_are_prefixed_and_on_http_are_not() -> None:
     assert plain == CookieNames(
         session="oidcgate-a276340bd155",
         transaction_prefix="oidcgate-tx-a276340bd155-",
+        proof_prefix="oidcgate-at-a276340bd155-",
         loop="oidcgate-loop-a276340bd155",
         choice="oidcgate-idp-a276340bd155",
         form="oidcgate-form-a276340bd155",
