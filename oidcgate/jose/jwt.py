@@ -55,17 +55,18 @@ class VerifiedJWT(NamedTuple):
 
 
 class _Pinned(jws.JWSRegistry):
-    """joserfc's registry with exactly the algorithms we were given, recommended or not."""
+    """joserfc's registry with one algorithm, recommended or not, whatever the header of a token says."""
 
     max_header_length = MAX_TOKEN_BYTES
     max_payload_length = MAX_TOKEN_BYTES
 
-    def __init__(self, algorithms: Collection[str]) -> None:
+    def __init__(self, alg: str) -> None:
         # Unknown header members are ignored, as RFC 7515 4 asks; some providers add a nonce or an at_hash.
-        super().__init__(algorithms=algorithms, strict_check_header=False)
+        super().__init__(strict_check_header=False)
+        self._pinned = self.algorithms[alg]
 
     def get_alg(self, name: str) -> JWSAlgModel:
-        return self.algorithms[name]
+        return self._pinned
 
 
 def sign(claims: Mapping[str, Any], key: Key, alg: str, *, kid: str, typ: str | None = None) -> str:
@@ -83,7 +84,7 @@ def sign(claims: Mapping[str, Any], key: Key, alg: str, *, kid: str, typ: str | 
 
     Spec: RFC 7515 5.1; RFC 8725 3.11.
     """
-    if not VerificationKey(key, kid, None).fits(alg) or not key.is_private:
+    if not VerificationKey(key, None, None).fits(alg) or not key.is_private:
         raise ValueError(f"{alg!r} needs a private key of its own kind")
     return serialize({"alg": alg, "kid": kid}, claims, key, typ)
 
@@ -98,7 +99,7 @@ def serialize(
     """
     whole = {**header, **({} if typ is None else {"typ": typ})}
     payload = json.dumps(claims, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
-    return jws.serialize_compact(whole, payload, key, registry=_Pinned((header["alg"],)))
+    return jws.serialize_compact(whole, payload, key, registry=_Pinned(header["alg"]))
 
 
 def verify(token: str, keys: Sequence[VerificationKey], algorithms: Collection[str]) -> VerifiedJWT:
@@ -193,7 +194,7 @@ def unverified_claims(token: str) -> dict[str, Any]:
 
 
 def _signed_payload(token: str, keys: Sequence[Key | OctKey], alg: str) -> bytes:
-    registry = _Pinned((alg,))
+    registry = _Pinned(alg)
     for key in keys:
         try:
             return jws.deserialize_compact(token, key, registry=registry).payload

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidcgate.jose.jwt import MAX_TOKEN_BYTES, JWTError, JWTFailure, sign, unverified_header, verify
+from oidcgate.jose.jwt import (
+    MAX_TOKEN_BYTES,
+    JWTError,
+    JWTFailure,
+    opened,
+    sign,
+    unverified_claims,
+    unverified_header,
+    verify,
+)
 from oidcgate.jose.keys import SIGNING_ALGORITHMS, VerificationKey, generate_key, import_key, public_jwk
 from tests.oidcgate.jose import vectors
 
@@ -31,7 +40,11 @@ def known(alg: str = "ES256", kid: str | None = "k") -> list[VerificationKey]:
 def refusal(token: str, keys: list[VerificationKey], algorithms: tuple[str, ...]) -> JWTFailure:
     with pytest.raises(JWTError) as caught:
         verify(token, keys, algorithms)
-    return caught.value.reason
+    error = caught.value
+    assert error.detail
+    assert "None" not in error.detail
+    assert str(error) == f"{error.reason}: {error.detail}"
+    return error.reason
 
 
 GOOD = sign({"sub": "canary-sub"}, EC, "ES256", kid="k")
@@ -53,6 +66,19 @@ def test_published_tokens_are_believed(jwk: dict[str, Any], token: str, alg: str
 def test_a_published_signature_over_a_text_is_no_token() -> None:
     key = VerificationKey(import_key(vectors.RFC8037_A2_KEY), None, None)
     assert refusal(vectors.RFC8037_A4_TOKEN, [key], ("EdDSA",)) is JWTFailure.NOT_AN_OBJECT
+
+
+def test_what_a_token_holds() -> None:
+    header, payload, _ = sign({"sub": "jürgen", "n": [1, 2]}, EC, "ES256", kid="k").split(".")
+    assert json.loads(base64.urlsafe_b64decode(header + "==")) == {"alg": "ES256", "kid": "k"}
+    assert payload == segment('{"sub":"jürgen","n":[1,2]}'.encode())
+
+
+@pytest.mark.row("P-14")
+def test_a_signature_is_verified_under_the_algorithm_that_was_accepted() -> None:
+    assert opened(GOOD, {"alg": "ES256"}, [EC]).claims == {"sub": "canary-sub"}
+    with pytest.raises(JWTError):
+        opened(GOOD, {"alg": "ES384"}, [EC])
 
 
 @pytest.mark.parametrize("alg", SIGNING_ALGORITHMS)
@@ -136,6 +162,22 @@ def test_another_library_reads_ours_and_we_read_its(alg: str) -> None:
 )
 def test_a_token_with_one_thing_wrong_is_refused_by_name(token: str, reason: JWTFailure) -> None:
     assert refusal(token, known(), ("ES256",)) is reason
+
+
+def test_what_nothing_proves_can_be_read_from_a_token_of_bounded_length() -> None:
+    longest = GOOD.ljust(MAX_TOKEN_BYTES, "A")
+    assert unverified_header(longest) == {"alg": "ES256", "kid": "k"}
+    assert unverified_claims(longest) == {"sub": "canary-sub"}
+    for token in (
+        f"{longest}A",
+        f"{HEADER}.{PAYLOAD}",
+        f"{HEADER}.!.{SIGNATURE}",
+        f"{HEADER}.W10.{SIGNATURE}",
+    ):
+        with pytest.raises(JWTError) as caught:
+            unverified_claims(token)
+        assert caught.value.reason is JWTFailure.MALFORMED
+        assert caught.value.detail
 
 
 @pytest.mark.parametrize(
