@@ -90,7 +90,8 @@ def _of_claims(
     user, said = _looked_up(parts, claimed, now)
     yield from _titled("user name", f"{match} = {claimed!r}")
     yield from _titled("directory", said)
-    contexts = parts.contexts
+    issuer = provider.expected_issuer
+    contexts = next(there.contexts for there in parts.at_each_host if issuer in there.relying_parties)
     who = Identity(
         user_name=claimed if user is None else user.user_name,
         sub=str(claims.get("sub", "")),

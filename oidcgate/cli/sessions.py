@@ -178,14 +178,16 @@ def _ended(
 
 
 def _issuers(parts: GateParts, provider: str | None) -> Sequence[str]:
+    configs = [there.config for there in parts.at_each_host]
+    names = {entry.expected_issuer: entry.name for config in configs for entry in config.identity_providers}
     if provider is None:
-        return [entry.expected_issuer for entry in parts.config.identity_providers]
-    named = {entry.name: entry.expected_issuer for entry in parts.config.identity_providers if entry.name}
+        return list(names)
+    named = {name: [issuer] for issuer, name in names.items() if name}
     # Without [break_glass] too: sessions that began by it may still be there.
-    named.setdefault(IDP, issuer_of(parts.config.public_url))
+    named.setdefault(IDP, [issuer_of(config.public_url) for config in configs])
     if provider not in named:
         end_with([f"--provider: {provider!r} is no provider here; use one of {', '.join(map(repr, named))}"])
-    return [named[provider]]
+    return named[provider]
 
 
 def _watched(records: Iterator[SessionRecord]) -> Iterator[SessionRecord]:

@@ -242,6 +242,17 @@ def test_an_address_that_is_not_verified(tmp_path: Path) -> None:
     assert "told the app" not in output
 
 
+def test_claims_of_a_provider_that_serves_another_host(config: Path) -> None:
+    text = config.read_text().replace("[provider]", "[[providers]]").replace("[[provider.", "[[providers.")
+    hosts = '"https://app.example.com", "https://two.example"'
+    text = text.replace('public_url = "https://app.example.com"', f"public_urls = [{hosts}]")
+    other = 'name = "Two"\nissuer = "https://id.two.example"\nclient_id = "app"\nclient_secret = "x"\n'
+    config.write_text(f'{text}\n[[providers]]\n{other}hosts = ["two.example"]\n')
+    claims = {"sub": "s", "preferred_username": "alice", "name": "Jane"}
+    for name in ("Two", "Example"):
+        assert row(explained(config, claims, "--idp", name), "name")[-1] == '"Jane"'
+
+
 def test_claims_without_a_name_sign_nobody_in(config: Path) -> None:
     for claims in ({"sub": "s"}, {"preferred_username": ""}, {"preferred_username": 5}):
         assert "the claim preferred_username is missing: nobody signs in" in explained(config, claims)

@@ -125,6 +125,27 @@ def test_those_of_the_break_glass_page_are_a_provider_of_their_own(
     assert "s4" not in run(config, "list", "--provider", "Example").stdout
 
 
+def test_providers_and_break_glass_pages_of_several_hosts(tmp_path: Path) -> None:
+    config = tmp_path / "oidcgate.toml"
+    config.write_text(
+        'public_urls = ["https://app.example.com", "https://two.example.com"]\n'
+        f'[[providers]]\nname = "Example"\nissuer = "{ISSUER}"\nclient_id = "a"\nclient_secret = "x"\n'
+        '[[providers]]\nname = "Two"\nissuer = "https://two.example"\nclient_id = "a"\nclient_secret = "x"\n'
+        'hosts = ["two.example.com"]\n'
+        f'[users]\nsource = "any"\n[session]\nsecret = "{SECRET}"\n'
+    )
+    parts = build(load_config(config, {}))
+    with closing(parts.state):
+        for number, host in enumerate(("app", "two")):
+            iss = f"https://{host}.example.com/.oidcgate/break-glass"
+            parts.sessions.create(record(f"s{number}", "Carol", iss=iss, idp="break-glass"), NOW + number)
+        parts.sessions.create(record("s2", "Carol", iss="https://two.example", idp="Two", sid="op"), NOW + 2)
+        for name, ids in (("break-glass", ["s0", "s1"]), ("Two", ["s2"]), ("Example", [])):
+            result = run(config, "list", "--json", "--provider", name)
+            assert [json.loads(line)["session_id"] for line in result.stdout.splitlines()] == ids
+        assert "sessions that ended: 1;" in run(config, "revoke", "--sid", "op").stdout
+
+
 @pytest.mark.row("G-08", "T-03")
 @pytest.mark.parametrize(
     ("arguments", "left"),
