@@ -18,7 +18,7 @@ def answering(answer: bytes) -> Iterator[str]:
                 except OSError:
                     return
                 with connection:
-                    connection.settimeout(5)
+                    connection.settimeout(30)
                     connection.recv(4096)
                     connection.sendall(answer)
 

@@ -521,7 +521,7 @@ def test_signed_out_while_one_asks(workers: Workers) -> None:
 @pytest.mark.row("G-04")
 def test_many_threads_of_one_process(workers: Workers) -> None:
     workers.clock.now += 400
-    workers.provider.while_refreshing = lambda: wait.wait(5)
+    workers.provider.while_refreshing = lambda: wait.wait(30)
     wait, gathered, statuses = threading.Event(), threading.Barrier(16), []
     cookies = "; ".join(f"{name}={value}" for name, value in workers.browser.cookies().items())
 
@@ -537,7 +537,7 @@ def test_many_threads_of_one_process(workers: Workers) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert statuses == [200] * 16
     assert workers.provider.sent_tokens == ["refresh-0"]
 
