@@ -9,6 +9,7 @@ refusal, or another try later. Not here: the way there (`login_start`), what the
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
+from urllib.parse import urlencode
 
 from werkzeug import Request, Response
 
@@ -41,6 +42,8 @@ from oidcgate.protocol.session_management import session_state_of
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.parameters import form_pairs, query_pairs
 
+# Of a state that is none of ours; ours are shorter.
+_LONGEST_STATE: Final = 64
 # What a provider answers to prompt=none when it would have to show the person something.
 _NEED_A_PERSON: Final = frozenset(
     {"login_required", "interaction_required", "consent_required", "account_selection_required"}
@@ -88,7 +91,7 @@ class Login:
         state = _only_state(pairs)
         transaction = self.transactions.open(cookies, state, now)
         if transaction is None:
-            return self._without_attempt(cookies, now)
+            return self._without_attempt(request, state, now)
         party = self.relying_parties.get(transaction.issuer)
         if party is None or (request.method == "POST") != (party.provider.response_mode == "form_post"):
             raise BadRequest(LoginFault.RESPONSE_MODE)
@@ -107,7 +110,7 @@ class Login:
             signed_in = party.complete(code, transaction, now)
             if transaction.framed:
                 self.session_frame.confirm(signed_in, transaction, before)
-            if transaction.silent and isinstance(before, Found) and not _is_of(before.record, signed_in):
+            if transaction.confirms and not _confirms(signed_in, transaction, before):
                 raise Refused(Reason.ID_TOKEN_SUB, "the silent sign-in is about somebody else")
             state_there = session_state_of(pairs) if party.provider.session_check_seconds else None
             response = self._admitted(facts, request, transaction, signed_in, before, now, state_there)
@@ -237,11 +240,12 @@ class Login:
         """The answer when a silent sign-in came to nothing; None when it was none, or no session is there.
 
         Where the provider wants to see the person, they sign in. All else ends nothing: the session goes on,
-        and is sent there again later.
+        and is sent there again later. What came without the session's cookie leads to a page of ours, with
+        which it comes along again: if the session has ended meanwhile, that page says so.
 
         Spec: OIDC Core 3.1.2.6.
         """
-        if not transaction.silent or not isinstance(before, Found):
+        if not transaction.confirms or not (isinstance(before, Found) or transaction.replaces):
             return None
         refused = error if isinstance(error, Refused) else None
         if refused is not None and (refused.error in _NEED_A_PERSON or refused.reason is Reason.ID_TOKEN_SUB):
@@ -329,12 +333,17 @@ class Login:
             signed_in.user_name, transaction.return_path, incident, request.environ
         )
 
-    def _without_attempt(self, cookies: str, now: int) -> Response:
+    def _without_attempt(self, request: Request, state: str, now: int) -> Response:
         """Answer an IdP's answer to no attempt of this browser: replayed, too late, or another browser's.
 
         Whoever is signed in pressed the back button or reloaded; for them the sign-in has long worked.
         """
-        match self.sessions.load(cookies, now):
+        if request.method == "POST":
+            # Of a POST from elsewhere a browser keeps the session's cookie. The GET that follows brings it,
+            # and has nothing of the answer but whose it is.
+            query = urlencode({"state": state[:_LONGEST_STATE]})
+            return self.answers.redirect(f"{self.config.callback_url}?{query}")
+        match self.sessions.load(request.headers.get("Cookie", ""), now):
             case Found():
                 return self.answers.redirect(self.config.public_url + "/")
             case Unavailable(unavailable):
@@ -348,8 +357,10 @@ def _another_try(transaction: Transaction) -> Retry:
     return Retry(transaction.return_path, {name: key for name, key in kept.items() if key})
 
 
-def _is_of(record: SessionRecord, signed_in: SignedIn) -> bool:
-    return record.sub == signed_in.id_token.sub
+def _confirms(signed_in: SignedIn, transaction: Transaction, before: Found | Absent) -> bool:
+    """Whether a silent sign-in is about the person whose session was there, and about nobody since."""
+    subjects = {transaction.confirms} | ({before.record.sub} if isinstance(before, Found) else set())
+    return subjects == {signed_in.id_token.sub}
 
 
 def _only_state(pairs: Iterable[tuple[str, str]]) -> str:

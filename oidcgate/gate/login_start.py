@@ -133,7 +133,7 @@ class LoginStart:
             fragment=asked.fragment or "",
             form=asked.form,
             replaces=self._without_its_cookie(party, session),
-            silent=silent,
+            confirms=session.record.sub if silent and isinstance(session, Found) else "",
         )
         # A name that this gate verified; one that a request merely claims only where a switch says so (F-15).
         known = session.record.user_name if isinstance(session, Found) else None

@@ -64,7 +64,8 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         replaces: the id of the session that this browser had, where the answer comes without its cookie; "":
             it had none, or the cookie comes along.
         framed: it only looks whether a session goes on, in a frame (`session_frame` next door).
-        silent: nobody was to be shown anything, and a session went on meanwhile.
+        confirms: the subject of the session that went on meanwhile, of a sign-in that was to show nobody
+            anything; "": it was an ordinary one.
     """
 
     seed: bytes
@@ -80,7 +81,7 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     form: str = ""
     replaces: str = ""
     framed: bool = False
-    silent: bool = False
+    confirms: str = ""
 
     def __repr__(self) -> str:
         return f"Transaction(issuer={self.issuer!r}, started_at={self.started_at})"
