@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.support.tls import Certificate
 
-START_SECONDS = 40
+START_SECONDS = 120
 ROOT = Path(__file__).parents[2]
 #: Below what Linux gives to connections and to servers that leave the choice to it.
 _PORTS = (20_000, 32_000)
