@@ -197,13 +197,19 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 # Modules that return values and do nothing else: what they decide can be tested as a table.
 PURE = (
+    "oidcgate.directory.entries",
     "oidcgate.gate.claim_path",
+    "oidcgate.gate.comparison",
     "oidcgate.gate.context",
     "oidcgate.gate.context_settings",
     "oidcgate.gate.context_types",
     "oidcgate.gate.decision",
+    "oidcgate.gate.diagnosis",
     "oidcgate.gate.forwarding",
+    "oidcgate.gate.login_request",
     "oidcgate.gate.policy",
+    "oidcgate.gate.refresh",
+    "oidcgate.gate.unread",
     "oidcgate.identity",
     "oidcgate.jose.jwe",
     "oidcgate.jose.jwt",
@@ -219,6 +225,7 @@ PURE = (
     "oidcgate.proxy.response_head",
     "oidcgate.proxy.routes",
     "oidcgate.serve.answer_head",
+    "oidcgate.slowing",
     "oidcgate.strict_json",
     "oidcgate.web.canonical_path",
     "oidcgate.web.cookies",
