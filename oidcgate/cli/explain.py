@@ -58,9 +58,10 @@ def explain(path: Path, file: Any, user: str | None, idp: str | None, hook: bool
         parts = build(config)
     forwarding = config.forward.forwarding(behind_a_proxy=bool(config.proxy.places))
     if user is not None:
-        lines = _of_user(parts, forwarding, user, int(time.time()))
+        lines = _of_user(config, parts, forwarding, user, int(time.time()))
     else:
-        lines = _of_claims(parts, forwarding, _provider(config, idp), file.read(), hook, int(time.time()))
+        provider = _provider(config, idp)
+        lines = _of_claims(config, parts, forwarding, provider, file.read(), hook, int(time.time()))
     for line in lines:
         click.echo(line.rstrip())
 
@@ -74,11 +75,17 @@ def _provider(config: GateConfig, name: str | None) -> ProviderSettings:
 
 
 def _of_claims(
-    parts: GateParts, forwarding: Forwarding, provider: ProviderSettings, text: bytes, hook: bool, now: int
+    config: GateConfig,
+    parts: GateParts,
+    forwarding: Forwarding,
+    provider: ProviderSettings,
+    text: bytes,
+    hook: bool,
+    now: int,
 ) -> Iterator[str]:
     id_token, userinfo = _read(text)
     claims = merged_claims(id_token, userinfo)
-    match = parts.config.users.match
+    match = config.users.match
     claimed = claims.get(match)
     yield from _titled("provider", f"{provider.name or '(no name)'}, {provider.expected_issuer}")
     if not isinstance(claimed, str) or not claimed:
@@ -90,8 +97,6 @@ def _of_claims(
     user, said = _looked_up(parts, claimed, now)
     yield from _titled("user name", f"{match} = {claimed!r}")
     yield from _titled("directory", said)
-    issuer = provider.expected_issuer
-    contexts = next(there.contexts for there in parts.at_each_host if issuer in there.relying_parties)
     who = Identity(
         user_name=claimed if user is None else user.user_name,
         sub=str(claims.get("sub", "")),
@@ -103,7 +108,7 @@ def _of_claims(
         display_name=None if user is None else user.display_name,
         known=user is not None,
     )
-    context, amr = contexts.read(claims, id_token, who)
+    context, amr = parts.contexts.read(claims, id_token, who)
     came = f" (the IdP says {' '.join(who.amr) or 'nothing'})" if amr != who.amr else ""
     who = msgspec.structs.replace(who, amr=amr)
     yield from _titled("signed in by", f"acr {who.acr or '-'}, amr {' '.join(amr) or '-'}{came}")
@@ -111,28 +116,30 @@ def _of_claims(
         yield from _titled("hook", f"{provider.hook}{'' if hook else ', not called; --hook calls it'}")
     if hook:
         try:
-            context = contexts.hooked(context, who)
+            context = parts.contexts.hooked(context, who)
         except HookFailed as failed:
             end_with([f"hook: {failed}; nobody signs in while it fails"])
-    kept = contexts.keep(context, amr)
+    kept = parts.contexts.keep(context, amr)
     who = msgspec.structs.replace(who, claims=kept.claims)
     yield ""
-    yield from _table(context.ways, _told_as(parts.config, forwarding), context)
+    yield from _table(context.ways, _told_as(config, forwarding), context)
     yield ""
-    yield from _app(parts.config, forwarding, who)
+    yield from _app(config, forwarding, who)
 
 
-def _of_user(parts: GateParts, forwarding: Forwarding, name: str, now: int) -> Iterator[str]:
+def _of_user(
+    config: GateConfig, parts: GateParts, forwarding: Forwarding, name: str, now: int
+) -> Iterator[str]:
     user, said = _looked_up(parts, name, now)
     yield from _titled("directory", said)
     hours = parts.last_sign_ins.lifetime_seconds / 3600
-    if parts.config.state.store == "memory":
+    if config.state.store == "memory":
         end_with(["state.store: 'memory' is the server's own; give the claims of a person with --claims"])
-    if (file := absent_file(parts.config.state.store)) is not None:
+    if (file := absent_file(config.state.store)) is not None:
         end_with([f"state.store: {file} is not there; nobody has signed in yet"])
     try:
         last = parts.last_sign_ins.of(name if user is None else user.user_name, now)
-        nobodys = parts.config.users.insecure_unpinned
+        nobodys = config.users.insecure_unpinned
         pin = None if user is None or nobodys else parts.pins.of(user.user_name, now)
     except StoreUnavailable as error:
         end_with([f"state.store: {error}"])
@@ -142,16 +149,16 @@ def _of_user(parts: GateParts, forwarding: Forwarding, name: str, now: int) -> I
     if last is None:
         yield from _titled("last sign-in", f"none within {hours:g} hours; --claims explains claims of a file")
         return
-    yield from _sign_in(parts, forwarding, last)
+    yield from _sign_in(config, forwarding, last)
 
 
-def _sign_in(parts: GateParts, forwarding: Forwarding, last: LastSignIn) -> Iterator[str]:
+def _sign_in(config: GateConfig, forwarding: Forwarding, last: LastSignIn) -> Iterator[str]:
     yield from _titled(
         "last sign-in", f"{_time(last.at)}, as {last.claimed_name!r}, {last.sub} of {last.iss}"
     )
     yield from _titled("signed in by", f"acr {last.acr or '-'}, amr {' '.join(last.amr) or '-'}")
     yield ""
-    yield from _table(last.ways, _told_as(parts.config, forwarding), None)
+    yield from _table(last.ways, _told_as(config, forwarding), None)
     yield ""
     yield "Values are in the person's session alone. What an app is told by now is by this configuration."
 
@@ -191,7 +198,7 @@ def _looked_up(parts: GateParts, name: str, now: int) -> tuple[KnownUser | None,
 
 
 def _told_as(config: GateConfig, forwarding: Forwarding) -> Mapping[str, str]:
-    """How an app is told each context attribute."""
+    """How an app is told each context attribute, whatever its host: sessions of all keep the same ones."""
     kept = config.kept_attributes
     # Behind a proxy an app has nothing but headers.
     told: dict[str, list[str]] = {name: [] if config.proxy.places else ["claims"] for name in kept}

@@ -269,7 +269,7 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
     transactions = Transactions(
         base.sealer("transaction"),
         names,
-        cross_site_post=any(entry.response_mode == "form_post" for entry in config.identity_providers),
+        cross_site_post=config.cross_site_post,
     )
     fragments = Fragments(answers, config.login.keep_fragment, base.random_bytes)
     session_frame = SessionFrame(

@@ -229,6 +229,15 @@ class GateConfig:
         return self.origins[0].startswith("https:")
 
     @property
+    def cross_site_post(self) -> bool:
+        """Whether some provider answers by a POST from its own site (`form_post`).
+
+        Only cookies with SameSite=None come along with one. One such provider is enough: all attempts to sign
+        in at a host have cookies of one kind, wherever they lead.
+        """
+        return any(entry.response_mode == "form_post" for entry in self.identity_providers)
+
+    @property
     def callback_url(self) -> str:
         """The redirect URI to register at the IdP, byte for byte; of several hosts, see `at_each_host`."""
         return self.public_url + CALLBACK_PATH

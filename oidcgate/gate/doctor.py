@@ -256,8 +256,7 @@ class Doctor:
                 "of your own",
             )
             return
-        cross_site = config.identity_providers[0].response_mode == "form_post"
-        yield from judge_login(login, self.names, config.callback_url, cross_site=cross_site)
+        yield from judge_login(login, self.names, config.callback_url, cross_site=config.cross_site_post)
 
 
 class _Forgot(Exception):

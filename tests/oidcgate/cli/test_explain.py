@@ -109,6 +109,15 @@ def written(folder: Path, provider: str = "") -> Path:
     return path
 
 
+def write_second_host(path: Path, settings: str = "") -> None:
+    """Add a host with a provider of its own."""
+    text = path.read_text().replace("[provider]", "[[providers]]").replace("[[provider.", "[[providers.")
+    urls = '"https://app.example.com", "https://two.example"'
+    text = text.replace('public_url = "https://app.example.com"', f"public_urls = [{urls}]")
+    other = 'name = "Two"\nissuer = "https://id.two.example"\nclient_id = "app"\nclient_secret = "x"\n'
+    path.write_text(f'{text}\n[[providers]]\n{other}hosts = ["two.example"]\n{settings}\n')
+
+
 def run(path: Path, *arguments: str, given: Any = None) -> Result:
     text = None if given is None else given if isinstance(given, str) else json.dumps(given)
     command = ["explain", "--config", str(path), *arguments]
@@ -243,14 +252,21 @@ def test_an_address_that_is_not_verified(tmp_path: Path) -> None:
 
 
 def test_claims_of_a_provider_that_serves_another_host(config: Path) -> None:
-    text = config.read_text().replace("[provider]", "[[providers]]").replace("[[provider.", "[[providers.")
-    hosts = '"https://app.example.com", "https://two.example"'
-    text = text.replace('public_url = "https://app.example.com"', f"public_urls = [{hosts}]")
-    other = 'name = "Two"\nissuer = "https://id.two.example"\nclient_id = "app"\nclient_secret = "x"\n'
-    config.write_text(f'{text}\n[[providers]]\n{other}hosts = ["two.example"]\n')
+    write_second_host(config)
     claims = {"sub": "s", "preferred_username": "alice", "name": "Jane"}
     for name in ("Two", "Example"):
         assert row(explained(config, claims, "--idp", name), "name")[-1] == '"Jane"'
+
+
+def test_groups_that_a_provider_of_another_host_alone_fetches(config: Path) -> None:
+    """Sessions of every host keep what one provider of the gate may give."""
+    config.write_text(config.read_text().replace("fetch_groups = true", 'hosts = ["app.example.com"]'))
+    write_second_host(config, "fetch_groups = true")
+
+    output = explained(config, CLAIMS, "--idp", "Two")
+    assert row(output, "groups")[5:] == ["claims, X-Forwarded-Groups", '["staff", "a,b"]']
+    assert '"groups": ["staff", "a,b"]' in output.partition("told the app\n")[2].splitlines()[1]
+    assert "groups" not in explained(config, CLAIMS, "--idp", "Example").partition("told the app\n")[0]
 
 
 def test_claims_without_a_name_sign_nobody_in(config: Path) -> None:
