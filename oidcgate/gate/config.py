@@ -151,6 +151,7 @@ class GateConfig:
     )
     public_urls: tuple[str, ...] = setting(
         default=(),
+        each=public_url_problem,
         check=public_urls_problem,
         help="Instead of public_url, where there are several hosts; each has sessions of its own.",
     )

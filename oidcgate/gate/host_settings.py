@@ -27,13 +27,10 @@ def public_url_problem(value: str) -> str | None:
 
 
 def public_urls_problem(values: tuple[str, ...]) -> str | None:
-    """What is wrong with several public URLs together, or with one of them; None when nothing is."""
+    """What is wrong with several public URLs together, each of which is right; None when nothing is."""
     names: set[str | None] = set()
     schemes: set[str] = set()
     for value in values:
-        if (wrong := public_url_problem(value)) is not None:
-            what, _, fix = wrong.partition("; ")
-            return f"has {ascii(value)[:80]}, which {what}; {fix}"
         parts = urlsplit(value)
         if parts.hostname in names:
             # Cookies know no ports: each would be sent those of the other, and hand them to another app.

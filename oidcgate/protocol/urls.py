@@ -200,6 +200,7 @@ def _host_is_sound(host: str) -> bool:
 def _scheme_problem(parts: _Parts, http_loopback: bool) -> str | None:
     if parts.scheme == "https":
         return None
+    wrong = "has to start with https://"
     if not is_loopback_host(parts.host):
-        return "has to start with https://"
-    return None if http_loopback else "has to start with https://; http on loopback needs the insecure switch"
+        return f"{wrong}; http is for localhost, 127.0.0.1 and [::1] only" if http_loopback else wrong
+    return None if http_loopback else f"{wrong}; http on loopback needs the insecure switch"

@@ -39,6 +39,7 @@ class Rule(NamedTuple):
     minimum: float | None = None
     maximum: float | None = None
     check: Callable[[Any], str | None] | None = None
+    each: Callable[[Any], str | None] | None = None
     made_by: str = ""
 
 
@@ -51,6 +52,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     check: Callable[[Any], str | None] | None = None,
+    each: Callable[[Any], str | None] | None = None,
     made_by: str = "",
 ) -> Any:
     """A dataclass field that is a setting. Without `default` and `factory` it is required, and not empty.
@@ -60,9 +62,10 @@ def setting(
         choices: the only values there are; for a list, of each entry.
         minimum, maximum: inclusive bounds of a number.
         check: gets the converted value; returns None, or `what is wrong; what to do`. It must not raise.
+        each: the same for each entry of a list; `check` is asked about the list when no entry is wrong.
         made_by: of a secret, the command that makes its file, which is `{file}` in it.
     """
-    metadata = {"rule": Rule(help, tuple(choices), minimum, maximum, check, made_by)}
+    metadata = {"rule": Rule(help, tuple(choices), minimum, maximum, check, each, made_by)}
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata, kw_only=True)
     if default is REQUIRED:

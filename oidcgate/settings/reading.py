@@ -398,10 +398,24 @@ class _Reader:
             return self._wrong(key, value, f"is less than {rule.minimum}", f"use {rule.minimum} or more")
         if rule.maximum is not None and value > rule.maximum:
             return self._wrong(key, value, f"is more than {rule.maximum}", f"use {rule.maximum} or less")
-        if rule.check is not None and (wrong := rule.check(value)) is not None:
-            message, _, fix = wrong.partition("; ")
-            return self._wrong(key, None if secret else value, message, fix or rule.help)
+        if rule.each is not None:
+            entries = [
+                self._judged(rule.each, entry, f"{key}[{index}]", rule.help)
+                for index, entry in enumerate(value)
+            ]
+            if any(entry is _UNSET for entry in entries):
+                return _UNSET
+        if rule.check is not None:
+            return self._judged(rule.check, value, key, rule.help, secret=secret)
         return value
+
+    def _judged(
+        self, check: Callable[[Any], str | None], value: Any, key: str, help: str, *, secret: bool = False
+    ) -> Any:
+        if (wrong := check(value)) is None:
+            return value
+        message, _, fix = wrong.partition("; ")
+        return self._wrong(key, None if secret else value, message, fix or help)
 
     def _unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
         # The value stays unsaid: under a mistyped name it may be a secret.

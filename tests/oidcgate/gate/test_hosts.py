@@ -100,8 +100,8 @@ class TestSettings:
             pytest.param({"public_urls": []}, "public_url", "is missing", id="neither"),
             pytest.param(
                 {"public_urls": ["https://a.example.com", "https://b.example.com/"]},
-                "public_urls",
-                "'https://b.example.com/', which",
+                "public_urls[1]",
+                "'https://b.example.com/' has a path",
                 id="one-is-wrong",
             ),
             pytest.param(
@@ -147,6 +147,17 @@ class TestSettings:
             config(**more)
         assert key in {problem.key for problem in caught.value.problems}
         assert says in str(caught.value)
+
+    def test_each_wrong_url_is_told_and_that_http_is_for_loopback(self) -> None:
+        urls = ["http://app.example.com", "https://b.example.com", "http://app.localhost:8000"]
+        with pytest.raises(SettingsError) as caught:
+            config(public_urls=urls)
+        loopback = "http is for localhost, 127.0.0.1 and [::1] only"
+        assert str(caught.value).splitlines() == [
+            f"public_urls[{index}]: {urls[index]!r} has to start with https://; {loopback}; "
+            "write it like https://app.example.com"
+            for index in (0, 2)
+        ]
 
     def test_a_rule_names_a_provider_of_its_hosts(self) -> None:
         one = {"name": "One", "issuer": ISSUER, "client_id": "a", "client_secret": "s"}

@@ -244,6 +244,7 @@ def test_the_switch_opens_http_for_issuer_and_endpoint_on_loopback() -> None:
     assert issuer_problem("http://localhost:9000/op", insecure_allow_http_loopback=True) is None
     assert endpoint_problem("http://[::1]:9000/token?x=1", insecure_allow_http_loopback=True) is None
     assert endpoint_problem("http://id.example.com/token", insecure_allow_http_loopback=True) is not None
+    assert "localhost" in (issuer_problem("http://app.localhost", insecure_allow_http_loopback=True) or "")
     assert endpoint_problem("http://[::1]:9000/token") is not None
     assert issuer_problem("http://localhost:9000/op") is not None
     assert endpoint_problem("https://id.example.com/token#x") == "an endpoint has no fragment"
