@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from oidcgate.jose.keys import VerificationKey
 from oidcgate.net.fetch import Head
-from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.errors import NEED_A_PERSON, Reason, Refused
 from oidcgate.web.cookies import CookieNames
 
 __all__ = [
@@ -30,10 +30,6 @@ __all__ = [
 
 # `Date` names whole seconds, and its answer was some time on its way.
 _UNSEEN_SECONDS: Final = 2
-# What a silent request is answered by an IdP that knows the client and its redirect URI.
-_NOT_SIGNED_IN: Final = frozenset(
-    {"login_required", "interaction_required", "consent_required", "account_selection_required"}
-)
 
 
 class Verdict(StrEnum):
@@ -109,7 +105,8 @@ def judge_redirect_uri(issuer: str, head: Head, redirect_uri: str) -> Finding:
     if head.location and _is_at(head.location, redirect_uri):
         query = urlsplit(head.location)
         error = parse_qs(query.query or query.fragment).get("error", [""])[0]
-        if not error or error in _NOT_SIGNED_IN:
+        # It asks for a person only where it knows client and redirect URI.
+        if not error or error in NEED_A_PERSON:
             return Finding(issuer, Verdict.FINE, f"knows the redirect URI {redirect_uri}")
         return Finding(
             issuer,

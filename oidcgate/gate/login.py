@@ -37,17 +37,13 @@ from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import Transaction, Transactions
 from oidcgate.identity import Identity
 from oidcgate.protocol.distributed_claims import claims_elsewhere
-from oidcgate.protocol.errors import Reason, Refused
+from oidcgate.protocol.errors import NEED_A_PERSON, Reason, Refused
 from oidcgate.protocol.session_management import session_state_of
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.parameters import form_pairs, query_pairs
 
 # Of a state that is none of ours; ours are shorter.
 _LONGEST_STATE: Final = 64
-# What a provider answers to prompt=none when it would have to show the person something.
-_NEED_A_PERSON: Final = frozenset(
-    {"login_required", "interaction_required", "consent_required", "account_selection_required"}
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +244,7 @@ class Login:
         if not transaction.confirms or not (isinstance(before, Found) or transaction.replaces):
             return None
         refused = error if isinstance(error, Refused) else None
-        if refused is not None and (refused.error in _NEED_A_PERSON or refused.reason is Reason.ID_TOKEN_SUB):
+        if refused is not None and (refused.error in NEED_A_PERSON or refused.reason is Reason.ID_TOKEN_SUB):
             name = self.relying_parties[transaction.issuer].provider.name
             more = {**_another_try(transaction).kept, **({"idp": name} if name else {})}
             return self.answers.redirect(self.answers.login_url(transaction.return_path, **more))

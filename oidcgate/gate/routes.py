@@ -1,7 +1,7 @@
 """Everything under `/.oidcgate/`: which route answers what, and what a failing one answers.
 
-Lives here: the table of routes, the small routes that tell who and whether (`userinfo`, `healthz`, `readyz`),
-and the error boundary. The routes of signing in and out are `login` and `logout` next door.
+Lives here: the table of routes, the small routes that tell who, whether and by which keys (`userinfo`,
+`healthz`, `readyz`, `jwks.json`), and the error boundary. All other routes are parts that `Routes` is given.
 """
 
 import dataclasses

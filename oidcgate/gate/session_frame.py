@@ -25,16 +25,12 @@ from oidcgate.gate.relying_party import RelyingParty, SignedIn
 from oidcgate.gate.session import Absent, Found, SessionUnavailable, Unavailable
 from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.transaction import SEED_BYTES, Transaction, Transactions
-from oidcgate.protocol.errors import Refused
+from oidcgate.protocol.errors import NEED_A_PERSON, Refused
 from oidcgate.web.facts import Facts, RequestKind
 from oidcgate.web.parameters import query_pairs
 
 __all__ = ["SessionFrame", "SomebodyElse"]
 
-#: What a provider answers to prompt=none when the person would have to do something. Spec: OIDC Core 3.1.2.6.
-_SIGNED_OUT: Final = frozenset(
-    {"login_required", "interaction_required", "consent_required", "account_selection_required"}
-)
 _ENDED: Final = "ended"
 
 # Spec: OIDC Session Management 1.0 3.1. The storage is that of our own origin; what is in it is no secret.
@@ -177,7 +173,8 @@ class SessionFrame:
         Raises:
             StoreUnavailable: it may not have ended.
         """
-        over = isinstance(error, SomebodyElse) or (isinstance(error, Refused) and error.error in _SIGNED_OUT)
+        asks = isinstance(error, Refused) and error.error in NEED_A_PERSON
+        over = asks or isinstance(error, SomebodyElse)
         if not over:
             # Empty: it would find the same thing, and ask the same question, over and over.
             return self._framed()

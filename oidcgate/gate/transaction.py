@@ -2,8 +2,8 @@
 
 Lives here: what an attempt remembers, the values that derive from its seed, and its cookie: how it is named,
 capped in number and opened. Not here: sealing itself (`oidcgate.web.sealing`), the two routes that begin and
-finish an attempt (`login` next door), and logout, which forbids the sessions that pending attempts would make
-(`logout` next door).
+finish an attempt (`login_start`, `login` next door), and logout, which forbids the sessions that pending
+attempts would make (`logout` next door).
 
 An attempt per tab, each in a cookie named by its state, is what lets many tabs sign in at once. Single use is
 the deletion of the cookie together with the code, which the IdP redeems once.
@@ -122,7 +122,7 @@ class Transactions:
 
     Attributes:
         sealer: seals for this purpose and this gate only.
-        cross_site_post: the IdP answers by form_post, whose cross-site POST carries only cookies with
+        cross_site_post: some IdP answers by form_post, whose cross-site POST carries only cookies with
             SameSite=None.
     """
 

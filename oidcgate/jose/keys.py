@@ -9,7 +9,7 @@ room of its own, `oidcgate.jose.shared_secret`; `none` signs nothing. Tokens are
 import base64
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from joserfc import jwk
@@ -177,14 +177,6 @@ def x5_members(chain: Sequence[bytes]) -> dict[str, Any]:
         "x5t": _base64url(older),
         "x5t#S256": _base64url(hashlib.sha256(own).digest()),
     }
-
-
-def public_jwks(entries: Iterable[tuple[str, str, Key]]) -> dict[str, Any]:
-    """Return the key set to publish from (kid, alg, key) entries.
-
-    Spec: RFC 7517 5; OIDC Core 10.1.
-    """
-    return {"keys": [public_jwk(key, kid, alg) for kid, alg, key in entries]}
 
 
 def import_public_keys(document: Mapping[str, Any]) -> tuple[VerificationKey, ...]:

@@ -8,8 +8,13 @@ redirect, JSON) is the callers' business.
 
 import re
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
+#: What a provider answers to `prompt=none` when it would have to show the person something. Spec: OIDC Core
+#: 3.1.2.6.
+NEED_A_PERSON: Final = frozenset(
+    {"login_required", "interaction_required", "consent_required", "account_selection_required"}
+)
 # RFC 6749 5.2: what error and error_description may hold.
 _ILLEGAL = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 

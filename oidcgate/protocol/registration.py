@@ -14,8 +14,6 @@ from oidcgate.protocol.errors import InvalidClientMetadata, InvalidRequest, Unsu
 from oidcgate.protocol.response_type import ResponseType, parse_response_type
 from oidcgate.strict_json import NotStrictJSON, parse_object
 
-#: What Authlib knows of client metadata, which is what RFC 7591 and OIDC Registration have.
-STANDARD_MEMBERS: Final = frozenset((*OAuthMetadata.REGISTERED_CLAIMS, *OpenIDMetadata.REGISTERED_CLAIMS))
 #: What a server says and a client that changes its registration must not. Spec: RFC 7592 2.2.
 SAID_BY_THE_SERVER: Final = (
     "registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at",

@@ -16,15 +16,12 @@ from typing import Any, Final, NamedTuple
 from oidcgate.jose.jwt import JWTError, VerifiedJWT, unverified_claims, unverified_header
 from oidcgate.protocol.authorization import (
     PARAMETER_NAMES,
-    AuthorizationRequest,
     RawRequest,
     parse_authorization_request,
-    request_parameters,
 )
 from oidcgate.protocol.errors import InvalidRequestObject
 from oidcgate.protocol.numeric_date import numeric_date
 from oidcgate.protocol.urls import endpoint_problem
-from oidcgate.strict_json import parse_object
 
 #: The `typ` of a request object that says what it is. Spec: RFC 9101 10.8.
 TYPE: Final = "oauth-authz-req+jwt"
@@ -145,36 +142,6 @@ def asked_by(outer: RawRequest, claims: Mapping[str, Any], *, signed: bool, alon
     kept = [(name, v) for name, v in outer.pairs if name == "client_id" or not (alone or name in gone)]
     added = [(name, value) for name, value in inside if name not in ("client_id", *_NAMING)]
     return parse_authorization_request([*kept, *added], signed=signed)
-
-
-def request_object_claims(
-    request: AuthorizationRequest, *, issuer: str, jti: str, now: int, lifetime_seconds: int
-) -> dict[str, Any]:
-    """Return the claims of an object that asks for what the request does, to be signed.
-
-    Args:
-        issuer: The provider's.
-        jti: Never used before.
-
-    Raises:
-        NotStrictJSON: The request's `claims` are no JSON object.
-
-    Spec: OIDC Core 6.1; RFC 9101 4.
-    """
-    parameters: dict[str, Any] = dict(request_parameters(request))
-    if request.max_age is not None:
-        parameters["max_age"] = request.max_age
-    if request.claims is not None:
-        parameters["claims"] = parse_object(request.claims)
-    return {
-        **parameters,
-        "iss": request.client_id,
-        "aud": issuer,
-        "jti": jti,
-        "iat": now,
-        "nbf": now,
-        "exp": now + lifetime_seconds,
-    }
 
 
 def content_hash(content: bytes) -> str:

@@ -1,8 +1,8 @@
 """The port of the small stores: records with an expiry, found by kind and key or by tag.
 
-The state store (revocations, replay, leases, kept tokens) is written once over the verbs of `RecordStore`,
-shared sessions over the few of `RecordCache`; what the records mean is not known here. Implementations:
-`memory` (this process), `sql` (SQLite, PostgreSQL); of a cache alone: `memcached`.
+The state store (revocations, replay, kept tokens, pins, forms and more) is written once over the verbs of
+`RecordStore`, shared sessions over the few of `RecordCache`; what the records mean is not known here.
+Implementations: `memory` (this process), `sql` (SQLite, PostgreSQL), `redis`; of a cache alone: `memcached`.
 """
 
 from collections.abc import Sequence
@@ -117,6 +117,6 @@ class RecordStore(RecordCache, Protocol):
         """A mark that is another one after every write that changed a record; it costs below a microsecond.
         A store may be told which kinds of record this is about.
 
-        Only equality means something. A process sees another process's write at the next call where both
-        share a host, and within two seconds otherwise.
+        Only equality means something. A process sees another process's write at the next call where the store
+        is a SQLite file, and else after as many seconds as the store was made with (`lag_seconds`, at most).
         """

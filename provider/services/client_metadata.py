@@ -47,24 +47,6 @@ COMPOSED: Final[Mapping[str, tuple[str, ...]]] = {
     "scopes": ("scope",),
     "flows": ("grant_types", "response_types"),
 }
-#: What registration never sets, and why.
-NEVER_SET: Final[Mapping[str, str]] = {
-    "client_id": "made up here",
-    "client_secret": "made here, if there is one",
-    "client_secret_sha256": "made here, if there is one",
-    "enabled": "the operator's",
-    "trusted": "people are asked before a stranger learns anything",
-    "insecure_token_endpoint_audience": "the policy's, for all of them",
-    "require_pkce": "the operator's; who uses PKCE anyway loses nothing",
-    "restricted_scopes": "the operator's: takes away",
-    "allowed_users": "the operator's: takes away",
-    "allowed_groups": "the operator's: takes away",
-    "organizations": "how this provider works, not the client",
-    "second_factor": "how this provider works, not the client",
-    "acr_profile": "how this provider works, not the client",
-    "id_token_claims": "the operator's: takes away",
-    "session_management": "the operator's: lets its pages frame one of ours",
-}
 #: Grant types that are no flow of the authorization endpoint, and the flow that each is.
 _TOKEN_GRANTS: Final[Mapping[str, str]] = {
     "refresh_token": "refresh_token",

@@ -24,7 +24,7 @@ from oidcgate.gate.build import build
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.parts import GateParts
 from oidcgate.jose.jwt import sign, unverified_header, verify
-from oidcgate.jose.keys import SIGNING_ALGORITHMS, Key, VerificationKey, generate_key, public_jwks
+from oidcgate.jose.keys import SIGNING_ALGORITHMS, Key, VerificationKey, generate_key, public_jwk
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, verify_hmac
 from oidcgate.protocol.client_assertion import JWT_BEARER, AssertionRules, check_assertion_claims
 from oidcgate.settings import Problem
@@ -158,7 +158,7 @@ class LyingProvider:
         return {"request_uri": request_uri, "expires_in": 60}
 
     def _keys(self, request: Any, context: Any) -> dict[str, Any]:
-        return public_jwks([("one", "ES256", _KEY)])
+        return {"keys": [public_jwk(_KEY, "one", "ES256")]}
 
     def _token(self, request: Any, context: Any) -> dict[str, Any]:
         form = dict(parse_qsl(request.text))

@@ -15,7 +15,7 @@ from oidcgate.gate.diagnosis import (
     judge_redeeming,
     judge_redirect_uri,
 )
-from oidcgate.jose.keys import generate_key, import_public_keys, public_jwks
+from oidcgate.jose.keys import generate_key, import_public_keys, public_jwk
 from oidcgate.net.fetch import Head
 from oidcgate.protocol.errors import Reason, Refused
 from oidcgate.web.cookies import CookieNames
@@ -64,7 +64,7 @@ def test_a_clock_that_is_not_told(date: str | None) -> None:
 
 def test_keys() -> None:
     keys = import_public_keys(
-        public_jwks([("1", "ES256", generate_key("ES256")), ("2", "RS256", generate_key("RS256"))])
+        {"keys": [public_jwk(generate_key(alg), alg, alg) for alg in ("ES256", "RS256")]}
     )
     fine = judge_keys(ISSUER, keys, ["ES256", "ES384"])
     assert verdict_of(fine, ISSUER) is FINE

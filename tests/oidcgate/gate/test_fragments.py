@@ -1,6 +1,6 @@
 """The fragment of an address is kept through a sign-in, by the browser and nobody else.
 
-What the two scripts do is seen in a browser: tests/live/test_gate_browser.py.
+What the two scripts do is seen in a browser: tests/live/test_kept_in_browser.py.
 """
 
 import re

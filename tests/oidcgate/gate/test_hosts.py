@@ -306,6 +306,7 @@ class TestRequests:
         assert at.browser(WIKI).get("/open").status_code == 200
         assert at.browser(APP).get("/open").status_code == 302
 
+    @pytest.mark.row("F-03")
     def test_a_provider_of_a_host_is_chosen_there_alone(self) -> None:
         one, two = LyingProvider(clock := Scene.set().clock), LyingProvider(clock, issuer=OTHER_ISSUER)
         entry = {"client_id": CLIENT_ID, "client_secret": "client-secret"}

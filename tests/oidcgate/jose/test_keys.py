@@ -19,7 +19,6 @@ from oidcgate.jose.keys import (
     import_public_keys,
     private_jwk,
     public_jwk,
-    public_jwks,
     thumbprint_kid,
 )
 from tests.oidcgate.jose.vectors import (
@@ -51,7 +50,7 @@ def test_a_key_survives_storage_and_another_library_reads_what_is_published(alg:
     key = generate_key(alg)
     stored = json.loads(json.dumps(private_jwk(key)))
     assert thumbprint_kid(import_key(stored)) == thumbprint_kid(key)
-    published = public_jwks([("k1", alg, import_key(stored))])["keys"][0]
+    published = public_jwk(import_key(stored), "k1", alg)
     # PyJWT knows the curve's signature by its older name only.
     assert PyJWK(published, algorithm="EdDSA" if alg == "Ed25519" else alg).key_id == "k1"
     assert {"kid": "k1", "use": "sig", "alg": alg}.items() <= published.items()

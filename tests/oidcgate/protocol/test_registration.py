@@ -7,7 +7,6 @@ import pytest
 
 from oidcgate.protocol.errors import InvalidClientMetadata, InvalidRequest
 from oidcgate.protocol.registration import (
-    STANDARD_MEMBERS,
     check_with_authlib,
     needed_grant_types,
     read_client_metadata,
@@ -133,17 +132,6 @@ def test_types_that_do_not_go(said: dict[str, Any], text: str) -> None:
 )
 def test_the_grant_types_of_a_response_type(response_type: str, grants: tuple[str, ...]) -> None:
     assert needed_grant_types(parse_response_type(response_type)) == grants
-
-
-def test_what_the_other_reader_knows() -> None:
-    assert {
-        "redirect_uris",
-        "client_name",
-        "software_id",
-        "jwks",
-        "subject_type",
-        "request_uris",
-    } <= STANDARD_MEMBERS
 
 
 @pytest.mark.row("P-37")

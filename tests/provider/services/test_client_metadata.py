@@ -6,15 +6,15 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from authlib.oauth2.rfc7591 import ClientMetadataClaims as OAuthMetadata
+from authlib.oidc.registration import ClientMetadataClaims as OpenIDMetadata
 
 from oidcgate.protocol.errors import InvalidClientMetadata, InvalidRedirectUri
-from oidcgate.protocol.registration import STANDARD_MEMBERS
 from oidcgate.settings import Problem
 from provider.client_settings import FLOWS, ClientSettings
 from provider.services.client_metadata import (
     COMPOSED,
     MEMBERS,
-    NEVER_SET,
     metadata_of,
     refusal,
     settings_of,
@@ -22,6 +22,26 @@ from provider.services.client_metadata import (
 from provider.store.clients import Client
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+#: What registration never sets, and why.
+NEVER_SET = {
+    "client_id": "made up here",
+    "client_secret": "made here, if there is one",
+    "client_secret_sha256": "made here, if there is one",
+    "enabled": "the operator's",
+    "trusted": "people are asked before a stranger learns anything",
+    "insecure_token_endpoint_audience": "the policy's, for all of them",
+    "require_pkce": "the operator's; who uses PKCE anyway loses nothing",
+    "restricted_scopes": "the operator's: takes away",
+    "allowed_users": "the operator's: takes away",
+    "allowed_groups": "the operator's: takes away",
+    "organizations": "how this provider works, not the client",
+    "second_factor": "how this provider works, not the client",
+    "acr_profile": "how this provider works, not the client",
+    "id_token_claims": "the operator's: takes away",
+    "session_management": "the operator's: lets its pages frame one of ours",
+}
+#: What Authlib knows of client metadata, which is what RFC 7591 and OIDC Registration have.
+STANDARD_MEMBERS = frozenset((*OAuthMetadata.REGISTERED_CLAIMS, *OpenIDMetadata.REGISTERED_CLAIMS))
 #: Standard members that are left out: nothing here would be done with them.
 NOT_UNDERSTOOD = {"software_id", "software_version"}
 CLIENT = Client(
