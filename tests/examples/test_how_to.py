@@ -295,6 +295,12 @@ def test_each_block_of_configuration_can_be_read(
     if listed is not None:
         bare = {**bare, "providers": listed}
         del bare["provider"]
+    hosts = next((one["public_urls"] for _, one in tables(page) if "public_urls" in one), None)
+    if hosts is not None:
+        bare = {**bare, "public_urls": hosts}
+        del bare["public_url"]
+    if "secret_file" in table.get("session", {}):
+        bare = {**bare, "session": {}}
     connection = table.get("provider", {})
     if connection.keys() & {"client_id", "client_secret_file"}:
         # A whole connection, of which nothing has to be added.

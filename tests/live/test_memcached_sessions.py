@@ -60,7 +60,7 @@ class Workers:
 
     def visit(self, browser: Browser, scene: Scene, path: str = "/page", **headers: str) -> TestResponse:
         """One request with the cookies of the browser, answered by `scene`; they stay as they are."""
-        elsewhere = Browser(scene)
+        elsewhere = scene.browser()
         elsewhere.client._cookies = copy.deepcopy(browser.client._cookies)
         return elsewhere.get(path, headers or NAVIGATION)
 

@@ -48,7 +48,7 @@ class Workers:
 
     def visit(self, browser: Browser, scene: Scene, path: str = "/page", **headers: str) -> TestResponse:
         """One request with the cookies of the browser, answered by `scene`; they stay as they are."""
-        elsewhere = Browser(scene)
+        elsewhere = scene.browser()
         elsewhere.client._cookies = copy.deepcopy(browser.client._cookies)
         return elsewhere.get(path, headers or NAVIGATION)
 
@@ -126,7 +126,7 @@ def test_a_redis_that_forgot_is_a_clean_new_login(workers: Workers) -> None:
     refused(workers.visit(browser, newcomer))
     workers.server.start()
     time.sleep(1.1)
-    browser = Browser(newcomer)
+    browser = newcomer.browser()
     response = browser.get("/page")
     assert response.status_code == 302
     browser.sign_in()
