@@ -14,6 +14,8 @@ from oidcgate.web.sealing import Sealer
 __all__ = ["Held", "Kept", "KeptTokens"]
 
 _KIND: Final = "tokens"
+# Longer ones (with very many groups) make an address that servers refuse. Without a hint the IdP may ask.
+_LONGEST_HINT: Final = 6000
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
@@ -21,7 +23,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
 
     Attributes:
         session_id: whose it is; what lies under another session's key is nobody's.
-        id_token: as it came, for `id_token_hint` at sign-out; the newest.
+        id_token: decrypted, for `id_token_hint`; the newest.
         nonce: that of the sign-in, which a later ID token may repeat.
         refresh_token: what gets the next tokens. None: the provider gave none, or it was taken out to be sent
             (`oidcgate.gate.refresh`).
@@ -43,6 +45,11 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     claim: str = ""
     answer_by: int = 0
     silent_at: int = 0
+
+    @property
+    def hint(self) -> str | None:
+        """The ID token for an address, as `id_token_hint`; None if that would be too long for servers."""
+        return self.id_token if len(self.id_token) <= _LONGEST_HINT else None
 
     def __repr__(self) -> str:
         return "Kept()"

@@ -32,8 +32,6 @@ from oidcgate.web.sealing import Sealer
 
 # How long a person may take at the IdP and still land where the sign-out was to lead.
 _RETURN_SECONDS: Final = 600
-# A longer ID token (with very many groups) makes an address that servers refuse. Without a hint the IdP asks.
-_LONGEST_HINT: Final = 6000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Logout:
         for attempt in attempts:
             self.sessions.forbid(attempt.session_id, now)
         kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)
-        hint = None if kept is None else kept.id_token
+        hint = None if kept is None else kept.hint
         ended = self.sessions.end(record, now)
         if record is not None:
             # What is kept of the session ends at the IdP as well, once all has ended here.
@@ -181,7 +179,7 @@ class Logout:
             return f"{self.config.logged_out_url}?{urlencode({'state': state})}"
         return build_end_session_url(
             endpoint,
-            id_token_hint=hint if hint is None or len(hint) <= _LONGEST_HINT else None,
+            id_token_hint=hint,
             client_id=party.provider.client_id,
             post_logout_redirect_uri=self.config.logged_out_url,
             state=state,

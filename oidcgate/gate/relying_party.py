@@ -104,7 +104,12 @@ class RelyingParty:
         return dataclasses.replace(self, redirect_uri=redirect_uri, token_endpoint=token_endpoint)
 
     def authorization_url(
-        self, transaction: Transaction, *, prompt: tuple[str, ...] = (), login_hint: str | None = None
+        self,
+        transaction: Transaction,
+        *,
+        prompt: tuple[str, ...] = (),
+        login_hint: str | None = None,
+        id_token_hint: str | None = None,
     ) -> str:
         """Where to send the browser for the attempt `transaction`.
 
@@ -128,6 +133,7 @@ class RelyingParty:
             prompt=prompt,
             max_age=transaction.max_age_seconds,
             login_hint=login_hint,
+            id_token_hint=id_token_hint,
             acr_values=transaction.acr_values,
         )
         parameters = {**self.provider.extra_parameters, **request_parameters(request)}

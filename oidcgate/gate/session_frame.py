@@ -123,8 +123,10 @@ class SessionFrame:
         nobody is there, and another site could end the session by leading a browser here.
 
         Raises:
-            SessionUnavailable: who is signed in cannot be said. ProviderUnavailable: where to ask is not
-                known. Refused: the IdP does not take the question.
+            SessionUnavailable, StoreUnavailable: who is signed in, or what is kept of it, cannot be said.
+            ProviderUnavailable: where to ask is not known. Refused: the IdP does not take the question.
+
+        Spec: OIDC Session Management 1.0 3.
         """
         if not _is_our_frame(request, facts):
             return self.answers.json(403, {"error": "not_the_session_frame"})
@@ -141,7 +143,9 @@ class SessionFrame:
             started_at=now,
             framed=True,
         )
-        response = self.answers.redirect(party.authorization_url(transaction, prompt=("none",)))
+        response = self.answers.redirect(
+            party.authorization_url(transaction, prompt=("none",), id_token_hint=self._hint(session, now))
+        )
         for cookie in self.transactions.begin(transaction, cookies, now):
             response.headers.add("Set-Cookie", cookie)
         return response
@@ -187,6 +191,14 @@ class SessionFrame:
                 events.SignedOutByProvider(channel="frame", issuer=record.iss, sub=record.sub, sessions=1)
             )
         return response
+
+    def _hint(self, session: Found | Absent, now: int) -> str | None:
+        held = (
+            self.sessions.kept_tokens.find(session.record.session_id, now)
+            if isinstance(session, Found)
+            else None
+        )
+        return None if held is None else held.kept.hint
 
     def _session(self, request: Request) -> Found | Absent:
         session = self.sessions.load(request.headers.get("Cookie", ""), int(self.clock()))

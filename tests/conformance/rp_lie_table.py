@@ -139,6 +139,18 @@ LIES: dict[str, list[Lie]] = {
         Lie("logout-iss", "a frame with another iss ended the session"),
         Lie("logout-person", "another session ended too"),
     ],
+    f"{_T}-session-management": [
+        Lie("watch-once", "the provider's frame is not asked again"),
+        Lie("watch-state-only", "the frame is asked '[^ ]+'"),
+        Lie("watch-always", "the provider is asked, although nothing has changed"),
+        Lie("watch-only", "the provider is not asked, although something has changed"),
+        Lie("watch-the-page", "the whole page was led to"),
+        Lie("watch-no-hint", "id_token_hint of the silent request"),
+        Lie("watch-old-state", "it asks about another session state|although nothing has changed"),
+        Lie("watch-lives-on", "nobody is signed in at the provider, and the session goes on"),
+        Lie("watch-anybody", "somebody else is signed in at the provider, and the session goes on"),
+        Lie("watch-error-is-change", "the provider is asked, although its frame failed"),
+    ],
 }
 
 #: Lies that only an answer by form_post shows; the others are told once, in the first plan of each module.

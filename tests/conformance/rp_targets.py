@@ -21,7 +21,10 @@ from tests.support.tls import Authority
 _CLIENT_ID = "relying-party"
 _CLIENT_SECRET = "a-client-secret-of-relying-parties-43-characters-or-more"
 #: What the gate is told of single providers, as a client that registers itself would ask them for.
-_OF_ITS_OWN = {"further-oidcc-client-test-invalid-sig-hs256": 'id_token_algorithms = ["HS256"]'}
+_OF_ITS_OWN = {
+    "further-oidcc-client-test-invalid-sig-hs256": 'id_token_algorithms = ["HS256"]',
+    "session-management-oidcc-client-test-session-management": "session_check_seconds = 1",
+}
 
 
 @contextmanager
@@ -55,6 +58,7 @@ def peer(folder: Path, npm: Path, authority: Authority) -> Iterator[RelyingParty
             initiate_login=f"{url}/login",
             redirect_uri=f"{url}/callback",
             page=f"{url}/page",
+            watched=f"{url}/watched",
             logout=f"{url}/logout",
             post_logout_redirect_uri=f"{url}/logged-out",
             backchannel_logout=f"{url}/backchannel?iss={{issuer}}",
@@ -71,11 +75,12 @@ def set_ahead(folder: Path, seconds: float) -> None:
 
 def lying(rp: RelyingParty, lie: str) -> RelyingParty:
     """The peer when it does one thing wrong; `relying_party.mjs` has the names."""
-    lies_at_sign_in = not lie.startswith("logout-")
+    lies_at_sign_in = not lie.startswith(("logout-", "watch-"))
     return replace(
         rp,
         login=f"{rp.login}&lie={lie}" if lies_at_sign_in else rp.login,
         initiate_login=f"{rp.initiate_login}?lie={lie}" if lies_at_sign_in else rp.initiate_login,
+        watched=f"{rp.watched}?lie={lie}",
         logout=f"{rp.logout}?lie={lie}",
         backchannel_logout=f"{rp.backchannel_logout}&lie={lie}",
         frontchannel_logout=f"{rp.frontchannel_logout}?lie={lie}",
@@ -142,6 +147,7 @@ store = "sqlite:///{folder / "state.db"}"
             initiate_login=f"{url}/.oidcgate/login",
             redirect_uri=f"{url}/.oidcgate/callback",
             page=f"{url}/page",
+            watched=f"{url}/watched",
             logout=f"{url}/.oidcgate/logout",
             post_logout_redirect_uri=f"{url}/.oidcgate/logged-out",
             backchannel_logout=f"{url}/.oidcgate/backchannel-logout",

@@ -118,6 +118,7 @@ PARTY = RelyingParty(
     initiate_login="https://app.example/login",
     redirect_uri="https://app.example/cb",
     page="https://app.example/page",
+    watched="https://app.example/watched",
     logout="https://app.example/logout",
     post_logout_redirect_uri="https://app.example/bye",
     backchannel_logout="https://app.example/backchannel",

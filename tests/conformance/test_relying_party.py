@@ -17,6 +17,7 @@ from tests.conformance.rp.plans import Entry, entries
 from tests.conformance.rp.provider import ProviderServer, serving
 from tests.conformance.rp.registry import MODULES
 from tests.conformance.rp.runner import run_module
+from tests.conformance.rp.screen import Windows
 from tests.conformance.rp.target import RelyingParty
 from tests.conformance.rp_lie_table import FORM_POST_LIES, LIES, Lie
 from tests.conformance.test_command import described_party
@@ -38,6 +39,7 @@ ROWS = {
     "backchannel": ("G-07", "F-06"),
     "rp-initiated": ("F-06",),
     "frontchannel": ("G-07", "F-06"),
+    "session-management": ("A-08", "F-06"),
     "dynamic": ("A-10",),
     "refreshtoken": ("G-04", "G-24"),
     "3rdparty-init": ("F-15",),
@@ -72,6 +74,15 @@ def gate(
         yield rp
 
 
+@pytest.fixture(scope="module")
+def windows(authority: Authority) -> Iterator[Windows]:
+    windows = Windows(str(authority.certificate))
+    try:
+        yield windows
+    finally:
+        windows.close()
+
+
 def rows(entry: Entry) -> pytest.MarkDecorator:
     more = ("S-29",) if entry.module.endswith(("-wrong-alg", "-hs256")) else ()
     return pytest.mark.row(*ROWS[entry.plan], *more)
@@ -82,8 +93,10 @@ def expected(entry: Entry) -> str:
 
 
 @pytest.mark.parametrize("entry", [pytest.param(entry, marks=LIVE, id=str(entry)) for entry in ENTRIES])
-def test_the_peer_passes(peer: RelyingParty, providers: ProviderServer, entry: Entry) -> None:
-    outcome = run_module(entry, providers, peer, WAIT_SECONDS)
+def test_the_peer_passes(
+    peer: RelyingParty, providers: ProviderServer, windows: Windows, entry: Entry
+) -> None:
+    outcome = run_module(entry, providers, peer, WAIT_SECONDS, windows)
 
     assert outcome.result == expected(entry), outcome
 
@@ -112,8 +125,10 @@ def test_who_takes_claims_of_others_passes(
         for lie in LIES[entry.module]
     ],
 )
-def test_a_lie_is_seen(peer: RelyingParty, providers: ProviderServer, entry: Entry, lie: Lie) -> None:
-    outcome = run_module(entry, providers, rp_targets.lying(peer, lie.name), WAIT_SECONDS)
+def test_a_lie_is_seen(
+    peer: RelyingParty, providers: ProviderServer, windows: Windows, entry: Entry, lie: Lie
+) -> None:
+    outcome = run_module(entry, providers, rp_targets.lying(peer, lie.name), WAIT_SECONDS, windows)
 
     assert outcome.result == "failed", outcome
     assert re.search(lie.seen, outcome.notes[0]), outcome
@@ -132,8 +147,10 @@ def test_a_lie_about_form_post_is_seen(peer: RelyingParty, providers: ProviderSe
 @pytest.mark.parametrize(
     "entry", [pytest.param(entry, marks=[*LIVE, rows(entry)], id=str(entry)) for entry in ENTRIES]
 )
-def test_the_gate_passes(gate: RelyingParty, providers: ProviderServer, entry: Entry) -> None:
-    outcome = run_module(entry, providers, gate, WAIT_SECONDS)
+def test_the_gate_passes(
+    gate: RelyingParty, providers: ProviderServer, windows: Windows, entry: Entry
+) -> None:
+    outcome = run_module(entry, providers, gate, WAIT_SECONDS, windows)
 
     assert outcome.result == expected(entry), outcome
     assert outcome.result != "passed" or not outcome.notes, outcome

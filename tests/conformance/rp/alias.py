@@ -33,6 +33,10 @@ def a_code(alias: "Alias", asked: Mapping[str, str]) -> dict[str, str]:
     return {"code": code}
 
 
+#: The answer to the parameters that came, and the headers.
+Endpoint = Callable[[dict[str, str], Mapping[str, str]], Answer]
+
+
 def _plain(claims: Mapping[str, Any]) -> Answer:
     return Answer(200, claims)
 
@@ -60,6 +64,7 @@ class Alias:
         response_mode: how the client has to want its answers.
         sends_by: how they are sent, where otherwise than that.
         authorized: what a request is answered with, beside its state.
+        more: further endpoints, by their names.
         before_signing: done when a code is redeemed.
         on_logout: done when a person arrives to sign out, before they are sent on.
         state_back: the state with which they are sent on, by the one that came; None is none.
@@ -89,6 +94,7 @@ class Alias:
     response_mode: str = "query"
     sends_by: str = ""
     authorized: "Callable[[Alias, Mapping[str, str]], Mapping[str, str]]" = a_code
+    more: "Mapping[str, Endpoint]" = field(default_factory=dict)
     before_signing: Callable[[], None] = lambda: None
     on_logout: Callable[[], None] = lambda: None
     state_back: Callable[[str | None], str | None] = lambda state: state
@@ -114,7 +120,7 @@ class Alias:
 
     def answer(self, endpoint: str, values: dict[str, str], headers: Mapping[str, str]) -> Answer:
         """The answer of one endpoint to the parameters that came."""
-        known: dict[str, Callable[[dict[str, str], Mapping[str, str]], Answer]] = {
+        known: dict[str, Endpoint] = {
             ".well-known/openid-configuration": self._configuration,
             "jwks": self._jwks,
             "authorize": self._authorize,
@@ -122,6 +128,7 @@ class Alias:
             "userinfo": self._userinfo,
             "endsession": self._end_session,
             "claims": self._claims,
+            **self.more,
         }
         if endpoint not in known:
             self.fault(f"asked for {endpoint}, which is nowhere")

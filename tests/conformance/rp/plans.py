@@ -13,6 +13,7 @@ from tests.conformance.rp import (
     refreshed,
     responses,
     rp_initiated,
+    session_management,
     signatures,
 )
 from tests.conformance.rp.target import RelyingParty
@@ -20,7 +21,7 @@ from tests.conformance.rp.target import RelyingParty
 #: Where modules are; importing them registers them.
 SUBJECTS = (
     backchannel, claims_of_others, discovery, frontchannel, id_tokens, initiated, refreshed, responses,
-    rp_initiated, signatures,
+    rp_initiated, session_management, signatures,
 )  # fmt: skip
 
 _T = "oidcc-client-test"
@@ -67,6 +68,7 @@ PLANS: dict[str, tuple[str, ...]] = {
     "rp-initiated": (_R, f"{_R}-other-state", f"{_R}-no-state"),
     # The second one is of `oidcc-client-logout-test-plan`, which certifies nothing.
     "frontchannel": (f"{_T}-rp-frontchannel-rpinitlogout", f"{_T}-rp-frontchannel-opinitlogout"),
+    "session-management": (f"{_T}-session-management",),
 }  # fmt: skip
 
 _SIGN_OUT = ("logout", "post_logout_redirect_uri")
@@ -76,6 +78,7 @@ NEEDS = {
     "3rdparty-init": ("initiate_login",),
     "rp-initiated": _SIGN_OUT,
     "frontchannel": (*_SIGN_OUT, "frontchannel_logout"),
+    "session-management": (*_SIGN_OUT, "watched"),
 }
 
 

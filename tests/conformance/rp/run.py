@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -13,6 +14,9 @@ from tests.conformance.op.outcome import Failure, need
 from tests.conformance.rp.alias import Alias
 from tests.conformance.rp.answers import form_of
 from tests.conformance.rp.target import RelyingParty
+
+if TYPE_CHECKING:
+    from tests.conformance.rp.screen import Windows
 
 _NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 _SECONDS = 30
@@ -119,6 +123,7 @@ class Run:
         wait_seconds: how long nothing more may be asked after a refusal.
         browser: the person's.
         other: the same person's second one.
+        windows: a Chromium for the modules that need one; None: each starts its own.
         notes: what is to be known of a module that passed.
     """
 
@@ -127,14 +132,17 @@ class Run:
     wait_seconds: float
     browser: Browser
     other: Browser
+    windows: "Windows | None" = None
     notes: list[str] = field(default_factory=list)
     ahead_seconds: float = 0
 
     @classmethod
     @contextmanager
-    def of(cls, op: Alias, rp: RelyingParty, wait_seconds: float) -> "Iterator[Run]":
+    def of(
+        cls, op: Alias, rp: RelyingParty, wait_seconds: float, windows: "Windows | None"
+    ) -> "Iterator[Run]":
         """A run with new browsers, closed at the end."""
-        run = cls(op, rp, wait_seconds, Browser(rp), Browser(rp))
+        run = cls(op, rp, wait_seconds, Browser(rp), Browser(rp), windows)
         try:
             yield run
         finally:

@@ -1,20 +1,29 @@
 """Runs modules and says what came of them."""
 
 import requests
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.conformance.op.outcome import Failure, Outcome, Skipped
 from tests.conformance.rp.plans import Entry
 from tests.conformance.rp.provider import ProviderServer
 from tests.conformance.rp.registry import MODULES
 from tests.conformance.rp.run import Run
+from tests.conformance.rp.screen import Windows
 from tests.conformance.rp.target import RelyingParty
 
 
-def run_module(entry: Entry, providers: ProviderServer, rp: RelyingParty, wait_seconds: float = 5) -> Outcome:
+def run_module(
+    entry: Entry,
+    providers: ProviderServer,
+    rp: RelyingParty,
+    wait_seconds: float = 5,
+    windows: Windows | None = None,
+) -> Outcome:
     """Run one module; whatever the relying party does, there is an outcome.
 
     Args:
         wait_seconds: how long nothing more may be asked after a refusal; 5 as the certification has it.
+        windows: a Chromium for the modules that need one; None: each starts its own.
     """
 
     def outcome(result: str, *notes: str) -> Outcome:
@@ -22,13 +31,15 @@ def run_module(entry: Entry, providers: ProviderServer, rp: RelyingParty, wait_s
 
     alias = providers.alias(entry.alias, rp)
     alias.response_mode = entry.response_mode
-    with Run.of(alias, rp, wait_seconds) as run:
+    with Run.of(alias, rp, wait_seconds, windows) as run:
         try:
             MODULES[entry.module](run)
         except Failure as failure:
             return outcome("failed", str(failure))
         except requests.RequestException as error:
             return outcome("failed", f"the relying party did not answer: {error}")
+        except PlaywrightError as error:
+            return outcome("failed", f"the browser gave up: {error}")
         except Skipped as reason:
             return outcome("skipped", str(reason))
     return outcome("passed", *run.notes)

@@ -14,6 +14,7 @@ class RelyingParty:
         login: where a sign-in begins, with `{issuer}` for the provider.
         initiate_login: where another site may send a person to sign in: its `initiate_login_uri`.
         page: shown to whoever has signed in, with all that it knows of them; to others it answers 401.
+        watched: a page whose frame asks the provider's frame whether the session is still the same.
         logout: takes the POST of the button that signs out.
         backchannel_logout: takes logout tokens, with `{issuer}` if each provider has an address of its own.
         frontchannel_logout: what a page of the provider loads in a frame when its session has ended. It is
@@ -28,6 +29,7 @@ class RelyingParty:
     initiate_login: str
     redirect_uri: str
     page: str
+    watched: str
     logout: str
     post_logout_redirect_uri: str
     backchannel_logout: str

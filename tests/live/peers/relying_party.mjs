@@ -4,7 +4,7 @@
 // (PEM files), and ahead, a file that says by how many seconds its clock goes ahead.
 // GET /login?iss= signs in (OIDC Core 4 with target_link_uri and login_hint), /page is for whoever has and says what
 // is known of them, POST /logout signs out, POST /backchannel?iss= takes logout tokens, /frontchannel?iss=&sid= is what
-// a provider loads in a frame.
+// a provider loads in a frame, and /watched a page whose own frame, /watch, asks the provider's.
 // With &lie=NAME it is another relying party, whose checks are written out below, and which does one thing wrong.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -312,12 +312,66 @@ function takeFrame(issuer, sid, cookie, lie) {
   };
 }
 
+// The frame that asks the provider's, and what it does when that one answers.
+const watch = `
+const { question, origin, lie } = document.currentScript.dataset;
+const op = document.getElementById("op");
+let timer;
+const ask = () => op.contentWindow.postMessage(question, origin);
+addEventListener("message", (event) => {
+  if (event.origin !== origin || event.source !== op.contentWindow) return;
+  if (event.data !== "unchanged") clearInterval(timer);
+  const changed =
+    event.data === "changed" ||
+    (event.data === "error" && lie === "watch-error-is-change") ||
+    (event.data === "unchanged" && lie === "watch-always");
+  if (changed && lie !== "watch-only") (lie === "watch-the-page" ? top : self).location.replace("/silent?lie=" + lie);
+});
+op.addEventListener("load", () => {
+  clearInterval(timer);
+  if (lie !== "watch-once") timer = setInterval(ask, 100);
+  ask();
+});
+`;
+
+function watching({ issuer, frame, state }, lie) {
+  const question = lie === "watch-state-only" ? state : `${settings.client_id} ${state}`;
+  const told = `data-question="${question}" data-origin="${new URL(issuer).origin}" data-lie="${lie}"`;
+  return `<!doctype html><iframe id="op" src="${frame}"></iframe><script ${told}>${watch}</script>`;
+}
+
+// The silent request of that frame, and what becomes of the session.
+async function askSilently(session, lie) {
+  const login = { issuer: session.issuer, silent: true, watching: lie, ...secretsOfALogin() };
+  const location = await right.begin(login);
+  location.searchParams.set("prompt", "none");
+  if (lie !== "watch-no-hint") location.searchParams.set("id_token_hint", session.idToken);
+  return [login, location.href];
+}
+
+async function finishSilently(login, url, cookie) {
+  const session = sessions.get(cookie);
+  const person = await right.finish(login, url).catch(() => null);
+  const lie = login.watching;
+  if (person && (person.sub === session?.sub || lie === "watch-anybody")) {
+    const state = lie === "watch-old-state" ? session.state : url.searchParams.get("session_state");
+    sessions.set(cookie, { ...session, ...person, state });
+  } else if (lie !== "watch-lives-on") sessions.delete(cookie);
+  return [302, { location: `/watch?lie=${lie}` }];
+}
+
 // Whether somebody is signed in; for one lie only half of it has heard that the session is over.
 function isIn(session) {
   if (session?.lives === undefined) return session !== undefined;
   session.lives = !session.lives;
   return session.lives;
 }
+
+const secretsOfALogin = () => ({
+  state: client.randomState(),
+  nonce: client.randomNonce(),
+  verifier: client.randomPKCECodeVerifier(),
+});
 
 const bodyOf = async (request) => {
   const parts = [];
@@ -328,6 +382,7 @@ const bodyOf = async (request) => {
 async function answer(request) {
   const url = new URL(request.url, base);
   const cookie = /session=([\w-]+)/.exec(request.headers.cookie ?? "")?.[1];
+  const html = { "content-type": "text/html; charset=utf-8" };
   switch (`${request.method} ${url.pathname}`) {
     case "GET /login": {
       const login = {
@@ -335,9 +390,7 @@ async function answer(request) {
         lie: url.searchParams.get("lie"),
         hint: url.searchParams.get("login_hint"),
         target: url.searchParams.get("target_link_uri") ?? `${base}/page`,
-        state: client.randomState(),
-        nonce: client.randomNonce(),
-        verifier: client.randomPKCECodeVerifier(),
+        ...secretsOfALogin(),
       };
       if (login.lie === "drops-target") login.target = `${base}/logged-out`;
       need(login.lie === "open-redirector" || new URL(login.target).origin === base, "target_link_uri");
@@ -359,8 +412,16 @@ async function answer(request) {
       need(login && login.state === url.searchParams.get("state"), "state");
       need((request.method === "POST") === (login.mode === "form_post"), "response mode");
       logins.delete(cookie);
+      if (login.silent) return finishSilently(login, url, cookie);
       const person = await ways(login.lie).finish(login, url, cookie);
-      sessions.set(cookie, { issuer: login.issuer, login, due: now() + person.tokens.expires_in, ...person });
+      sessions.set(cookie, {
+        issuer: login.issuer,
+        login,
+        due: now() + person.tokens.expires_in,
+        ...person,
+        frame: login.configuration?.serverMetadata().check_session_iframe,
+        state: url.searchParams.get("session_state"),
+      });
       return [302, { location: login.target }];
     }
     case "GET /page": {
@@ -368,6 +429,19 @@ async function answer(request) {
       if (!isIn(sessions.get(cookie))) return [401, {}];
       const { claims, tokens } = sessions.get(cookie);
       return [200, {}, JSON.stringify({ claims, access_token: tokens?.access_token })];
+    }
+    case "GET /watched":
+      return [200, html, `<!doctype html><iframe src="/watch${url.search}"></iframe>`];
+    case "GET /watch": {
+      const session = sessions.get(cookie);
+      return [200, html, session?.frame ? watching(session, url.searchParams.get("lie") ?? "") : ""];
+    }
+    case "GET /silent": {
+      const session = sessions.get(cookie);
+      if (!session) return [302, { location: "/watch" }];
+      const [login, location] = await askSilently(session, url.searchParams.get("lie"));
+      logins.set(cookie, login);
+      return [302, { location }];
     }
     case "POST /logout": {
       const lie = url.searchParams.get("lie") ?? "";
@@ -405,7 +479,7 @@ createServer(
   async (request, response) => {
     let status;
     let headers;
-    let text = "";
+    let text;
     try {
       [status, headers, text = ""] = await answer(request);
     } catch (error) {

@@ -1,5 +1,6 @@
 """A gated app that tells what it is told of who is there. Tests set the gate's clock ahead.
 
+`/watched` is a page with the gate's frame.
 GATE_CLOCK_AHEAD is a file that says by how many seconds.
 """
 
@@ -25,6 +26,11 @@ def _clock() -> float:
 
 
 def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    if environ["PATH_INFO"] == "/watched":
+        start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+        return [
+            b'<!doctype html>\n<title>App</title>\n<iframe src="/.oidcgate/session-frame" hidden></iframe>\n'
+        ]
     told = {
         "claims": environ["oidcgate.identity"].claims,
         "access_token": environ.get("oidcgate.access_token"),

@@ -8,6 +8,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 import requests
 from werkzeug.test import TestResponse
@@ -125,6 +126,25 @@ class TestAsking:
         assert query["prompt"] == ["none"]
         assert query["redirect_uri"] == [f"{APP}/.oidcgate/callback"]
         assert query["code_challenge_method"] == ["S256"]
+
+    def test_about_the_person_of_the_last_id_token(self) -> None:
+        scene, browser = signed_in()
+        hints = []
+        for _ in range(2):
+            location = asked(browser)
+            [hint] = parse_qs(urlsplit(location).query)["id_token_hint"]
+            assert jwt.decode(hint, options={"verify_signature": False})["sub"] == "sub-of-alice"
+            hints.append(hint)
+            scene.provider.claims["jti"] = "of-the-second-one"
+            browser.get(scene.provider.answer(location, session_state="new.state"))
+        assert hints[0] != hints[1]
+
+    def test_without_a_hint_that_makes_the_address_too_long(self) -> None:
+        scene = Scene.set(WATCHED)
+        scene.provider.claims["groups"] = ["g" * 100] * 100
+        browser = scene.browser()
+        browser.sign_in(session_state="a.b")
+        assert "id_token_hint" not in parse_qs(urlsplit(asked(browser)).query)
 
     @pytest.mark.row("G-24")
     @pytest.mark.parametrize(
