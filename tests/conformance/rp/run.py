@@ -1,7 +1,7 @@
 """One run of one module: its provider, the relying party, and the person's browsers."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -87,6 +87,11 @@ class Browser:
             return crossing.get(
                 url, headers=headers, cookies=cookies, verify=self._rp.ca_file, timeout=_SECONDS
             )
+
+    def become(self, cookies: Mapping[str, str]) -> None:
+        """Be the browser that has these cookies of the relying party, and no others."""
+        self._session.cookies.clear()
+        self._session.cookies.update(cookies)
 
     def is_out(self) -> bool:
         """Whether the relying party does not show it its page any more, whoever of it answers."""

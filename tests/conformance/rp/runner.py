@@ -18,18 +18,21 @@ def run_module(
     rp: RelyingParty,
     wait_seconds: float = 5,
     windows: Windows | None = None,
+    provider: str = "",
 ) -> Outcome:
     """Run one module; whatever the relying party does, there is an outcome.
 
     Args:
         wait_seconds: how long nothing more may be asked after a refusal; 5 as the certification has it.
         windows: a Chromium for the modules that need one; None: each starts its own.
+        provider: the name of the one that is played; "": the entry's. Where a module runs again with another
+            name, what is still under way from the run before is not judged in this one.
     """
 
     def outcome(result: str, *notes: str) -> Outcome:
         return Outcome(entry.plan, "code", entry.module, result, notes)
 
-    alias = providers.alias(entry.alias, rp)
+    alias = providers.alias(provider or entry.alias, rp)
     alias.response_mode = entry.response_mode
     with Run.of(alias, rp, wait_seconds, windows) as run:
         try:

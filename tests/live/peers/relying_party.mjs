@@ -317,14 +317,17 @@ const watch = `
 const { question, origin, lie } = document.currentScript.dataset;
 const op = document.getElementById("op");
 let timer;
+let done = false;
 const ask = () => op.contentWindow.postMessage(question, origin);
 addEventListener("message", (event) => {
-  if (event.origin !== origin || event.source !== op.contentWindow) return;
-  if (event.data !== "unchanged") clearInterval(timer);
+  if (event.origin !== origin || event.source !== op.contentWindow || done) return;
   const changed =
     event.data === "changed" ||
     (event.data === "error" && lie === "watch-error-is-change") ||
     (event.data === "unchanged" && lie === "watch-always");
+  // Questions that were asked meanwhile are answered alike: to leave twice would break off the first request.
+  done = changed || event.data !== "unchanged";
+  if (done) clearInterval(timer);
   if (changed && lie !== "watch-only") (lie === "watch-the-page" ? top : self).location.replace("/silent?lie=" + lie);
 });
 op.addEventListener("load", () => {
