@@ -38,7 +38,7 @@ _WATCH: Final = """
 (function () {
   "use strict";
   var told = document.currentScript.dataset, name = "oidcgate.unchanged";
-  var frame = document.getElementById("provider"), timer;
+  var frame = document.getElementById("provider"), leaving = false, timer;
   function stop() { clearInterval(timer); }
   function seen() {
     try { return localStorage.getItem(name) === told.question; } catch (refused) { return false; }
@@ -51,7 +51,10 @@ _WATCH: Final = """
       return;
     }
     stop();
-    if (event.data === "changed" && seen()) location.replace(told.check);
+    // Once: a second answer on its way would break the check off after it has ended the session unheard.
+    if (leaving || event.data !== "changed" || !seen()) return;
+    leaving = true;
+    location.replace(told.check);
   });
   frame.addEventListener("load", function () {
     stop();

@@ -37,14 +37,14 @@ addEventListener("message", async ({ data, origin, source }) => {
 });
 </script>
 """
-#: The button of the client, on a page that asks for nothing any more.
+#: The button of the client, on a page that asks for nothing any more. Pressed once this has returned.
 _SIGN_OUT = """(address) => {
     for (const frame of document.querySelectorAll("iframe")) frame.remove();
     const form = document.createElement("form");
     form.method = "post";
     form.action = address;
     document.body.append(form);
-    form.submit();
+    setTimeout(() => form.submit());
 }"""
 
 
