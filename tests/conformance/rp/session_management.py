@@ -23,7 +23,7 @@ from tests.conformance.rp.screen import window
 
 _ASKING = "OIDC Session Management 3.1"
 _CHANGED = "OIDC Session Management 3"
-_LONGEST_SECONDS = 20
+_LONGEST_SECONDS = 10
 _POLL_MILLISECONDS = 30
 #: What a browser may take from hearing an answer to what it does about it.
 _SETTLING_SECONDS = 1.5
