@@ -12,12 +12,7 @@ from oidcgate.cli.problems import end_with, told, warn_of_unread
 from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
 from oidcgate.gate.build import build
 from oidcgate.gate.comparison import differences
-from oidcgate.gate.config import (
-    FRONTCHANNEL_LOGOUT_PATH,
-    JWKS_PATH,
-    GateConfig,
-    load_config,
-)
+from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
 from oidcgate.gate.directories import known_users_check
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.installed import uninstalled
@@ -25,6 +20,7 @@ from oidcgate.gate.local_users import entries_of
 from oidcgate.gate.parts import GateParts
 from oidcgate.gate.pins import unpinned_line
 from oidcgate.gate.provider_settings import ProviderSettings
+from oidcgate.gate.registration import registration_lines
 from oidcgate.gate.rule_settings import RuleSettings
 from oidcgate.gate.stores import is_elsewhere, state_doubts, store_check
 from oidcgate.gate.unread import Use
@@ -86,13 +82,8 @@ def _where_there_is_an_upstream(check: Check) -> Check:
 
 def _summary(config: GateConfig) -> None:
     """What is in force, defaults included; no secret."""
-    for here in config.at_each_host:
-        click.echo(f"redirect URI to register at the IdP:    {here.callback_url}")
-        click.echo(f"post-logout redirect URI to register:   {here.logged_out_url}")
-    # An IdP takes one of these, and the sessions of every host end by it.
-    first = config.at_each_host[0]
-    click.echo(f"back-channel logout URI to register:    {first.backchannel_logout_url}")
-    click.echo(f"or, where it has none, front-channel:   {first.public_url}{FRONTCHANNEL_LOGOUT_PATH}")
+    for line in registration_lines(config):
+        click.echo(line)
     for provider in config.identity_providers:
         click.echo(f"provider {provider.name or provider.expected_issuer}")
         click.echo(f"  discovery     {provider.discovery_url}")
@@ -100,7 +91,7 @@ def _summary(config: GateConfig) -> None:
         if provider.hosts:
             click.echo(f"  hosts         {' '.join(provider.hosts)}")
         if provider.client_signing_keys is not None or provider.client_decryption_keys is not None:
-            click.echo(f"  jwks_uri      {first.public_url}{JWKS_PATH}")
+            click.echo(f"  jwks_uri      {config.origins[0]}{JWKS_PATH}")
         click.echo(f"  scopes        {' '.join(provider.scopes)}")
         when = "at each sign-in" if provider.get_user_info else "only when the name is missing"
         click.echo(f"  userinfo      {when}")

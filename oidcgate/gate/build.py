@@ -44,6 +44,7 @@ from oidcgate.gate.policy import Access, Policy, Rule
 from oidcgate.gate.readiness import Readiness
 from oidcgate.gate.refreshing import Refresher
 from oidcgate.gate.refusals import Refusals
+from oidcgate.gate.registration import registration_lines
 from oidcgate.gate.relying_parties import relying_parties
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.routes import Routes
@@ -471,12 +472,8 @@ def _targets(config: GateConfig) -> tuple[str, ...]:
 
 def _tell(config: GateConfig) -> None:
     """Say what an operator needs to know before the first sign-in."""
-    for here in config.at_each_host:
-        for provider in here.identity_providers:
-            # What has to be registered there, to the byte; most first sign-ins fail on it.
-            log.info("redirect URI to register at %s: %s", provider.expected_issuer, here.callback_url)
-            log.info("post-logout redirect URI: %s", here.logged_out_url)
-            log.info("back-channel logout URI: %s", here.backchannel_logout_url)
+    for line in registration_lines(config):
+        log.info("%s", line)
     if (warning := unpinned_line(config.users)) is not None:
         log.warning("%s", warning)
 

@@ -253,6 +253,11 @@ class GateConfig:
         """The back-channel logout URI to register at the IdP."""
         return self.public_url + BACKCHANNEL_LOGOUT_PATH
 
+    @property
+    def frontchannel_logout_url(self) -> str:
+        """The front-channel logout URI to register at an IdP that knows no back channel."""
+        return self.public_url + FRONTCHANNEL_LOGOUT_PATH
+
     @cross_check
     def _some_public_url(self) -> Iterable[Problem]:
         if self.public_url and self.public_urls:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from oidcgate.gate.config import GateConfig
+from oidcgate.gate.registration import registration_lines
 from oidcgate.serve.checks import worker_number
 
 __all__ = ["announcement", "log_to_standard_error", "quiet_gate"]
@@ -25,16 +26,7 @@ def announcement(config: GateConfig) -> list[str]:
             + (f" for {place.host or 'any host'}{place.path}" if len(config.proxy.places) > 1 else "")
             for place in config.proxy.places
         ),
-        *(
-            line
-            for here in config.at_each_host
-            for line in (
-                f"redirect URI to register at the IdP:    {here.callback_url}",
-                f"post-logout redirect URI to register:   {here.logged_out_url}",
-            )
-        ),
-        # One address for all hosts: whichever is told, the sessions of each end.
-        f"back-channel logout URI to register:    {config.at_each_host[0].backchannel_logout_url}",
+        *registration_lines(config),
         f"workers                                 {worker_number(config)}, engine {config.proxy.engine}",
     ]
     if config.serve.metrics_bind:

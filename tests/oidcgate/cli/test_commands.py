@@ -206,8 +206,9 @@ class TestCheck:
         result = run("check", "--config", str(config))
         assert result.exit_code == 0, result.output
         for host in ("app", "wiki"):
-            assert f"at the IdP:    https://{host}.example.com/.oidcgate/callback" in result.output
-            assert f"to register:   https://{host}.example.com/.oidcgate/logged-out" in result.output
+            at = f"URI to register at https://id.example: https://{host}.example.com"
+            assert f"\nredirect {at}/.oidcgate/callback\n" in f"\n{result.output}"
+            assert f"\npost-logout redirect {at}/.oidcgate/logged-out\n" in result.output
         assert result.output.count("backchannel-logout") == 1
         assert "all methods /open at wiki.example.com: anyone" in result.output
 

@@ -45,7 +45,9 @@ def test_the_urls_to_register_are_logged_at_start(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.INFO, logger="oidcgate"):
         build(config_from_mapping(data()))
     assert f"redirect URI to register at {ISSUER}: {APP}/.oidcgate/callback" in caplog.text
-    assert f"{APP}/.oidcgate/logged-out" in caplog.text
+    assert (
+        f"back-channel logout URI to register at {ISSUER}: {APP}/.oidcgate/backchannel-logout" in caplog.text
+    )
     assert SECRET not in caplog.text
     assert CLIENT_SECRET not in caplog.text
 

@@ -55,9 +55,9 @@ def test_what_is_in_force(at: Configured) -> None:
     for line in (
         f"http://127.0.0.1:{at.port}",
         UPSTREAM,
-        f"redirect URI to register at the IdP:    http://127.0.0.1:{at.port}/.oidcgate/callback",
-        f"post-logout redirect URI to register:   http://127.0.0.1:{at.port}/.oidcgate/logged-out",
-        f"back-channel logout URI to register:    http://127.0.0.1:{at.port}/.oidcgate/backchannel-logout",
+        f"redirect URI to register at http://127.0.0.1:1: http://127.0.0.1:{at.port}/.oidcgate/callback",
+        f"post-logout redirect URI to register at http://127.0.0.1:1: http://127.0.0.1:{at.port}/.oidcgate/logged-out",
+        f"back-channel logout URI to register at http://127.0.0.1:1: http://127.0.0.1:{at.port}/.oidcgate/backchannel-logout",
         f"http://127.0.0.1:{at.metrics_port}/metrics",
         "The configuration is right.",
     ):
