@@ -38,7 +38,7 @@ def check(path: Path, offline: bool) -> None:
 
     Exit status 1 when something is wrong with the configuration, or does not fit the IdP, the directory of
     known users or a store; one that does not answer is only reported, because the gate starts without it. The
-    last line says which these are; `oidcgate doctor` takes each for a fault.
+    last line says which these are; `oidcgate doctor` takes each for a fault, and tries the client's secret.
     """
     # What is told below needs no second telling by the log.
     logging.getLogger("oidcgate").addHandler(logging.NullHandler())
@@ -62,6 +62,8 @@ def check(path: Path, offline: bool) -> None:
         click.echo(f"The file is right; not reached: {', '.join(away)}.")
     else:
         click.echo("The configuration is right.")
+        # Asked nowhere above: the IdP would have to be told who asks.
+        click.echo("Whether the IdP takes the client and its secret, `oidcgate doctor` tells.")
 
 
 def _of_a_sidecar() -> list[Check]:

@@ -7,6 +7,7 @@ the driver carries: nothing that a person is called can become part of a stateme
 
 import math
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -39,6 +40,9 @@ _INSTRUCTIONS_PER_LOOK: Final = 10_000
 # (locks, restarts, full disks) passes.
 _SQLITE_SETTINGS: Final = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY}
+)
+_NO_COLUMN: Final = re.compile(
+    r"no such column: known_users\.user_name|column known_users\.user_name does not"
 )
 _POSTGRESQL_SETTINGS: Final = ("0A", "22", "25", "28", "3D", "42")
 
@@ -194,13 +198,17 @@ class SqlUsers:
 
     def _sqlite(self) -> sqlite3.Connection:
         # `rw`: a file that is not there is an error, and is not made.
-        file = f"file:{quote(str(Path(str(self._url.database)).absolute()))}?mode=rw"
+        file = f"file:{quote(str(self._file))}?mode=rw"
         connection = sqlite3.connect(
             file, uri=True, timeout=self._timeout_seconds, check_same_thread=False, isolation_level=None
         )
         connection.execute("PRAGMA query_only = ON")
         connection.set_progress_handler(self._ends.passed, _INSTRUCTIONS_PER_LOOK)
         return connection
+
+    @property
+    def _file(self) -> Path:
+        return Path(str(self._url.database)).absolute()
 
     def _read_only(self, connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
@@ -216,6 +224,11 @@ class SqlUsers:
             state = getattr(error, "sqlstate", None) or ""
             answered = state[:2] in _POSTGRESQL_SETTINGS
         told = " ".join(str(error).split())[:300]
+        # In words of the configuration: of the SELECT around the operator's nobody but us knows.
+        if _NO_COLUMN.search(told):
+            told = "users.sql.query has no column user_name; name it with AS"
+        elif isinstance(error, sqlite3.OperationalError) and not self._file.exists():
+            told = f"users.sql.url: there is no file {self._file}"
         return DirectoryUnavailable(f"{self._name}: {told}", answered=answered)
 
 

@@ -16,6 +16,7 @@ from oidcgate.protocol.metadata import ProviderMetadata, check_provider_metadata
 METADATA_TTL_SECONDS: Final = 3600
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
+_NO_PROVIDER: Final = frozenset({FetchFailure.NOT_JSON, FetchFailure.REDIRECT, FetchFailure.NOT_TLS})
 
 
 class ProviderUnavailable(Exception):
@@ -116,6 +117,8 @@ class Discovery:
             )
         except (FetchError, Refused) as error:
             self._failure = f"the discovery document cannot be used: {error}"
+            if isinstance(error, FetchError) and error.reason is FetchFailure.CONNECTION and not error.sent:
+                self._failure += "; see that it runs and that the address is right"
             self._answered = _has_answered(error)
             self._failures += 1
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 6))
@@ -129,4 +132,4 @@ def _has_answered(error: FetchError | Refused) -> bool:
     if isinstance(error, Refused):
         return True
     refused = error.status is not None and 400 <= error.status < 500
-    return refused or error.reason in (FetchFailure.NOT_JSON, FetchFailure.REDIRECT)
+    return refused or error.reason in _NO_PROVIDER

@@ -200,7 +200,7 @@ class UpstreamSettings(_OneUpstream):
     host: str | None = setting(
         default=Route.host,
         check=lambda host: _told(place_faults(host, Route.path)),
-        help="Only for this Host (`app.example.com`, with a port other than the scheme's).",
+        help="Only for this Host: as in public_urls, without the scheme, with its port if it has one.",
     )
     path: str = setting(
         default=Route.path,

@@ -24,7 +24,8 @@ class RuleSettings:
     path: str = setting(help="/public/** also matches /public; * is one whole segment; case-sensitive.")
     methods: tuple[str, ...] = setting(default=(), help="Only these methods; empty: all. GET includes HEAD.")
     hosts: tuple[str, ...] = setting(
-        default=(), help="Only these of public_urls, without the scheme; empty: all."
+        default=(),
+        help="Only these, as in public_urls, without the scheme, with its port if it has one; empty: all.",
     )
     allow: str = setting(choices=tuple(map(str, Access)), help="Who may pass.")
     provider: str = setting(

@@ -15,6 +15,7 @@ class FetchFailure(StrEnum):
     REFUSED_URL = "refused_url"
     REFUSED_ADDRESS = "refused_address"
     TLS = "tls"
+    NOT_TLS = "not_tls"
     CONNECTION = "connection"
     REDIRECT = "redirect"
     STATUS = "status"

@@ -39,6 +39,8 @@ S = TypeVar("S", bound=requests.Session)
 _CHUNK: Final = 65_536
 # An answer of which only the status counts is read for the sake of its connection, if that is little work.
 _SHORT: Final = 1024
+#: How OpenSSL, by its version, names an answer that is no TLS: to its eyes, a record of a strange version.
+_NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "wrong version number")
 
 
 class FetchedJSON(NamedTuple):
@@ -163,7 +165,10 @@ class GuardedAdapter(BaseAdapter):
                 FetchFailure.TIMEOUT, url, f"no complete answer within {self._total_seconds:g} seconds"
             )
         if isinstance(error, requests.exceptions.SSLError):
-            return FetchError(FetchFailure.TLS, url, _innermost(error))
+            seen = _innermost(error)
+            if any(code in seen for code in _NOT_TLS):
+                return FetchError(FetchFailure.NOT_TLS, url, "that port speaks http, so the scheme is wrong")
+            return FetchError(FetchFailure.TLS, url, seen)
         return FetchError(FetchFailure.CONNECTION, url, _innermost(error))
 
 

@@ -290,7 +290,10 @@ class _Reader:
                 number = math.inf
             if math.isfinite(number):
                 return number
-        return self._wrong(key, value, "is not a finite number", "write a number without quotes, such as 0.5")
+        like = value if isinstance(value, str) and _DECIMAL.fullmatch(value) else "0.5"
+        return self._wrong(
+            key, value, "is not a finite number", f"write a number without quotes, such as {like}"
+        )
 
     def _text(self, value: object, key: str) -> Any:
         if not isinstance(value, str):

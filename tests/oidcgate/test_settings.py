@@ -236,6 +236,11 @@ def test_a_number_is_finite(value: object) -> None:
     assert "is not a finite number; write a number without quotes" in problem
 
 
+def test_a_number_in_quotes_is_told_without_them() -> None:
+    (problem,) = said({**GOOD, "session": {"secret": "sealed", "idle_minutes": "480"}})
+    assert problem.endswith("write a number without quotes, such as 480")
+
+
 def test_a_long_or_many_lined_value_is_shown_short_and_on_one_line() -> None:
     (problem,) = said({**GOOD, "session": {"secret": "sealed", "same_site": "a\nb" * 500}})
     assert len(problem) < 250

@@ -85,7 +85,9 @@ class TestCheck:
         assert "do-not-show" not in result.output
         assert SECRET not in result.output
         assert result.stderr == ""
-        assert result.stdout.endswith("The configuration is right.\n")
+        *_, verdict, hint = result.stdout.splitlines()
+        assert verdict == "The configuration is right."
+        assert "secret, `oidcgate doctor` tells" in hint
 
     def test_every_problem_at_once(self, config: Path) -> None:
         config.write_text(

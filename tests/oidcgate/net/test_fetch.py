@@ -1,5 +1,6 @@
 """The guard around any transport: answers that lie, and URLs that are never called."""
 
+import ssl
 import threading
 from typing import Any
 
@@ -28,6 +29,15 @@ def fetcher(adapter: requests_mock.Adapter, **changes: Any) -> Fetcher:
         ),
         pytest.param({"exc": requests.exceptions.ReadTimeout}, FetchFailure.TIMEOUT, id="read-time-out"),
         pytest.param({"exc": requests.exceptions.SSLError}, FetchFailure.TLS, id="tls"),
+        pytest.param(
+            {
+                "exc": requests.exceptions.SSLError(
+                    ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version")
+                )
+            },
+            FetchFailure.NOT_TLS,
+            id="http-on-that-port",
+        ),
         pytest.param({"exc": requests.exceptions.ConnectionError}, FetchFailure.CONNECTION, id="connection"),
         pytest.param({"exc": requests.exceptions.InvalidHeader}, FetchFailure.CONNECTION, id="header"),
         pytest.param(
