@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from oidcgate.directory.port import fold
 from oidcgate.gate.claim_path import MISSING, ClaimPath, parse_claim_path
 from oidcgate.gate.context_settings import EMAIL, GROUPS, STANDARD, ClaimSettings, MappingSettings
 from oidcgate.gate.context_types import MISMATCH, AttributeType, converted, kind_of
@@ -28,6 +29,8 @@ __all__ = [
 
 # What a claim of an ID token may say without saying anything.
 _NOTHING: Final = (None, "")
+# An address, and what says whether the IdP has verified it: one statement of whoever makes it.
+_VERIFIED: Final = ((EMAIL, "email_verified"), ("phone_number", "phone_number_verified"))
 
 
 class Origin(StrEnum):
@@ -204,10 +207,21 @@ class ContextRules:
 def merged_claims(id_token: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
     """The claims of both; on conflict the ID token's, which are signed.
 
-    An empty one in the ID token says nothing and does not hide userinfo's.
+    An empty one in the ID token says nothing and does not hide userinfo's. Whether an address is verified is
+    said of that address alone: `_verified`.
     """
     said = {name: value for name, value in id_token.items() if value not in _NOTHING}
-    return {**id_token, **userinfo, **said}
+    merged = {**id_token, **userinfo, **said}
+    for address, claim in _VERIFIED:
+        if merged.get(address) in _NOTHING:
+            continue
+        giver, other = (id_token, userinfo) if address in said else (userinfo, id_token)
+        verified = _verified(address, claim, giver, other)
+        if verified in _NOTHING:
+            merged.pop(claim, None)
+        else:
+            merged[claim] = verified
+    return merged
 
 
 def email_is_unverified(claims: Mapping[str, Any]) -> bool:
@@ -221,7 +235,28 @@ def email_is_unverified(claims: Mapping[str, Any]) -> bool:
 
     Spec: OIDC Core 5.1.
     """
-    verified = claims.get("email_verified")
+    return _says_no(claims.get("email_verified"))
+
+
+def _verified(address: str, claim: str, giver: Mapping[str, Any], other: Mapping[str, Any]) -> Any:
+    """What both sources say of whether the address that is taken is verified.
+
+    A "no" of either counts, unless it names another address. A "yes" counts for the address beside it.
+    Whoever says nothing of the address that is taken while the other one does of another does not stand for
+    it.
+
+    Args:
+        giver: whose address is taken.
+    """
+    own, word, named = giver.get(claim), other.get(claim), other.get(address)
+    if named in _NOTHING or word in _NOTHING:
+        return word if _says_no(word) else own
+    if fold(str(named)) != fold(str(giver[address])):
+        return False if own in _NOTHING else own
+    return word if own in _NOTHING or _says_no(word) else own
+
+
+def _says_no(verified: Any) -> bool:
     return verified is not True and verified not in (*_NOTHING, "true")
 
 
@@ -275,7 +310,8 @@ def _follow(mapping: _Mapping, said: _Said) -> tuple[Way, Any]:
 
 def _read(source: _Source, said: _Said) -> tuple[Way, Any]:
     found = source.path.read(said.claims)
-    origin = Origin.USERINFO if said.id_token.get(source.path.claim) in _NOTHING else Origin.ID_TOKEN
+    claim = source.path.claim
+    origin = Origin.ID_TOKEN if said.id_token.get(claim) == said.claims.get(claim) else Origin.USERINFO
     if found is MISSING or found is None:
         return _way(source, Origin.NOBODY, Outcome.ABSENT), found
     if said.email_withheld and source.written == EMAIL:

@@ -107,6 +107,55 @@ class TestMerging:
         token = {"email_verified": False, "updated_at": 0, "groups": []}
         assert merged_claims(token, {"email_verified": True, "updated_at": 5, "groups": ["x"]}) == token
 
+    @pytest.mark.row("A-10")
+    @pytest.mark.parametrize(
+        ("token", "userinfo", "address", "verified"),
+        [
+            pytest.param(("a", True), ("b", False), "a", True, id="the token's own yes"),
+            pytest.param(("a", False), ("b", True), "a", False, id="the token's own no"),
+            pytest.param(("a", None), ("b", True), "a", False, id="a yes about another"),
+            pytest.param(("a", ""), ("b", False), "a", False, id="a no about another"),
+            pytest.param(("a", None), ("b", None), "a", None, id="nothing about either"),
+            pytest.param(("a", True), ("a", False), "a", False, id="a no about the same"),
+            pytest.param(("a", True), ("A", False), "a", False, id="a no about the same in capitals"),
+            pytest.param(("a", None), ("a", "false"), "a", "false", id="a no that is text"),
+            pytest.param(("a", True), ("a", "true"), "a", True, id="two that say yes"),
+            pytest.param(("a", "true"), ("a", None), "a", "true", id="a yes that is text"),
+            pytest.param(("a", False), ("a", True), "a", False, id="a yes about the same, and a no"),
+            pytest.param(("a", None), ("a", True), "a", True, id="a yes about the same"),
+            pytest.param(("a", ""), ("a", True), "a", True, id="a yes beside an empty one"),
+            pytest.param(("a", None), ("", True), "a", None, id="a yes about none"),
+            pytest.param(("a", None), (None, True), "a", None, id="a yes about none at all"),
+            pytest.param(("a", True), ("", False), "a", False, id="a no about none"),
+            pytest.param(("a", True), (None, False), "a", False, id="a no about none at all"),
+            pytest.param((None, True), ("a", False), "a", False, id="userinfo's own no"),
+            pytest.param(("", True), ("a", False), "a", False, id="userinfo's own no beside an empty one"),
+            pytest.param((None, False), ("a", True), "a", False, id="userinfo's yes and the token's no"),
+            pytest.param((None, True), ("a", None), "a", None, id="the token's yes about none"),
+            pytest.param(("", ""), ("a", ""), "a", None, id="nothing of it"),
+        ],
+    )
+    def test_whether_an_address_is_verified_is_said_of_that_address(
+        self, token: tuple[Any, Any], userinfo: tuple[Any, Any], address: str, verified: Any
+    ) -> None:
+        for pair in (("email", "email_verified"), ("phone_number", "phone_number_verified")):
+
+            def said(by: tuple[Any, Any], pair: tuple[str, str] = pair) -> dict[str, Any]:
+                return {name: value for name, value in zip(pair, by, strict=True) if value is not None}
+
+            wanted = {pair[0]: address} | ({} if verified is None else {pair[1]: verified})
+            assert merged_claims(said(token), said(userinfo)) == wanted
+
+    @pytest.mark.row("A-10", "A-25")
+    def test_the_trace_of_whether_it_is_verified_names_whose_word_counts(self) -> None:
+        context = context_of(
+            rules(), {"email_verified": True}, {"email": "a@b.example", "email_verified": False}
+        )
+        ways = {way.target: (way.origin, way.outcome) for way in context.ways}
+        assert ways["email_verified"] == (Origin.USERINFO, Outcome.TAKEN)
+        assert ways["email"] == (Origin.USERINFO, Outcome.UNVERIFIED)
+        assert context.attributes == {"email_verified": False}
+
     @pytest.mark.row("A-10", "A-25")
     def test_the_trace_says_who_said_it(self) -> None:
         context = context_of(rules(), {"email": "a@b.example", "name": ""}, {"name": "Jane"})

@@ -198,6 +198,39 @@ class TestTheUserName:
         browser.sign_in()
         assert browser.get("/private").text == "/private Alice"
 
+    @pytest.mark.row("A-10", "G-15")
+    @pytest.mark.parametrize(
+        ("token", "userinfo"),
+        [
+            pytest.param(
+                {"email": "alice"}, {"email": "mallory", "email_verified": True}, id="a yes about another"
+            ),
+            pytest.param(
+                {"email_verified": True}, {"email": "alice", "email_verified": False}, id="a yes about none"
+            ),
+            pytest.param(
+                {"email": "", "email_verified": True},
+                {"email": "alice", "email_verified": False},
+                id="a yes about an empty one",
+            ),
+            pytest.param(
+                {"email": "alice", "email_verified": True},
+                {"email": "alice", "email_verified": False},
+                id="a no about the same",
+            ),
+        ],
+    )
+    def test_of_two_sources_each_vouches_for_its_own_address(
+        self, token: dict[str, Any], userinfo: dict[str, Any]
+    ) -> None:
+        scene = Scene.set({"users": {"match": "email"}, "provider": {"get_user_info": True}})
+        scene.provider.claims |= token
+        scene.provider.userinfo |= userinfo
+        browser = scene.browser()
+        assert browser.sign_in().status_code == 400
+        assert scene.reasons() == ["email_unverified"]
+        assert not browser.has_session()
+
 
 class TestUserinfo:
     """The option get_user_info, and whose claims they are."""
