@@ -206,7 +206,7 @@ def _of_tokens(told: Told) -> str:
     if told.outcome is Outcome.REVOKED:
         return f"tokens of {session}: revoked at {issuer}"
     why = told.detail or f"{issuer} has no endpoint for that"
-    return f"tokens of {session}: deleted here, not revoked: {why}; there they are good until they end"
+    return f"tokens of {session}: deleted here, not revoked: {why}; there they may be good until they end"
 
 
 def _when(parts: GateParts) -> str:

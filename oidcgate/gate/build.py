@@ -217,10 +217,11 @@ def _shared(
         max_stale_seconds=config.users.max_stale_seconds,
     )
     parties = relying_parties(config, adapter, base.clock, base.random_bytes)
+    token_revocation = TokenRevocation(parties, base.audit)
     return _Shared(
         config=config,
         sessions=sessions,
-        token_revocation=TokenRevocation(parties, base.audit),
+        token_revocation=token_revocation,
         users=users,
         known_users=known_users,
         pins=Pins(base.state),
@@ -230,7 +231,7 @@ def _shared(
         pages=gate_pages(config.pages.folder),
         misses=Misses(),
         readiness=Readiness(),
-        refresher=_refresher(base, sessions, parties, wait),
+        refresher=_refresher(base, sessions, token_revocation, wait) if config.session.keep_tokens else None,
     )
 
 
@@ -306,6 +307,7 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
             transactions=transactions,
             cookies=LoginCookies(names),
             sessions=sessions,
+            token_revocation=shared.token_revocation,
             users=shared.known_users,
             pins=None if config.users.insecure_unpinned else shared.pins,
             policy=policy,
@@ -446,14 +448,13 @@ def _sessions(base: _Base) -> Sessions:
 def _refresher(
     base: _Base,
     sessions: Sessions,
-    parties: Mapping[str, RelyingParty],
+    token_revocation: TokenRevocation,
     wait: Callable[[float], object],
-) -> Refresher | None:
-    if not base.config.session.keep_tokens:
-        return None
+) -> Refresher:
     return Refresher(
         sessions,
-        parties,
+        token_revocation.relying_parties,
+        token_revocation,
         base.audit,
         base.clock,
         before_seconds=base.config.session.refresh_before_seconds,

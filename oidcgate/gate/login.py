@@ -33,7 +33,8 @@ from oidcgate.gate.refusals import Failure, Refusals, Retry
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
 from oidcgate.gate.session import Absent, Found, SessionRecord, SessionUnavailable, Unavailable
 from oidcgate.gate.session_frame import SessionFrame, SomebodyElse
-from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.sessions import Ended, Sessions
+from oidcgate.gate.token_revocation import REQUEST_SECONDS, TokenRevocation
 from oidcgate.gate.transaction import Transaction, Transactions
 from oidcgate.identity import Identity
 from oidcgate.protocol.distributed_claims import claims_elsewhere
@@ -60,6 +61,7 @@ class Login:
     transactions: Transactions
     cookies: LoginCookies
     sessions: Sessions
+    token_revocation: TokenRevocation
     users: KnownUsers
     pins: Pins | None
     policy: Policy
@@ -182,7 +184,8 @@ class Login:
         )
         # In the store and not in the cookie, which it would fill: the ID token is needed once, at sign-out.
         # Before the question, so that a sign-out in between finds it (`Sessions.forbid`).
-        self.sessions.kept_tokens.keep(self._kept(record.session_id, signed_in, transaction, now), now)
+        kept = self._kept(record.session_id, signed_in, transaction, now)
+        self.sessions.kept_tokens.keep(kept, now)
         # First, for it can fail: an outage must not cost anybody the session they have.
         replaced = before.record if isinstance(before, Found) else None
         cookies = self.sessions.create(record, now, replaces=replaced)
@@ -190,6 +193,8 @@ class Login:
             # Signed out in another tab, or by the IdP, meanwhile. The session is dead; sending the browser on
             # would begin anew.
             self.sessions.end(record, now)
+            # What has just come: whoever signed out may have been too early to find it.
+            self.token_revocation.revoke([Ended(record, kept)], REQUEST_SECONDS)
             self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
             return self.answers.redirect(self.config.logged_out_url)
         if isinstance(before, Found):

@@ -97,14 +97,13 @@ class Logout:
             raise SessionUnavailable(session.reason)
         record = session.record if isinstance(session, Found) else None
         attempts = self.transactions.pending(cookies, now)
-        for attempt in attempts:
-            self.sessions.forbid(attempt.session_id, now)
+        begun = [self.sessions.forbid(attempt.session_id, now) for attempt in attempts]
         kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)
         hint = None if kept is None else kept.hint
         ended = self.sessions.end(record, now)
-        if record is not None:
-            # What is kept of the session ends at the IdP as well, once all has ended here.
-            self.token_revocation.revoke([Ended(record, kept)], REQUEST_SECONDS)
+        # What is kept of sessions ends at the IdP as well, once all has ended here.
+        over = [] if record is None else [Ended(record, kept)]
+        self.token_revocation.revoke([*over, *filter(None, begun)], REQUEST_SECONDS)
         self.audit.emit(
             events.SignedOut(
                 user_name=None if record is None else record.user_name,

@@ -6,6 +6,9 @@ record of the tokens goes through is pure (`oidcgate.gate.refresh`); where it is
 
 The provider's clear "no" (`invalid_grant`) ends the session. An answer that cannot be believed, or none, ends
 nothing: the session goes on without tokens until a browser can be sent to sign in silently.
+
+A session can end while the answer is awaited. Whoever ended it found no refresh token to revoke; what comes
+then is revoked here.
 """
 
 import math
@@ -19,8 +22,9 @@ from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.kept_tokens import Held, Kept
 from oidcgate.gate.refresh import NEVER, Next, Step, next_step
 from oidcgate.gate.relying_party import RelyingParty
-from oidcgate.gate.session import Absent, AbsentReason, Found
-from oidcgate.gate.sessions import Sessions
+from oidcgate.gate.session import Absent, AbsentReason, Found, SessionRecord
+from oidcgate.gate.sessions import Ended, Sessions
+from oidcgate.gate.token_revocation import REQUEST_SECONDS, TokenRevocation
 from oidcgate.protocol.errors import Refused
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.waiting import about_to_wait
@@ -48,6 +52,7 @@ class Refresher:
         self,
         sessions: Sessions,
         relying_parties: Mapping[str, RelyingParty],
+        token_revocation: TokenRevocation,
         audit: Audit,
         clock: Callable[[], float],
         *,
@@ -60,6 +65,7 @@ class Refresher:
         Args:
             sessions: those whose tokens are kept.
             relying_parties: by issuer.
+            token_revocation: revokes what comes for a session that has ended.
             audit: where it is told what went wrong.
             clock: epoch seconds.
             before_seconds: how long before its end an access token is renewed.
@@ -69,6 +75,7 @@ class Refresher:
         self._sessions = sessions
         self._tokens = sessions.kept_tokens
         self._parties = relying_parties
+        self._revocation = token_revocation
         self._audit = audit
         self._clock = clock
         self._before_seconds = before_seconds
@@ -202,11 +209,11 @@ class Refresher:
             self._pauses[record.iss].end()
             now, before = int(self._clock()), self._before_seconds
             change = partial(refresh.renewed, sent=sent, tokens=tokens, now=now, before_seconds=before)
-        self._change(record.session_id, claim, change)
+        self._change(record, taken_out, change)
         return self._looked(found, int(self._clock()), ask=False)
 
-    def _change(self, session_id: str, claim: str, change: Callable[[Kept], Kept]) -> None:
-        """Change what was claimed, if it is still there: a session that has ended needs no tokens.
+    def _change(self, record: SessionRecord, taken_out: Kept, change: Callable[[Kept], Kept]) -> None:
+        """Change what was claimed. Where the session has ended meanwhile, the tokens end at the IdP too.
 
         Raises:
             StoreUnavailable: for longer than can be waited for. Nobody knows what was written; what was not
@@ -216,8 +223,11 @@ class Refresher:
         for remaining in reversed(range(_WRITES)):
             try:
                 now = int(self._clock())
-                held = self._tokens.find(session_id, now)
-                if held is None or held.kept.claim != claim:
+                held = self._tokens.find(record.session_id, now)
+                if held is None:
+                    self._let_go(record, change(taken_out), taken_out.answer_by - now)
+                    return
+                if held.kept.claim != taken_out.claim:
                     return
                 if self._tokens.change(held, change(held.kept), now):
                     return
@@ -227,6 +237,15 @@ class Refresher:
             # What was got for a token that is gone must not be lost to a store that is away for a moment.
             self._wait(pause)
             pause *= 2
+
+    def _let_go(self, record: SessionRecord, kept: Kept, seconds: int) -> None:
+        """Revoke what nobody keeps any more.
+
+        Args:
+            seconds: what is left of the time in which others expect an answer.
+        """
+        if kept.refresh_token is not None:
+            self._revocation.revoke([Ended(record, kept)], max(min(seconds, REQUEST_SECONDS), 0))
 
     def _ended(self, found: Found) -> Absent:
         """The provider has said that what it granted is over, and so is the session."""

@@ -291,8 +291,8 @@ class Sessions(ABC):
         record = self.index.get(session_id, now)
         return None if record is None else self._forget(record, now)
 
-    def forbid(self, session_id: str, now: int) -> None:
-        """Revoke the session that a login in flight has yet to create.
+    def forbid(self, session_id: str, now: int) -> Ended | None:
+        """Revoke the session that a login in flight has yet to create; returns it if that is just done.
 
         Anybody can begin logins and sign out of them, so what is written for one that never finishes is kept
         only for as long as it could. It can have finished just now: then its tokens are there, because a
@@ -302,8 +302,7 @@ class Sessions(ABC):
             StoreUnavailable: it may not be in force.
         """
         self.revocations.forbid_session(session_id, now, now + IN_FLIGHT_SECONDS)
-        if self.kept_tokens.has_any(session_id, now):
-            self.revoke(session_id, now)
+        return self.revoke(session_id, now) if self.kept_tokens.has_any(session_id, now) else None
 
     def was_overtaken(self, record: SessionRecord, began_at: int, now: int) -> bool:
         """Whether a session that `create` has begun ended before its login did; `end` it then.

@@ -25,6 +25,10 @@ __all__ = ["REQUEST_SECONDS", "Outcome", "TokenRevocation", "Told"]
 #: How long a request waits for all of its calls. They go on without it, up to `provider.timeout_seconds`.
 REQUEST_SECONDS: Final = 2.0
 _AT_ONCE: Final = 8
+_SENT: Final = (
+    "the refresh token had been sent for new ones, and what came of that is not known here; "
+    "an answer that still comes is revoked by who asked"
+)
 
 
 class Outcome(StrEnum):
@@ -33,7 +37,7 @@ class Outcome(StrEnum):
     NONE = "none"  # it kept none, or its provider is configured no more
     REVOKED = "revoked"
     NOT_OFFERED = "not_offered"  # the IdP has no endpoint for that
-    NOT_REVOKED = "not_revoked"  # it does not answer in time, or says no
+    NOT_REVOKED = "not_revoked"  # it does not answer in time, or says no; or which there are is in doubt
 
 
 class Told(NamedTuple):
@@ -82,16 +86,26 @@ class TokenRevocation:
         party = self.relying_parties.get(record.iss)
         if party is None or kept is None:
             return Told(record, Outcome.NONE)
-        token, kind = kept.refresh_token, "refresh_token"
-        if token is None:
-            token, kind = kept.access_token, "access_token"
-        if token is None:
-            return Told(record, Outcome.NONE)
-        call = partial(party.token_endpoint.revoke, token, kind)
+        told = Told(record, Outcome.NONE)
+        if kept.refresh_token is not None:
+            told = self._sent(record, party, kept.refresh_token, "refresh_token", seconds)
+        elif kept.access_token is not None:
+            told = self._sent(record, party, kept.access_token, "access_token", seconds)
+        if kept.claim and told.outcome is not Outcome.NOT_OFFERED:
+            # Somebody took the refresh token out (`oidcgate.gate.refresh`): that one nobody can name here.
+            return self._not_revoked(record, "refresh_token", _SENT)
+        return told
+
+    def _sent(
+        self, record: SessionRecord, party: RelyingParty, token: str, kind: str, seconds: float
+    ) -> Told:
         try:
-            offered = self.threads.call(call, seconds)
+            offered = self.threads.call(partial(party.token_endpoint.revoke, token, kind), seconds)
         except (Refused, ProviderUnavailable, NotInTime) as error:
             detail = error.detail if isinstance(error, Refused | ProviderUnavailable) else str(error)
-            self.audit.emit(events.TokensNotRevoked(issuer=record.iss, kind=kind, detail=detail))
-            return Told(record, Outcome.NOT_REVOKED, detail)
+            return self._not_revoked(record, kind, detail)
         return Told(record, Outcome.REVOKED if offered else Outcome.NOT_OFFERED)
+
+    def _not_revoked(self, record: SessionRecord, kind: str, detail: str) -> Told:
+        self.audit.emit(events.TokensNotRevoked(issuer=record.iss, kind=kind, detail=detail))
+        return Told(record, Outcome.NOT_REVOKED, detail)

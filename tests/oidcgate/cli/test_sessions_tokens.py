@@ -110,6 +110,18 @@ def test_what_a_provider_did_not_revoke_is_told_and_the_sessions_have_ended(
     assert "sessions that ended: 1" in result.stdout
 
 
+def test_a_token_that_was_sent_for_new_ones_is_told(config: Path, provider: LyingProvider) -> None:
+    parts = build(load_config(config, {}))
+    with closing(parts.state):
+        kept = Kept("s1", "id-token", claim="of-a-worker", answer_by=NOW + 90)
+        parts.sessions.kept_tokens.keep(kept, NOW + 50)
+    result = run(config, "--id", "s1")
+    assert result.exit_code == 0, result.output
+    assert sent(provider) == []
+    assert "tokens of s1: deleted here, not revoked: the refresh token had been sent for" in result.stdout
+    assert "logout.tokens_not_revoked" in result.stderr
+
+
 def test_programs_read_what_became_of_them(config: Path, provider: LyingProvider) -> None:
     result = run(config, "--user", "alice", "--json")
     lines = [json.loads(line) for line in result.stdout.splitlines()]

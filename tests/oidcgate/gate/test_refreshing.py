@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -497,6 +497,98 @@ def test_an_answer_that_takes_longer_than_anybody_waits(workers: Workers) -> Non
     workers.clock.now += 250
     assert workers.passes(workers.there)
     assert workers.provider.sent_tokens == ["refresh-0", "refresh-1"]
+
+
+class Revoking:
+    """The provider has an endpoint for revocation; `tokens` came there."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.tokens: list[str] = []
+        workers.provider.metadata["revocation_endpoint"] = f"{ISSUER}/revoke"
+        workers.provider.adapter.register_uri("POST", f"{ISSUER}/revoke", text=self._revoked)
+
+    def _revoked(self, request: Any, context: Any) -> str:
+        self.tokens.append(dict(parse_qsl(request.text))["token"])
+        return ""
+
+
+def sign_out(workers: Workers) -> None:
+    workers.browser.client.application = workers.there.gate
+    assert workers.browser.post("/.oidcgate/logout", {}, SAME_ORIGIN).status_code == 303
+
+
+@pytest.mark.row("G-04", "G-08")
+@pytest.mark.parametrize(
+    ("rotates", "token"), [(True, "refresh-1"), (False, "refresh-0")], ids=["a successor", "none"]
+)
+def test_what_comes_for_a_session_that_has_ended_is_revoked(
+    tmp_path: Path, rotates: bool, token: str
+) -> None:
+    workers = Workers(tmp_path)
+    revoking = Revoking(workers)
+    workers.provider.rotates = rotates
+    workers.sign_in()
+    workers.clock.now += 300
+    workers.provider.while_refreshing = lambda: sign_out(workers)
+    assert workers.ask(workers.here).status_code == 302
+    assert revoking.tokens == [token]
+    (told,) = workers.events("logout.tokens_not_revoked")
+    assert (told["issuer"], told["kind"]) == (ISSUER, "refresh_token")
+    assert "sent for new ones" in told["detail"]
+
+
+@pytest.mark.row("G-04", "G-08")
+def test_so_is_what_was_not_sent_after_all(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    revoking = Revoking(workers)
+    workers.sign_in()
+    workers.clock.now += 300
+
+    def unsent(request: Any, context: Any) -> str:
+        sign_out(workers)
+        raise FetchError(FetchFailure.CONNECTION, "x", "refused", sent=False)
+
+    workers.provider.breaks("/token", text=unsent)
+    assert workers.ask(workers.here).status_code == 302
+    assert revoking.tokens == ["refresh-0"]
+
+
+@pytest.mark.row("G-04", "G-08")
+def test_nobody_waits_long_for_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    workers = Workers(tmp_path)
+    Revoking(workers)
+    workers.sign_in()
+    revocation = workers.here.parts.token_revocation
+    monkeypatch.setattr(type(revocation), "revoke", lambda self, ended, seconds: waited.append(seconds))
+    for seconds in (0, 14, 60):
+        workers.clock.now += 300
+
+        def late(by: int = seconds) -> None:
+            sign_out(workers)
+            workers.clock.now += by
+
+        workers.provider.while_refreshing = late
+        workers.ask(workers.here)
+        workers.provider.ended, workers.provider.sent_tokens = False, []
+        workers.provider.tokens["refresh_token"] = workers.provider.next_token()
+        workers.sign_in()
+    # Each time the sign-out first, and then who has the answer: of 15 seconds so much is left.
+    assert waited == [2, 2, 2, 1, 2, 0]
+
+
+@pytest.mark.row("G-04", "G-08")
+def test_a_token_in_doubt_is_told_at_the_sign_out(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    revoking = Revoking(workers)
+    workers.sign_in()
+    workers.clock.now += 250
+    workers.provider.breaks("/token", status_code=502)
+    assert workers.passes(workers.here)
+    sign_out(workers)
+    assert revoking.tokens == []
+    (told,) = workers.events("logout.tokens_not_revoked")
+    assert told["kind"] == "refresh_token"
 
 
 @pytest.mark.row("G-04")

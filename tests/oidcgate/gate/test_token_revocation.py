@@ -89,6 +89,44 @@ def test_the_session_is_dead_before_anybody_is_told() -> None:
 
 
 @pytest.mark.row("G-08")
+def test_one_that_was_taken_out_is_told_and_the_access_token_revoked() -> None:
+    scene, browser = signed_in(access_token="at", claim="of-somebody")
+    signed_out(scene, browser)
+    assert [form["token"] for form in sent(scene)] == ["at"]
+    (line,) = [line for line in scene.audit if line["event"] == "logout.tokens_not_revoked"]
+    assert line["kind"] == "refresh_token"
+
+
+@pytest.mark.row("G-08")
+@pytest.mark.parametrize("step", ["while_redeeming", "create", "was_overtaken"])
+def test_tokens_of_a_sign_in_that_a_sign_out_overtakes(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene.set({"session": {"keep_tokens": True, "store": "memory"}, "state": {"store": "memory"}})
+    scene.provider.tokens = {"refresh_token": "rt", "expires_in": 300}
+    scene.provider.metadata["revocation_endpoint"] = f"{ISSUER}/revoke"
+    scene.provider.adapter.register_uri("POST", f"{ISSUER}/revoke", text="")
+    browser = scene.browser()
+    callback = scene.provider.answer(browser.start())
+    other = scene.browser()
+    for name, value in browser.cookies().items():
+        other.client.set_cookie(name, value, domain="app.example.com", path="/.oidcgate/", secure=True)
+    if step == "while_redeeming":
+        scene.provider.while_redeeming = lambda: other.post(LOGOUT, {})
+    else:
+        sessions = scene.parts.sessions
+        done = getattr(sessions, step)
+
+        def done_then_signed_out(*arguments: Any, **named: Any) -> Any:
+            answer = done(*arguments, **named)
+            other.post(LOGOUT, {})
+            return answer
+
+        monkeypatch.setattr(sessions, step, done_then_signed_out)
+    browser.get(callback)
+    assert not browser.has_session()
+    assert {form["token"] for form in sent(scene)} == {"rt"}
+
+
+@pytest.mark.row("G-08")
 def test_nor_for_a_session_that_gives_its_place_to_another() -> None:
     # Some providers would end the tokens of that other one with it.
     scene, browser = signed_in(session={"max_per_user": 1}, refresh_token="rt")
