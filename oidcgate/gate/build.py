@@ -20,7 +20,7 @@ from oidcgate.directory.port import UserDirectory, answers_from_memory
 from oidcgate.gate import events
 from oidcgate.gate.answers import Answers
 from oidcgate.gate.backchannel import BackChannel
-from oidcgate.gate.break_glass import BreakGlass
+from oidcgate.gate.break_glass import BreakGlass, issuer_of
 from oidcgate.gate.config import GateConfig
 from oidcgate.gate.context_sign_in import Contexts
 from oidcgate.gate.directories import directory_of
@@ -79,15 +79,15 @@ class _Base:
 
     Attributes:
         config: of the whole gate, or what holds at one of its hosts.
-        gate_id: what tells this gate from every other.
-        seal_id: what tells this gate, at this host, from every other, as part of each seal.
+        gate_id: as part of the seal of what lies in stores: whose that is. Like the name under which a store
+            has it, it does not move with the order of hosts or providers, or what has ended would be lost.
+        seal_id: as part of the seal of what browsers carry: at which host it was given.
         trusted: whose word on where a request came from is believed.
     """
 
     config: GateConfig
     gate_id: str
     seal_id: str
-    client_id: str
     ring: KeyRing
     state: RecordStore
     trusted: TrustedPeers
@@ -103,17 +103,12 @@ class _Base:
         clock: Callable[[], float],
         random_bytes: Callable[[int], bytes],
     ) -> Self:
-        # The first provider's client id, and the first host: cookies and seals must not change when others
-        # are added.
-        client_id = config.identity_providers[0].client_id
-        gate_id = f"{config.origins[0]}\0{client_id}"
         return cls(
             config,
-            gate_id,
-            gate_id,
-            client_id,
+            config.state.namespace,
+            config.state.namespace,
             KeyRing([key.reveal() for key in config.session.secrets]),
-            state_store(config, gate_id, clock),
+            state_store(config, clock),
             parse_trusted_peers(config.proxy.trusted_proxies),
             audit,
             clock,
@@ -122,15 +117,11 @@ class _Base:
 
     def at(self, here: GateConfig) -> Self:
         """The same at one host."""
-        first = here.public_url == self.config.origins[0]
-        # With the gate's id in it: were another host the first, what was revoked would be looked for under
-        # another name, and so no seal of before may open.
-        seal_id = self.gate_id if first else f"{self.gate_id}\0{here.public_url}"
-        return dataclasses.replace(self, config=here, seal_id=seal_id)
+        return dataclasses.replace(self, config=here, seal_id=here.public_url)
 
     @property
     def names(self) -> CookieNames:
-        return CookieNames.of(self.config.origins[0], self.client_id)
+        return CookieNames.of(self.config.origins[0])
 
     def sealer(self, purpose: str) -> Sealer:
         return Sealer(self.ring, purpose, self.seal_id, random_bytes=self.random_bytes)
@@ -141,7 +132,7 @@ class _Shared:
     """What all hosts of a gate have in common; see `GateParts`.
 
     Attributes:
-        sessions: those of the first host.
+        sessions: those of every host, at none; see `Sessions.at`.
         relying_parties: all, each for the first host.
     """
 
@@ -242,13 +233,12 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
         base: that of this host.
     """
     config, audit, clock, names = base.config, base.audit, base.clock, base.names
-    sessions = shared.sessions
-    if base.seal_id != base.gate_id:
-        sessions = sessions.at(config.public_url, names, base.seal_id)
     parties = {
         entry.expected_issuer: shared.relying_parties[entry.expected_issuer].at(config.callback_url)
         for entry in config.identity_providers
     }
+    issuers = {*parties, *([issuer_of(config.public_url)] if config.break_glass is not None else [])}
+    sessions = shared.sessions.at(config.public_url, names, base.seal_id, issuers)
     policy = _policy(config)
     answers = Answers(shared.pages, config.public_url, host_of(config.public_url), _targets(config))
     forms = KeptForms(
@@ -441,7 +431,7 @@ def _sessions(base: _Base) -> Sessions:
     about = base.names, base.ring, base.gate_id, base.state, limits
     if config.session.store == "sealed":
         return SealedSessions(*about, **more)
-    store = session_store(config, base.gate_id, base.state, base.clock)
+    store = session_store(config, base.state, base.clock)
     return StoredSessions(*about, store=store, **more)
 
 

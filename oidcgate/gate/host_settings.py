@@ -10,7 +10,7 @@ from oidcgate.gate.hosts import DEFAULT_PORTS
 from oidcgate.gate.issuer_settings import issuer_problem
 from oidcgate.settings import Problem
 
-__all__ = ["public_url_problem", "public_urls_problem", "unknown_hosts"]
+__all__ = ["hosts_problem", "public_url_problem", "public_urls_problem", "unknown_hosts"]
 
 
 def public_url_problem(value: str) -> str | None:
@@ -38,6 +38,14 @@ def public_urls_problem(values: tuple[str, ...]) -> str | None:
         names.add(parts.hostname)
         schemes.add(parts.scheme)
     return "mixes https and http; write one scheme for all" if len(schemes) > 1 else None
+
+
+def hosts_problem(values: tuple[str, ...]) -> str | None:
+    """What is wrong with a list of hosts that was written; None when nothing is."""
+    # Left out it means all. An empty one can mean none as well, and whoever wrote it would be misunderstood.
+    return (
+        None if values else "is empty, which could mean all hosts or none; leave it out for all, or name some"
+    )
 
 
 def unknown_hosts(key: str, named: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:

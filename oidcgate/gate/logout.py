@@ -95,7 +95,7 @@ class Logout:
         session = self.sessions.load(cookies, now)
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
-        record = session.record if isinstance(session, Found) else None
+        record = session.record
         attempts = self.transactions.pending(cookies, now)
         begun = [self.sessions.forbid(attempt.session_id, now) for attempt in attempts]
         kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)

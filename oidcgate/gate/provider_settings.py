@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from oidcgate.gate.bundles import bundle_problems
 from oidcgate.gate.client_settings import ClientSettings
 from oidcgate.gate.context_settings import ClaimSettings
+from oidcgate.gate.host_settings import hosts_problem
 from oidcgate.gate.issuer_settings import IssuerSettings
 from oidcgate.jose.keys import SIGNING_ALGORITHMS
 from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, fits_secret
@@ -102,7 +103,8 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
     )
     hosts: tuple[str, ...] = setting(
         default=(),
-        help="Only at these of public_urls, without the scheme, do people sign in there; empty: at all.",
+        check=hosts_problem,
+        help="Only at these of public_urls, without the scheme, do people sign in there; unset: at all.",
     )
     scopes: tuple[str, ...] = setting(
         default=("openid", "profile", "email"),

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Final
 
+from oidcgate.gate.host_settings import hosts_problem
 from oidcgate.gate.policy import Access, rule_problems
 from oidcgate.settings import Problem, cross_check, setting
 
@@ -25,7 +26,8 @@ class RuleSettings:
     methods: tuple[str, ...] = setting(default=(), help="Only these methods; empty: all. GET includes HEAD.")
     hosts: tuple[str, ...] = setting(
         default=(),
-        help="Only these, as in public_urls, without the scheme, with its port if it has one; empty: all.",
+        check=hosts_problem,
+        help="Only these, as in public_urls, without the scheme, with its port if it has one; unset: all.",
     )
     allow: str = setting(choices=tuple(map(str, Access)), help="Who may pass.")
     provider: str = setting(

@@ -161,12 +161,19 @@ class AbsentReason(StrEnum):
     IDLE = "session_idle"
     REVOKED = "session_revoked"
     ENDED_AT_PROVIDER = "session_ended_at_provider"  # which gives no tokens for it any more
+    NO_PROVIDER = "session_provider_not_configured"  # at this host, any more
 
 
 class Absent(NamedTuple):
-    """There is no usable session: the person may sign in."""
+    """There is no usable session: the person may sign in.
+
+    Attributes:
+        reason: why.
+        record: a session that is not to be used and has not ended, for who signs out of it.
+    """
 
     reason: AbsentReason
+    record: SessionRecord | None = None
 
 
 class UnavailableReason(StrEnum):

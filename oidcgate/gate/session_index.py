@@ -63,7 +63,7 @@ class SessionIndex:
         Args:
             at_most: how many sessions a user may have at one host; 0: any number.
             replaces: the id of a session that is about to end in favour of this one, and does not count.
-            host: where it begins; "" at the first host of a gate.
+            host: where it begins.
         """
         bare = msgspec.structs.replace(record, claims={})
         order = now

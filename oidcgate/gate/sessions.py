@@ -9,7 +9,7 @@ made here: `oidcgate.gate.wsgi` and the routes send them.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple, Self, TypedDict
@@ -102,7 +102,7 @@ class Sessions(ABC):
         Args:
             names: the gate's cookies.
             ring: the secrets; sessions sealed under any of them are good.
-            gate_id: what tells this gate from every other, as part of the seal.
+            gate_id: whose what lies in stores is, as part of the seal.
             state: the state store: revocations and kept tokens.
             limits: how long a session lives.
             revocation_max_stale_seconds: how long an unreadable state store is borne before 503.
@@ -126,10 +126,10 @@ class Sessions(ABC):
         self._end_again_at = 0
         self._ring = ring
         self._remembers = remembered
-        self._serve(names, gate_id, "")
+        self._serve(names, gate_id, "", None)
 
-    def at(self, host: str, names: CookieNames, host_id: str) -> Self:
-        """The sessions of the same gate at another of its hosts.
+    def at(self, host: str, names: CookieNames, host_id: str, issuers: Container[str]) -> Self:
+        """The sessions of the same gate at one of its hosts.
 
         A cookie opens only at the host where it was given, and how many a user may have counts for each host.
         What has ended, who is signed in and which tokens are kept is one for all: whoever ends sessions at
@@ -139,14 +139,17 @@ class Sessions(ABC):
             host: what tells it from the others.
             names: its cookies.
             host_id: what tells this gate at this host from every other, as part of the seal.
+            issuers: who signs people in there. A session of anybody else is absent: its provider was taken
+                out of the configuration, or is one of other hosts now.
         """
         other = copy.copy(self)
-        other._serve(names, host_id, host)
+        other._serve(names, host_id, host, issuers)
         return other
 
-    def _serve(self, names: CookieNames, host_id: str, host: str) -> None:
+    def _serve(self, names: CookieNames, host_id: str, host: str, issuers: Container[str] | None) -> None:
         self.names = names
         self._host = host
+        self._issuers = issuers
         self._in_cookie = Sealer(self._ring, self._purpose, host_id)
         # lru_cache: bounded, no lock, and 0.1 us where a TLRUCache takes 2.6; expiry is compared on each load
         # anyway. What does not open is raised and so not remembered.
@@ -181,6 +184,9 @@ class Sessions(ABC):
             if self.revocations.covers(found.record):
                 self.end_unended(now)
                 return Absent(AbsentReason.REVOKED)
+            # Here and not above: who has passed once need not be looked at again, for issuers never change.
+            if self._issuers is not None and found.record.iss not in self._issuers:
+                return Absent(AbsentReason.NO_PROVIDER, found.record)
             found.revocations = version
         return found
 

@@ -7,6 +7,7 @@
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,9 @@ SQLITE: Final = "sqlite:///"
 POSTGRESQL: Final = "postgresql+psycopg://"
 #: Sessions beside the state, in its database.
 IN_STATE: Final = "sql"
+#: Whose records those in a Redis are, unless it is told: as with a database, of whoever names the same one.
+_NAMESPACE: Final = "oidcgate"
+_NAMESPACE_SYNTAX: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WITH_PASSWORD: Final = (POSTGRESQL, *REDIS_SCHEMES)
 
 
@@ -53,6 +57,12 @@ def _state_store_problem(value: str) -> str | None:
     if value == "memory":
         return None
     return _database_problem(value, '"sqlite:///oidcgate-state.db", or "memory" for one process')
+
+
+def _namespace_problem(value: str) -> str | None:
+    if _NAMESPACE_SYNTAX.fullmatch(value):
+        return None
+    return "is no name; write up to 64 letters, digits, dots, dashes and underscores, as in wiki"
 
 
 def _database_problem(value: str, wanted: str) -> str | None:
@@ -80,6 +90,12 @@ class StateSettings:
     store_password: Secret | None = setting(
         default=None, help="The password for the store, where it is PostgreSQL or Redis."
     )
+    namespace: str = setting(
+        default=_NAMESPACE,
+        check=_namespace_problem,
+        help="Whose records those in a Redis are, of state and sessions: gates that share a database of one "
+        "and have nothing to do with each other need a name each. Another name is an empty store.",
+    )
     revocation_lag_seconds: float = setting(
         default=2,
         minimum=0.1,
@@ -97,6 +113,16 @@ class StateSettings:
     @cross_check
     def _password_is_asked_for(self) -> Iterable[Problem]:
         yield from password_problem(self.store, self.store_password)
+
+    @cross_check
+    def _namespace_is_asked_for(self) -> Iterable[Problem]:
+        if self.namespace != _NAMESPACE and not self.store.startswith(REDIS_SCHEMES):
+            yield Problem(
+                "namespace",
+                self.namespace,
+                f"is given and {self.store!r} has none: everybody who names that store shares its records",
+                "remove it, and name another store where records are to be apart",
+            )
 
 
 def password_problem(store: str, password: Secret | None) -> Iterable[Problem]:

@@ -30,22 +30,24 @@ __all__ = [
 ]
 
 
-def state_store(config: GateConfig, gate_id: str, clock: Callable[[], float]) -> RecordStore:
+def state_store(config: GateConfig, clock: Callable[[], float]) -> RecordStore:
     """The store of `[state]`."""
     state = config.state
     if state.store == "memory":
         return MemoryStore(clock=clock)
     # A kept token or a replayed sign-out is no news to the other workers.
     return _shared(
-        state.store, state.store_password, gate_id, watched={REVOCATIONS}, lag=state.revocation_lag_seconds
+        state.store,
+        state.store_password,
+        state.namespace,
+        watched={REVOCATIONS},
+        lag=state.revocation_lag_seconds,
     )
 
 
-def session_store(
-    config: GateConfig, gate_id: str, state: RecordStore, clock: Callable[[], float]
-) -> RecordCache:
+def session_store(config: GateConfig, state: RecordStore, clock: Callable[[], float]) -> RecordCache:
     """The store of `[session]`, which is not "sealed"; `state` is that of `[state]`."""
-    session = config.session
+    session, namespace = config.session, config.state.namespace
     if session.store == "memory":
         return MemoryStore(clock=clock)
     if session.store == IN_STATE:
@@ -53,19 +55,19 @@ def session_store(
     if session.store.startswith(MEMCACHED):
         from oidcgate.storage.memcached import MemcachedCache
 
-        return MemcachedCache(servers_of(session.store), gate_id)
-    return _shared(session.store, session.store_password, gate_id, watched=(), lag=2)
+        return MemcachedCache(servers_of(session.store), namespace)
+    return _shared(session.store, session.store_password, namespace, watched=(), lag=2)
 
 
 def _shared(
-    store: str, password: Secret | None, gate_id: str, *, watched: Collection[str], lag: float
+    store: str, password: Secret | None, namespace: str, *, watched: Collection[str], lag: float
 ) -> RecordStore:
     plain = None if password is None else password.reveal()
     if store.startswith(REDIS_SCHEMES):
         from oidcgate.storage.redis import RedisStore
 
         server = redis_server_of(store)
-        return RedisStore(server, gate_id, password=plain, watched=watched, lag_seconds=lag)
+        return RedisStore(server, namespace, password=plain, watched=watched, lag_seconds=lag)
     return SqlStore(store, password=plain, watched=watched, lag_seconds=lag)
 
 

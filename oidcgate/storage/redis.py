@@ -45,7 +45,7 @@ class RedisStore:
 
     Args:
         server: which one.
-        namespace: tells whose records they are from everybody else's on it.
+        namespace: tells whose records they are from everybody else's in its database; without a colon.
         password: of its user.
         lag_seconds: how late a write of another process is seen; see `generation`.
         watched: the kinds whose writes make a new generation; None: all.
@@ -71,7 +71,7 @@ class RedisStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
-        self._prefix = f"oidcgate:{sha256(namespace.encode()).hexdigest()[:16]}:"
+        self._prefix = f"oidcgate:{namespace}:"
         self._expiries = f"{self._prefix}x"
         self._password = password
         self._lag_seconds = lag_seconds

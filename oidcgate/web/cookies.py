@@ -41,7 +41,8 @@ class CookieNames:
     """The names of one gate's cookies; `of` derives them.
 
     Two gates on one host (cookies know no ports) never share a name, because each name holds a hash of the
-    gate's public URL and client.
+    gate's public URL. It holds nothing else: with another setting, or another order of providers, cookies
+    would be left behind that live again when that is put back.
 
     Attributes:
         session: the session's cookie, path `/`.
@@ -64,9 +65,9 @@ class CookieNames:
     secure: bool
 
     @classmethod
-    def of(cls, public_url: str, client_id: str) -> "CookieNames":
-        """The names for the gate at `public_url` that is `client_id` at its provider."""
-        gate = hashlib.sha256(f"{public_url}\0{client_id}".encode()).hexdigest()[:12]
+    def of(cls, public_url: str) -> "CookieNames":
+        """The names for the gate at `public_url`."""
+        gate = hashlib.sha256(public_url.encode()).hexdigest()[:12]
         secure = public_url.startswith("https://")
         # __Host- binds to host and path "/"; the others have a narrower path and so get the lesser prefix.
         host, path = ("__Host-", "__Secure-") if secure else ("", "")

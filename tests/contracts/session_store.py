@@ -24,7 +24,7 @@ from oidcgate.web.cookies import CookieNames
 from oidcgate.web.sealing import KeyRing, new_secret
 from tests.oidcgate.gate.parts import NOW, cookie_of, record
 
-NAMES = CookieNames.of("https://app.example.com", "app")
+NAMES = CookieNames.of("https://app.example.com")
 SECRET = new_secret()
 LIMITS = SessionLimits.of(idle_seconds=600, absolute_seconds=3600)
 UNAVAILABLE = Unavailable(UnavailableReason.SESSION_STORE)

@@ -195,7 +195,7 @@ def test_liveness(status: int, verdict: Verdict) -> None:
     ],
 )
 def test_cookie(public_url: str, attributes: str, cross_site: bool, verdict: Verdict, says: str) -> None:
-    names = CookieNames.of(public_url, "app")
+    names = CookieNames.of(public_url)
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': CALLBACK})}"
     head = Head(302, location, ("other=1", f"{names.transaction('s')}=v=; {attributes}"))
     (found,) = judge_login(head, names, CALLBACK, cross_site=cross_site)
@@ -206,14 +206,14 @@ def test_cookie(public_url: str, attributes: str, cross_site: bool, verdict: Ver
 @pytest.mark.parametrize("status", [300, 399])
 @pytest.mark.parametrize("cookies", [(), ("other=1; Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax",)])
 def test_a_sign_in_without_a_cookie(status: int, cookies: tuple[str, ...]) -> None:
-    names = CookieNames.of("https://app.example.com", "app")
+    names = CookieNames.of("https://app.example.com")
     (found,) = judge_login(Head(status, ISSUER, cookies), names, CALLBACK, cross_site=False)
     assert verdict_of(found, "cookies") is WRONG
     assert "no cookie" in found.says
 
 
 def test_a_sign_in_with_another_callback() -> None:
-    names = CookieNames.of("https://app.example.com", "app")
+    names = CookieNames.of("https://app.example.com")
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': 'https://old.example.com/cb'})}"
     other, cookies = judge_login(Head(302, location, ()), names, CALLBACK, cross_site=False)
     assert verdict_of(other, "public URL") is WRONG
@@ -231,7 +231,7 @@ def test_a_sign_in_with_another_callback() -> None:
     ],
 )
 def test_a_sign_in_that_does_not_lead_on(status: int, verdict: Verdict, says: str) -> None:
-    names = CookieNames.of("https://app.example.com", "app")
+    names = CookieNames.of("https://app.example.com")
     (found,) = judge_login(Head(status, "", ()), names, CALLBACK, cross_site=False)
     assert verdict_of(found, "public URL") is verdict
     assert says in found.says

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from oidcgate.gate.build import build
 from oidcgate.gate.config import GateConfig, config_from_mapping
 from oidcgate.gate.hosts import Hosts
-from oidcgate.gate.session import Absent, AbsentReason, Found
+from oidcgate.gate.session import Absent, Found
 from oidcgate.jose.jwt import sign
 from oidcgate.protocol.logout_token import EVENT
 from oidcgate.settings import SettingsError
@@ -129,6 +129,28 @@ class TestSettings:
                 id="host-of-a-provider-with-scheme",
             ),
             pytest.param(
+                {"rules": [{"path": "/**", "allow": "anyone", "hosts": []}]},
+                "rules[0].hosts",
+                "is empty, which could mean all hosts or none; leave it out for all",
+                id="no-host-of-a-rule",
+            ),
+            pytest.param(
+                {
+                    "public_urls": None,
+                    "public_url": "https://a.example.com",
+                    "rules": [{"path": "/**", "allow": "anyone", "hosts": []}],
+                },
+                "rules[0].hosts",
+                "is empty",
+                id="no-host-of-a-rule-where-there-is-one",
+            ),
+            pytest.param(
+                {"provider": {**GATE["provider"], "hosts": []}},  # type: ignore[dict-item]  # a table
+                "provider.hosts",
+                "is empty",
+                id="no-host-of-a-provider",
+            ),
+            pytest.param(
                 {"provider": {**GATE["provider"], "hosts": ["a.example.com"]}},  # type: ignore[dict-item]  # a table
                 "providers",
                 "'b.example.com:8443' without any",
@@ -182,19 +204,13 @@ class TestSettings:
         assert [rule.path for rule in first.rules] == ["/y"]
         assert [rule.path for rule in second.rules] == ["/x", "/y"]
 
-    def test_another_host_behind_the_first_ends_no_session_of_it(self) -> None:
+    def test_another_host_before_or_behind_ends_no_session(self) -> None:
         one = build(config(public_urls=None, public_url="https://a.example.com"))
-        cookie = cookie_of(one.sessions.create(record(), NOW))
-        assert isinstance(build(config()).sessions.load(cookie, NOW), Found)
-
-    def test_another_host_before_it_ends_all(self) -> None:
-        """What was revoked is kept under the first host's name, so nothing from before may open."""
-        first, second = build(config()).at_each_host
-        cookies = [cookie_of(parts.sessions.create(record(), NOW)) for parts in (first, second)]
-        turned = build(config(public_urls=["https://b.example.com:8443", "https://a.example.com"]))
-        for parts, cookie in zip(reversed(turned.at_each_host), cookies, strict=True):
-            assert parts.names.session in cookie
-            assert parts.sessions.load(cookie, NOW) == Absent(AbsentReason.UNREADABLE)
+        cookie = cookie_of(one.sessions.create(record(iss=ISSUER), NOW))
+        for urls in (GATE["public_urls"], ["https://b.example.com:8443", "https://a.example.com"]):
+            at = {parts.config.public_url: parts for parts in build(config(public_urls=urls)).at_each_host}
+            assert isinstance(at["https://a.example.com"].sessions.load(cookie, NOW), Found)
+            assert isinstance(at["https://b.example.com:8443"].sessions.load(cookie, NOW), Absent)
 
 
 class TestSessions:

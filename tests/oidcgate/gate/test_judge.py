@@ -37,7 +37,7 @@ class Parts:
     def __init__(self, forwarding: Forwarding | None = None) -> None:
         self.store, self.state = Store(), Store()
         self.directory = Directory(KnownUser("Alice"))
-        names = CookieNames.of(PUBLIC_URL, "app")
+        names = CookieNames.of(PUBLIC_URL)
         about = (names, KeyRing([SECRET]), "gate", self.state, SessionLimits())
         self.sessions = StoredSessions(*about, store=self.store)
         policy = Policy([Rule("/public/**", Access.ANYONE)])

@@ -22,7 +22,7 @@ from tests.oidcgate.gate.parts import ISSUER, NOW, SECRET, Store, cookie_of, rec
 from tests.support.postgresql import Postgresql
 from tests.support.redis import redis_server
 
-NAMES = CookieNames.of("https://app.example.com", "app")
+NAMES = CookieNames.of("https://app.example.com")
 LIMITS = SessionLimits.of(idle_seconds=600, absolute_seconds=3600)
 
 Make = Callable[..., Sessions]

@@ -12,7 +12,7 @@ from oidcgate.web.sealing import KeyRing, Sealer
 
 NOW = 1_900_000_000
 SECRET = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
-NAMES = CookieNames.of("https://app.example.com", "app")
+NAMES = CookieNames.of("https://app.example.com")
 
 
 def transactions(secret: str = SECRET, gate: str = "gate", *, cross_site_post: bool = False) -> Transactions:

@@ -80,7 +80,7 @@ def test_a_server_that_was_started_anew_is_asked_on_new_connections(
 def test_sessions_in_a_frozen_database_are_unavailable_and_then_the_same(
     store: SqlStore, postgresql_server: Postgresql
 ) -> None:
-    names = CookieNames.of("https://app.example.com", "app")
+    names = CookieNames.of("https://app.example.com")
     limits = SessionLimits.of(idle_seconds=600, absolute_seconds=3600)
     state = MemoryStore(clock=lambda: NOW)
     here, there = (

@@ -115,12 +115,12 @@ def test_two_gates_share_a_server_and_no_record(server: Redis, store_on: MakeSto
 def test_no_name_on_the_server_shows_a_key_and_none_has_an_expiry_to_be_evicted_by(
     server: Redis, store_on: MakeStore
 ) -> None:
-    store = store_on(server, "canary-gate")
+    store = store_on(server, "wiki")
     keep(store, "canary-key")
     keep(store, "other", tags=("tag",))
     names = server.say("KEYS", "*")
     assert len(names) == 4, "two records, a tag, and all by expiry"
-    assert all(name.startswith(b"oidcgate:") and b"canary" not in name for name in names)
+    assert all(name.startswith(b"oidcgate:wiki:") and b"canary" not in name for name in names)
     assert b"canary" not in repr([server.say("HGETALL", name) for name in names if b":r:" in name]).encode()
     assert [server.say("TTL", name) for name in names] == [-1] * 4
 
