@@ -34,9 +34,9 @@ class Gated:
     def cookies(self, signed_in: Sequence[str] = ()) -> list[str]:
         """Cookie headers of `SESSIONS` sessions: of those that are given, and of others sealed here."""
         parts = build(load_config(self.file, {}))
-        now = int(time.time())
+        (issuer,), now = parts.relying_parties, int(time.time())
         made = [
-            parts.sessions.create(_record(number, now), now)[0].partition(";")[0]
+            parts.sessions.create(_record(number, issuer, now), now)[0].partition(";")[0]
             for number in range(len(signed_in), SESSIONS)
         ]
         return [*signed_in, *made]
@@ -118,10 +118,10 @@ def wsgi_proxy(folder: Path, upstream: str) -> AbstractContextManager[Served]:
     return served(folder, "wsgi-proxy", f"wsgi_proxy({upstream!r})")
 
 
-def _record(number: int, now: int) -> SessionRecord:
+def _record(number: int, issuer: str, now: int) -> SessionRecord:
     return SessionRecord(
         session_id=f"{number:022}",
-        iss="https://id.example.com",
+        iss=issuer,
         sub=f"3f2c1a5e-0000-4000-8000-{number:012}",
         user_name=f"User {number}",
         sid=f"{number:022}",

@@ -230,11 +230,12 @@ def _front(name: str, port: int, folder: Path, seen: Path) -> contextlib.Abstrac
 
 def _cookies(data: dict[str, Any]) -> Cookies:
     parts = build(config_from_mapping(data))
-    other = build(config_from_mapping({**data, "provider": {**data["provider"], "client_id": "other"}}))
-    now = int(time.time())
+    other = build(config_from_mapping({**data, "public_url": "http://localhost:1"}))
+    issuer, now = data["provider"]["issuer"], int(time.time())
 
     def made(parts: Any, session_id: str, at: int) -> str:
-        created = parts.sessions.create(record(session_id, USER, known_at=at, auth_time=at), at)
+        begun = record(session_id, USER, iss=issuer, known_at=at, auth_time=at)
+        created = parts.sessions.create(begun, at)
         return cookie_of(created).partition("=")[2]
 
     return Cookies(

@@ -193,7 +193,8 @@ class Front:
         """The Cookie header of somebody who signed in so long ago and has not been seen since."""
         self._serial += 1
         at = int(self.parts.clock()) - age_seconds
-        made = record(f"made-{self._serial}", user_name, **{"known_at": at, "auth_time": at, **more})
+        fields = {"iss": self.issuer, "known_at": at, "auth_time": at, **more}
+        made = record(f"made-{self._serial}", user_name, **fields)
         return cookie_of(self.parts.sessions.create(made, at))
 
     def session_in(self, agent: UserAgent) -> str | None:

@@ -379,7 +379,7 @@ def test_a_new_secret_in_front_of_the_old_one_logs_nobody_out(world: World) -> N
 
 
 def test_a_session_of_one_gate_is_nothing_to_another(world: World) -> None:
-    other = World(client_id="other")
+    other = World(public_url="https://other.example.com")
     name, _, value = world.sign_in().partition("=")
     assert other.request("/", cookie=f"{name}={value}").status == 401
     assert other.request("/", cookie=f"{other.gate.parts.names.session}={value}").status == 401
