@@ -72,18 +72,24 @@ class LoginRequest:
         """The same with what the rule of its target asks for: more may be asked than that, never less.
 
         Which provider counts is the rule's to say alone: another one's word would not let anybody in there.
+        Of authentication contexts any one serves, so what is left are those that serve both; where none does,
+        the rule's. Where the rule wants the person to be asked, nobody signs in silently.
+
+        Spec: OIDC Core 3.1.2.1 ("none" stands alone).
         """
         rule = policy.rule_for("GET", path_of(self.return_path))
         if rule is None:
             # Refused once it is asked for.
             return self
         ages = [age for age in (self.max_age_seconds, rule.max_age_seconds) if age is not None]
+        both = tuple(value for value in self.acr_values if value in rule.acr_values)
+        asked = () if self.prompt == SILENT else self.prompt
         return dataclasses.replace(
             self,
             issuer=rule.issuer or self.issuer,
-            prompt=self.prompt or rule.prompt,
+            prompt=tuple(dict.fromkeys((*asked, *rule.prompt))) if rule.prompt else self.prompt,
             max_age_seconds=min(ages, default=None),
-            acr_values=self.acr_values or rule.acr_values,
+            acr_values=(both or rule.acr_values) if rule.acr_values else self.acr_values,
         )
 
 

@@ -124,7 +124,7 @@ RULE = Rule(
     "/vault/**",
     Access.KNOWN,
     max_age_seconds=300,
-    acr_values=("mfa",),
+    acr_values=("mfa", "phr"),
     issuer="https://two.example",
     prompt=("login",),
 )
@@ -135,7 +135,12 @@ RULE = Rule(
     [
         pytest.param(
             {},
-            {"issuer": RULE.issuer, "prompt": ("login",), "max_age_seconds": 300, "acr_values": ("mfa",)},
+            {
+                "issuer": RULE.issuer,
+                "prompt": ("login",),
+                "max_age_seconds": 300,
+                "acr_values": ("mfa", "phr"),
+            },
             id="all-of-the-rule",
         ),
         pytest.param(
@@ -145,8 +150,28 @@ RULE = Rule(
                 "max_age_seconds": 60,
                 "acr_values": ("x",),
             },
-            {"issuer": RULE.issuer, "prompt": ("consent",), "max_age_seconds": 60, "acr_values": ("x",)},
+            {
+                "issuer": RULE.issuer,
+                "prompt": ("consent", "login"),
+                "max_age_seconds": 60,
+                "acr_values": ("mfa", "phr"),
+            },
             id="more-than-the-rule-but-its-provider",
+        ),
+        pytest.param(
+            {"prompt": ("none",), "acr_values": ("x", "phr")},
+            {"issuer": RULE.issuer, "prompt": ("login",), "max_age_seconds": 300, "acr_values": ("phr",)},
+            id="not-silently-and-of-the-contexts-those-that-serve-both",
+        ),
+        pytest.param(
+            {"prompt": ("login",), "acr_values": ("phr", "mfa")},
+            {
+                "issuer": RULE.issuer,
+                "prompt": ("login",),
+                "max_age_seconds": 300,
+                "acr_values": ("phr", "mfa"),
+            },
+            id="in-the-order-of-the-link",
         ),
         pytest.param(
             {"max_age_seconds": 900, "login_hint": "al", "fragment": KEY, "form": FORM},
@@ -154,7 +179,7 @@ RULE = Rule(
                 "issuer": RULE.issuer,
                 "prompt": ("login",),
                 "max_age_seconds": 300,
-                "acr_values": ("mfa",),
+                "acr_values": ("mfa", "phr"),
                 "login_hint": "al",
                 "fragment": KEY,
                 "form": FORM,
@@ -176,7 +201,13 @@ def test_it_is_the_rule_for_looking_at_the_target() -> None:
 
 def test_where_no_rule_asks_for_anything_nothing_is_added() -> None:
     assert LoginRequest("/elsewhere").under(Policy([RULE])) == LoginRequest("/elsewhere")
-    asked = LoginRequest("/elsewhere", issuer="https://one.example", max_age_seconds=0)
+    asked = LoginRequest(
+        "/elsewhere",
+        issuer="https://one.example",
+        prompt=("none",),
+        max_age_seconds=0,
+        acr_values=("x",),
+    )
     assert asked.under(Policy([RULE])) == asked
 
 
