@@ -258,11 +258,7 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
         lambda: secrets.token_hex(_INCIDENT_BYTES),
         break_glass=config.break_glass is not None,
     )
-    transactions = Transactions(
-        base.sealer("transaction"),
-        names,
-        cross_site_post=config.cross_site_post,
-    )
+    transactions = Transactions(base.sealer("transaction"), names)
     fragments = Fragments(answers, config.login.keep_fragment, base.random_bytes)
     session_frame = SessionFrame(
         relying_parties=parties,

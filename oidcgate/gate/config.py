@@ -230,15 +230,6 @@ class GateConfig:
         return self.origins[0].startswith("https:")
 
     @property
-    def cross_site_post(self) -> bool:
-        """Whether some provider answers by a POST from its own site (`form_post`).
-
-        Only cookies with SameSite=None come along with one. One such provider is enough: all attempts to sign
-        in at a host have cookies of one kind, wherever they lead.
-        """
-        return any(entry.response_mode == "form_post" for entry in self.identity_providers)
-
-    @property
     def callback_url(self) -> str:
         """The redirect URI to register at the IdP, byte for byte; of several hosts, see `at_each_host`."""
         return self.public_url + CALLBACK_PATH
@@ -369,17 +360,6 @@ class GateConfig:
                         f"is none of the headers that are sent: {', '.join(sent) or 'there are none'}",
                         "name one of these, or add it in [forward]",
                     )
-
-    @cross_check
-    def _cross_site_answers(self) -> Iterable[Problem]:
-        for key, entry in self._named_providers():
-            if entry.response_mode == "form_post" and not self.secure:
-                yield Problem(
-                    f"{key}.response_mode",
-                    entry.response_mode,
-                    "needs https: browsers take a cookie for a cross-site POST only when it is Secure",
-                    "use query, or an https public_url",
-                )
 
     @cross_check
     def _stores_of_one_kind(self) -> Iterable[Problem]:

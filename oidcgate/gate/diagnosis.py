@@ -165,14 +165,13 @@ def judge_liveness(public_url: str, status: int) -> Finding:
     )
 
 
-def judge_login(head: Head, names: CookieNames, callback_url: str, *, cross_site: bool) -> Iterator[Finding]:
+def judge_login(head: Head, names: CookieNames, callback_url: str) -> Iterator[Finding]:
     """How a sign-in begins at the public URL: its cookie, and the callback that it names.
 
     Args:
         head: the answer to a browser that wants to sign in.
         names: of the cookies of this configuration.
         callback_url: the redirect URI of this configuration.
-        cross_site: whether the cookie has to come with a POST from another site (`form_post`).
     """
     if not 300 <= head.status < 400:
         if head.status == 200:
@@ -211,7 +210,7 @@ def judge_login(head: Head, names: CookieNames, callback_url: str, *, cross_site
             "and let the gate there read this configuration",
         )
         return
-    wanted = {"httponly", "samesite=none" if cross_site else "samesite=lax", "path=/.oidcgate/"}
+    wanted = {"httponly", "samesite=lax", "path=/.oidcgate/"}
     if names.secure:
         wanted.add("secure")
     lacking = sorted(wanted - ours[0])

@@ -256,7 +256,7 @@ class Doctor:
                 "of your own",
             )
             return
-        yield from judge_login(login, self.names, config.callback_url, cross_site=config.cross_site_post)
+        yield from judge_login(login, self.names, config.callback_url)
 
 
 class _Forgot(Exception):

@@ -8,8 +8,6 @@ refusal, or another try later. Not here: the way there (`login_start`), what the
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
-from urllib.parse import urlencode
 
 from werkzeug import Request, Response
 
@@ -28,6 +26,7 @@ from oidcgate.gate.login_cookies import LoginCookies
 from oidcgate.gate.login_request import LoginFault
 from oidcgate.gate.pins import Pin, Pins
 from oidcgate.gate.policy import Policy
+from oidcgate.gate.posted_answers import send_again, was_sent_again
 from oidcgate.gate.refresh import begun
 from oidcgate.gate.refusals import Failure, Refusals, Retry
 from oidcgate.gate.relying_party import RelyingParty, SignedIn
@@ -42,9 +41,6 @@ from oidcgate.protocol.errors import NEED_A_PERSON, Reason, Refused
 from oidcgate.protocol.session_management import session_state_of
 from oidcgate.web.facts import BadRequest, Facts, RequestKind
 from oidcgate.web.parameters import form_pairs, query_pairs
-
-# Of a state that is none of ours; ours are shorter.
-_LONGEST_STATE: Final = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +85,10 @@ class Login:
         state = _only_state(pairs)
         transaction = self.transactions.open(cookies, state, now)
         if transaction is None:
-            return self._without_attempt(request, state, now)
+            posted = request.method == "POST" and facts.kind is RequestKind.NAVIGATION
+            if posted and not was_sent_again(request):
+                return send_again(self.answers, request.environ, pairs)
+            return self._without_attempt(cookies, now)
         party = self.relying_parties.get(transaction.issuer)
         if party is None or (request.method == "POST") != (party.provider.response_mode == "form_post"):
             raise BadRequest(LoginFault.RESPONSE_MODE)
@@ -197,11 +196,9 @@ class Login:
             self.token_revocation.revoke([Ended(record, kept)], REQUEST_SECONDS)
             self.audit.emit(events.SignInRefused("signed_out_meanwhile", "", self.refusals.new_incident()))
             return self.answers.redirect(self.config.logged_out_url)
-        if isinstance(before, Found):
-            # The session that was here before the sign-in page does not survive it (G-23).
-            self.sessions.end(before.record, now)
-        elif transaction.replaces:
-            self.sessions.revoke(transaction.replaces, now)
+        if replaced is not None:
+            # The session that is here now does not survive it, whichever tab it came from (G-23).
+            self.sessions.end(replaced, now)
         self.last_sign_ins.note(
             LastSignIn(
                 user_name=record.user_name,
@@ -222,7 +219,7 @@ class Login:
                 issuer=transaction.issuer,
                 acr=record.acr,
                 amr=record.amr,
-                replaced=isinstance(before, Found) or bool(transaction.replaces),
+                replaced=replaced is not None,
             )
         )
         if elsewhere := claims_elsewhere(signed_in.claims):
@@ -241,12 +238,11 @@ class Login:
         """The answer when a silent sign-in came to nothing; None when it was none, or no session is there.
 
         Where the provider wants to see the person, they sign in. All else ends nothing: the session goes on,
-        and is sent there again later. What came without the session's cookie leads to a page of ours, with
-        which it comes along again: if the session has ended meanwhile, that page says so.
+        and is sent there again later.
 
         Spec: OIDC Core 3.1.2.6.
         """
-        if not transaction.confirms or not (isinstance(before, Found) or transaction.replaces):
+        if not transaction.confirms or not isinstance(before, Found):
             return None
         refused = error if isinstance(error, Refused) else None
         if refused is not None and (refused.error in NEED_A_PERSON or refused.reason is Reason.ID_TOKEN_SUB):
@@ -334,17 +330,12 @@ class Login:
             signed_in.user_name, transaction.return_path, incident, request.environ
         )
 
-    def _without_attempt(self, request: Request, state: str, now: int) -> Response:
+    def _without_attempt(self, cookies: str, now: int) -> Response:
         """Answer an IdP's answer to no attempt of this browser: replayed, too late, or another browser's.
 
         Whoever is signed in pressed the back button or reloaded; for them the sign-in has long worked.
         """
-        if request.method == "POST":
-            # Of a POST from elsewhere a browser keeps the session's cookie. The GET that follows brings it,
-            # and has nothing of the answer but whose it is.
-            query = urlencode({"state": state[:_LONGEST_STATE]})
-            return self.answers.redirect(f"{self.config.callback_url}?{query}")
-        match self.sessions.load(request.headers.get("Cookie", ""), now):
+        match self.sessions.load(cookies, now):
             case Found():
                 return self.answers.redirect(self.config.public_url + "/")
             case Unavailable(unavailable):
@@ -360,8 +351,10 @@ def _another_try(transaction: Transaction) -> Retry:
 
 def _confirms(signed_in: SignedIn, transaction: Transaction, before: Found | Absent) -> bool:
     """Whether a silent sign-in is about the person whose session was there, and about nobody since."""
-    subjects = {transaction.confirms} | ({before.record.sub} if isinstance(before, Found) else set())
-    return subjects == {signed_in.id_token.sub}
+    people = {(transaction.issuer, transaction.confirms)}
+    if isinstance(before, Found):
+        people.add((before.record.iss, before.record.sub))
+    return people == {(transaction.issuer, signed_in.id_token.sub)}
 
 
 def _only_state(pairs: Iterable[tuple[str, str]]) -> str:

@@ -67,13 +67,15 @@ class LoginStart:
         `target_link_uri`.
 
         Raises:
-            BadRequest: a parameter cannot be read.
+            BadRequest: a parameter cannot be read, or a page of somebody else has it in a frame.
             ProviderUnavailable: where to send the browser is not known.
 
         Spec: OIDC Core 4.
         """
         pairs = form_pairs(request) if request.method == "POST" else query_pairs(request)
-        asked = self._from_another_site(request, pairs)
+        asked = from_another_site(
+            pairs, self.answers.return_path, self._issuers(), hint=self.config.login.accept_login_hint
+        )
         if asked is None:
             if request.method == "POST":
                 raise BadRequest(LoginFault.ISSUER)
@@ -85,6 +87,11 @@ class LoginStart:
         if facts.kind is not RequestKind.NAVIGATION:
             # An attempt that no person will finish would only take a place among those that one does (G-02).
             return self.answers.login_required()
+        if _is_in_a_frame(request, facts):
+            if asked.prompt == SILENT:
+                # The session that is there goes on; who has none comes here again, and not to be silent.
+                return self.answers.redirect(self.config.public_url + asked.return_path)
+            raise BadRequest(LoginFault.FRAMED)
         if request.method == "POST":
             # Of a POST from elsewhere a browser keeps our cookies: who is signed in here, and how many
             # attempts there are, is seen only by the GET that follows.
@@ -132,7 +139,6 @@ class LoginStart:
             acr_values=asked.acr_values,
             fragment=asked.fragment or "",
             form=asked.form,
-            replaces=self._without_its_cookie(party, session),
             confirms=session.record.sub if silent and isinstance(session, Found) else "",
         )
         # A name that this gate verified; one that a request merely claims only where a switch says so (F-15).
@@ -150,28 +156,11 @@ class LoginStart:
             response.headers.add("Set-Cookie", cookie)
         return response
 
-    def _without_its_cookie(self, party: RelyingParty, session: Found | Absent | Unavailable) -> str:
-        """The session that the answer will come without: of a cross-site POST a browser keeps its cookie."""
-        crosses = party.provider.response_mode == "form_post"
-        return session.record.session_id if crosses and isinstance(session, Found) else ""
-
     def _silently(self, asked: LoginRequest, session: Session) -> LoginRequest:
         """A silent sign-in, for whom has a session, at its provider; for others an ordinary one."""
         if not isinstance(session, Found) or session.record.iss not in self.relying_parties:
             return dataclasses.replace(asked, prompt=())
         return dataclasses.replace(asked, issuer=session.record.iss)
-
-    def _from_another_site(self, request: Request, pairs: list[tuple[str, str]]) -> LoginRequest | None:
-        asked = from_another_site(
-            pairs,
-            self.answers.return_path,
-            self._issuers(),
-            hint=self.config.login.accept_login_hint,
-        )
-        # In a frame nobody sees who asks for the sign-in, and whose page it ends on.
-        if asked is not None and request.headers.get("Sec-Fetch-Dest", "document") != "document":
-            raise BadRequest(LoginFault.FRAMED)
-        return asked
 
     def _choose(self, request: Request, asked: LoginRequest, cookies: str) -> Response:
         """The page on which a person chooses a provider; the one of last time stands out, and no more."""
@@ -253,3 +242,14 @@ class LoginStart:
         if issuer is None:
             return next(iter(self.relying_parties.values())) if len(self.relying_parties) == 1 else None
         return self.relying_parties[issuer]
+
+
+def _is_in_a_frame(request: Request, facts: Facts) -> bool:
+    """Whether a page that is not ours begins the sign-in in a frame, an `object` or their like.
+
+    There nobody sees who asks for it and on whose page it ends, and a page that begins many, hidden, would
+    push out those that a person is at. Browsers too old to say so pass. Spec: Fetch Metadata 2.
+    """
+    return (
+        request.headers.get("Sec-Fetch-Dest", "document") != "document" and facts.fetch_site != "same-origin"
+    )

@@ -114,7 +114,7 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
     response_mode: str = setting(
         default="query",
         choices=("query", "form_post"),
-        help="How the IdP answers. form_post keeps the code out of logs and needs https.",
+        help="How the IdP answers. form_post keeps the code out of logs.",
     )
     pushed_authorization_requests: str = setting(
         default="offered",

@@ -43,7 +43,7 @@ _MOST_LOOKED_AT: Final = 4 * MAX_PENDING
 # Servers refuse a request head line of about 8 KB (gunicorn: 8,190), so attempts make room for each other
 # long before that.
 _COOKIE_HEADER_BYTES: Final = 7_000
-_VERSION: Final = 1
+_VERSION: Final = 2
 # A sibling host can plant a name that we could not even delete.
 _STATE: Final = re.compile(r"[\w-]+", re.ASCII)
 # It says all by being there.
@@ -61,8 +61,6 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         started_at: epoch seconds.
         fragment: the key under which the browser keeps the fragment of the address; "": it has none.
         form: the id of the form that waits for this sign-in; "": none does.
-        replaces: the id of the session that this browser had, where the answer comes without its cookie; "":
-            it had none, or the cookie comes along.
         framed: it only looks whether a session goes on, in a frame (`session_frame` next door).
         confirms: the subject of the session that went on meanwhile, of a sign-in that was to show nobody
             anything; "": it was an ordinary one.
@@ -79,7 +77,6 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     # At the end: what was begun before an update is finished after it.
     fragment: str = ""
     form: str = ""
-    replaces: str = ""
     framed: bool = False
     confirms: str = ""
 
@@ -122,13 +119,10 @@ class Transactions:
 
     Attributes:
         sealer: seals for this purpose and this gate only.
-        cross_site_post: some IdP answers by form_post, whose cross-site POST carries only cookies with
-            SameSite=None.
     """
 
     sealer: Sealer
     names: CookieNames
-    cross_site_post: bool = False
 
     def begin(self, transaction: Transaction, cookie_header: str, now: int) -> list[str]:
         """The `Set-Cookie` values that store `transaction`, and that evict what is too much, oldest first.
@@ -215,5 +209,4 @@ class Transactions:
             path=path,
             max_age=max_age,
             secure=self.names.secure,
-            same_site="None" if self.cross_site_post else "Lax",
         )

@@ -147,23 +147,6 @@ def test_a_proxy_that_passes_another_host_on(patient: Patient, tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("by_form", [0, 1])
-def test_one_provider_of_several_that_answers_by_form_post(
-    patient: Patient, tmp_path: Path, by_form: int
-) -> None:
-    """The cookies of all attempts are then for another site's POST, and the doctor expects no others."""
-    first = {**patient.settings.pop("provider"), "name": "first"}
-    second = {**first, "name": "second", "issuer": f"{ISSUER}/r/other"}
-    providers = [first, second]
-    providers[by_form]["response_mode"] = "form_post"
-    patient.settings["providers"] = providers
-    (tmp_path / "two").mkdir()
-    patient.sites = make_sites(tmp_path / "two", provider=None, providers=providers)
-
-    cookies = [(one.verdict, one.says) for one in patient.findings() if one.subject == "cookies"]
-    assert cookies == [(Verdict.FINE, "arrive as they were set: Secure, HttpOnly")]
-
-
 def test_an_examination_leaves_nobody_signed_in_and_nothing_in_the_store(patient: Patient) -> None:
     patient.findings()
 

@@ -8,6 +8,8 @@ choose.html (200, page-choose)
     choices: Sequence[Choice]
 passing.html (200, page-passing)
     url: str (where it goes on); key: str (what the fragment is kept under); script: Markup
+answer.html (200, page-answer)
+    action: str; fields: Sequence[tuple[str, str]] (the provider's answer); script: Markup
 unknown_user.html (403, page-unknown-user)
     user_name: str; inactive: bool (known, but switched off); action: str; hidden: Mapping[str, str]
 somebody_else.html (403, page-somebody-else)

@@ -23,6 +23,7 @@ _GIVEN: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
         {"choices": (Choice("Staff", _LOGIN, last=True), Choice("Partners", _LOGIN, last=False))},
     ),
     "passing.html": ({"url": _LOGIN, "key": "AAAAAAAAAAAAAAAAAAAAAA", "script": ""},),
+    "answer.html": ({"action": "/.oidcgate/callback?again=", "fields": (("code", "a-code"),), "script": ""},),
     "unknown_user.html": tuple(
         {"user_name": "alice", "inactive": inactive, **_SIGNS_OUT} for inactive in (False, True)
     ),

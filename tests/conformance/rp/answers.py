@@ -46,7 +46,7 @@ class Form:
 
 
 def form_of(page: str) -> Form:
-    """The form of a page that `authorization_response` made."""
+    """The form of a page, as `authorization_response` makes one; without one its action is ""."""
     action, fields = "", []
 
     class Reader(HTMLParser):

@@ -58,11 +58,20 @@ class Browser:
         request.headers.pop("Cookie", None)
         request.prepare_cookies(crossing)
         answer = self._session.send(request, timeout=_SECONDS, allow_redirects=False)
+        if answer.status_code == 200 and "<script" in answer.text and form_of(answer.text).action:
+            return self._posted_at_home(answer)
         if not answer.is_redirect:
             return answer
         # A GET, with which cookies come along again.
         url = urljoin(answer.url, answer.headers["Location"])
         return self._session.get(url, headers=_NAVIGATION, timeout=_SECONDS)
+
+    def _posted_at_home(self, page: requests.Response) -> requests.Response:
+        """Post the form of a page of the relying party's own, with all cookies; follow to where that ends."""
+        form, place = form_of(page.text), urlsplit(page.url)
+        headers = {"Origin": f"{place.scheme}://{place.netloc}", "Sec-Fetch-Site": "same-origin"}
+        url = urljoin(page.url, form.action)
+        return self._session.post(url, list(form.fields), headers=_NAVIGATION | headers, timeout=_SECONDS)
 
     def is_led_to(self, host: str, url: str) -> bool:
         """Whether an address leads to this host, which itself is not asked."""

@@ -282,12 +282,6 @@ class TestSeveralProviders:
         assert "providers" in keys_of_problems(data)
 
 
-def test_form_post_needs_https() -> None:
-    local = minimal(public_url="http://localhost:8000", provider={"response_mode": "form_post"})
-    assert keys_of_problems(local) == {"provider.response_mode"}
-    assert config_from_mapping(minimal(provider={"response_mode": "form_post"})).secure
-
-
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_http_is_for_this_machine(host: str) -> None:
     config = config_from_mapping(

@@ -129,76 +129,59 @@ def test_liveness(status: int, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("public_url", "attributes", "cross_site", "verdict", "says"),
+    ("public_url", "attributes", "verdict", "says"),
     [
         (
             "https://app.example.com",
             "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax",
-            False,
             FINE,
             ": Secure",
         ),
         (
             "https://app.example.com",
             "path=/.oidcgate/; secure; httponly; samesite=lax",
-            False,
             FINE,
             ": Secure",
         ),
         (
-            "https://app.example.com",
-            "Path=/.oidcgate/; Secure; HttpOnly; SameSite=None",
-            True,
-            FINE,
-            ": Secure",
-        ),
-        (
-            *("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax", True, WRONG),
-            "without samesite=none",
+            *("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=None", WRONG),
+            "without samesite=lax",
         ),
         (
             "https://app.example.com",
             "Path=/.oidcgate/; HttpOnly; SameSite=Lax",
-            False,
             WRONG,
             "without secure",
         ),
         (
             "https://app.example.com",
             "Path=/.oidcgate/; SameSite=Lax",
-            False,
             WRONG,
             "without httponly, secure",
         ),
         (
             "https://app.example.com",
             "HttpOnly; Secure; SameSite=Lax",
-            False,
             WRONG,
             "without path=/.oidcgate/",
         ),
         (
-            *(
-                "https://app.example.com",
-                "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax; Domain=a.b",
-                False,
-            ),
+            *("https://app.example.com", "Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax; Domain=a.b"),
             *(WRONG, "with a Domain"),
         ),
         (
             "http://localhost:8000",
             "Path=/.oidcgate/; HttpOnly; SameSite=Lax",
-            False,
             FINE,
             ": HttpOnly, on http",
         ),
     ],
 )
-def test_cookie(public_url: str, attributes: str, cross_site: bool, verdict: Verdict, says: str) -> None:
+def test_cookie(public_url: str, attributes: str, verdict: Verdict, says: str) -> None:
     names = CookieNames.of(public_url)
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': CALLBACK})}"
     head = Head(302, location, ("other=1", f"{names.transaction('s')}=v=; {attributes}"))
-    (found,) = judge_login(head, names, CALLBACK, cross_site=cross_site)
+    (found,) = judge_login(head, names, CALLBACK)
     assert verdict_of(found, "cookies") is verdict
     assert says in found.says
 
@@ -207,7 +190,7 @@ def test_cookie(public_url: str, attributes: str, cross_site: bool, verdict: Ver
 @pytest.mark.parametrize("cookies", [(), ("other=1; Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax",)])
 def test_a_sign_in_without_a_cookie(status: int, cookies: tuple[str, ...]) -> None:
     names = CookieNames.of("https://app.example.com")
-    (found,) = judge_login(Head(status, ISSUER, cookies), names, CALLBACK, cross_site=False)
+    (found,) = judge_login(Head(status, ISSUER, cookies), names, CALLBACK)
     assert verdict_of(found, "cookies") is WRONG
     assert "no cookie" in found.says
 
@@ -215,7 +198,7 @@ def test_a_sign_in_without_a_cookie(status: int, cookies: tuple[str, ...]) -> No
 def test_a_sign_in_with_another_callback() -> None:
     names = CookieNames.of("https://app.example.com")
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': 'https://old.example.com/cb'})}"
-    other, cookies = judge_login(Head(302, location, ()), names, CALLBACK, cross_site=False)
+    other, cookies = judge_login(Head(302, location, ()), names, CALLBACK)
     assert verdict_of(other, "public URL") is WRONG
     assert other.says.endswith(" https://old.example.com/cb")
     assert verdict_of(cookies, "cookies") is WRONG
@@ -232,7 +215,7 @@ def test_a_sign_in_with_another_callback() -> None:
 )
 def test_a_sign_in_that_does_not_lead_on(status: int, verdict: Verdict, says: str) -> None:
     names = CookieNames.of("https://app.example.com")
-    (found,) = judge_login(Head(status, "", ()), names, CALLBACK, cross_site=False)
+    (found,) = judge_login(Head(status, "", ()), names, CALLBACK)
     assert verdict_of(found, "public URL") is verdict
     assert says in found.says
 

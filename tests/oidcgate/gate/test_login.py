@@ -660,8 +660,87 @@ class TestWhatIsAskedOfTheLogin:
         assert Scene.set().browser().get(f"/.oidcgate/login?max_age={quote(value)}").status_code == 400
 
 
+@pytest.mark.row("G-01", "G-02")
+class TestInAFrame:
+    """A page that is not ours has our pages in a frame, where nobody sees them."""
+
+    def headers(self, place: str, site: str) -> dict[str, str]:
+        return {**NAVIGATION, "Sec-Fetch-Dest": place, "Sec-Fetch-Site": site}
+
+    @pytest.mark.parametrize("place", ["iframe", "frame", "embed", "object", ""])
+    @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
+    def test_no_sign_in_begins(self, place: str, site: str) -> None:
+        browser = Scene.set().browser()
+        answer = browser.get("/.oidcgate/login?rd=/private", self.headers(place, site))
+        assert answer.status_code == 400
+        assert "Set-Cookie" not in answer.headers
+
+    def test_nor_by_way_of_a_page_of_the_app(self) -> None:
+        browser, frame = Scene.set().browser(), self.headers("iframe", "cross-site")
+        answer = browser.get("/private", frame)
+        assert browser.get(answer.headers["Location"], frame).status_code == 400
+        assert browser.cookies() == {}
+
+    def test_nor_by_an_image(self) -> None:
+        headers = {"Accept": "image/*", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "cross-site"}
+        browser = Scene.set().browser()
+        for path in ("/private", "/.oidcgate/login?rd=/private"):
+            answer = browser.get(path, {**headers, "Sec-Fetch-Dest": "image"})
+            assert (answer.status_code, answer.headers.get("Set-Cookie")) == (401, None)
+
+    def test_so_many_of_them_push_no_sign_in_out(self) -> None:
+        scene = Scene.set()
+        browser = scene.browser()
+        asked = browser.start()
+        for number in range(20):
+            scene.clock.now += 1
+            browser.get(f"/.oidcgate/login?rd=/{number}", self.headers("iframe", "cross-site"))
+        assert browser.get(scene.provider.answer(asked)).headers["Location"] == f"{APP}/private"
+        assert browser.has_session()
+
+    def test_a_page_of_the_app_may_hold_another_in_a_frame(self) -> None:
+        scene, frame = Scene.set(), self.headers("iframe", "same-origin")
+        browser = scene.browser()
+        answer = browser.get(browser.get("/private", frame).headers["Location"], frame)
+        # The provider's redirect: what comes from there has crossed sites.
+        back = browser.get(
+            scene.provider.answer(answer.headers["Location"]), self.headers("iframe", "cross-site")
+        )
+        assert back.headers["Location"] == f"{APP}/private"
+        assert browser.has_session()
+
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    def test_a_silent_one_leaves_the_session_as_it_is(self, site: str) -> None:
+        browser = Scene.set().browser()
+        browser.sign_in()
+        answer = browser.get("/.oidcgate/login?rd=/x&prompt=none", self.headers("iframe", site))
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"{APP}/x")
+        assert "Set-Cookie" not in answer.headers
+        assert browser.has_session()
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize(
+    ("link", "asked"),
+    [
+        ("", "login"),
+        ("&prompt=none", "login"),
+        ("&prompt=select_account", "select_account login"),
+        ("&prompt=consent+login", "consent login"),
+    ],
+)
+def test_no_link_asks_less_than_the_rule(link: str, asked: str, signed_in: bool) -> None:
+    rule = {"path": "/admin/**", "allow": "known", "prompt": ["login"], "acr_values": ["mfa"]}
+    browser = Scene.set({"rules": [rule]}).browser()
+    if signed_in:
+        browser.sign_in("/")
+    answer = browser.get(f"/.oidcgate/login?rd=/admin/x{link}&acr_values=pwd")
+    query = parse_qs(urlsplit(answer.headers["Location"]).query)
+    assert (query["prompt"], query["acr_values"]) == ([asked], ["mfa"])
+
+
 class TestFormPost:
-    """The IdP answers by a cross-site POST."""
+    """The IdP answers by a POST; one from another site is in `test_answers_by_form_post` next door."""
 
     def test_it_signs_in(self) -> None:
         scene = Scene.set({"provider": {"response_mode": "form_post"}})
@@ -669,37 +748,14 @@ class TestFormPost:
         location = browser.start("/private?x=1")
         assert parse_qs(urlsplit(location).query)["response_mode"] == ["form_post"]
         form = dict(parse_qs(urlsplit(scene.provider.answer(location)).query))
-        cross_site = {"Origin": ISSUER, "Sec-Fetch-Site": "cross-site"}
+        # Of a provider on the same site our cookies come along at once.
+        same_site = {"Origin": "https://id.example.com", "Sec-Fetch-Site": "same-site"}
         answer = browser.post(
-            "/.oidcgate/callback", {name: values[0] for name, values in form.items()}, cross_site
+            "/.oidcgate/callback", {name: values[0] for name, values in form.items()}, same_site
         )
         assert answer.status_code == 303
         assert answer.headers["Location"] == f"{APP}/private?x=1"
         assert browser.has_session()
-
-    @pytest.mark.row("G-23")
-    def test_the_session_before_does_not_survive_although_its_cookie_does_not_come(self) -> None:
-        scene = Scene.set({"provider": {"response_mode": "form_post"}})
-        browser = scene.browser()
-        cross_site = {"Origin": ISSUER, "Sec-Fetch-Site": "cross-site"}
-
-        def post(callback: str) -> int:
-            form = {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
-            return browser.post("/.oidcgate/callback", form, cross_site).status_code
-
-        assert post(scene.provider.answer(browser.start())) == 303
-        name, before = next(
-            (name, value) for name, value in browser.cookies().items() if "-tx-" not in name and value
-        )
-        location = browser.get("/.oidcgate/login?rd=/&prompt=login").headers["Location"]
-        # What the browser keeps of the cross-site POST: SameSite=Lax.
-        browser.client.delete_cookie(name, domain="app.example.com", path="/")
-        assert post(scene.provider.answer(location)) == 303
-        assert scene.audit[-1]["replaced"] is True
-        assert browser.cookies()[name] != before
-        assert browser.has_session()
-        browser.client.set_cookie(name, before, domain="app.example.com", path="/", secure=True)
-        assert not browser.has_session()
 
     @pytest.mark.parametrize("mode", ["query", "form_post"])
     def test_the_other_way_is_refused(self, mode: str) -> None:

@@ -369,6 +369,19 @@ class TestASignInThatAnotherSiteBegins:
 class TestNoProviderSpeaksForAnother:
     """The attempt pins its issuer (mix-up)."""
 
+    def test_a_silent_sign_in_confirms_nobody_of_the_same_subject_elsewhere(self) -> None:
+        scene, first, second = scene_of_two()
+        browser = scene.browser()
+        signed_in_at(browser, first, "Example")
+        silent = browser.get("/.oidcgate/login?rd=/x&prompt=none").headers["Location"]
+        assert asked_in(silent)["prompt"] == "none"
+        # In another tab, and meanwhile. Both providers call their person sub-of-alice.
+        signed_in_at(browser, second, "Other")
+        answer = browser.get(first.answer(silent))
+        assert urlsplit(answer.headers["Location"]).path == "/.oidcgate/login"
+        browser.get("/private")
+        assert scene.visitors[-1] == "Bob"
+
     def test_an_answer_of_another_provider_is_refused(self) -> None:
         scene, honest, evil = scene_of_two()
         browser = scene.browser()

@@ -15,10 +15,8 @@ SECRET = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
 NAMES = CookieNames.of("https://app.example.com")
 
 
-def transactions(secret: str = SECRET, gate: str = "gate", *, cross_site_post: bool = False) -> Transactions:
-    return Transactions(
-        Sealer(KeyRing([secret]), "transaction", gate), NAMES, cross_site_post=cross_site_post
-    )
+def transactions(secret: str = SECRET, gate: str = "gate") -> Transactions:
+    return Transactions(Sealer(KeyRing([secret]), "transaction", gate), NAMES)
 
 
 def attempt(number: int = 0, *, started_at: int = NOW, return_path: str = "/x") -> Transaction:
@@ -83,13 +81,6 @@ def test_the_cookie_is_short_lived_and_for_our_routes_only() -> None:
     assert proof.startswith(f"__Host-oidcgate-at-{NAMES.session[-12:]}-{attempt().state[:16]}=1; ")
     assert set(proof.split("; ")[1:]) == {"Path=/", *said}
     assert len(proof.partition(";")[0]) == 50
-
-
-def test_form_post_needs_a_cookie_that_crosses_sites() -> None:
-    kept = transactions(cross_site_post=True)
-    for line in (*kept.begin(attempt(), "", NOW), *kept.end(attempt().state)):
-        assert "SameSite=None" in line
-        assert "Secure" in line
 
 
 @pytest.mark.row("F-13", "G-24")

@@ -394,6 +394,13 @@ EVERY_PAGE: Mapping[str, Example] = {
         url="https://app.example.com/.oidcgate/login?rd=%2F&fragment=",
         key="AAAAAAAAAAAAAAAAAAAAAA",
     ),
+    "gate-answer": _gate(
+        "answer.html",
+        "page-answer",
+        ("continue",),
+        action="/.oidcgate/callback?again=",
+        fields=(("code", "a-code"), ("state", "a-state")),
+    ),
     "gate-session-ended": _gate(
         "session_ended.html", "page-session-ended", ("login",), login_url="/.oidcgate/login", kept=False
     ),
