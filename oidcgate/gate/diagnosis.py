@@ -165,13 +165,14 @@ def judge_liveness(public_url: str, status: int) -> Finding:
     )
 
 
-def judge_login(head: Head, names: CookieNames, callback_url: str) -> Iterator[Finding]:
-    """How a sign-in begins at the public URL: its cookie, and the callback that it names.
+def judge_login(head: Head, names: CookieNames, callback_url: str, client_id: str) -> Iterator[Finding]:
+    """How a sign-in begins at the public URL: its cookie, and the callback and the client that it names.
 
     Args:
         head: the answer to a browser that wants to sign in.
         names: of the cookies of this configuration.
         callback_url: the redirect URI of this configuration.
+        client_id: of this configuration, at the provider that is asked.
     """
     if not 300 <= head.status < 400:
         if head.status == 200:
@@ -192,14 +193,19 @@ def judge_login(head: Head, names: CookieNames, callback_url: str) -> Iterator[F
                 "look into the log of the gate",
             )
         return
-    said = parse_qs(urlsplit(head.location).query).get("redirect_uri", [callback_url])[0]
-    if said != callback_url:
-        yield Finding(
-            "public URL",
-            Verdict.WRONG,
-            f"the gate that answers there names another redirect URI: {_shown(said)}",
-            "let it read this configuration, or correct public_url",
-        )
+    asked = parse_qs(urlsplit(head.location).query)
+    for what, expected, setting in (
+        ("redirect URI", callback_url, "public_url"),
+        ("client id", client_id, "client_id"),
+    ):
+        said = asked.get(what.lower().replace(" ", "_"), [expected])[0]
+        if said != expected:
+            yield Finding(
+                "public URL",
+                Verdict.WRONG,
+                f"the gate that answers there names another {what}: {_shown(said)}",
+                f"let it read this configuration, or correct {setting}",
+            )
     ours = [_attributes(cookie) for cookie in head.cookies if cookie.startswith(names.transaction_prefix)]
     if not ours:
         yield Finding(

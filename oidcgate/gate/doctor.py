@@ -243,7 +243,8 @@ class Doctor:
             if alive.status != 200:
                 return
             # With its fragment already told, and the provider chosen: no page of ours stands between.
-            query = {"rd": "/", "fragment": "", **_one_of(config.identity_providers[0].name)}
+            provider = config.identity_providers[0]
+            query = {"rd": "/", "fragment": "", **_one_of(provider.name)}
             login = self.outside.get_head(
                 f"{config.public_url}{LOGIN_PATH}?{urlencode(query)}", _AS_A_BROWSER
             )
@@ -256,7 +257,7 @@ class Doctor:
                 "of your own",
             )
             return
-        yield from judge_login(login, self.names, config.callback_url)
+        yield from judge_login(login, self.names, config.callback_url, provider.client_id)
 
 
 class _Forgot(Exception):

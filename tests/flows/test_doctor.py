@@ -300,7 +300,9 @@ def test_a_public_url_that_cannot_be_reached(patient: Patient) -> None:
 def test_a_gate_with_another_configuration_at_the_public_url(patient: Patient) -> None:
     patient.settings["provider"]["client_id"] = "another"
 
-    assert ("cookies", "a sign-in sets no cookie of this gate") in [one[:2] for one in patient.wrong()]
+    assert ("public URL", "the gate that answers there names another client id: gate") in [
+        one[:2] for one in patient.wrong()
+    ]
 
 
 def test_a_store_that_is_not_there_yet_is_not_made(patient: Patient, tmp_path: Path) -> None:

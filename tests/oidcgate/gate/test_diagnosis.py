@@ -181,7 +181,7 @@ def test_cookie(public_url: str, attributes: str, verdict: Verdict, says: str) -
     names = CookieNames.of(public_url)
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': CALLBACK})}"
     head = Head(302, location, ("other=1", f"{names.transaction('s')}=v=; {attributes}"))
-    (found,) = judge_login(head, names, CALLBACK)
+    (found,) = judge_login(head, names, CALLBACK, "app")
     assert verdict_of(found, "cookies") is verdict
     assert says in found.says
 
@@ -190,7 +190,7 @@ def test_cookie(public_url: str, attributes: str, verdict: Verdict, says: str) -
 @pytest.mark.parametrize("cookies", [(), ("other=1; Path=/.oidcgate/; Secure; HttpOnly; SameSite=Lax",)])
 def test_a_sign_in_without_a_cookie(status: int, cookies: tuple[str, ...]) -> None:
     names = CookieNames.of("https://app.example.com")
-    (found,) = judge_login(Head(status, ISSUER, cookies), names, CALLBACK)
+    (found,) = judge_login(Head(status, ISSUER, cookies), names, CALLBACK, "app")
     assert verdict_of(found, "cookies") is WRONG
     assert "no cookie" in found.says
 
@@ -198,9 +198,20 @@ def test_a_sign_in_without_a_cookie(status: int, cookies: tuple[str, ...]) -> No
 def test_a_sign_in_with_another_callback() -> None:
     names = CookieNames.of("https://app.example.com")
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': 'https://old.example.com/cb'})}"
-    other, cookies = judge_login(Head(302, location, ()), names, CALLBACK)
+    other, cookies = judge_login(Head(302, location, ()), names, CALLBACK, "app")
     assert verdict_of(other, "public URL") is WRONG
     assert other.says.endswith(" https://old.example.com/cb")
+    assert verdict_of(cookies, "cookies") is WRONG
+
+
+def test_a_sign_in_of_another_client() -> None:
+    names = CookieNames.of("https://app.example.com")
+    asked = {"redirect_uri": CALLBACK, "client_id": "another"}
+    head = Head(302, f"{ISSUER}/authorize?{urlencode(asked)}", ())
+    other, cookies = judge_login(head, names, CALLBACK, "app")
+    assert verdict_of(other, "public URL") is WRONG
+    assert other.says == "the gate that answers there names another client id: another"
+    assert other.fix == "let it read this configuration, or correct client_id"
     assert verdict_of(cookies, "cookies") is WRONG
 
 
@@ -215,7 +226,7 @@ def test_a_sign_in_with_another_callback() -> None:
 )
 def test_a_sign_in_that_does_not_lead_on(status: int, verdict: Verdict, says: str) -> None:
     names = CookieNames.of("https://app.example.com")
-    (found,) = judge_login(Head(status, "", ()), names, CALLBACK)
+    (found,) = judge_login(Head(status, "", ()), names, CALLBACK, "app")
     assert verdict_of(found, "public URL") is verdict
     assert says in found.says
 
