@@ -25,7 +25,7 @@ from tests.conformance.test_command import described_party
 from tests.support.servers import free_port
 from tests.support.tls import Authority
 
-LIVE = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-relying-party")]
+_LIVE = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-relying-party")]
 
 ENTRIES = list(entries())
 #: In each module one lie is told, wherever it stands first.
@@ -84,6 +84,11 @@ def windows(authority: Authority) -> Iterator[Windows]:
         windows.close()
 
 
+def live(entry: Entry) -> list[pytest.MarkDecorator]:
+    """Where a module is run: one that waits for what a page does by and by, in `make test-heavy` alone."""
+    return [*_LIVE, pytest.mark.heavy] if entry.plan == "session-management" else _LIVE
+
+
 def rows(entry: Entry) -> pytest.MarkDecorator:
     more = ("S-29",) if entry.module.endswith(("-wrong-alg", "-hs256")) else ()
     return pytest.mark.row(*ROWS[entry.plan], *more)
@@ -104,7 +109,9 @@ def expected(entry: Entry) -> str:
     return "skipped" if entry.module in SKIPPED else "passed"
 
 
-@pytest.mark.parametrize("entry", [pytest.param(entry, marks=LIVE, id=str(entry)) for entry in ENTRIES])
+@pytest.mark.parametrize(
+    "entry", [pytest.param(entry, marks=live(entry), id=str(entry)) for entry in ENTRIES]
+)
 def test_the_peer_passes(
     peer: RelyingParty, providers: ProviderServer, windows: Windows, entry: Entry
 ) -> None:
@@ -116,7 +123,7 @@ def test_the_peer_passes(
 @pytest.mark.parametrize(
     "entry",
     [
-        pytest.param(entry, marks=LIVE, id=str(entry))
+        pytest.param(entry, marks=live(entry), id=str(entry))
         for entry in ENTRIES
         if entry.module.endswith("ed-claims")
     ],
@@ -132,7 +139,7 @@ def test_who_takes_claims_of_others_passes(
 @pytest.mark.parametrize(
     ("entry", "lie"),
     [
-        pytest.param(entry, lie, marks=LIVE, id=f"{entry}-{lie.name}")
+        pytest.param(entry, lie, marks=live(entry), id=f"{entry}-{lie.name}")
         for entry in FIRST
         for lie in LIES[entry.module]
     ],
@@ -146,7 +153,7 @@ def test_a_lie_is_seen(
     assert re.search(lie.seen, outcome.notes[0]), outcome
 
 
-@pytest.mark.parametrize("lie", [pytest.param(lie, marks=LIVE, id=lie.name) for lie in FORM_POST_LIES])
+@pytest.mark.parametrize("lie", [pytest.param(lie, marks=_LIVE, id=lie.name) for lie in FORM_POST_LIES])
 def test_a_lie_about_form_post_is_seen(peer: RelyingParty, providers: ProviderServer, lie: Lie) -> None:
     entry = Entry("formpost-basic", "oidcc-client-test")
 
@@ -157,7 +164,7 @@ def test_a_lie_about_form_post_is_seen(peer: RelyingParty, providers: ProviderSe
 
 
 @pytest.mark.parametrize(
-    "entry", [pytest.param(entry, marks=[*LIVE, rows(entry)], id=str(entry)) for entry in ENTRIES]
+    "entry", [pytest.param(entry, marks=[*live(entry), rows(entry)], id=str(entry)) for entry in ENTRIES]
 )
 def test_the_gate_passes(
     gate: RelyingParty, providers: ProviderServer, windows: Windows, entry: Entry
