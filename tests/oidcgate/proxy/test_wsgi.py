@@ -451,7 +451,7 @@ def test_several_upstreams_by_host_and_path() -> None:
 
 @pytest.mark.row("A-25")
 def test_each_upstream_is_told_what_is_meant_for_it() -> None:
-    all_of_it, some, nothing = Heard(OK), Heard(OK), Heard(OK)
+    all_of_it, some, nothing = Heard(EMPTY), Heard(EMPTY), Heard(EMPTY)
     with Peer(all_of_it) as one, Peer(some) as two, Peer(nothing) as three:
         app = ReverseProxy(
             routes=[
