@@ -19,7 +19,13 @@ from tests.conformance.test_peer import OMITTED
 from tests.conformance.truth_table import DYNAMIC_WAYS, Otherwise
 from tests.support.tls import Authority
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-dynamic-lies")]
+# They judge the modules, and not what we build: `make test` has those of the other plans, in `test_lies`.
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.slow,
+    pytest.mark.heavy,
+    pytest.mark.xdist_group("conformance-dynamic-lies"),
+]
 
 ENTRIES = sorted({row.entry for row in ROWS.values()}, key=str)
 

@@ -27,6 +27,7 @@ def test_the_peer_passes(peer: Certification, entry: Entry) -> None:
     assert outcome.result == ("skipped" if entry.module in SKIPPED else "passed"), outcome
 
 
+@pytest.mark.heavy
 @pytest.mark.row("P-39")
 @pytest.mark.parametrize("entry", [entry for plan in FRAMED for entry in entries(plan)], ids=str)
 def test_the_peer_with_frames_passes(framed_peer: Certification, entry: Entry) -> None:
@@ -45,6 +46,7 @@ DROPPED = {"oidcc-request-uri-unsigned", "oidcc-request-uri-signed-rs256"}
 UNASKED = {"oidcc-server-rotate-keys"}
 
 
+@pytest.mark.heavy
 @pytest.mark.row("P-39")
 @pytest.mark.parametrize("entry", REGISTERED, ids=str)
 def test_the_peer_passes_where_clients_register_themselves(registering: Certification, entry: Entry) -> None:
@@ -53,6 +55,7 @@ def test_the_peer_passes_where_clients_register_themselves(registering: Certific
     assert outcome.result == ("failed" if entry.module in OMITTED else "passed"), outcome
 
 
+@pytest.mark.heavy
 @pytest.mark.row("P-39")
 @pytest.mark.parametrize("entry", REGISTERED, ids=str)
 def test_so_does_its_newest_version(registering_newest: Certification, entry: Entry) -> None:
