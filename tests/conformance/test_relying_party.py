@@ -22,6 +22,7 @@ from tests.conformance.rp.screen import Windows
 from tests.conformance.rp.target import RelyingParty
 from tests.conformance.rp_lie_table import FORM_POST_LIES, LIES, Lie
 from tests.conformance.test_command import described_party
+from tests.support.portions import every
 from tests.support.servers import free_port
 from tests.support.tls import Authority
 
@@ -138,11 +139,14 @@ def test_who_takes_claims_of_others_passes(
 
 @pytest.mark.parametrize(
     ("entry", "lie"),
-    [
-        pytest.param(entry, lie, marks=live(entry), id=f"{entry}-{lie.name}")
-        for entry in FIRST
-        for lie in LIES[entry.module]
-    ],
+    every(
+        3,
+        [
+            pytest.param(entry, lie, marks=live(entry), id=f"{entry}-{lie.name}")
+            for entry in FIRST
+            for lie in LIES[entry.module]
+        ],
+    ),
 )
 def test_a_lie_is_seen(
     peer: RelyingParty, providers: ProviderServer, windows: Windows, entry: Entry, lie: Lie

@@ -14,6 +14,7 @@ from werkzeug.wsgi import responder
 from provider.pages import GO_ON_SCRIPT, form_post
 from tests.oidcgate.web.every_page import EVERY_PAGE, PROVIDER, Example, with_every_text
 from tests.support.chromium import chromium, page_of
+from tests.support.portions import every
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -161,7 +162,7 @@ def open_page(page: Page, site: Site, path: str) -> None:
     page.goto(f"http://{site.host}{path}", wait_until="load")
 
 
-@pytest.mark.parametrize("name", without_script)
+@pytest.mark.parametrize("name", every(3, without_script))
 def test_page(page: Page, site: Site, name: str) -> None:
     """One visit per page: the browser is the slow part."""
     example = EVERY_PAGE[name]
