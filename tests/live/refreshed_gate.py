@@ -182,7 +182,7 @@ def _opened(configuration: Path) -> "Iterator[Gate]":
     try:
         yield gate
     finally:
-        gate.parts.state.close()  # type: ignore[attr-defined]
+        gate.parts.state.close()  # type: ignore[attr-defined]  # of SqlStore and RedisStore, not of the port
 
 
 def _sign_in(configuration: Path) -> str:

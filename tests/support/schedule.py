@@ -32,7 +32,7 @@ def longest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=lambda item: rank[unit_of(item.nodeid)])
 
 
-class ByModule(LoadGroupScheduling):  # type: ignore[misc]
+class ByModule(LoadGroupScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """The scheduling of `--dist loadgroup`, with modules in place of tests that have no group."""
 
     def __init__(self, config: pytest.Config, log: object) -> None:

@@ -133,8 +133,9 @@ class Watch:
         self.tab.on("response", self._note)
 
     def _note(self, response: Response) -> None:
-        framed = response.frame != self.tab.main_frame
-        self.came_back += framed and response.url.startswith(self.run.rp.redirect_uri)
+        # By its address alone: of which frame it is can be asked too early, and an error in here would leave
+        # whoever waits for the browser waiting for ever. While a page watches, only frames come back.
+        self.came_back += response.url.startswith(self.run.rp.redirect_uri)
 
     def begins(self) -> None:
         """Sign in and open the page, which then asks whether the session goes on."""

@@ -346,7 +346,7 @@ class TestSlowed:
         def refuse(*_: object, **__: object) -> None:
             raise StoreUnavailable(StoreFailure.UNREACHABLE, "the test says so")
 
-        scene.parts.state.get = refuse  # type: ignore[method-assign, assignment]
+        scene.parts.state.get = refuse  # type: ignore[method-assign, assignment]  # a store that is away
         answer = browser.post(PAGE, form)
         assert answer.status_code == 503
         assert not browser.has_session()

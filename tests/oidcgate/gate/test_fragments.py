@@ -82,7 +82,10 @@ def test_who_runs_no_scripts_goes_on_without() -> None:
     "headers",
     [
         pytest.param({"Accept": "text/html"}, id="an-old-browser"),
-        pytest.param({**NAVIGATION, "Sec-Fetch-Dest": "iframe"}, id="a-frame"),
+        # Of the app's own: from another site nothing begins in a frame.
+        pytest.param(
+            {**NAVIGATION, "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-origin"}, id="a-frame"
+        ),
     ],
 )
 def test_who_says_of_no_page_of_their_own_goes_straight_on(headers: dict[str, str]) -> None:
