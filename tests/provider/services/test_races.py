@@ -5,9 +5,8 @@ The full size, over real servers and sockets, is `tests/live/test_provider_races
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from threading import get_native_id
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection
@@ -23,42 +22,51 @@ from provider.store.grants import CodeRow, GrantRow, RefreshTokenRow
 from provider.store.interactions import UNCLAIMED, Interaction
 from provider.store.sessions import BrowserSession
 from tests.provider.asserting import claims, client, key, presenting, public, sign
+from tests.provider.meeting import Meeting
 from tests.provider.processes import race
 from tests.provider.registering import GOOD, initial_token, register, registering
-from tests.provider.store_log import VARIABLE, LoggedStore, at_once, read_log
 from tests.provider.world import REDIRECT_URI, VERIFIER, World
 
 PROCESSES, THREADS = 2, 6
 ALL = PROCESSES * THREADS
 
+T = TypeVar("T")
+
 Answer = tuple[int, dict[str, Any]]
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The store's log."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "store.log"))
-    monkeypatch.setattr("provider.build.Store", LoggedStore)
-    return tmp_path / "store.log"
+def meeting(monkeypatch: pytest.MonkeyPatch) -> Meeting:
+    """Of all threads of all processes, before the first transaction of each."""
+    meeting = Meeting(ALL)
+    monkeypatch.setattr(Store, "begin", meeting.held_up(Store.begin))
+    return meeting
+
+
+def all_at_once(meeting: Meeting, prepare: Callable[[], T], act: Callable[[T], Any]) -> list[Any]:
+    """What `act` said to each; all of them wanted their first transaction at the same moment."""
+
+    def expected(prepared: T) -> Any:
+        with meeting.expects():
+            return act(prepared)
+
+    said = race(PROCESSES, THREADS, prepare, expected)
+    assert len(said) == ALL
+    return said
 
 
 def used_at_once(
-    url: str, log: Path, use: Callable[[World], TestResponse], **settings: Any
+    url: str, meeting: Meeting, use: Callable[[World], TestResponse], **settings: Any
 ) -> tuple[list[dict[str, Any]], list[Answer]]:
-    """What those got who were answered 200, and the other answers; all uses overlapped."""
+    """What those got who were answered 200, and the other answers."""
 
     def act(world: World) -> Answer:
         answer = use(world)
         return answer.status_code, answer.get_json()
 
-    log.unlink()
     answers: list[Answer] = [
-        (status, body) for status, body in race(PROCESSES, THREADS, lambda: World.over(url, **settings), act)
+        (status, body) for status, body in all_at_once(meeting, lambda: World.over(url, **settings), act)
     ]
-    assert len(answers) == ALL
-    under_way, processes = at_once(read_log(log))
-    assert under_way > PROCESSES
-    assert processes == PROCESSES
     won = [body for status, body in answers if status in (200, 201)]
     return won, [answer for answer in answers if answer[0] not in (200, 201)]
 
@@ -68,11 +76,11 @@ def errors(lost: list[Answer]) -> list[tuple[int, str]]:
 
 
 @pytest.mark.row("E-23")
-def test_an_initial_access_token(url: str, log: Path) -> None:
+def test_an_initial_access_token(url: str, meeting: Meeting) -> None:
     world = registering(url)
     token = initial_token(world, uses=1)
     won, lost = used_at_once(
-        url, log, lambda world: register(world, token=token), registration={"enabled": True}
+        url, meeting, lambda world: register(world, token=token), registration={"enabled": True}
     )
     assert len(won) == len(world.rows("clients")) == 1
     assert errors(lost) == [(401, "invalid_token")] * (ALL - 1)
@@ -80,11 +88,11 @@ def test_an_initial_access_token(url: str, log: Path) -> None:
 
 
 @pytest.mark.row("E-23")
-def test_the_last_place_for_a_client(url: str, log: Path) -> None:
+def test_the_last_place_for_a_client(url: str, meeting: Meeting) -> None:
     world = registering(url)
     policy = {"enabled": True, "insecure_open_registration": True, "max_clients": 1}
     won, lost = used_at_once(
-        url, log, lambda world: world.browser().post("/register", json=GOOD), registration=policy
+        url, meeting, lambda world: world.browser().post("/register", json=GOOD), registration=policy
     )
     assert len(won) == len(world.rows("clients")) == 1
     assert errors(lost) == [(503, "temporarily_unavailable")] * (ALL - 1)
@@ -92,10 +100,10 @@ def test_the_last_place_for_a_client(url: str, log: Path) -> None:
 
 
 @pytest.mark.row("E-01", "P-04")
-def test_a_code(url: str, log: Path) -> None:
+def test_a_code(url: str, meeting: Meeting) -> None:
     world = World.over(url)
     code = world.code()
-    won, lost = used_at_once(url, log, lambda world: world.redeem(code))
+    won, lost = used_at_once(url, meeting, lambda world: world.redeem(code))
     assert len(won) == 1
     assert errors(lost) == [(400, "invalid_grant")] * (ALL - 1)
     assert world.userinfo(won[0]["access_token"]).status_code == 401
@@ -105,10 +113,10 @@ def test_a_code(url: str, log: Path) -> None:
 
 
 @pytest.mark.row("S-13", "P-06", "P-21", "P-23", "P-25")
-def test_a_refresh_token_inside_the_grace(url: str, log: Path) -> None:
+def test_a_refresh_token_inside_the_grace(url: str, meeting: Meeting) -> None:
     world = World.over(url)
     token = world.tokens()["refresh_token"]
-    won, lost = used_at_once(url, log, lambda world: world.refresh(token))
+    won, lost = used_at_once(url, meeting, lambda world: world.refresh(token))
     assert lost == []
     ((successor, access),) = {(body["refresh_token"], body["access_token"]) for body in won}
     assert successor != token
@@ -118,11 +126,11 @@ def test_a_refresh_token_inside_the_grace(url: str, log: Path) -> None:
 
 
 @pytest.mark.row("S-13", "P-06", "P-22")
-def test_a_refresh_token_without_a_grace(url: str, log: Path) -> None:
+def test_a_refresh_token_without_a_grace(url: str, meeting: Meeting) -> None:
     settings = {"lifetimes": {"refresh_grace_seconds": 0}}
     world = World.over(url, **settings)
     token = world.tokens()["refresh_token"]
-    won, lost = used_at_once(url, log, lambda world: world.refresh(token), **settings)
+    won, lost = used_at_once(url, meeting, lambda world: world.refresh(token), **settings)
     assert len(won) == 1
     assert errors(lost) == [(400, "invalid_grant")] * (ALL - 1)
     assert world.userinfo(won[0]["access_token"]).status_code == 401
@@ -131,14 +139,14 @@ def test_a_refresh_token_without_a_grace(url: str, log: Path) -> None:
 
 
 @pytest.mark.row("P-07")
-def test_a_client_assertion(url: str, log: Path) -> None:
+def test_a_client_assertion(url: str, meeting: Meeting) -> None:
     keys = public(key("RSA"))
     clients = [client(client_secret=None, auth_method="private_key_jwt", jwks=keys)]
     world = World.over(url, clients=clients)
     code, assertion = world.code(), sign(claims(world), key("RSA"), "RS256")
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
     form |= {"code_verifier": VERIFIER, **presenting(assertion)}
-    won, lost = used_at_once(url, log, lambda world: world.token(form, auth=None), clients=clients)
+    won, lost = used_at_once(url, meeting, lambda world: world.token(form, auth=None), clients=clients)
     assert len(won) == 1
     # Each of the others was refused before it came to the code, whose second use would have ended the tokens.
     assert errors(lost) == [(401, "invalid_client")] * (ALL - 1)
@@ -148,31 +156,28 @@ def test_a_client_assertion(url: str, log: Path) -> None:
 
 
 def test_devices_that_start_at_once_keep_to_the_limit_and_have_codes_of_their_own(
-    url: str, log: Path
+    url: str, meeting: Meeting
 ) -> None:
     tv = {"client_id": "tv", "auth_method": "none", "flows": ["device_code"]}
     settings = {"clients": [tv], "throttle": {"devices_per_client": 5}}
     World.over(url, **settings).provider.parts.store.dispose()
     form = {"client_id": "tv", "scope": "openid"}
-    won, lost = used_at_once(url, log, lambda world: world.post("/device_authorization", form), **settings)
+    won, lost = used_at_once(
+        url, meeting, lambda world: world.post("/device_authorization", form), **settings
+    )
     assert len(won) == 5
     assert len({body["user_code"] for body in won}) == 5
     assert errors(lost) == [(400, "slow_down")] * (ALL - 5)
 
 
-def race_over_the_store(url: str, log: Path, act: Callable[[Connection], Any]) -> list[Any]:
-    """What `act` said in each transaction; all of them overlapped."""
+def race_over_the_store(url: str, meeting: Meeting, act: Callable[[Connection], Any]) -> list[Any]:
+    """What `act` said in each transaction."""
 
     def run(store: Store) -> Any:
         with store.begin() as conn:
             return act(conn)
 
-    log.unlink(missing_ok=True)
-    said = race(PROCESSES, THREADS, lambda: LoggedStore(url), run)
-    under_way, processes = at_once(read_log(log))
-    assert under_way > PROCESSES
-    assert processes == PROCESSES
-    return said
+    return all_at_once(meeting, lambda: Store(url), run)
 
 
 ONCE: dict[str, Callable[[Connection], bool]] = {
@@ -211,8 +216,8 @@ def stored(url: str) -> str:
 
 @pytest.mark.row("P-04", "P-06")
 @pytest.mark.parametrize("thing", ONCE)
-def test_what_is_good_once_is_had_by_one(stored: str, log: Path, thing: str) -> None:
-    assert sorted(race_over_the_store(stored, log, ONCE[thing])) == [False] * (ALL - 1) + [True]
+def test_what_is_good_once_is_had_by_one(stored: str, meeting: Meeting, thing: str) -> None:
+    assert sorted(race_over_the_store(stored, meeting, ONCE[thing])) == [False] * (ALL - 1) + [True]
 
 
 def test_hosts_that_start_at_once_make_one_set_of_tables_and_one_key(empty_url: str) -> None:
@@ -228,7 +233,7 @@ def test_hosts_that_start_at_once_make_one_set_of_tables_and_one_key(empty_url: 
 
 
 @pytest.mark.row("A-13", "C-13")
-def test_consents_of_one_person_at_once_are_all_kept(url: str, log: Path) -> None:
+def test_consents_of_one_person_at_once_are_all_kept(url: str, meeting: Meeting) -> None:
     def agree(world: World) -> str:
         parts, client_id = world.provider.parts, f"client-{os.getpid()}-{get_native_id()}"
         scopes = frozenset({"openid"})
@@ -237,11 +242,7 @@ def test_consents_of_one_person_at_once_are_all_kept(url: str, log: Path) -> Non
         return client_id
 
     World.over(url).provider.parts.store.dispose()
-    log.unlink()
-    agreed = race(PROCESSES, THREADS, lambda: World.over(url), agree)
-    under_way, processes = at_once(read_log(log))
-    assert under_way > PROCESSES
-    assert processes == PROCESSES
+    agreed = all_at_once(meeting, lambda: World.over(url), agree)
     world = World.over(url)
     with world.provider.parts.store.read() as conn:
         kept = world.provider.parts.consents.of(conn, world.realm, "sub").consents
@@ -266,10 +267,10 @@ def test_rotations_at_once_are_one_and_the_others_are_told(url: str) -> None:
     world.provider.parts.store.dispose()
 
 
-def test_as_many_guesses_at_once_are_as_many_failures(url: str, log: Path) -> None:
+def test_as_many_guesses_at_once_are_as_many_failures(url: str, meeting: Meeting) -> None:
     """Of a name that nobody tried before: there is no counter yet that could be locked."""
     rule = Rule(free=4, first_delay_seconds=60, longest_delay_seconds=60, forget_seconds=3600)
     scopes = [Scope(key, rule, own=True) for key in ("pair:a", "account:a", "network:n")]
-    said = race_over_the_store(url, log, lambda conn: take_attempt(conn, "default", scopes, 1000))
+    said = race_over_the_store(url, meeting, lambda conn: take_attempt(conn, "default", scopes, 1000))
     # Four are free, the fifth is charged and begins the wait, and the others are told of it.
     assert sorted(said) == [0] * 5 + [60] * (ALL - 5)
