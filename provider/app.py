@@ -14,8 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from werkzeug import Request, Response
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import Map, MapAdapter, Rule
+from werkzeug.exceptions import HTTPException
 
 from oidcgate.audit import Audit
 from oidcgate.net.fetch import Fetcher
@@ -59,13 +58,8 @@ class Provider:
         self._background = Background(delivery.deliver_due, delivery.stopping) if background else None
         self._base = parts.realms[0]
         self._named = {realm.id: realm for realm in parts.realms[1:]}
-        # Slashes mean what they say: a second spelling of an endpoint is another path, and there is nothing
-        # there.
-        self._map = Map(
-            [Rule(route.path, endpoint=route, methods=route.methods) for route in parts.routes],
-            strict_slashes=True,
-            merge_slashes=False,
-        )
+        # A second spelling of an endpoint, one more slash say, is another path, and there is nothing there.
+        self._routes = {route.path: route for route in parts.routes}
 
     @classmethod
     def from_config(
@@ -153,20 +147,11 @@ class Provider:
                 {"error": "invalid_request", "error_description": "the body is too long"}, status=413
             )
         realm, path = self._resolve(request)
-        adapter = self._map.bind("", path_info=path, default_method=request.method)
-        right_method = True
-        try:
-            route, _ = adapter.match()
-        except MethodNotAllowed:
-            right_method = False
-            route, _ = adapter.match(method=next(iter(adapter.allowed_methods())))
-        except HTTPException:
+        route = self._routes.get(path)
+        if route is None or (route.only is not None and not route.only(realm)):
             return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
-        assert isinstance(route, Route)  # noqa: S101 (the map above holds nothing else)
-        if route.only is not None and not route.only(realm):
-            return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
-        if not right_method:
-            return self._other_method(request, adapter, route)
+        if request.method not in route.allowed:
+            return self._other_method(request, route)
         if not self.parts.settings.enabled and not route.health:
             return self._page(realm, request, PageError(ErrorKind.NOT_FOUND, status=404), "not_found")
         response = self._answer(realm, route, request)
@@ -197,8 +182,8 @@ class Provider:
                 return realm, slash + rest
         return self._base, inner
 
-    def _other_method(self, request: Request, adapter: MapAdapter, route: Route) -> Response:
-        allowed = [*adapter.allowed_methods(), "OPTIONS"]
+    def _other_method(self, request: Request, route: Route) -> Response:
+        allowed = ", ".join(sorted({*route.allowed, "OPTIONS"}))
         if request.method != "OPTIONS":
             response = json_response(
                 {"error": "invalid_request", "error_description": "the method is not allowed here"},
@@ -208,11 +193,11 @@ class Provider:
             response = Response("", status=204)
             if route.any_origin:
                 response.headers["Access-Control-Allow-Origin"] = "*"
-                response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(set(allowed)))
+                response.headers["Access-Control-Allow-Methods"] = allowed
                 # `*` would not cover this one, which is where clients and tokens are presented.
                 response.headers["Access-Control-Allow-Headers"] = "Authorization"
                 response.headers["Access-Control-Max-Age"] = str(_PREFLIGHT_SECONDS)
-        response.headers["Allow"] = ", ".join(sorted(set(allowed)))
+        response.headers["Allow"] = allowed
         return response
 
     def _answer(self, realm: Realm, route: Route, request: Request) -> Response:

@@ -42,3 +42,8 @@ class Route:
     bearer: bool = False
     health: bool = False
     only: Callable[[Realm], bool] | None = None
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The methods that it answers: whoever may GET may ask for the head alone (RFC 9110 9.3.2)."""
+        return (*self.methods, "HEAD") if "GET" in self.methods else self.methods

@@ -11,6 +11,8 @@ from unittest.mock import patch
 import hypothesis
 import pytest
 from _pytest.nodeid import coerce_node_id
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc.jwk import RSAKey
 
@@ -75,6 +77,18 @@ def _rsa_keys_are_proven_once() -> Iterator[None]:
         return opened(tuple(sorted(document.items())))
 
     with patch.object(RSAKey.binding, "import_private_key", staticmethod(once)):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _changes_of_tables_are_read_once() -> Iterator[None]:
+    """Read the files of Alembic's changes once, however many databases are made."""
+    read = lru_cache(lambda location: ScriptDirectory(location))
+
+    def once(config: Config) -> ScriptDirectory:
+        return read(config.get_main_option("script_location"))
+
+    with patch.object(ScriptDirectory, "from_config", staticmethod(once)):
         yield
 
 

@@ -7,7 +7,8 @@ A class of settings is a frozen dataclass whose fields carry type, default, help
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -101,7 +102,7 @@ def describe(cls: type[Any]) -> list[SettingDoc]:
 
 
 def _describe(cls: type[Any], parent: str) -> Iterator[SettingDoc]:
-    hints = typing.get_type_hints(cls)
+    hints = hints_of(cls)
     for field in dataclasses.fields(cls):
         kind, key = without_none(hints[field.name]), join(parent, field.name)
         rule: Rule = field.metadata.get("rule", Rule())
@@ -161,12 +162,23 @@ def _written(value: Any) -> str:
 
 def variables(cls: type[Any], prefix: str) -> Iterator[str]:
     """The names of all variables below a table: known even while the table is left out."""
-    for name, hint in typing.get_type_hints(cls).items():
+    for name, hint in hints_of(cls).items():
         kind, variable = without_none(hint), prefix + name.upper()
         if dataclasses.is_dataclass(kind):
             yield from variables(typing.cast(type[Any], kind), f"{variable}__")
         else:
             yield from (variable, f"{variable}_FILE") if kind in FILED else (variable,)
+
+
+def hints_of(cls: type[Any]) -> Mapping[str, Any]:
+    """The types of a table's settings, by name."""
+    return _hints(typing.cast(Hashable, cls))
+
+
+@lru_cache(maxsize=256)
+def _hints(cls: type[Any]) -> Mapping[str, Any]:
+    # They are written as text: worked out once for each table.
+    return types.MappingProxyType(typing.get_type_hints(cls))
 
 
 def has_no_default(field: "dataclasses.Field[Any]") -> bool:

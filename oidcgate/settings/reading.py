@@ -25,6 +25,7 @@ from oidcgate.settings.fields import (
     cross_checks,
     describe,
     has_no_default,
+    hints_of,
     join,
     variables,
     without_none,
@@ -149,7 +150,7 @@ class _Reader:
         if not isinstance(data, Mapping):
             heading = f"[[{key.rpartition('[')[0]}]]" if key.endswith("]") else f"[{key}]"
             return self._wrong(key, data, "is not a table", f"write it as {heading}")
-        hints = typing.get_type_hints(cls)
+        hints = hints_of(cls)
         known: set[str] = set()
         values: dict[str, Any] = {}
         broken: set[str] = set()

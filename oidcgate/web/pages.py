@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -135,6 +135,12 @@ class Pages:
         import markupsafe
 
         return markupsafe.escape(self.messages.pattern(language, key)).format(**values)
+
+
+@lru_cache(maxsize=8)
+def packaged(folder: Path, *, opener_policy: str = "same-origin") -> Pages:
+    """Give the pages of one side as they are in the package: one set for the process, whoever shows them."""
+    return Pages(folder=folder, opener_policy=opener_policy)
 
 
 def content_security_policy(

@@ -85,7 +85,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from oidcgate.web.pages import Pages
+from oidcgate.web.pages import Pages, packaged
 from provider.instants import Moment
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ def provider_pages() -> Pages:
     They do not cut themselves off from the window that opened them: single-page applications sign in through
     a popup and wait for its answer.
     """
-    return Pages(folder=Path(__file__).parent, opener_policy="unsafe-none")
+    return packaged(Path(__file__).parent, opener_policy="unsafe-none")
 
 
 def form_post(

@@ -41,7 +41,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from oidcgate.web.pages import Pages
+from oidcgate.web.pages import Pages, packaged
 
 
 class ErrorKind(StrEnum):
@@ -109,4 +109,5 @@ class Choice(NamedTuple):
 
 def gate_pages(own: Path | None = None) -> Pages:
     """Give the gate's pages, under those of an operator's folder; nothing is read before one is shown."""
-    return Pages(folder=Path(__file__).parent, own=own)
+    folder = Path(__file__).parent
+    return packaged(folder) if own is None else Pages(folder=folder, own=own)

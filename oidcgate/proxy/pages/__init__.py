@@ -11,7 +11,7 @@ in the log.
 from pathlib import Path
 from typing import Final
 
-from oidcgate.web.pages import Pages
+from oidcgate.web.pages import Pages, packaged
 
 #: Examples of what it is given.
 SAMPLES: Final = {
@@ -23,4 +23,5 @@ SAMPLES: Final = {
 
 def proxy_pages(own: Path | None = None) -> Pages:
     """Give the proxy's pages, under those of an operator's folder; nothing is read before one is shown."""
-    return Pages(folder=Path(__file__).parent, own=own)
+    folder = Path(__file__).parent
+    return packaged(folder) if own is None else Pages(folder=folder, own=own)
