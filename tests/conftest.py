@@ -20,7 +20,7 @@ from tests.support.postgresql import Postgresql
 from tests.support.rows import Rows, known_ids
 from tests.support.schedule import ByModule, longest_first
 
-# Two workers share the machine with browsers and servers: how long one example takes says nothing here.
+# Several workers share the machine with browsers and servers: how long one example takes says nothing here.
 hypothesis.settings.register_profile("oidcgate", deadline=None)
 hypothesis.settings.load_profile("oidcgate")
 

@@ -43,9 +43,18 @@ def lint() -> list[str]:
 def pytest(name: str, report: Path, *arguments: str) -> bool:
     report.unlink(missing_ok=True)
     junit = report.with_suffix(".xml")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
     with in_memory() as options:
-        return stage(name, [*command, *options, f"--rows-report={report}", f"--junitxml={junit}", *arguments])
+        return stage(
+            name,
+            [
+                sys.executable,
+                *wheel.PYTEST,
+                *options,
+                f"--rows-report={report}",
+                f"--junitxml={junit}",
+                *arguments,
+            ],
+        )
 
 
 def whole_suite() -> bool:

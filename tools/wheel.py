@@ -42,9 +42,10 @@ TESTED = (
     "tests/oidcgate/cli",
     "tests/oidcgate/web/test_pages.py",
     "tests/provider/cli",
-    "tests/provider/sign_in/test_login.py",
-    "tests/provider/store/test_migrations.py",
 )
+
+# More workers than the two cores they are for: a third of the time, tests wait for servers and browsers.
+PYTEST = ("-m", "pytest", "-q", "-n", "3", "--dist", "loadgroup")
 
 WHERE = (
     "import oidcgate, provider, sys;"
@@ -112,10 +113,10 @@ def test(report: Path) -> bool:
         lay_out()
         run(python, "-c", WHERE, cwd=PLACE)
         marks = "not slow and not live and not heavy and not checkout and not hypothesis"
-        pytest = (python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup")
         with in_memory() as options:
             run(
-                *pytest,
+                python,
+                *PYTEST,
                 *options,
                 "-m",
                 marks,

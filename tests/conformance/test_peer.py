@@ -4,6 +4,7 @@ import pytest
 
 from tests.conformance.conftest import Certification
 from tests.conformance.op.plans import PLANS, REGISTERING, Entry, entries
+from tests.support.portions import every
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("conformance-peer")]
 
@@ -20,7 +21,10 @@ SKIPPED = {"oidcc-idtoken-unsigned"}
 
 
 @pytest.mark.row("P-39")
-@pytest.mark.parametrize("entry", [entry for plan in STATIC for entry in entries(plan)], ids=str)
+@pytest.mark.parametrize(
+    "entry",
+    every(3, (pytest.param(entry, id=str(entry)) for plan in STATIC for entry in entries(plan))),
+)
 def test_the_peer_passes(peer: Certification, entry: Entry) -> None:
     outcome = peer.outcome(entry)
 

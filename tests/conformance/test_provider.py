@@ -1,10 +1,12 @@
 """Our provider, deployed over HTTPS, passes the certification's plans; a warning counts as a failure."""
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.conformance.conftest import Certification
 from tests.conformance.op.outcome import Outcome
 from tests.conformance.op.plans import PLANS, Entry, entries
+from tests.support.portions import every
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -37,7 +39,7 @@ ROWS = {
 }
 
 
-def marked(entry: Entry) -> object:
+def marked(entry: Entry) -> ParameterSet:
     return pytest.param(entry, id=str(entry), marks=pytest.mark.row(*ROWS[entry.plan]))
 
 
@@ -57,7 +59,7 @@ def test_our_provider_passes(ours: Certification, entry: Entry) -> None:
 
 
 @pytest.mark.xdist_group("conformance-ours")
-@pytest.mark.parametrize("entry", [marked(entry) for entry in list(entries("matrix"))[::5]])
+@pytest.mark.parametrize("entry", [marked(entry) for entry in list(entries("matrix"))[::10]])
 def test_it_passes_however_clients_authenticate_and_ask(ours: Certification, entry: Entry) -> None:
     outcome = ours.outcome(entry)
 
@@ -67,12 +69,15 @@ def test_it_passes_however_clients_authenticate_and_ask(ours: Certification, ent
 @pytest.mark.xdist_group("conformance-deployed")
 @pytest.mark.parametrize(
     "entry",
-    [
-        marked(entry)
-        for plan in ("basic", "hybrid", "backchannel")
-        for entry in entries(plan)
-        if entry.variant.response_type in ("code", "code id_token token")
-    ],
+    every(
+        4,
+        (
+            marked(entry)
+            for plan in ("basic", "hybrid", "backchannel")
+            for entry in entries(plan)
+            if entry.variant.response_type in ("code", "code id_token token")
+        ),
+    ),
 )
 def test_it_passes_in_two_processes_on_postgresql_behind_nginx(deployed: Certification, entry: Entry) -> None:
     outcome = deployed.outcome(entry)

@@ -62,7 +62,7 @@ ENDINGS = {
 
 #: The database, and at every which touch of it.
 SIZES = [
-    pytest.param(("sqlite", 2), id="sqlite-some"),
+    pytest.param(("sqlite", 3), id="sqlite-some"),
     pytest.param(("sqlite", 1), id="sqlite", marks=pytest.mark.heavy),
     pytest.param(("postgresql", 1), id="postgresql", marks=pytest.mark.heavy),
 ]

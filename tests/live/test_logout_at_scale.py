@@ -1,6 +1,6 @@
 """Very many applications and sessions: a sign-out answers at once, and each hears of each session.
 
-The provider is killed in the middle and started again. In `make test` 20 clients with 10 sessions, in
+The provider is killed in the middle and started again. In `make test` 10 clients with 8 sessions, in
 `make test-heavy` 1,000 with 100: docs/logout-at-scale.md has what came of the latter.
 """
 
@@ -45,7 +45,7 @@ class Size(NamedTuple):
 
 #: Sessions with one client, signed out before the others.
 FEW = 10
-SMALL, FULL = Size(20, 10, 2, 90), Size(1000, 100, 10, 1800)
+SMALL, FULL = Size(10, 8, 1, 90), Size(1000, 100, 10, 1800)
 
 
 class Signed(NamedTuple):

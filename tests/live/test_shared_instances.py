@@ -96,7 +96,13 @@ class Site:
         return subprocess.run(program, env=self.env, capture_output=True, text=True, timeout=60, check=True)
 
 
-@pytest.fixture(params=["sealed", "memcached", "redis", "sql"])
+@pytest.fixture(
+    params=[
+        "sealed",
+        "redis",
+        *(pytest.param(store, marks=pytest.mark.heavy) for store in ("memcached", "sql")),
+    ]
+)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """Two gunicorns over one configuration; their provider runs too."""
     ports = [free_port(), free_port(), free_port()]

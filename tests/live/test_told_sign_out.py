@@ -40,7 +40,14 @@ def sites(
         yield running
 
 
-@pytest.fixture(params=[False, True], ids=["third-party-cookies", "no-third-party-cookies"])
+# The stricter browser in `make test`, the other in `make test-heavy`.
+COOKIES = [
+    pytest.param(False, id="third-party-cookies", marks=pytest.mark.heavy),
+    pytest.param(True, id="no-third-party-cookies"),
+]
+
+
+@pytest.fixture(params=COOKIES)
 def browser(request: pytest.FixtureRequest, tmp_path: Path, authority: Authority) -> Iterator[BrowserContext]:
     with chromium(
         tmp_path / "browser",

@@ -36,7 +36,14 @@ def sites(
         yield running
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["third-party-cookies", "no-third-party-cookies"])
+# The stricter browser in `make test`, the other in `make test-heavy`.
+COOKIES = [
+    pytest.param(False, id="third-party-cookies", marks=pytest.mark.heavy),
+    pytest.param(True, id="no-third-party-cookies"),
+]
+
+
+@pytest.fixture(scope="module", params=COOKIES)
 def started(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
 ) -> Iterator[BrowserContext]:

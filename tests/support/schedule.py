@@ -1,7 +1,7 @@
-"""Which of two workers runs which tests, and in which order.
+"""Which of several workers runs which tests, and in which order.
 
 A module is one unit, and so is a group (`xdist_group`): what its tests share is made once. With each test a
-unit, as pytest-xdist has it, both workers would make it, and the controller, which looks at all units after
+unit, as pytest-xdist has it, each worker would make it, and the controller, which looks at all units after
 each test, would need more time than most tests do. Units that take long come first, so that at the end no
 worker waits for another. Next door: tests/conftest.py, which tells pytest.
 """

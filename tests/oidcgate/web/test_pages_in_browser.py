@@ -162,7 +162,7 @@ def open_page(page: Page, site: Site, path: str) -> None:
     page.goto(f"http://{site.host}{path}", wait_until="load")
 
 
-@pytest.mark.parametrize("name", every(3, without_script))
+@pytest.mark.parametrize("name", every(6, without_script))
 def test_page(page: Page, site: Site, name: str) -> None:
     """One visit per page: the browser is the slow part."""
     example = EVERY_PAGE[name]
