@@ -22,6 +22,7 @@ _log = logging.getLogger("oidcgate.directory")
 _SETTLING_SECONDS: Final = 1
 _LOGGED_PROBLEMS: Final = 20
 _FIX: Final = 'list the users in it, in TOML as [[users]] and userName = "alice", or name another'
+_FIX_OF_TABLE: Final = "list the users in it, with the names of the columns in line 1, or name another"
 
 
 class _Content(NamedTuple):
@@ -88,7 +89,8 @@ class FileDirectory:
         self._look(self._clock())
         found = [] if self._content is None else list(self._content.problems)
         if self._failure is not None:
-            found.append(Problem(str(self._path), None, self._failure, _FIX))
+            fix = _FIX_OF_TABLE if self._path.suffix.lower() == ".csv" else _FIX
+            found.append(Problem(str(self._path), None, self._failure, fix))
         return found
 
     def _look(self, now: float) -> None:

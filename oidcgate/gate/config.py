@@ -209,8 +209,10 @@ class GateConfig:
 
     def _named_providers(self) -> Iterator[tuple[str, ProviderSettings]]:
         """All of them, each with the key under which the file has it."""
-        for index, entry in enumerate(self.identity_providers):
-            yield "provider" if entry is self.provider else f"providers[{index}]", entry
+        if self.provider is not None:
+            yield "provider", self.provider
+        for index, entry in enumerate(self.providers):
+            yield f"providers[{index}]", entry
 
     @property
     def shown_attributes(self) -> tuple[str, ...]:
@@ -312,7 +314,9 @@ class GateConfig:
                 yield Problem(f"{key}.issuer", entry.issuer, "is used twice", "keep one entry per issuer")
             if document:
                 seen.add(document)
-            if len(self.identity_providers) > 1 and (not entry.name or entry.name in names):
+            # One beside [provider] is told of already, and has no need of a name once it has moved.
+            several = self.provider is None and len(self.providers) > 1
+            if several and (not entry.name or entry.name in names):
                 yield Problem(
                     f"{key}.name", entry.name, "does not tell this provider from the others", "name each"
                 )

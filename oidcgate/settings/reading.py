@@ -44,6 +44,7 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_MISSING = "is missing"
 _NOT_BOOLEAN = ("is not a boolean", "write true or false")
 _NOT_INTEGER = ("is not an integer", "write digits without quotes")
 
@@ -151,7 +152,7 @@ class _Reader:
             heading = f"[[{key.rpartition('[')[0]}]]" if key.endswith("]") else f"[{key}]"
             return self._wrong(key, data, "is not a table", f"write it as {heading}")
         hints = hints_of(cls)
-        known: set[str] = set()
+        began, known = len(self.problems), set[str]()
         values: dict[str, Any] = {}
         broken: set[str] = set()
         for field in dataclasses.fields(cls):
@@ -163,11 +164,18 @@ class _Reader:
                 values[field.name] = value
             elif len(self.problems) > before:
                 broken.add(field.name)
-        for name in data:
-            if name not in known:
-                self._unknown_key(join(key, str(name)), str(name), known)
+        unknown = [str(name) for name in data if name not in known]
+        for name in unknown:
+            self._unknown_key(join(key, name), name, known)
         made = _partial(cls, values, broken) if broken else cls(**values)
         self.ask(cross_checks(cls), made, key)
+        # One mistake is told once: what is there under a misspelt name is not missing besides.
+        meant = {join(key, near) for name in unknown for near in _near(name, known)}
+        self.problems[began:] = [
+            problem
+            for problem in self.problems[began:]
+            if problem.key not in meant or problem.message != _MISSING
+        ]
         return made
 
     def ask(self, checks: Iterable[Check], made: object, key: str) -> None:
@@ -211,7 +219,7 @@ class _Reader:
         if value is _UNSET:
             if required and len(self.problems) == before:
                 by_variable = f" or {variable}" if variable and self._env_prefix else ""
-                return self._wrong(key, None, "is missing", f"set {key}{by_variable}")
+                return self._wrong(key, None, _MISSING, f"set {key}{by_variable}")
             return _UNSET
         if required and isinstance(value, str | Secret) and not value:
             return self._wrong(key, None, "is empty", f"give {key} a value")
@@ -424,7 +432,7 @@ class _Reader:
     def _unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
         # The value stays unsaid: under a mistyped name it may be a secret.
         elsewhere = [doc.key for doc in describe(self._root) if doc.key.rpartition(".")[2] == name]
-        near = difflib.get_close_matches(name, known, n=1)
+        near = _near(name, known)
         if near:
             fix = f"did you mean {near[0]!r}?"
         elif elsewhere:
@@ -438,6 +446,11 @@ class _Reader:
     def _wrong(self, key: str, value: object, message: str, fix: str) -> _Unset:
         self.problems.append(Problem(key, value, message, fix))
         return _UNSET
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """The setting that was meant, if one can be told."""
+    return difflib.get_close_matches(name, known, n=1)
 
 
 def _is_unicode(text: str) -> bool:

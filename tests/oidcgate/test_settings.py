@@ -170,7 +170,6 @@ def test_all_problems_are_said_at_once() -> None:
         "scopes": ["a", 1],
     }
     assert said(data, APP_DEBUG="maybe", APP_SESION__SECRET="canary") == [
-        "public_url: is missing; set public_url or APP_PUBLIC_URL",
         "workers: 0 is less than 1; use 1 or more",
         "debug: 'maybe' (from APP_DEBUG) is not a boolean; write true or false",
         "scopes[1]: 1 is not a string; write it in quotes",
@@ -183,6 +182,21 @@ def test_all_problems_are_said_at_once() -> None:
         "rules[2]: 7 is not a table; write it as [[rules]]",
         "public_ulr: is not a setting; did you mean 'public_url'?",
         "APP_SESION__SECRET: is a variable that sets nothing; did you mean APP_SESSION__SECRET?",
+    ]
+
+
+def test_what_is_missing_is_told_with_each_way_to_set_it() -> None:
+    assert said({"session": {"secret": "sealed"}}) == [
+        "public_url: is missing; set public_url or APP_PUBLIC_URL"
+    ]
+
+
+def test_a_misspelt_setting_is_told_once_and_what_is_missing_beside_it_too() -> None:
+    data = {**GOOD, "rules": [{"pth": "/a"}, {"alow": "known"}]}
+    assert said(data) == [
+        "rules[0].pth: is not a setting; did you mean 'path'?",
+        "rules[1].path: is missing; set rules[1].path",
+        "rules[1].alow: is not a setting; did you mean 'allow'?",
     ]
 
 

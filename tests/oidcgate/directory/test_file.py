@@ -153,6 +153,15 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"), [("users.csv", "names of the columns"), ("users.toml", "[[users]]")]
+)
+def test_the_fix_speaks_of_what_the_file_is(tmp_path: Path, name: str, fix: str) -> None:
+    write(tmp_path / name, b"userName;active")
+    (problem,) = FileDirectory(tmp_path / name, lambda: NOW).problems()
+    assert fix in problem.fix
+
+
 @pytest.mark.parametrize(("name", "text", "message"), UNREADABLE)
 def test_a_file_that_says_nothing_at_start(tmp_path: Path, name: str, text: bytes, message: str) -> None:
     write(tmp_path / name, text)

@@ -279,7 +279,11 @@ class TestSeveralProviders:
 
     def test_both_spellings_at_once_are_refused(self) -> None:
         data = {**self.two(), "provider": minimal()["provider"]}
-        assert "providers" in keys_of_problems(data)
+        assert keys_of_problems(data) == {"providers"}
+
+    def test_beside_the_one_the_others_are_counted_by_themselves(self) -> None:
+        data = {**self.two(issuer="https://one.example"), "provider": minimal()["provider"]}
+        assert keys_of_problems(data) == {"providers", "providers[1].issuer"}
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
