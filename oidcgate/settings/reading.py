@@ -44,7 +44,6 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
-_MISSING = "is missing"
 _NOT_BOOLEAN = ("is not a boolean", "write true or false")
 _NOT_INTEGER = ("is not an integer", "write digits without quotes")
 
@@ -152,30 +151,27 @@ class _Reader:
             heading = f"[[{key.rpartition('[')[0]}]]" if key.endswith("]") else f"[{key}]"
             return self._wrong(key, data, "is not a table", f"write it as {heading}")
         hints = hints_of(cls)
-        began, known = len(self.problems), set[str]()
+        spelled = {field.name: _spellings(field.name, hints[field.name]) for field in dataclasses.fields(cls)}
+        known = {name for names in spelled.values() for name in names}
+        unknown = [str(name) for name in data if name not in known]
+        meant = {near for name in unknown for near in _near(name, known)}
         values: dict[str, Any] = {}
         broken: set[str] = set()
         for field in dataclasses.fields(cls):
-            kind = without_none(hints[field.name])
-            known |= {field.name, f"{field.name}_file"} if kind in FILED else {field.name}
             before = len(self.problems)
-            value = self._field(field, kind, data, join(key, field.name), prefix)
+            value = self._field(field, without_none(hints[field.name]), data, join(key, field.name), prefix)
             if value is not _UNSET:
                 values[field.name] = value
+            elif meant.intersection(spelled[field.name]):
+                # It is there under a misspelt name, which is told below: one mistake is told once.
+                del self.problems[before:]
+                broken.add(field.name)
             elif len(self.problems) > before:
                 broken.add(field.name)
-        unknown = [str(name) for name in data if name not in known]
         for name in unknown:
             self._unknown_key(join(key, name), name, known)
         made = _partial(cls, values, broken) if broken else cls(**values)
         self.ask(cross_checks(cls), made, key)
-        # One mistake is told once: what is there under a misspelt name is not missing besides.
-        meant = {join(key, near) for name in unknown for near in _near(name, known)}
-        self.problems[began:] = [
-            problem
-            for problem in self.problems[began:]
-            if problem.key not in meant or problem.message != _MISSING
-        ]
         return made
 
     def ask(self, checks: Iterable[Check], made: object, key: str) -> None:
@@ -219,7 +215,7 @@ class _Reader:
         if value is _UNSET:
             if required and len(self.problems) == before:
                 by_variable = f" or {variable}" if variable and self._env_prefix else ""
-                return self._wrong(key, None, _MISSING, f"set {key}{by_variable}")
+                return self._wrong(key, None, "is missing", f"set {key}{by_variable}")
             return _UNSET
         if required and isinstance(value, str | Secret) and not value:
             return self._wrong(key, None, "is empty", f"give {key} a value")
@@ -446,6 +442,11 @@ class _Reader:
     def _wrong(self, key: str, value: object, message: str, fix: str) -> _Unset:
         self.problems.append(Problem(key, value, message, fix))
         return _UNSET
+
+
+def _spellings(name: str, hint: Any) -> tuple[str, ...]:
+    """The keys by which a file can give a setting."""
+    return (name, f"{name}_file") if without_none(hint) in FILED else (name,)
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:

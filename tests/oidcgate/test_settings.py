@@ -192,8 +192,9 @@ def test_what_is_missing_is_told_with_each_way_to_set_it() -> None:
 
 
 def test_a_misspelt_setting_is_told_once_and_what_is_missing_beside_it_too() -> None:
-    data = {**GOOD, "rules": [{"pth": "/a"}, {"alow": "known"}]}
+    data = {**GOOD, "rules": [{"pth": "/a"}, {"alow": "known"}], "session": {"secret_fil": "x"}}
     assert said(data) == [
+        "session.secret_fil: is not a setting; did you mean 'secret_file'?",
         "rules[0].pth: is not a setting; did you mean 'path'?",
         "rules[1].path: is missing; set rules[1].path",
         "rules[1].alow: is not a setting; did you mean 'allow'?",
