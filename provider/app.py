@@ -60,6 +60,8 @@ class Provider:
         self._named = {realm.id: realm for realm in parts.realms[1:]}
         # A second spelling of an endpoint, one more slash say, is another path, and there is nothing there.
         self._routes = {route.path: route for route in parts.routes}
+        if len(self._routes) < len(parts.routes):
+            raise ValueError("two routes have one path")
 
     @classmethod
     def from_config(

@@ -1,4 +1,4 @@
-"""Known users in a file: TOML with `[[users]]`, or JSON as SCIM lists users; read again when it changes.
+"""Known users in a file: TOML with `[[users]]`, JSON as SCIM lists users, or CSV; read again when it changes.
 
 What a file's text says is in `file_format`; here is when it is read and what holds while it cannot be.
 """
@@ -41,7 +41,7 @@ class FileDirectory:
     refused for all of them.
 
     Args:
-        path: ends in `.json`, or is TOML.
+        path: ends in `.json` or `.csv`, or is TOML.
         clock: epoch seconds.
         max_stale_seconds: how long the users of before hold.
     """

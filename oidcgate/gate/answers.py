@@ -63,6 +63,12 @@ class Answers:
         response.headers.extend(_HEADERS)
         return response
 
+    def method_not_allowed(self, methods: Iterable[str], error: str = "method_not_allowed") -> Response:
+        """No to a method, and which would do. Spec: RFC 9110 15.5.6."""
+        response = self.json(405, {"error": error})
+        response.headers["Allow"] = ", ".join(sorted(methods))
+        return response
+
     def redirect(self, url: str, *, status: int = 303) -> Response:
         """Send a browser on: with GET, whatever it came with, unless another status is asked for."""
         response = Response(status=status)

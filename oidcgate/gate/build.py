@@ -149,6 +149,7 @@ class _Shared:
     misses: Misses
     readiness: Readiness
     refresher: Refresher | None
+    local_users: LocalUsers | None
 
 
 def build(
@@ -223,6 +224,7 @@ def _shared(
         misses=Misses(),
         readiness=Readiness(),
         refresher=_refresher(base, sessions, token_revocation, wait) if config.session.keep_tokens else None,
+        local_users=_local_users(config),
     )
 
 
@@ -306,7 +308,7 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
             audit=audit,
             clock=clock,
         ),
-        break_glass=_break_glass(base, shared.users, sessions, answers),
+        break_glass=_break_glass(base, shared, sessions, answers),
         sign_out=Logout(
             config=config,
             relying_parties=parties,
@@ -369,18 +371,22 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
     )
 
 
-def _break_glass(
-    base: _Base, users: UserDirectory, sessions: Sessions, answers: Answers
-) -> BreakGlass | None:
-    config = base.config
+def _local_users(config: GateConfig) -> LocalUsers | None:
     if config.break_glass is None:
         return None
     entries, _ = entries_of(config.break_glass.users.reveal())
+    return LocalUsers(entries)
+
+
+def _break_glass(base: _Base, shared: _Shared, sessions: Sessions, answers: Answers) -> BreakGlass | None:
+    config = base.config
+    if config.break_glass is None or shared.local_users is None:
+        return None
     return BreakGlass(
         public_url=config.public_url,
-        local_users=LocalUsers(entries),
+        local_users=shared.local_users,
         guesses=Guesses(base.state, base.gate_id),
-        users=users,
+        users=shared.users,
         sessions=sessions,
         csrf=CsrfTokens(base.ring.derive(f"break-glass {base.seal_id}"), "gate.break_glass"),
         names=base.names,

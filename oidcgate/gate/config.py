@@ -5,6 +5,7 @@ problems are `oidcgate.settings`; what the settings become is `oidcgate.gate.bui
 but the configuration itself and the secrets that it names.
 """
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -207,7 +208,7 @@ class GateConfig:
         """All of them, however they were written; never empty in a configuration that was parsed."""
         return (self.provider, *self.providers) if self.provider is not None else self.providers
 
-    def _named_providers(self) -> Iterator[tuple[str, ProviderSettings]]:
+    def named_providers(self) -> Iterator[tuple[str, ProviderSettings]]:
         """All of them, each with the key under which the file has it."""
         if self.provider is not None:
             yield "provider", self.provider
@@ -264,7 +265,7 @@ class GateConfig:
     def _hosts_are_there(self) -> Iterable[Problem]:
         if not self.origins:
             return
-        for key, entry in self._named_providers():
+        for key, entry in self.named_providers():
             yield from unknown_hosts(f"{key}.hosts", entry.hosts, self.hosts)
         for index, rule in enumerate(self.rules):
             yield from unknown_hosts(f"rules[{index}].hosts", rule.hosts, self.hosts)
@@ -306,14 +307,13 @@ class GateConfig:
     def _providers_apart(self) -> Iterable[Problem]:
         seen: set[str] = set()
         names: set[str] = set()
-        for key, entry in self._named_providers():
+        for key, entry in self.named_providers():
             # The issuer chooses the keys and endpoints of a login, so two entries under one issuer would be
-            # one. Which document that is can be told before anything else about the entry is right.
-            document = entry.discovery_url if entry.has_address else None
-            if document in seen:
+            # one. Several documents can be of one issuer: those of Entra for several tenants are.
+            places = set(_places(entry))
+            if places & seen:
                 yield Problem(f"{key}.issuer", entry.issuer, "is used twice", "keep one entry per issuer")
-            if document:
-                seen.add(document)
+            seen |= places
             # One beside [provider] is told of already, and has no need of a name once it has moved.
             several = self.provider is None and len(self.providers) > 1
             if several and (not entry.name or entry.name in names):
@@ -337,7 +337,7 @@ class GateConfig:
 
     @cross_check
     def _context_fits(self) -> Iterable[Problem]:
-        named = list(self._named_providers())
+        named = list(self.named_providers())
         wanted = [("session.claims", name) for name in self.session.claims]
         wanted += [
             (f"forward.headers[{index}].attribute", entry.attribute)
@@ -348,8 +348,9 @@ class GateConfig:
 
     @cross_check
     def _break_glass_is_no_provider(self) -> Iterable[Problem]:
-        if self.break_glass is not None and any(p.name == "break-glass" for p in self.identity_providers):
-            yield Problem("provider.name", "break-glass", "is what such sessions are marked by", "rename it")
+        for key, entry in self.named_providers():
+            if self.break_glass is not None and entry.name == "break-glass":
+                yield Problem(f"{key}.name", entry.name, "is what such sessions are marked by", "rename it")
 
     @cross_check
     def _upstreams_are_told_what_is_sent(self) -> Iterable[Problem]:
@@ -379,7 +380,7 @@ class GateConfig:
                 'keeps tokens in state.store, and "memory" is lost with its process and shared with no other',
                 'use state.store = "sqlite:///oidcgate-state.db", or session.store = "memory" too',
             )
-        for key, entry in self._named_providers():
+        for key, entry in self.named_providers():
             if "offline_access" in entry.scopes and not self.session.keep_tokens:
                 yield Problem(
                     f"{key}.scopes",
@@ -428,3 +429,11 @@ def config_from_mapping(data: Mapping[str, Any]) -> GateConfig:
         SettingsError: with every problem.
     """
     return settings.parse(GateConfig, data)
+
+
+def _places(provider: ProviderSettings) -> Iterator[str]:
+    """Its discovery document and its issuer, as far as they are told and right."""
+    if provider.has_address:
+        yield provider.discovery_url
+        with contextlib.suppress(ValueError):  # of a configuration_url, of which its own rule speaks
+            yield provider.expected_issuer

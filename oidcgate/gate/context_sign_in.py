@@ -133,13 +133,12 @@ class Contexts:
 
 def hook_problems(config: GateConfig) -> Iterator[Problem]:
     """Hooks that cannot be imported: at the first sign-in it would be too late to say."""
-    for index, provider in enumerate(config.identity_providers):
-        key = "provider.hook" if provider is config.provider else f"providers[{index}].hook"
+    for key, provider in config.named_providers():
         try:
             _hook(provider)
         except OwnCodeFailed as error:
             fix = "install it where oidcgate is, or set PYTHONPATH to its folder"
-            yield Problem(key, provider.hook, f"is not there: {error}", fix)
+            yield Problem(f"{key}.hook", provider.hook, f"is not there: {error}", fix)
 
 
 def _hook(provider: ProviderSettings) -> Limited | None:

@@ -110,7 +110,7 @@ class Front(Generic[App]):
         directory = None if users is None or isinstance(users, str | Mapping) else users
         data = {
             "public_url": public_url,
-            "public_urls": list(public_urls) or None,
+            "public_urls": public_urls if isinstance(public_urls, str) else list(public_urls) or None,
             "provider": provider,
             "session": {"secret": secret if secret is None or isinstance(secret, str) else "\n".join(secret)},
             # A directory of one's own stands in for whatever source is named.
@@ -291,10 +291,9 @@ def _merged(data: dict[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for key in {**data, **tables}:
         given, table = data.get(key), tables.get(key)
-        if isinstance(given, dict):
+        if isinstance(given, dict) and (table is None or isinstance(table, Mapping)):
             given = {name: value for name, value in given.items() if value is not None}
-            if isinstance(table, Mapping):
-                given.update(table)
+            given.update(table or {})
             if given:
                 merged[key] = given
         else:

@@ -21,7 +21,7 @@ from oidcgate.gate.config import LOGOUT_PATH, GateConfig
 from oidcgate.gate.discovery import ProviderUnavailable
 from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.session import Found, SessionUnavailable, Unavailable
-from oidcgate.gate.sessions import Ended, Sessions
+from oidcgate.gate.sessions import Sessions
 from oidcgate.gate.token_revocation import REQUEST_SECONDS, TokenRevocation
 from oidcgate.gate.transaction import Transactions
 from oidcgate.protocol.logout import build_end_session_url
@@ -65,7 +65,7 @@ class Logout:
         if isinstance(session, Unavailable):
             raise SessionUnavailable(session.reason)
         if facts.kind is not RequestKind.NAVIGATION:
-            return self.answers.json(405, {"error": "use_post"})
+            return self.answers.method_not_allowed(("POST",), "use_post")
         target = self.answers.return_path(wanted)
         return self.answers.page(
             "logout.html",
@@ -98,12 +98,10 @@ class Logout:
         record = session.record
         attempts = self.transactions.pending(cookies, now)
         begun = [self.sessions.forbid(attempt.session_id, now) for attempt in attempts]
-        kept = None if record is None else self.sessions.kept_tokens.take(record.session_id, now)
-        hint = None if kept is None else kept.hint
-        ended = self.sessions.end(record, now)
+        ended = None if record is None else self.sessions.end(record, now)
+        hint = None if ended is None or ended.kept is None else ended.kept.hint
         # What is kept of sessions ends at the IdP as well, once all has ended here.
-        over = [] if record is None else [Ended(record, kept)]
-        self.token_revocation.revoke([*over, *filter(None, begun)], REQUEST_SECONDS)
+        self.token_revocation.revoke(filter(None, [ended, *begun]), REQUEST_SECONDS)
         self.audit.emit(
             events.SignedOut(
                 user_name=None if record is None else record.user_name,
@@ -115,7 +113,7 @@ class Logout:
         names = self.transactions.names
         response = self.answers.redirect(self._onward(record.iss if record else None, hint, values, now))
         for cookie in (
-            *ended,
+            self.sessions.gone(),
             *(cookie for attempt in attempts for cookie in self.transactions.end(attempt.state)),
             delete_cookie(names.loop, path=GATE_PATH, secure=names.secure),
             # Without it nobody gets the forms that wait for this browser.

@@ -179,7 +179,7 @@ class Routes:
         """See `Login.callback`."""
         if facts.method == "HEAD":
             # The code would be spent, and the session given, on a request that only looks.
-            return self.answers.json(405, {"error": "method_not_allowed"})
+            return self.answers.method_not_allowed(("GET", "POST"))
         return self.sign_in.callback(request, facts)
 
     def break_glass_form(self, request: Request, facts: Facts) -> Response:
@@ -214,7 +214,7 @@ class Routes:
         """See `FrontChannel.end`."""
         if facts.method == "HEAD":
             # A request that only looks ends nothing.
-            return self.answers.json(405, {"error": "method_not_allowed"})
+            return self.answers.method_not_allowed(("GET",))
         return self.front_channel.end(request, facts)
 
     def resend(self, request: Request, facts: Facts) -> Response:
@@ -318,7 +318,5 @@ class Routes:
 
     def _no_route(self, error: HTTPException, facts: Facts | None, environ: "WSGIEnvironment") -> Response:
         if isinstance(error, MethodNotAllowed):
-            response = self.answers.json(405, {"error": "method_not_allowed"})
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
-            return response
+            return self.answers.method_not_allowed(error.valid_methods or ())
         return self.refusals.not_found(facts, environ)

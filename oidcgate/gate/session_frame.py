@@ -188,8 +188,8 @@ class SessionFrame:
         response = self.answers.redirect(f"{self.public_url}{SESSION_FRAME_PATH}?{_ENDED}=")
         if isinstance(before, Found):
             record = before.record
-            for cookie in self.sessions.end(record, now):
-                response.headers.add("Set-Cookie", cookie)
+            self.sessions.end(record, now)
+            response.headers.add("Set-Cookie", self.sessions.gone())
             self.audit.emit(
                 events.SignedOutByProvider(channel="frame", issuer=record.iss, sub=record.sub, sessions=1)
             )

@@ -229,7 +229,7 @@ class Sessions(ABC):
         self.key_ages.note(now)
         old = "" if replaces is None else replaces.session_id
         for surplus in self.index.add(begun, now, at_most=self._max_per_user, replaces=old, host=self._host):
-            self._finish(surplus, now)
+            self.end(surplus, now)
             self._displaced(surplus)
         return [self._cookie(value)]
 
@@ -251,20 +251,21 @@ class Sessions(ABC):
                 self.index.renew(record.session_id, now)
         return self._rewrite(found, record, now)
 
-    def end(self, record: SessionRecord | None, now: int) -> list[str]:
-        """End a session (record first, then cookie); returns the Set-Cookie values.
-
-        Args:
-            record: the session; None when there is none left and only the cookie has to go.
+    def end(self, record: SessionRecord, now: int) -> Ended:
+        """End a session; whoever holds its cookie has to delete it then (`gone`).
 
         Raises:
             StoreUnavailable: it may not have ended; the cookie must not be deleted, or nobody could try
                 again.
         """
-        if record is not None:
-            self._finish(record, now)
-        names = self.names
-        return [delete_cookie(names.session, path="/", secure=names.secure)]
+        # Not only until a copy of the cookie would be idle: a worker that cannot read the store renews it.
+        until = max(now, record.absolute_at) + 60
+        self.revocations.revoke_session(record.session_id, now, until)
+        return self._forget(record, now)
+
+    def gone(self) -> str:
+        """The Set-Cookie value that deletes the session's cookie."""
+        return delete_cookie(self.names.session, path="/", secure=self.names.secure)
 
     def end_surely(self, record: SessionRecord, now: int) -> None:
         """End a session that nobody will ask to end again.
@@ -284,7 +285,7 @@ class Sessions(ABC):
         self._end_again_at = now + _END_RETRY_SECONDS
         with suppress(StoreUnavailable):
             for session_id, record in list(self._unended.items()):
-                self._finish(record, now)
+                self.end(record, now)
                 self._unended.pop(session_id, None)
 
     def revoke(self, session_id: str, now: int) -> Ended | None:
@@ -383,12 +384,6 @@ class Sessions(ABC):
             StoreUnavailable: the store does not answer.
         """
         return None
-
-    def _finish(self, record: SessionRecord, now: int) -> None:
-        # Not only until a copy of the cookie would be idle: a worker that cannot read the store renews it.
-        until = max(now, record.absolute_at) + 60
-        self.revocations.revoke_session(record.session_id, now, until)
-        self._forget(record, now)
 
     def _forget(self, record: SessionRecord, now: int) -> Ended:
         """Let go of all that is kept of a session that has ended."""

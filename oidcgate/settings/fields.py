@@ -163,11 +163,16 @@ def _written(value: Any) -> str:
 def variables(cls: type[Any], prefix: str) -> Iterator[str]:
     """The names of all variables below a table: known even while the table is left out."""
     for name, hint in hints_of(cls).items():
-        kind, variable = without_none(hint), prefix + name.upper()
-        if dataclasses.is_dataclass(kind):
-            yield from variables(typing.cast(type[Any], kind), f"{variable}__")
-        else:
-            yield from (variable, f"{variable}_FILE") if kind in FILED else (variable,)
+        yield from variables_of(name, without_none(hint), prefix)
+
+
+def variables_of(name: str, kind: Any, prefix: str) -> Iterator[str]:
+    """The names of the variables of one setting of this type, or of all below it."""
+    variable = prefix + name.upper()
+    if dataclasses.is_dataclass(kind):
+        yield from variables(typing.cast(type[Any], kind), f"{variable}__")
+    else:
+        yield from (variable, f"{variable}_FILE") if kind in FILED else (variable,)
 
 
 def hints_of(cls: type[Any]) -> Mapping[str, Any]:

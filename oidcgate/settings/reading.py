@@ -28,6 +28,7 @@ from oidcgate.settings.fields import (
     hints_of,
     join,
     variables,
+    variables_of,
     without_none,
 )
 from oidcgate.settings.toml_file import read_toml
@@ -140,7 +141,7 @@ class _Reader:
         self._env = {name: text for name, text in env.items() if text and name.startswith(env_prefix)}
         self._env_prefix = env_prefix
         self._base_dir = base_dir or Path()
-        self._known_variables: set[str] = set()
+        self._known_variables = frozenset(variables(root, env_prefix))
 
     def table(self, cls: type[Any], data: object, key: str, prefix: str | None) -> Any:
         """An instance of `cls`, only partly readable where there are problems; _UNSET if it is no table.
@@ -158,14 +159,15 @@ class _Reader:
         values: dict[str, Any] = {}
         broken: set[str] = set()
         for field in dataclasses.fields(cls):
+            kind, names = without_none(hints[field.name]), spelled[field.name]
+            if meant.intersection(names) and not self._is_given(field.name, kind, names, data, prefix):
+                # It is there under a misspelt name, which is told below: one mistake is told once.
+                broken.add(field.name)
+                continue
             before = len(self.problems)
-            value = self._field(field, without_none(hints[field.name]), data, join(key, field.name), prefix)
+            value = self._field(field, kind, data, join(key, field.name), prefix)
             if value is not _UNSET:
                 values[field.name] = value
-            elif meant.intersection(spelled[field.name]):
-                # It is there under a misspelt name, which is told below: one mistake is told once.
-                del self.problems[before:]
-                broken.add(field.name)
             elif len(self.problems) > before:
                 broken.add(field.name)
         for name in unknown:
@@ -173,6 +175,12 @@ class _Reader:
         made = _partial(cls, values, broken) if broken else cls(**values)
         self.ask(cross_checks(cls), made, key)
         return made
+
+    def _is_given(
+        self, name: str, kind: Any, spellings: Iterable[str], data: Mapping[str, Any], prefix: str | None
+    ) -> bool:
+        by_variable = () if prefix is None else variables_of(name, kind, prefix)
+        return any(spelling in data for spelling in spellings) or any(v in self._env for v in by_variable)
 
     def ask(self, checks: Iterable[Check], made: object, key: str) -> None:
         """Note what rules say about a table that may be readable only in parts."""
@@ -231,8 +239,6 @@ class _Reader:
         required: bool,
     ) -> Any:
         below = None if variable is None else f"{variable}__"
-        if below is not None:
-            self._known_variables.update(variables(kind, below))
         given = data.get(name)
         in_env = below is not None and any(candidate.startswith(below) for candidate in self._env)
         if given is None and not in_env and not required:
@@ -240,10 +246,8 @@ class _Reader:
         return self.table(kind, {} if given is None else given, key, below)
 
     def _plain(self, kind: Any, given: object, key: str, variable: str | None) -> Any:
-        if variable is not None:
-            self._known_variables.add(variable)
-            if variable in self._env:
-                return self._from_text(kind, self._env[variable], key, variable)
+        if variable is not None and variable in self._env:
+            return self._from_text(kind, self._env[variable], key, variable)
         return _UNSET if given is None else self._convert(kind, given, key)
 
     def _from_text(self, kind: Any, text: str, key: str, variable: str) -> Any:
@@ -339,7 +343,6 @@ class _Reader:
         """A value from its variable, its variable's file, the configuration or the file that one names."""
         sources = [(key, data.get(name), f"{key}_file", data.get(f"{name}_file"))]
         if variable is not None:
-            self._known_variables |= {variable, f"{variable}_FILE"}
             in_env = self._env.get(variable), self._env.get(f"{variable}_FILE")
             sources.insert(0, (variable, in_env[0], f"{variable}_FILE", in_env[1]))
         for text_name, text, file_name, file in sources:

@@ -346,13 +346,15 @@ class FrontContract:
     def test_a_session_outlives_the_provider_and_nobody_gets_in_meanwhile(self, front: Front) -> None:
         agent = front.user_agent()
         front.sign_in(agent)
+        other = front.user_agent()
+        callback = front.callback_url(other)
         front.provider.down = True
         assert agent.open(f"{front.origin}/again").response.json()["path"] == "/again"
         assert front.ask("/", headers=[("Cookie", front.cookie(age_seconds=7 * 3600))]).status == 200
         front.app.clear()
-        other = front.user_agent()
-        callback = f"{front.origin}/.oidcgate/callback?code=x&state=y&iss={quote(front.issuer, safe='')}"
-        assert other.open(callback).status == 400
+        page = other.open(callback)
+        assert (page.status, page.main_id) == (503, "page-unavailable")
+        assert front.session_in(other) is None
         assert front.app.seen == []
         assert other.open(f"{front.origin}/public/page").response.json()["path"] == "/public/page"
 

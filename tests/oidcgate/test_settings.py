@@ -201,6 +201,23 @@ def test_a_misspelt_setting_is_told_once_and_what_is_missing_beside_it_too() -> 
     ]
 
 
+def test_a_misspelt_table_is_told_once() -> None:
+    assert said({"public_url": "https://app", "sesion": {"secret": "sealed"}}) == [
+        "sesion: is not a setting; did you mean 'session'?"
+    ]
+
+
+@pytest.mark.parametrize("env", [{}, {"APP_WORKERS": "0"}], ids=["file", "variable"])
+def test_beside_a_misspelt_setting_a_wrong_one_is_told_all_the_same(env: dict[str, str]) -> None:
+    data = {**GOOD, "worker": 2, "scopes": ["a", 1], "scope": "a"} | ({} if env else {"workers": 0})
+    assert said(data, **env) == [
+        "workers: 0 is less than 1; use 1 or more",
+        "scopes[1]: 1 is not a string; write it in quotes",
+        "worker: is not a setting; did you mean 'workers'?",
+        "scope: is not a setting; did you mean 'scopes'?",
+    ]
+
+
 def test_rules_over_several_settings_name_the_whole_key() -> None:
     data = {**GOOD, "session": {"secret": "sealed", "absolute_minutes": 10}}
     assert said(data) == ["session.absolute_minutes: 10.0 is less than idle_minutes; raise it"]

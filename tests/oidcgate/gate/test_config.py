@@ -12,6 +12,9 @@ from oidcgate.settings import SettingsError, describe
 SECRET = "Zq3vN8r0Yk1Hn5uWb7Xc2Jd4Lf6Mg9Pa-sTeRiVoXyZ"
 
 
+TENANT = "11111111-2222-3333-4444-555555555555"
+
+
 def minimal(**tables: Any) -> dict[str, Any]:
     """The least that is a configuration, with `tables` laid over it; None takes a key away."""
     data: dict[str, Any] = {
@@ -272,6 +275,17 @@ class TestSeveralProviders:
 
     def test_an_issuer_is_used_once(self) -> None:
         assert keys_of_problems(self.two(issuer="https://one.example")) == {"providers[1].issuer"}
+
+    def test_several_documents_of_one_issuer_are_one_issuer(self) -> None:
+        entra: dict[str, Any] = {"template": "entra", "client_id": "a", "client_secret": "s"}
+        one = {**entra, "name": "A", "tenant": "common", "allowed_tenants": [TENANT]}
+        other = {
+            **entra,
+            "name": "B",
+            "tenant": "organizations",
+            "allowed_tenants": [TENANT.replace("1", "6")],
+        }
+        assert keys_of_problems(minimal(provider=None, providers=[one, other])) == {"providers[1].issuer"}
 
     def test_each_has_a_name_of_its_own(self) -> None:
         assert keys_of_problems(self.two(name="One")) == {"providers[1].name"}

@@ -91,7 +91,8 @@ class TestWhatItEnds:
 
     def test_nothing_by_a_request_that_only_looks(self) -> None:
         scene, browser = signed_in()
-        assert frame(scene, method="HEAD", iss=ISSUER, sid=SID).status_code == 405
+        looked = frame(scene, method="HEAD", iss=ISSUER, sid=SID)
+        assert (looked.status_code, looked.headers["Allow"]) == (405, "GET")
         assert frame(scene, method="POST", iss=ISSUER, sid=SID).status_code == 405
         assert browser.has_session()
 

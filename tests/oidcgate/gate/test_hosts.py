@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 from oidcgate.gate.build import build
 from oidcgate.gate.config import GateConfig, config_from_mapping
 from oidcgate.gate.hosts import Hosts
+from oidcgate.gate.local_users import line_for
 from oidcgate.gate.session import Absent, Found
 from oidcgate.jose.jwt import sign
 from oidcgate.protocol.logout_token import EVENT
@@ -48,6 +49,12 @@ def scene(settings: dict[str, Any] | None = None, *providers: LyingProvider) -> 
     made = Scene.set({"public_url": GONE, "public_urls": [APP, WIKI], **(settings or {})}, *providers)
     made.provider.claims["sid"] = SID
     return made
+
+
+def test_all_hosts_together_compare_as_many_passwords_at_once_as_one() -> None:
+    parts = build(config(break_glass={"users": line_for("alice", "0123456789abcdef")})).at_each_host
+    compared = {id(each.routes.break_glass.local_users) for each in parts if each.routes.break_glass}
+    assert (len(parts), len(compared)) == (2, 1)
 
 
 def signed_in(at: Scene, origin: str) -> Browser:

@@ -192,7 +192,8 @@ class TestWhoMaySignOut:
 
     def test_a_script_is_not_asked(self) -> None:
         _, browser = signed_in()
-        assert browser.get(LOGOUT, SCRIPT).status_code == 405
+        refused = browser.get(LOGOUT, SCRIPT)
+        assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
         assert browser.has_session()
 
 

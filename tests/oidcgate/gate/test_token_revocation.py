@@ -10,6 +10,7 @@ import requests
 
 from oidcgate.gate import logout
 from oidcgate.gate.session import Found
+from oidcgate.storage.records import StoreFailure, StoreUnavailable
 from tests.support.lying_provider import ISSUER, Browser, Scene
 
 LOGOUT = "/.oidcgate/logout"
@@ -86,6 +87,20 @@ def test_the_session_is_dead_before_anybody_is_told() -> None:
     scene.provider.breaks("/revoke", text=lambda *_: alive.append(thief.has_session()) or "")
     signed_out(scene, browser)
     assert alive == [False]
+
+
+def test_a_sign_out_that_fails_leaves_the_tokens_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, browser = signed_in(refresh_token="rt")
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable(StoreFailure.FULL, "it is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(scene.parts.sessions.revocations, "revoke_session", away)
+        assert browser.post(LOGOUT, {}).status_code == 503
+    assert browser.has_session()
+    signed_out(scene, browser)
+    assert [form["token"] for form in sent(scene)] == ["rt"]
 
 
 @pytest.mark.row("G-08")

@@ -694,3 +694,18 @@ def test_tables_are_laid_over_the_plain_arguments() -> None:
     assert gate.parts.config.identity_providers[0].name == "Example"
     assert gate.parts.config.identity_providers[0].client_id == "app"
     assert gate.parts.sessions.limits.idle_seconds == 600
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("session", "sealed", id="text"),
+        pytest.param("session", [{"idle_minutes": 10}], id="list"),
+        pytest.param("provider", "Example", id="provider"),
+        pytest.param("public_urls", "https://app.example.com", id="one of several"),
+    ],
+)
+def test_what_is_no_table_or_list_is_told(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError) as refused:
+        make_gate(App(), **{name: value})
+    assert name in {problem.key for problem in refused.value.problems}
