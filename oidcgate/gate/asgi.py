@@ -383,7 +383,7 @@ class AsyncGate(Front[ASGIApp]):
         return None
 
     def _pool_of(self, path: str) -> Pool:
-        if path in _AT_THE_PROVIDER:
+        if path in _AT_THE_PROVIDER or path.startswith(f"{CALLBACK_PATH}/"):
             return self._provider
         return self._break_glass if path == BREAK_GLASS_PATH else self._stores
 

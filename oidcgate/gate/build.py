@@ -236,7 +236,9 @@ def _at_host(base: _Base, shared: _Shared) -> GateParts:
     """
     config, audit, clock, names = base.config, base.audit, base.clock, base.names
     parties = {
-        entry.expected_issuer: shared.relying_parties[entry.expected_issuer].at(config.callback_url)
+        entry.expected_issuer: shared.relying_parties[entry.expected_issuer].at(
+            config.callback_url(entry), shares_callback=config.shares_callback(entry)
+        )
         for entry in config.identity_providers
     }
     issuers = {*parties, *([issuer_of(config.public_url)] if config.break_glass is not None else [])}

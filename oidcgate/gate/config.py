@@ -232,10 +232,13 @@ class GateConfig:
         """Whether browsers come over https; false only on loopback."""
         return self.origins[0].startswith("https:")
 
-    @property
-    def callback_url(self) -> str:
-        """The redirect URI to register at the IdP, byte for byte; of several hosts, see `at_each_host`."""
-        return self.public_url + CALLBACK_PATH
+    def callback_url(self, provider: ProviderSettings) -> str:
+        """The redirect URI to register at an IdP, byte for byte; of several hosts, see `at_each_host`."""
+        return self.public_url + callback_path(provider)
+
+    def shares_callback(self, provider: ProviderSettings) -> bool:
+        """Whether another IdP sends its answers to the same redirect URI."""
+        return sum(other.callback == provider.callback for other in self.identity_providers) > 1
 
     @property
     def logged_out_url(self) -> str:
@@ -437,3 +440,8 @@ def _places(provider: ProviderSettings) -> Iterator[str]:
         yield provider.discovery_url
         with contextlib.suppress(ValueError):  # of a configuration_url, of which its own rule speaks
             yield provider.expected_issuer
+
+
+def callback_path(provider: ProviderSettings) -> str:
+    """Where the answers of an IdP arrive."""
+    return CALLBACK_PATH if provider.callback is None else f"{CALLBACK_PATH}/{provider.callback}"

@@ -257,7 +257,7 @@ class Doctor:
                 "of your own",
             )
             return
-        yield from judge_login(login, self.names, config.callback_url, provider.client_id)
+        yield from judge_login(login, self.names, config.callback_url(provider), provider.client_id)
 
 
 class _Forgot(Exception):

@@ -87,7 +87,7 @@ class Login:
         if transaction is None:
             posted = request.method == "POST" and facts.kind is RequestKind.NAVIGATION
             if posted and not was_sent_again(request):
-                return send_again(self.answers, request.environ, pairs)
+                return send_again(self.answers, request.environ, facts.path, pairs)
             return self._without_attempt(cookies, now)
         party = self.relying_parties.get(transaction.issuer)
         if party is None or (request.method == "POST") != (party.provider.response_mode == "form_post"):
@@ -103,7 +103,7 @@ class Login:
                 raise
             return response
         try:
-            code = party.code(pairs, transaction)
+            code = party.code(pairs, transaction, facts.path)
             signed_in = party.complete(code, transaction, now)
             if transaction.framed:
                 self.session_frame.confirm(signed_in, transaction, before)

@@ -14,7 +14,6 @@ from typing import Any, Final
 from werkzeug import Request, Response
 
 from oidcgate.gate.answers import Answers
-from oidcgate.gate.config import CALLBACK_PATH
 from oidcgate.web.parameters import query_pairs
 
 __all__ = ["send_again", "was_sent_again"]
@@ -24,10 +23,13 @@ _AGAIN: Final = "again"
 _SEND: Final = 'HTMLFormElement.prototype.submit.call(document.getElementById("answer"));'
 
 
-def send_again(answers: Answers, environ: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> Response:
+def send_again(
+    answers: Answers, environ: Mapping[str, Any], path: str, pairs: Iterable[tuple[str, str]]
+) -> Response:
     """The page that posts an answer again, as it came.
 
     Args:
+        path: where it came.
         pairs: its parameters.
     """
     page = answers.page(
@@ -36,7 +38,7 @@ def send_again(answers: Answers, environ: Mapping[str, Any], pairs: Iterable[tup
         script=_SEND,
         # A sign-in leads on to wherever the app, or the IdP for a sign-in that has to be seen, sends people.
         form_action=("https:", "http:"),
-        action=f"{CALLBACK_PATH}?{_AGAIN}=",
+        action=f"{path}?{_AGAIN}=",
         fields=tuple(pairs),
     )
     # Passed in a popup too, and its opener must find it again when it is signed in.

@@ -22,6 +22,7 @@ from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, fits_secret
 from oidcgate.loopback import is_loopback_host
 from oidcgate.settings import Problem, cross_check, setting
 
+_CALLBACK: Final = re.compile(r"[a-z0-9-]{1,40}")
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 # What belongs to the attempt of one browser, what says who asks and for what, and what would put another
 # request in the place of ours.
@@ -52,6 +53,12 @@ def _logout_url_problem(value: str) -> str | None:
     ):
         return "is not an https URL; write it like https://intranet.example.com/bye"
     return None
+
+
+def _callback_problem(value: str) -> str | None:
+    if _CALLBACK.fullmatch(value):
+        return None
+    return "is not 1 to 40 lower-case letters, digits or hyphens; write a short word, such as partners"
 
 
 def _scopes_problem(value: tuple[str, ...]) -> str | None:
@@ -105,6 +112,12 @@ class ProviderSettings(ClaimSettings, ClientSettings, IssuerSettings):
         default=(),
         check=hosts_problem,
         help="Only at these of public_urls, without the scheme, do people sign in there; unset: at all.",
+    )
+    callback: str | None = setting(
+        default=None,
+        check=_callback_problem,
+        help="The end of a redirect URI of its own, `/.oidcgate/callback/NAME`. One of several providers "
+        "needs it where it puts no `iss` into its answers (RFC 9207): `oidcgate doctor` says which do not.",
     )
     scopes: tuple[str, ...] = setting(
         default=("openid", "profile", "email"),

@@ -43,7 +43,7 @@ def registrations(config: GateConfig) -> Iterator[Registration]:
         served = [here for here in hosts if provider in here.identity_providers]
         yield Registration(
             issuer=provider.expected_issuer,
-            redirect_uris=tuple(here.callback_url for here in served),
+            redirect_uris=tuple(here.callback_url(provider) for here in served),
             post_logout_redirect_uris=tuple(here.logged_out_url for here in served),
             backchannel_logout_uri=served[0].backchannel_logout_url,
             frontchannel_logout_uri=served[0].frontchannel_logout_url,

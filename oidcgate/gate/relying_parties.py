@@ -30,7 +30,8 @@ def relying_parties(
     return {
         provider.expected_issuer: RelyingParty.of(
             provider,
-            redirect_uri=config.at_each_host[0].callback_url,
+            redirect_uri=config.at_each_host[0].callback_url(provider),
+            shares_callback=config.shares_callback(provider),
             user_claim=config.users.match,
             fetcher=_fetcher(provider, adapter),
             clock=clock,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oidcgate.gate.client_authentication import ClientAuthentication
+from oidcgate.gate.config import callback_path
 from oidcgate.gate.context import email_is_unverified, merged_claims
 from oidcgate.gate.context_settings import EMAIL
 from oidcgate.gate.discovery import Discovery
@@ -58,11 +59,14 @@ class RelyingParty:
 
     Attributes:
         redirect_uri: the callback as it is registered there, byte for byte.
+        shares_callback: another IdP sends its answers there too. One that lies could have this one's come
+            back to an attempt of its own, so each answer has to say whose it is.
         user_claim: the claim that names the directory's user.
     """
 
     provider: ProviderSettings
     redirect_uri: str
+    shares_callback: bool
     user_claim: str
     discovery: Discovery
     signed_tokens: SignedTokens
@@ -75,6 +79,7 @@ class RelyingParty:
         provider: ProviderSettings,
         *,
         redirect_uri: str,
+        shares_callback: bool,
         user_claim: str,
         fetcher: Fetcher,
         clock: Callable[[], float],
@@ -91,6 +96,7 @@ class RelyingParty:
         return cls(
             provider,
             redirect_uri,
+            shares_callback,
             user_claim,
             discovery,
             signed_tokens,
@@ -98,10 +104,14 @@ class RelyingParty:
             UserInfo(provider, fetcher, discovery, signed_tokens),
         )
 
-    def at(self, redirect_uri: str) -> "RelyingParty":
+    def at(self, redirect_uri: str, *, shares_callback: bool) -> "RelyingParty":
         """The same client with its callback at another host; what it knows of the IdP is shared."""
-        token_endpoint = dataclasses.replace(self.token_endpoint, redirect_uri=redirect_uri)
-        return dataclasses.replace(self, redirect_uri=redirect_uri, token_endpoint=token_endpoint)
+        return dataclasses.replace(
+            self,
+            redirect_uri=redirect_uri,
+            shares_callback=shares_callback,
+            token_endpoint=dataclasses.replace(self.token_endpoint, redirect_uri=redirect_uri),
+        )
 
     def authorization_url(
         self,
@@ -151,20 +161,26 @@ class RelyingParty:
         offered = metadata.pushed_authorization_request_endpoint is not None
         return offered or metadata.require_pushed_authorization_requests
 
-    def code(self, pairs: Iterable[tuple[str, str]], transaction: Transaction) -> str:
+    def code(self, pairs: Iterable[tuple[str, str]], transaction: Transaction, path: str) -> str:
         """The code of an authorization response that belongs to `transaction`; nothing is redeemed yet.
+
+        Args:
+            path: where it arrived.
 
         Raises:
             Refused: for the first thing wrong, `provider_error` when the IdP said no.
             ProviderUnavailable: whether the IdP puts `iss` into its answers is not known.
 
-        Spec: OIDC Core 3.1.2.7; RFC 9207 2.4.
+        Spec: OIDC Core 3.1.2.7; RFC 9207 2.4; RFC 9700 4.4.2.
         """
+        # The routes are the same with a slash at their end.
+        if path.removesuffix("/") != callback_path(self.provider):
+            raise Refused(Reason.REDIRECT_URI, f"it arrived at {path}")
         return check_authorization_response(
             pairs,
             expected_state=transaction.state,
             issuer=self.provider.expected_issuer,
-            iss_parameter_supported=self.discovery.metadata().iss_parameter_supported,
+            iss_wanted=self.shares_callback or self.discovery.metadata().iss_parameter_supported,
         )
 
     def complete(self, code: str, transaction: Transaction, now: int) -> SignedIn:

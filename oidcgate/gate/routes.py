@@ -69,6 +69,9 @@ ROUTES: Final = (
     ),
     Route(CALLBACK_PATH, ("GET", "POST"), "callback", "Where the IdP sends the browser: the redirect URI."),
     Route(
+        f"{CALLBACK_PATH}/<name>", ("GET", "POST"), "callback", "The same for an IdP that has a `callback`."
+    ),
+    Route(
         BREAK_GLASS_PATH,
         ("GET",),
         "break_glass_form",

@@ -227,7 +227,7 @@ def check_authorization_response(
     *,
     expected_state: str | None,
     issuer: str,
-    iss_parameter_supported: bool,
+    iss_wanted: bool,
 ) -> str:
     """Return the code of an authorization response that belongs to this browser's own request.
 
@@ -239,12 +239,13 @@ def check_authorization_response(
         pairs: Decoded pairs of the query or form.
         expected_state: The state this browser was sent out with, None if it was not.
         issuer: The issuer it was sent to.
-        iss_parameter_supported: That issuer's metadata promises `iss` in every response.
+        iss_wanted: A response without `iss` is refused: the issuer's metadata promises it, or another issuer
+            sends its responses to the same redirect URI.
 
     Raises:
         Refused: STATE_*, ISS_*, ERROR_REPEATED, PROVIDER_ERROR (with its code), TOKENS_NOT_ASKED_FOR, CODE_*.
 
-    Spec: RFC 6749 4.1.2, 10.12; OAuth 2.0 Multiple Response Types 3; RFC 9207 2.4.
+    Spec: RFC 6749 4.1.2, 10.12; OAuth 2.0 Multiple Response Types 3; RFC 9207 2.4; RFC 9700 4.4.2.
     """
     answer = collect(pairs)
     _refuse_repeated("state", answer.repeated, Reason.STATE_REPEATED)
@@ -255,7 +256,7 @@ def check_authorization_response(
         raise Refused(Reason.STATE_UNKNOWN)
     _refuse_repeated("iss", answer.repeated, Reason.ISS_REPEATED)
     claimed = answer.get("iss")
-    if claimed is None and iss_parameter_supported:
+    if claimed is None and iss_wanted:
         raise Refused(Reason.ISS_MISSING)
     if claimed is not None and claimed != issuer:
         raise Refused(Reason.ISS_MISMATCH)

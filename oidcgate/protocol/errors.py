@@ -240,6 +240,7 @@ class Reason(StrEnum):
     CODE_REPEATED = "code_repeated"
     CODE_MALFORMED = "code_malformed"
     TOKENS_NOT_ASKED_FOR = "tokens_not_asked_for"
+    REDIRECT_URI = "redirect_uri"
     ISS_MISSING = "iss_missing"
     ISS_REPEATED = "iss_repeated"
     ISS_MISMATCH = "iss_mismatch"

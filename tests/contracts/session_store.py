@@ -280,8 +280,7 @@ class SessionStoreContract:
         session = self.found(here, cookie, NOW)
         self.found(there, cookie, NOW)
         store.down = True
-        (deleted,) = here.end(session.record, NOW + 1)
-        assert "Max-Age=0" in deleted
+        here.end(session.record, NOW + 1)
         assert self.reason(there, cookie, NOW + 1) is AbsentReason.REVOKED
         store.down = False
         assert store.inner.get("session", "s1", now=NOW) is not None, "it could not be removed"

@@ -130,8 +130,8 @@ class RacedProvider:
         outcomes are judged.
 
         Args:
-            apart: They need not wait for each other, or have work of their own to do first: more than there
-                are processes must have met.
+            apart: They need not wait for each other, or have work of their own to do first: how many of them
+                meet is chance, and only that some did is held.
         """
         if self.size != FULL:
             return
@@ -144,7 +144,6 @@ class RacedProvider:
             outcomes=Counter(outcomes),
         )
         if apart:
-            assert under_way > self.size.workers
             assert processes > 1
         else:
             assert under_way >= self.size.connections // 4

@@ -103,7 +103,6 @@ class TestCheck:
             "sesion",
             "provider.client_secret",
             "users.source",
-            "session.secret",
         }
         assert "did you mean 'session'" in result.stderr
         assert result.stdout == ""

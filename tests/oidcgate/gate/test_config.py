@@ -49,7 +49,9 @@ def test_the_default_scopes_are_these_in_this_order() -> None:
 @pytest.mark.row("A-05", "F-11")
 def test_the_callback_is_built_from_the_public_url_alone() -> None:
     config = config_from_mapping(minimal(public_url="https://app.example.com:8443"))
-    assert config.callback_url == "https://app.example.com:8443/.oidcgate/callback"
+    assert (
+        config.callback_url(config.identity_providers[0]) == "https://app.example.com:8443/.oidcgate/callback"
+    )
     assert config.logged_out_url == "https://app.example.com:8443/.oidcgate/logged-out"
 
 

@@ -68,7 +68,7 @@ def test_without_a_preset_nothing_is_said() -> None:
 
 
 @pytest.mark.row("T-02")
-@pytest.mark.parametrize("character", CONTROLS, ids=ascii)
+@pytest.mark.parametrize("character", CONTROLS, ids=[f"U+{ord(one):04X}" for one in CONTROLS])
 def test_a_name_with_a_control_character_is_not_sent(character: str) -> None:
     for name in (f"a{character}b", f"{character}a", f"a{character}", character):
         for forwarding in (PRESET, Forwarding("none", ("X-Own",))):

@@ -206,8 +206,11 @@ class TestSettings:
             {"path": "/y", "allow": "anyone"},
         ]
         first, second = config(rules=rules).at_each_host
-        assert first.callback_url == "https://a.example.com/.oidcgate/callback"
-        assert second.callback_url == "https://b.example.com:8443/.oidcgate/callback"
+        assert first.callback_url(first.identity_providers[0]) == "https://a.example.com/.oidcgate/callback"
+        assert (
+            second.callback_url(second.identity_providers[0])
+            == "https://b.example.com:8443/.oidcgate/callback"
+        )
         assert [rule.path for rule in first.rules] == ["/y"]
         assert [rule.path for rule in second.rules] == ["/x", "/y"]
 

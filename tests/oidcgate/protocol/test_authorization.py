@@ -380,7 +380,7 @@ def answer(*, without: str = "", **changes: str) -> Pairs:
 
 def check(response: Pairs, *, expected_state: str | None = "state-1", supported: bool = True) -> str:
     return check_authorization_response(
-        response, expected_state=expected_state, issuer=ISSUER, iss_parameter_supported=supported
+        response, expected_state=expected_state, issuer=ISSUER, iss_wanted=supported
     )
 
 
