@@ -193,15 +193,17 @@ def _asked(parts: GateParts, away: list[str]) -> list[Problem]:
 def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:
     """What the IdP says against this configuration; one that does not answer is put into `away`."""
     issuer = provider.expected_issuer
-    party = next(
+    parties = [
         there.relying_parties[issuer] for there in parts.at_each_host if issuer in there.relying_parties
-    )
+    ]
     try:
-        metadata = party.discovery.metadata()
+        metadata = parties[0].discovery.metadata()
     except ProviderUnavailable as error:
         if error.answered:
             return [f"{provider.expected_issuer}: {error.detail}; correct provider.issuer, or the IdP"]
         click.echo(f"not compared with the IdP: {error.detail}", err=True)
         away.append(provider.expected_issuer)
         return []
-    return [f"{provider.expected_issuer}: {problem}" for problem in differences(provider, metadata)]
+    shares = any(party.shares_callback for party in parties)
+    wrong = differences(provider, metadata, shares_callback=shares)
+    return [f"{provider.expected_issuer}: {problem}" for problem in wrong]

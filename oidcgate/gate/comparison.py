@@ -11,8 +11,19 @@ from oidcgate.gate.provider_settings import ProviderSettings
 from oidcgate.protocol.metadata import ProviderMetadata
 
 
-def differences(provider: ProviderSettings, metadata: ProviderMetadata) -> Iterator[str]:
-    """What would fail at a sign-in, each with what to do about it."""
+def differences(
+    provider: ProviderSettings, metadata: ProviderMetadata, *, shares_callback: bool
+) -> Iterator[str]:
+    """What would fail at a sign-in, each with what to do about it.
+
+    Args:
+        shares_callback: at some host another IdP sends its answers to the same redirect URI.
+    """
+    if shares_callback and not metadata.iss_parameter_supported:
+        yield (
+            "puts no iss into its answers, which come to the redirect URI of another provider too; "
+            'set provider.callback = "word", and register the redirect URI that `oidcgate check` prints then'
+        )
     if metadata.scopes_supported is not None:
         missing = [scope for scope in provider.scopes if scope not in metadata.scopes_supported]
         if missing:

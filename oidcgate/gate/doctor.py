@@ -169,7 +169,7 @@ class Doctor:
             return
         yield Finding(issuer, Verdict.FINE, "its discovery document is that of this issuer")
         yield from self._clock(party)
-        for difference in differences(provider, metadata):
+        for difference in differences(provider, metadata, shares_callback=self._shares_callback(issuer)):
             what, _, fix = difference.partition("; ")
             yield Finding(issuer, Verdict.WRONG, what, fix)
         algorithms = [alg for alg in party.signed_tokens.algorithms() if alg in SIGNING_ALGORITHMS]
@@ -184,6 +184,10 @@ class Doctor:
                     "see jwks_uri",
                 )
         yield from self._registration(party)
+
+    def _shares_callback(self, issuer: str) -> bool:
+        everywhere = (party for at in (self, *self.elsewhere) for party in at.relying_parties)
+        return any(one.shares_callback for one in everywhere if one.provider.expected_issuer == issuer)
 
     def _clock(self, party: RelyingParty) -> Iterator[Finding]:
         provider = party.provider

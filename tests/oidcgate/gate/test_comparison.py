@@ -135,4 +135,15 @@ def test_what_would_fail(settings: dict[str, Any], said: dict[str, Any], told: s
 
 def _differences(settings: dict[str, Any], said: dict[str, Any]) -> list[str]:
     provider = ProviderSettings(**{**SETTINGS, **settings})
-    return list(differences(provider, dataclasses.replace(METADATA, **said)))
+    metadata = dataclasses.replace(METADATA, **said)
+    return list(differences(provider, metadata, shares_callback=False))
+
+
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("shares", [True, False])
+def test_an_answer_that_does_not_say_whose_it_is_needs_a_place_of_its_own(shares: bool, says: bool) -> None:
+    provider = ProviderSettings(**SETTINGS)
+    metadata = dataclasses.replace(METADATA, iss_parameter_supported=says)
+    told = list(differences(provider, metadata, shares_callback=shares))
+    assert len(told) == (shares and not says)
+    assert all("no iss" in one and "provider.callback" in one for one in told)
