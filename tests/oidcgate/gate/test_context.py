@@ -555,7 +555,8 @@ class TestChanges:
             ({"name": "\ud800"}, "string as name"),
             ({"level": 2**70}, "number as level"),
         ],
-        ids=repr,
+        # Not their texts: a node id has to say the same whenever it is read.
+        ids=lambda value: None if isinstance(value, str) else type(value).__name__,
     )
     def test_what_it_may_not_return(self, changes: Any, told: str) -> None:
         assert told in (self.MADE.change_problem(changes) or "")
