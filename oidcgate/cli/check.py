@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import click
 
 from oidcgate.cli.opening import config_option
 from oidcgate.cli.problems import end_with, told, warn_of_unread
-from oidcgate.directory.port import DirectoryUnavailable, answers_from_memory
+from oidcgate.directory.port import AmbiguousUser, DirectoryUnavailable, UserDirectory, answers_from_memory
 from oidcgate.gate.build import build
 from oidcgate.gate.comparison import differences
 from oidcgate.gate.config import JWKS_PATH, GateConfig, load_config
@@ -48,14 +49,14 @@ def check(path: Path, offline: bool) -> None:
         parts = build(config)
     # Without an upstream it is for a gate in some process, around who knows what.
     warn_of_unread(config, Use(config.proxy.engine) if config.proxy.places else Use.AROUND_A_PROXY)
-    if (warning := unpinned_line(config.users)) is not None:
+    if (warning := unpinned_line(config.users, len(config.identity_providers))) is not None:
         click.echo(f"warning: {warning}", err=True)
     _summary(config)
     away: list[str] = []
     if not offline:
         wrong = _stores_asked(parts, away)
         wrong += [line for provider in config.identity_providers for line in _compared(parts, provider, away)]
-        end_with([*wrong, *_asked(parts, away)])
+        end_with([*wrong, *(_asked(parts, away) or _locked_out(parts))])
     if offline:
         click.echo("The file is right; IdP, directory and stores were not asked.")
     elif away:
@@ -188,6 +189,32 @@ def _asked(parts: GateParts, away: list[str]) -> list[Problem]:
         click.echo(f"known users not asked: {error}", err=True)
         away.append("the directory of known users")
         return []
+
+
+def _locked_out(parts: GateParts) -> list[Problem]:
+    """Whom the directory would keep out on the day when they need the password that is listed for them."""
+    local = parts.config.break_glass
+    entries, _ = ({}, ()) if local is None else entries_of(local.users.reveal())
+    return [
+        Problem(
+            "break_glass.users",
+            name,
+            "is no active user of the directory",
+            "add them there, or take the line out",
+        )
+        for name, _ in entries.values()
+        if _is_kept_out(parts.users, name)
+    ]
+
+
+def _is_kept_out(users: UserDirectory, name: str) -> bool:
+    try:
+        user = users.find(name, now=int(time.time()))
+    except DirectoryUnavailable:
+        return False
+    except AmbiguousUser:
+        return True
+    return user is None or not user.active
 
 
 def _compared(parts: GateParts, provider: ProviderSettings, away: list[str]) -> list[str]:

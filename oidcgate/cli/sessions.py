@@ -101,10 +101,13 @@ def revoke(
         ended = _ended(parts, now, session_id, user, sid, provider)
         by = "session" if session_id is not None else "user" if user is not None else "sid"
         parts.audit.emit(SessionsRevoked(by, session_id or user or sid or "", len(ended)))
-        if not as_json:
+        if not as_json and ended:
             rows = (_row((record, None))[:4] for record, _ in ended)
             _table(("SESSION", "USER", "PROVIDER", "BEGAN"), rows)
             click.echo(f"sessions that ended: {len(ended)}; in force {_when(parts)}")
+        elif not as_json and session_id is None:
+            whose = f"of {user}" if user is not None else f"with the sid {sid}"
+            click.echo(f"no session {whose} is listed; any that a browser should have has ended now")
         for told in parts.token_revocation.revoke(ended, _ASKING_SECONDS):
             if as_json:
                 click.echo(json.dumps({**_plain(told.record, None), "tokens": told.outcome}))

@@ -26,6 +26,10 @@ def user_of(entry: object, key: str) -> KnownUser | Problem:
         near = difflib.get_close_matches("userName", map(str, entry))
         fix = f"did you mean it by {near[0]!r}?" if near else "add userName"
         return Problem(key, None, "has no userName", fix)
+    for name in map(str, entry):
+        if name not in _NAMED and (meant := _meant(name)) is not None:
+            # It may say that somebody is not active, and would be read as an attribute of no meaning.
+            return Problem(f"{key}.{name}", None, f"is not {meant}", f"write {meant}, or another name")
     wrong = user_name_problem(entry["userName"])
     if wrong is not None:
         return Problem(f"{key}.userName", entry["userName"], *wrong)
@@ -37,3 +41,15 @@ def user_of(entry: object, key: str) -> KnownUser | Problem:
         return Problem(f"{key}.displayName", display_name, "is not a string", "write it in quotes")
     attributes = {name: value for name, value in entry.items() if name not in _NAMED}
     return KnownUser(entry["userName"], entry.get("active", True), display_name, MappingProxyType(attributes))
+
+
+def _meant(name: str) -> str | None:
+    """What has a meaning and was nearly written: in other capitals, misspelt, or turned around."""
+    folded = name.casefold().replace("_", "").replace("-", "")
+    for meant in _NAMED:
+        if (
+            folded == meant.casefold()
+            or difflib.SequenceMatcher(None, folded, meant.casefold()).ratio() >= 0.8
+        ):
+            return meant
+    return None

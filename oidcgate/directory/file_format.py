@@ -9,7 +9,7 @@ import io
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from oidcgate.directory.entries import user_of
 from oidcgate.directory.port import KnownUser, fold
@@ -36,7 +36,7 @@ def read_users(data: bytes, path: Path) -> tuple[dict[str, KnownUser | None], tu
     problems: list[Problem] = []
     for index, entry in enumerate(entries):
         key = f"{path} {where}[{index}]"
-        user = user_of(entry, key)
+        user = _misfit(entry, key) if isinstance(entry, _Misfit) else user_of(entry, key)
         if isinstance(user, Problem):
             problems.append(user)
             continue
@@ -80,6 +80,10 @@ def _listed(text: str, *, json_text: bool) -> tuple[str, list[Any]]:
         if total != len(entries):
             raise UnreadableFile(f"is one page of {len(entries)} users out of {total}; put all into one file")
     else:
+        if isinstance(document, dict) and isinstance(document.get(where), dict):
+            raise UnreadableFile(
+                f"holds one {where}, not a list of them; write [[{where}]] with two brackets"
+            )
         wanted = "a list, or an object with the list Resources" if json_text else "[[users]]"
         near = difflib.get_close_matches(where, document if isinstance(document, dict) else [], n=1)
         raise UnreadableFile(f"holds no users: {wanted} is missing" + (f"; {near[0]!r}?" if near else ""))
@@ -89,8 +93,7 @@ def _listed(text: str, *, json_text: bool) -> tuple[str, list[Any]]:
 def _rows(text: str) -> list[Any]:
     """The rows of a table as entries; an empty cell says nothing, so it is no attribute.
 
-    A row that does not fit the heading, or in which `active` is no boolean, is handed on as it is, for
-    whoever reads entries to refuse.
+    A row in which `active` is no boolean is handed on as it is, for whoever reads entries to refuse.
 
     Spec: RFC 4180.
     """
@@ -109,9 +112,21 @@ def _rows(text: str) -> list[Any]:
     return [_row(heading, row) for row in rows]
 
 
+class _Misfit(NamedTuple):
+    """A row that does not fit the heading."""
+
+    cells: int
+    columns: int
+
+
+def _misfit(row: _Misfit, key: str) -> Problem:
+    said = f"has {row.cells} cells, and line 1 names {row.columns}"
+    return Problem(key, None, said, "put a value that has a comma in it in quotes, and leave no cell out")
+
+
 def _row(heading: list[str], row: list[str]) -> object:
     if len(row) != len(heading):
-        return row
+        return _Misfit(len(row), len(heading))
     entry: dict[str, Any] = {name: cell for name, cell in zip(heading, row, strict=True) if cell}
     entry.setdefault("userName", "")
     entry["active"] = _BOOLEANS.get(entry.get("active", "true").lower(), entry.get("active"))

@@ -70,7 +70,8 @@ class BackChannel:
                 raise _refused("it came before")
         except InvalidRequest as error:
             return self._refuse(error)
-        issuer = party.provider.expected_issuer
+        # Its keys may just have been waited for, and other workers look for what is written from now on.
+        issuer, now = party.provider.expected_issuer, int(self.clock())
         ended = self._ended(issuer, claims, now)
         # After the work, not before it: a token whose sessions could not be ended has to be good once more.
         # Two copies at once do the same thing twice, which is once.

@@ -469,7 +469,7 @@ def _tell(config: GateConfig) -> None:
     """Say what an operator needs to know before the first sign-in."""
     for line in registration_lines(config):
         log.info("%s", line)
-    if (warning := unpinned_line(config.users)) is not None:
+    if (warning := unpinned_line(config.users, len(config.identity_providers))) is not None:
         log.warning("%s", warning)
 
 

@@ -109,13 +109,21 @@ class Pins:
         return None if taken is None else _read(taken)
 
 
-def unpinned_line(users: UsersSettings) -> str | None:
+def unpinned_line(users: UsersSettings, providers: int) -> str | None:
     """What an operator has to know where names are nobody's; None where they are somebody's (G-15).
+
+    Args:
+        providers: how many there are; a `sub` is one person's at one of them.
 
     Spec: OIDC Core 5.1 (`preferred_username` is not to be relied upon to be unique), 5.7.
     """
-    if not users.insecure_unpinned or users.match == "sub":
+    if not users.insecure_unpinned or (users.match == "sub" and providers == 1):
         return None
+    if users.match == "sub":
+        return (
+            "users.match = 'sub' names people by what several providers can each say of somebody else, "
+            "and users.insecure_unpinned lets whoever has it in; take insecure_unpinned away"
+        )
     return (
         f"users.match = {users.match!r} names people by what a provider can change or give to somebody else, "
         "and users.insecure_unpinned lets whoever has it in; match by 'sub', or take insecure_unpinned away"

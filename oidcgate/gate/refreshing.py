@@ -25,7 +25,7 @@ from oidcgate.gate.relying_party import RelyingParty
 from oidcgate.gate.session import Absent, AbsentReason, Found, SessionRecord
 from oidcgate.gate.sessions import Ended, Sessions
 from oidcgate.gate.token_revocation import REQUEST_SECONDS, TokenRevocation
-from oidcgate.protocol.errors import Refused
+from oidcgate.protocol.errors import NEED_A_PERSON, Reason, Refused
 from oidcgate.storage.records import StoreUnavailable
 from oidcgate.waiting import about_to_wait
 
@@ -182,8 +182,8 @@ class Refresher:
         sent = held.kept.refresh_token
         assert sent is not None  # noqa: S101 (the step was REFRESH)
         try:
-            # Before the token is risked: where to send it has to be known.
-            party.discovery.metadata()
+            # Before the token is risked: where to send it has to be known, and what signs the answer.
+            party.signed_tokens.ready()
         except ProviderUnavailable as error:
             self._failed(found, "provider_unavailable", error.detail, now)
             return self._looked(found, now, ask=False)
@@ -204,7 +204,9 @@ class Refresher:
                 return self._ended(found)
             change = refresh.in_doubt
             detail = ": ".join(filter(None, (error.error, error.detail)))
-            self._failed(found, str(error.reason), detail, int(self._clock()))
+            # What is said of one person is no reason to leave the others without tokens.
+            of_one = error.error in NEED_A_PERSON or error.reason is Reason.ID_TOKEN_SUB
+            self._failed(found, str(error.reason), detail, int(self._clock()), pauses=not of_one)
         else:
             self._pauses[record.iss].end()
             now, before = int(self._clock()), self._before_seconds
@@ -257,9 +259,10 @@ class Refresher:
         self._sessions.end_surely(record, int(self._clock()))
         return Absent(AbsentReason.ENDED_AT_PROVIDER)
 
-    def _failed(self, found: Found, reason: str, detail: str, now: int) -> None:
+    def _failed(self, found: Found, reason: str, detail: str, now: int, *, pauses: bool = True) -> None:
         record = found.record
-        self._pauses[record.iss].begin(now)
+        if pauses:
+            self._pauses[record.iss].begin(now)
         self._audit.emit(
             events.TokensNotRenewed(
                 user_name=record.user_name, sub=record.sub, issuer=record.iss, reason=reason, detail=detail

@@ -43,6 +43,15 @@ class SignedTokens:
         announced = self.discovery.metadata().id_token_signing_alg_values_supported
         return tuple(alg for alg in self.provider.id_token_algorithms if alg in announced)
 
+    def ready(self) -> None:
+        """See to it that a token which is signed now can be read when it comes.
+
+        Raises:
+            ProviderUnavailable: nothing is known of what signs, and cannot be had.
+        """
+        if not set(HMAC_ALGORITHMS).issuperset(self.algorithms()):
+            self._keys_for(None)
+
     def opened(self, token: str) -> str:
         """The signed token inside an encrypted one; one that is not encrypted is returned as it is.
 

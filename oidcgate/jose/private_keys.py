@@ -91,7 +91,7 @@ def private_key_from_pem(pem: bytes) -> Key:
 
 def _of_pem(text: str) -> list[PrivateKey]:
     keys = [
-        private_key_from_pem(block.group().encode())
+        private_key_from_pem(block.group().encode(errors="replace"))
         for block in _PEM_BLOCK.finditer(text)
         # `openssl ecparam -genkey` writes the name of the curve beside the key.
         if block.group(1) != "EC PARAMETERS"

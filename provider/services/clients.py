@@ -181,7 +181,12 @@ class Clients:
         client = replace(self._stored(realm, wanted, now), created_at=now)
         if registration is not None:
             client = replace(client, **registration._asdict())
-        taken = Problem("client_id", client_id, "is taken by another client", "choose another")
+        taken = Problem(
+            "client_id",
+            client_id,
+            "is taken by a client",
+            "choose another, or change that one by `client set`",
+        )
         if client_id in self.configured[realm.id]:
             raise SettingsError([taken])
         try:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from oidcgate.cli import main
 from oidcgate.gate.discovery import Discovery, ProviderUnavailable
+from oidcgate.gate.local_users import line_for
 from oidcgate.jose.keys import generate_key
 from oidcgate.protocol.metadata import ProviderMetadata
 from oidcgate.storage.memcached import MemcachedCache
@@ -251,6 +252,22 @@ class TestCheck:
         result = run("check", "--offline", "--config", str(config))
         assert result.exit_code == 1
         assert result.stderr == f"users.{source}: is missing; add [users.{source}]\n"
+
+    @pytest.mark.parametrize("name", ["zoe", "Carol"], ids=["unknown", "not-active"])
+    def test_a_break_glass_user_whom_the_directory_keeps_out(
+        self, config: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Discovery, "metadata", lambda _: METADATA)
+        users = '[[users]]\nuserName = "alice"\n[[users]]\nuserName = "carol"\nactive = false\n'
+        (config.parent / "users.toml").write_text(users)
+        people = config.parent / "people"
+        people.write_text("".join(line_for(each, "0123456789abcdef") + "\n" for each in ("alice", name)))
+        people.chmod(0o600)
+        config.write_text(config.read_text() + '[break_glass]\nusers_file = "people"\n')
+        result = run("check", "--config", str(config))
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"break_glass.users: {name!r} is no active user of the directory")
+        assert result.stderr.count("is no active user") == 1
 
     def test_an_empty_list_of_break_glass_users(self, config: Path) -> None:
         config.write_text(config.read_text() + '[break_glass]\nusers_file = "people"\n')

@@ -72,3 +72,30 @@ def test_a_fault(entry: object, key: str, value: object, says: str, fix: str) ->
     assert (problem.key, problem.value) == (key, value)
     assert says in problem.message
     assert fix in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("Active", "active", id="capital"),
+        pytest.param("ACTIVE", "active", id="capitals"),
+        pytest.param("activ", "active", id="misspelt"),
+        pytest.param("is_active", "active", id="underscore"),
+        pytest.param("is-active", "active", id="hyphen"),
+        pytest.param("inactive", "active", id="turned-around"),
+        pytest.param("display_name", "displayName", id="as-in-sql"),
+        pytest.param("dispayName", "displayName", id="a-letter-short"),
+        pytest.param("user_name", "userName", id="twice"),
+    ],
+)
+def test_what_was_nearly_written_is_told(name: str, meant: str) -> None:
+    entry = {"userName": "alice", "active": True, name: False}
+    problem = Problem(f"users[3].{name}", None, f"is not {meant}", f"write {meant}, or another name")
+    assert user_of(entry, "users[3]") == problem
+
+
+@pytest.mark.parametrize(
+    "name", ["activity", "name", "nickName", "userType", "title", "emails", "groups", "meta", "id", "enabled"]
+)
+def test_what_is_something_else_is_an_attribute(name: str) -> None:
+    assert user_of({"userName": "alice", name: "x"}, "users[3]") == KnownUser("alice", attributes={name: "x"})

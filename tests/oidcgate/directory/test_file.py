@@ -102,8 +102,8 @@ CSV_ROWS = [
     pytest.param("alice,,", [], id="empty cells say nothing"),
     pytest.param("alice,no,x", ["is not a boolean; write true or false"], id="no boolean"),
     pytest.param("alice,0,x", ["is not a boolean"], id="number"),
-    pytest.param("alice,true", ["is not a user"], id="too few"),
-    pytest.param("alice,true,x,y", ["is not a user"], id="too many"),
+    pytest.param("alice,true", ["has 2 cells, and line 1 names 3"], id="too few"),
+    pytest.param("alice,true,x,y", ["has 4 cells, and line 1 names 3"], id="too many"),
     pytest.param(",true,x", ["is empty; give the user a name"], id="no name"),
     pytest.param(" alice,true,x", ["has spaces around it"], id="spaces"),
     pytest.param('"ali\nce",true,x', ["control or an invisible character"], id="two lines"),
@@ -124,6 +124,7 @@ def test_a_row_of_a_table(tmp_path: Path, row: str, told: list[str]) -> None:
 
 
 UNREADABLE = [
+    pytest.param("users.toml", b"[users]\nuserName = 'a'", "[[users]] with two brackets", id="one bracket"),
     pytest.param("users.csv", b"", "holds no users", id="empty CSV"),
     pytest.param("users.csv", b"userName\n", "holds no users", id="CSV of a heading"),
     pytest.param("users.csv", b"username,active\na,true\n", "line 1; 'username'?", id="no userName"),

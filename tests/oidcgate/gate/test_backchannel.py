@@ -542,3 +542,28 @@ class TestAgainstASignInUnderWay:
         scene.provider.while_redeeming = lambda: post(scene, token(scene))
         browser.get(callback)
         assert browser.has_session()
+
+
+@pytest.mark.row("A-10")
+def test_what_ends_is_written_at_the_time_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys may be waited for, and other workers look for what was written since they last looked."""
+    scene, browser = signed_in()
+    keys = scene.provider._keys
+
+    def slow(*asked: Any) -> Any:
+        scene.clock.wait(15)
+        return keys(*asked)
+
+    scene.provider.breaks("/jwks", json=slow)
+    written: list[int] = []
+    revoke = type(scene.parts.sessions).revoke_sid
+
+    def noted(self: Any, issuer: str, sid: str, now: int, **more: Any) -> Any:
+        written.append(now)
+        return revoke(self, issuer, sid, now, **more)
+
+    monkeypatch.setattr(type(scene.parts.sessions), "revoke_sid", noted)
+    scene.clock.wait(7200)
+    assert post(scene, token(scene, iat=NOW + 7200, exp=NOW + 7320)).status_code == 200
+    assert written == [NOW + 7215]
+    assert not browser.has_session()

@@ -13,6 +13,7 @@ from oidcgate.gate.decision import (
     StepUp,
     Unavailable,
     decide,
+    silent_login,
 )
 from oidcgate.gate.policy import Access, Policy, Rule
 from oidcgate.gate.session import (
@@ -300,3 +301,24 @@ def test_a_path_that_can_be_read_in_two_ways_passes_under_one_rule_only(
     assert isinstance(decision, Allow) is passes
     if path == "/public/a":
         assert decision == Refuse(Reason.AMBIGUOUS_PATH, 400)
+
+
+SILENTLY = StartLogin(Reason.WITHOUT_TOKENS, "/a?b=c", silent=True)
+
+
+@pytest.mark.row("G-04")
+@pytest.mark.parametrize(
+    ("request_facts", "decision", "instead"),
+    [
+        pytest.param(facts(query="b=c"), Allow(Reason.KNOWN_USER, True), SILENTLY, id="a page"),
+        pytest.param(facts(query="b=c"), Allow(Reason.PUBLIC, True), None, id="needs no session"),
+        pytest.param(facts(query="b=c", kind=SCRIPT), Allow(Reason.KNOWN_USER, True), None, id="a script"),
+        pytest.param(facts(query="b=c", method="POST"), Allow(Reason.KNOWN_USER, True), None, id="a form"),
+        pytest.param(facts(query="b=c"), Refuse(Reason.UNKNOWN_USER, 403), None, id="refused"),
+        pytest.param(facts(query="b=c"), Refuse(Reason.PUBLIC, 403), None, id="refused, whatever for"),
+    ],
+)
+def test_what_becomes_of_a_request_whose_session_is_to_get_tokens_first(
+    request_facts: Facts, decision: Decision, instead: StartLogin | None
+) -> None:
+    assert silent_login(request_facts, decision) == instead

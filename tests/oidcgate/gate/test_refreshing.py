@@ -15,6 +15,7 @@ import pytest
 import requests
 from werkzeug.test import Client, TestResponse
 
+from oidcgate.gate import refreshing
 from oidcgate.gate.config import config_from_mapping
 from oidcgate.gate.kept_tokens import KeptTokens
 from oidcgate.gate.refreshing import Refresher
@@ -363,6 +364,48 @@ def test_a_provider_that_fails_is_left_alone_longer_and_longer(workers: Workers)
 
 
 @pytest.mark.row("G-04")
+def test_a_provider_whose_keys_are_not_known_is_sent_nothing(workers: Workers) -> None:
+    workers.restart()
+    workers.provider.breaks("/jwks", status_code=503)
+    workers.clock.now += 250
+    assert workers.passes(workers.here)
+    assert workers.provider.sent_tokens == []
+    workers.provider.mend("/jwks")
+    workers.clock.now += 60
+    assert workers.passes(workers.here)
+    assert workers.provider.sent_tokens == ["refresh-0"]
+
+
+@pytest.mark.row("T-03")
+@pytest.mark.parametrize(
+    ("answer", "lies", "pauses"),
+    [
+        pytest.param(
+            {"status_code": 400, "json": {"error": "interaction_required"}}, {}, 0, id="person-wanted"
+        ),
+        pytest.param({}, {"sub": "somebody-else"}, 0, id="somebody-else"),
+        pytest.param({"status_code": 401, "json": {"error": "invalid_client"}}, {}, 1, id="client"),
+        pytest.param({"status_code": 502}, {}, 1, id="provider"),
+    ],
+)
+def test_what_is_said_of_one_person_keeps_nobody_else_waiting(
+    workers: Workers,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any],
+    lies: dict[str, Any],
+    pauses: int,
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(refreshing._Pause, "begin", lambda _, now: begun.append(now))
+    workers.provider.refreshed_claims = lies
+    if answer:
+        workers.provider.breaks("/token", **answer)
+    workers.clock.now += 250
+    assert workers.passes(workers.here)
+    assert len(workers.events("tokens.not_renewed")) == 1
+    assert len(begun) == pauses
+
+
 def test_a_provider_whose_endpoints_are_not_known_is_sent_nothing(tmp_path: Path) -> None:
     workers = Workers(tmp_path)
     workers.sign_in()
