@@ -22,7 +22,7 @@ from oidcgate.jose.shared_secret import HMAC_ALGORITHMS, fits_secret
 from oidcgate.loopback import is_loopback_host
 from oidcgate.settings import Problem, cross_check, setting
 
-_CALLBACK: Final = re.compile(r"[a-z0-9-]{1,40}")
+_CALLBACK: Final = re.compile(r"[a-z0-9_-]{1,100}")
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 # What belongs to the attempt of one browser, what says who asks and for what, and what would put another
 # request in the place of ours.
@@ -58,7 +58,7 @@ def _logout_url_problem(value: str) -> str | None:
 def _callback_problem(value: str) -> str | None:
     if _CALLBACK.fullmatch(value):
         return None
-    return "is not 1 to 40 lower-case letters, digits or hyphens; write a short word, such as partners"
+    return "is not up to 100 of a-z, 0-9, - and _; write a short word, such as partners"
 
 
 def _scopes_problem(value: tuple[str, ...]) -> str | None:

@@ -102,6 +102,7 @@ def gate(
         f"""
 [[providers]]
 name = "{entry.alias}"
+callback = "{entry.alias}"
 issuer = "{providers.issuer(entry.alias)}"
 client_id = "{_CLIENT_ID}"
 client_secret = "{_CLIENT_SECRET}"
@@ -145,7 +146,7 @@ store = "sqlite:///{folder / "state.db"}"
             _CLIENT_SECRET,
             login=f"{url}/.oidcgate/login?iss={{issuer}}",
             initiate_login=f"{url}/.oidcgate/login",
-            redirect_uri=f"{url}/.oidcgate/callback",
+            redirect_uri=f"{url}/.oidcgate/callback/{{name}}",
             page=f"{url}/page",
             watched=f"{url}/watched",
             logout=f"{url}/.oidcgate/logout",

@@ -186,7 +186,9 @@ class Alias:
                 f"response_mode is not {self.response_mode}",
             ),
             self._need(values.get("client_id") == self.rp.client_id, "client_id is another"),
-            self._need(values.get("redirect_uri") == self.rp.redirect_uri, "redirect_uri is another"),
+            self._need(
+                values.get("redirect_uri") == self.rp.redirect_uri_of(self.issuer), "redirect_uri is another"
+            ),
             self._need("openid" in values.get("scope", "").split(), "scope lacks openid"),
             self._need(bool(values.get("state")), "no state was sent"),
             self._need(bool(values.get("nonce")), "no nonce was sent"),
@@ -196,7 +198,8 @@ class Alias:
             return Answer(400, {"error": "invalid_request"})
         self.request = values
         parameters = {**self.authorized(self, values), "state": values["state"]}
-        return authorization_response(self.sends_by or self.response_mode, self.rp.redirect_uri, parameters)
+        back = self.rp.redirect_uri_of(self.issuer)
+        return authorization_response(self.sends_by or self.response_mode, back, parameters)
 
     def _token(self, values: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Spec: OIDC Core 3.1.3.1, 9; RFC 6749 2.3.1; RFC 7636 4.6."""

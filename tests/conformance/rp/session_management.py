@@ -135,7 +135,7 @@ class Watch:
     def _note(self, response: Response) -> None:
         # By its address alone: of which frame it is can be asked too early, and an error in here would leave
         # whoever waits for the browser waiting for ever. While a page watches, only frames come back.
-        self.came_back += response.url.startswith(self.run.rp.redirect_uri)
+        self.came_back += response.url.startswith(self.run.rp.redirect_uri_of(self.run.op.issuer))
 
     def begins(self) -> None:
         """Sign in and open the page, which then asks whether the session goes on."""

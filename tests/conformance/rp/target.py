@@ -13,6 +13,7 @@ class RelyingParty:
         client_id, client_secret: the client's; it proves itself by client_secret_basic.
         login: where a sign-in begins, with `{issuer}` for the provider.
         initiate_login: where another site may send a person to sign in: its `initiate_login_uri`.
+        redirect_uri: with `{name}` in it if each provider has one of its own: the last part of its issuer.
         page: shown to whoever has signed in, with all that it knows of them; to others it answers 401.
         watched: a page whose frame asks the provider's frame whether the session is still the same.
         logout: takes the POST of the button that signs out.
@@ -40,6 +41,10 @@ class RelyingParty:
     def login_at(self, issuer: str) -> str:
         """Where a sign-in at this provider begins."""
         return self.login.format(issuer=quote(issuer, safe=""))
+
+    def redirect_uri_of(self, issuer: str) -> str:
+        """Where the answers of this provider go."""
+        return self.redirect_uri.format(name=issuer.removesuffix("/").rpartition("/")[2])
 
     def initiated_at(self, issuer: str, **more: str) -> str:
         """Where another site sends a person to sign in at this provider. Spec: OIDC Core 4."""

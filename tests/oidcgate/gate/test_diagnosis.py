@@ -200,7 +200,8 @@ def test_a_sign_in_with_another_callback() -> None:
     location = f"{ISSUER}/authorize?{urlencode({'redirect_uri': 'https://old.example.com/cb'})}"
     other, cookies = judge_login(Head(302, location, ()), names, CALLBACK, "app")
     assert verdict_of(other, "public URL") is WRONG
-    assert other.says.endswith(" https://old.example.com/cb")
+    assert other.says == "the gate that answers there names another redirect URI: https://old.example.com/cb"
+    assert other.fix == "let it read this configuration, or correct public_url"
     assert verdict_of(cookies, "cookies") is WRONG
 
 
@@ -248,3 +249,11 @@ def test_proxies(loopback: bool, bind: str, trusted: tuple[str, ...], verdict: V
     found = judge_proxies(loopback, bind, trusted)
     assert verdict_of(found, "trusted proxies") is verdict
     assert (found.fix or found.says) == told
+
+
+def test_a_sign_in_that_arrives_for_another_host() -> None:
+    names = CookieNames.of("https://app.example.com")
+    (found,) = judge_login(Head(421, "", ()), names, CALLBACK, "app")
+    assert verdict_of(found, "public URL") is WRONG
+    assert "another host (status 421)" in found.says
+    assert found.fix.endswith("let the gate there read this configuration")

@@ -107,7 +107,7 @@ def test_each_is_told_the_redirect_uri_that_is_its_own() -> None:
     assert told == {HONEST: (CALLBACK,), EVIL: (f"{CALLBACK}/evil",)}
 
 
-@pytest.mark.parametrize("value", ["", "a/b", "A", "a b", "é", "a" * 41, "a?b", "%61", ".."])
+@pytest.mark.parametrize("value", ["", "a/b", "A", "a b", "é", "a" * 101, "a?b", "%61", ".."])
 def test_the_end_of_a_path_is_a_plain_word(value: str) -> None:
     with pytest.raises(SettingsError, match="callback"):
         config_from_mapping(

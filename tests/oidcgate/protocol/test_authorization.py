@@ -489,3 +489,11 @@ def test_any_answer_is_a_code_or_the_declared_refusal(response: Pairs, supported
         return
     assert ("code", code) in response
     assert [value for name, value in response if name == "state"] == ["state-1"]
+
+
+def test_tokens_that_nobody_asked_for_are_named_and_not_shown() -> None:
+    pairs = answer(id_token="canary-1", access_token="canary-2")
+    with pytest.raises(Refused) as refused:
+        check_authorization_response(pairs, expected_state="state-1", issuer=ISSUER, iss_wanted=True)
+    said = "the answer holds access_token and id_token, and only a code was asked for (response_type code)"
+    assert refused.value.detail == said
