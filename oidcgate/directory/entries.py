@@ -16,6 +16,8 @@ from oidcgate.settings import Problem
 __all__ = ["user_of"]
 
 _NAMED: Final = ("userName", "active", "displayName")
+#: From which likeness on: `is_active` is meant, `activity` is something else.
+_NEAR: Final = 0.8
 
 
 def user_of(entry: object, key: str) -> KnownUser | Problem:
@@ -45,11 +47,7 @@ def user_of(entry: object, key: str) -> KnownUser | Problem:
 
 def _meant(name: str) -> str | None:
     """What has a meaning and was nearly written: in other capitals, misspelt, or turned around."""
-    folded = name.casefold().replace("_", "").replace("-", "")
     for meant in _NAMED:
-        if (
-            folded == meant.casefold()
-            or difflib.SequenceMatcher(None, folded, meant.casefold()).ratio() >= 0.8
-        ):
+        if difflib.SequenceMatcher(None, name.casefold(), meant.casefold()).ratio() >= _NEAR:
             return meant
     return None
