@@ -10,6 +10,7 @@ Not here: what becomes of an answer (`login` next door).
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from werkzeug import Request, Response
 
@@ -38,7 +39,8 @@ def send_again(
         script=_SEND,
         # A sign-in leads on to wherever the app, or the IdP for a sign-in that has to be seen, sends people.
         form_action=("https:", "http:"),
-        action=f"{path}?{_AGAIN}=",
+        # Decoded as it is: a `?` in it, of an address that nobody configured, would begin the query.
+        action=f"{quote(path)}?{_AGAIN}=",
         fields=tuple(pairs),
     )
     # Passed in a popup too, and its opener must find it again when it is signed in.

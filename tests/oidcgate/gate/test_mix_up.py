@@ -101,6 +101,14 @@ def test_a_posted_answer_is_posted_again_to_where_it_came() -> None:
     assert (page.status_code, 'action="/.oidcgate/callback/evil?again="' in page.text) == (200, True)
 
 
+def test_so_is_one_that_comes_to_an_address_of_nobodys_and_once_only() -> None:
+    scene, _, _ = scene_of({}, OWN)
+    page = scene.browser().post(f"{CALLBACK}/x%3Fy%23z", {"state": "s", "code": "c"}, {})
+    assert 'action="/.oidcgate/callback/x%3Fy%23z?again="' in page.text
+    again = scene.browser().post(f"{CALLBACK}/x%3Fy%23z?again=", {"state": "s", "code": "c"})
+    assert "again=" not in again.text
+
+
 def test_each_is_told_the_redirect_uri_that_is_its_own() -> None:
     scene, _, _ = scene_of({}, OWN)
     told = {entry.issuer: entry.redirect_uris for entry in registrations(scene.parts.config)}

@@ -364,14 +364,23 @@ def test_a_provider_that_fails_is_left_alone_longer_and_longer(workers: Workers)
 
 
 @pytest.mark.row("G-04")
-def test_a_provider_whose_keys_are_not_known_is_sent_nothing(workers: Workers) -> None:
+@pytest.mark.parametrize(
+    ("path", "asked_again_seconds"),
+    [
+        pytest.param("/.well-known/openid-configuration", 10, id="endpoints"),
+        pytest.param("/jwks", 60, id="keys"),
+    ],
+)
+def test_a_provider_of_which_something_is_not_known_is_sent_nothing(
+    workers: Workers, path: str, asked_again_seconds: int
+) -> None:
     workers.restart()
-    workers.provider.breaks("/jwks", status_code=503)
     workers.clock.now += 250
+    workers.provider.breaks(path, status_code=500)
     assert workers.passes(workers.here)
     assert workers.provider.sent_tokens == []
-    workers.provider.mend("/jwks")
-    workers.clock.now += 60
+    workers.provider.mend(path)
+    workers.clock.now += asked_again_seconds
     assert workers.passes(workers.here)
     assert workers.provider.sent_tokens == ["refresh-0"]
 
@@ -404,20 +413,6 @@ def test_what_is_said_of_one_person_keeps_nobody_else_waiting(
     assert workers.passes(workers.here)
     assert len(workers.events("tokens.not_renewed")) == 1
     assert len(begun) == pauses
-
-
-def test_a_provider_whose_endpoints_are_not_known_is_sent_nothing(tmp_path: Path) -> None:
-    workers = Workers(tmp_path)
-    workers.sign_in()
-    workers.restart()
-    workers.clock.now += 250
-    workers.provider.breaks("/.well-known/openid-configuration", status_code=500)
-    assert workers.passes(workers.here)
-    assert workers.provider.sent_tokens == []
-    workers.provider.mend("/.well-known/openid-configuration")
-    workers.clock.now += 10
-    assert workers.passes(workers.here)
-    assert workers.provider.sent_tokens == ["refresh-0"]
 
 
 # -- killed, late, overtaken

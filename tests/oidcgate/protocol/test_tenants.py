@@ -41,4 +41,4 @@ def test_a_tenant_that_may_not_come_is_refused(claims: dict[str, Any]) -> None:
 
 def test_what_is_in_a_collection_of_more_than_texts_is_no_tenant() -> None:
     with pytest.raises(Refused):
-        issuer_in(PATTERN, {"tid": 5}, (5,))  # type: ignore[arg-type]
+        issuer_in(PATTERN, {"tid": 5}, (5,))  # type: ignore[arg-type]  # what a caller without types could give
